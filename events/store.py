@@ -1,0 +1,116 @@
+"""The append side of the event store: plain values in, one INSERT and the projections out.
+
+Whoever appends holds the row lock of the events' organizations (orgs.operations.locks), so that the versions that
+it decided on are still true and the order of `seq` within an organization is the order of its commits.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+encode = msgspec.json.Encoder().encode
+Cursor = psycopg.Cursor[Any]
+
+
+@dataclass(slots=True)
+class Event:
+    """One fact of a stream. `data` holds ids as text, amounts as integers in units and times as RFC 3339 text in UTC."""
+
+    organization: UUID
+    stream_type: str
+    stream_id: UUID
+    version: int
+    type: str
+    data: dict[str, Any]
+    occurred_at: datetime
+    actor: str
+    cause: str | None = None
+    idempotency_key: str | None = None
+    schema: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectedTable:
+    """A table that projectors fill: its key, and the columns that `rebuild --check` does not compare."""
+
+    name: str
+    key: tuple[str, ...]
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Projector:
+    """Set-based SQL that turns a list of events into rows. `wants` picks the events; `tables` are what it fills.
+
+    `project(cur, events)` uses only the events' data and the rows it changes, names its tables unqualified, and its
+    effects on rows of other streams are sums. It is called for one event, for a batch and for a rebuild's chunk.
+    """
+
+    name: str
+    wants: Callable[[Event], bool]
+    project: Callable[[Cursor, Sequence[Event]], None]
+    tables: tuple[ProjectedTable, ...] = field(default=())
+
+
+_projectors: dict[str, Projector] = {}
+
+
+def register(projector: Projector) -> None:
+    """Add a projector; apps do it in `ready()`. The order of registration is the order of projection."""
+    _projectors[projector.name] = projector
+
+
+def projectors() -> Iterable[Projector]:
+    """Return all projectors in their order."""
+    return _projectors.values()
+
+
+INSERT = """
+INSERT INTO events (organization, stream_id, occurred_at, epoch, version, schema, stream_type, type, actor, cause,
+                    idempotency_key, data)
+SELECT o, i, t, (SELECT epoch FROM event_store), v, s, st, ty, a, c, k, d
+FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::int[], %s::smallint[], %s::text[], %s::text[], %s::text[],
+            %s::text[], %s::text[], %s::jsonb[]) WITH ORDINALITY AS e(o, i, t, v, s, st, ty, a, c, k, d, n)
+ORDER BY n
+"""
+
+
+def append(cur: Cursor, events: Sequence[Event]) -> None:
+    """This function will store the events in their order and project them, in the caller's transaction.
+
+    The caller holds the lock of every organization named. Raises psycopg.errors.UniqueViolation when a stream's
+    version exists already (a defect of the caller: it did not decide on the locked state).
+    """
+    if not events:
+        return
+    cur.execute(INSERT, _columns(events))
+    project(cur, events)
+
+
+def project(cur: Cursor, events: Sequence[Event]) -> None:
+    """This function will hand the events, in order, to every projector that wants some of them."""
+    for projector in _projectors.values():
+        wanted = [event for event in events if projector.wants(event)]
+        if wanted:
+            projector.project(cur, wanted)
+
+
+def _columns(events: Sequence[Event]) -> tuple[list[Any], ...]:
+    return (
+        [e.organization for e in events],
+        [e.stream_id for e in events],
+        [e.occurred_at for e in events],
+        [e.version for e in events],
+        [e.schema for e in events],
+        [e.stream_type for e in events],
+        [e.type for e in events],
+        [e.actor for e in events],
+        [e.cause for e in events],
+        [e.idempotency_key for e in events],
+        [encode(e.data).decode() for e in events],
+    )
