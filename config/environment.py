@@ -1,0 +1,235 @@
+"""The one reader of environment variables: every setting that may differ between machines, typed and checked.
+
+Each variable may also be given as `NAME_FILE`, the path of a file that holds the value (for secrets).
+All errors are collected and raised together, so that a wrong start is mended in one go.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from config.database_urls import with_role
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DEFAULT_PORT = 8000
+
+VARIABLES = (
+    "COUNTERFOIL_HOME",
+    "COUNTERFOIL_PORT",
+    "COUNTERFOIL_BIND",
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "GATE_DATABASE_URL",
+    "DATABASE_READONLY_URL",
+    "CELERY_BROKER_URL",
+    "STRIPE_API_KEY",
+    "STRIPE_API_BASE",
+    "STRIPE_WEBHOOK_SECRETS",
+    "STRIPE_CONNECT_WEBHOOK_SECRETS",
+    "SECRET_KEY",
+    "ALLOWED_HOSTS",
+)
+
+
+class WrongEnvironment(Exception):
+    """The environment holds wrong values."""
+
+    def __init__(self, errors: list[str]) -> None:
+        self.errors = errors
+        super().__init__("The environment is not usable:\n" + "\n".join(f"  - {error}" for error in errors))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What the environment says. A database or broker URL is None where neither the environment nor a
+    started embedded server (its `run/urls.json`) names one."""
+
+    home: Path
+    port: int
+    port_was_given: bool
+    bind: str
+    database_url: str | None
+    database_was_given: bool
+    database_owner_url: str | None
+    gate_database_url: str | None
+    database_readonly_url: str | None
+    celery_broker_url: str | None
+    broker_was_given: bool
+    stripe_api_key: str | None
+    stripe_api_base: str | None
+    stripe_webhook_secrets: tuple[str, ...]
+    stripe_connect_webhook_secrets: tuple[str, ...]
+    secret_key: str | None
+    allowed_hosts: tuple[str, ...]
+
+
+class _Reader:
+    """Reads single variables and gathers what is wrong with them."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = variables
+        self.errors: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        direct, file = self.variables.get(name) or None, self.variables.get(f"{name}_FILE") or None
+        if direct and file:
+            self.errors.append(f"{name} and {name}_FILE are both set; keep one")
+            return None
+        return self._file_text(name, file) if file else direct
+
+    def _file_text(self, name: str, path: str) -> str | None:
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.errors.append(f"{name}_FILE: {path} cannot be read ({type(error).__name__})")
+            return None
+        if not value:
+            self.errors.append(f"{name}_FILE: {path} is empty")
+        return value or None
+
+    def checked(self, name: str, check: Callable[[str], str | None]) -> str | None:
+        value = self.text(name)
+        problem = check(value) if value is not None else None
+        if problem:
+            self.errors.append(f"{name}: {problem}")
+        return value
+
+    def port(self, name: str, default: int) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if value.isascii() and value.isdecimal() and 1 <= int(value) <= 65535:
+            return int(value)
+        self.errors.append(f"{name}: {value!r} is not a port between 1 and 65535")
+        return default
+
+    def names(self, name: str) -> tuple[str, ...]:
+        value = self.text(name)
+        if value is None:
+            return ()
+        parts = tuple(part.strip() for part in value.split(","))
+        if not all(parts):
+            self.errors.append(f"{name}: an empty item in the comma separated list")
+        return tuple(part for part in parts if part)
+
+
+def _address_problem(value: str) -> str | None:
+    try:
+        ip_address(value)
+    except ValueError:
+        return f"{value!r} is not an IP address"
+    return None
+
+
+def _database_problem(value: str) -> str | None:
+    if not value.startswith(("postgresql://", "postgres://")):
+        return "must start with postgresql://"
+    try:
+        parts = conninfo_to_dict(value)
+    except psycopg.ProgrammingError:
+        return "is not a PostgreSQL URL"
+    return None if parts.get("dbname") else "names no database"
+
+
+def _broker_problem(value: str) -> str | None:
+    known = ("redis://", "rediss://", "redis+socket://", "amqp://", "amqps://")
+    return None if value.startswith(known) else "must start with redis:// or amqp://"
+
+
+def _http_problem(value: str) -> str | None:
+    parts = urlsplit(value)
+    return None if parts.scheme in ("http", "https") and parts.hostname else "is not an http(s) address"
+
+
+def _stripe_key_problem(value: str) -> str | None:
+    return None if value.startswith(("sk_", "rk_")) else "must be a secret (sk_) or restricted (rk_) key"
+
+
+def _secret_problem(value: str) -> str | None:
+    return None if len(value) >= 32 else "must have at least 32 characters"
+
+
+def _home(reader: _Reader) -> Path:
+    value = reader.text("COUNTERFOIL_HOME")
+    home = CHECKOUT / value if value else CHECKOUT / "var"
+    if home.exists() and not home.is_dir():
+        reader.errors.append(f"COUNTERFOIL_HOME: {home} is not a folder")
+    return home
+
+
+def running_urls(*, home: Path) -> dict[str, str]:
+    """Return the addresses of the embedded servers that the launcher started from this state folder;
+    empty when it has never run."""
+    try:
+        urls: dict[str, str] = json.loads((home / "run" / "urls.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return urls
+
+
+def _allowed_hosts(reader: _Reader, bind: str) -> tuple[str, ...]:
+    given = reader.names("ALLOWED_HOSTS")
+    if given or _address_problem(bind):
+        return given
+    if not ip_address(bind).is_loopback:
+        reader.errors.append("ALLOWED_HOSTS: needed when COUNTERFOIL_BIND is not a loopback address")
+    return ("127.0.0.1", "localhost", "[::1]")
+
+
+def _database_urls(reader: _Reader, urls: Mapping[str, str]) -> dict[str, str | None]:
+    given = reader.checked("DATABASE_URL", _database_problem)
+    owner = reader.checked("DATABASE_OWNER_URL", _database_problem)
+    gate = reader.checked("GATE_DATABASE_URL", _database_problem)
+    readonly = reader.checked("DATABASE_READONLY_URL", _database_problem)
+    if given is None and (owner or gate or readonly):
+        reader.errors.append("DATABASE_URL: needed when another database URL is set")
+    if given is None or reader.errors:
+        names = ("database", "database_owner", "database_gate", "database_readonly")
+        return dict(zip(("app", "owner", "gate", "readonly"), (urls.get(n) for n in names), strict=True))
+    return {
+        "app": given,
+        "owner": owner or with_role(url=given, role="counterfoil_owner"),
+        "gate": gate or with_role(url=given, role="counterfoil_gate"),
+        "readonly": readonly or with_role(url=given, role="counterfoil_readonly"),
+    }
+
+
+def read_environment(*, variables: Mapping[str, str]) -> Environment:
+    """Return the typed environment.
+
+    Raises WrongEnvironment with the list of everything that is wrong, never only the first.
+    """
+    reader = _Reader(variables)
+    home = _home(reader)
+    urls = running_urls(home=home)
+    bind = reader.checked("COUNTERFOIL_BIND", _address_problem) or "127.0.0.1"
+    databases = _database_urls(reader, urls)
+    broker = reader.checked("CELERY_BROKER_URL", _broker_problem)
+    environment = Environment(
+        home=home,
+        port=reader.port("COUNTERFOIL_PORT", DEFAULT_PORT),
+        port_was_given=reader.text("COUNTERFOIL_PORT") is not None,
+        bind=bind,
+        database_url=databases["app"],
+        database_was_given=reader.text("DATABASE_URL") is not None,
+        database_owner_url=databases["owner"],
+        gate_database_url=databases["gate"],
+        database_readonly_url=databases["readonly"],
+        celery_broker_url=broker or urls.get("broker"),
+        broker_was_given=broker is not None,
+        stripe_api_key=reader.checked("STRIPE_API_KEY", _stripe_key_problem),
+        stripe_api_base=reader.checked("STRIPE_API_BASE", _http_problem) or urls.get("stripe"),
+        stripe_webhook_secrets=reader.names("STRIPE_WEBHOOK_SECRETS"),
+        stripe_connect_webhook_secrets=reader.names("STRIPE_CONNECT_WEBHOOK_SECRETS"),
+        secret_key=reader.checked("SECRET_KEY", _secret_problem),
+        allowed_hosts=_allowed_hosts(reader, bind),
+    )
+    if reader.errors:
+        raise WrongEnvironment(list(dict.fromkeys(reader.errors)))
+    return environment

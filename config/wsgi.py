@@ -1,0 +1,11 @@
+"""The web server's entry point (Granian or gunicorn)."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+from config import process
+
+process.declare("web")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+application = get_wsgi_application()
