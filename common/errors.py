@@ -1,4 +1,3 @@
-# ruff: noqa: N818  (an error is named after what is refused, and its name is its code)
 """The refusals that every part of the house may answer with, and how one becomes an RFC 9457 problem.
 
 An error class is the contract: its `code`, `status` and `retryable` never change once published, and its

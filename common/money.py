@@ -70,7 +70,7 @@ def format_document_amount(units: int, *, currency: str) -> str:
     before.
     """
     exponent = exponent_of(currency)
-    step = 10 ** (UNIT_DECIMALS - exponent)
+    step = _document_step(currency)
     if units % step:
         raise ValueError(f"{format_amount(units)} is finer than {currency}")
     sign = "-" if units < 0 else ""
@@ -83,13 +83,13 @@ def to_document_units(units: int, *, currency: str) -> int:
 
     The difference `to_document_units(u) - u` is what the caller posts to the rounding account.
     """
-    step = 10 ** (UNIT_DECIMALS - exponent_of(currency))
+    step = _document_step(currency)
     return round_half_up(units, step) * step
 
 
 def cut_to_document_units(units: int, *, currency: str) -> int:
     """Cut an amount down to its currency's own precision, towards zero (the rest of a payout stays)."""
-    step = 10 ** (UNIT_DECIMALS - exponent_of(currency))
+    step = _document_step(currency)
     cut = abs(units) // step * step
     return cut if units >= 0 else -cut
 
@@ -184,6 +184,11 @@ def checked_units(units: int) -> int:
     if -MAX_UNITS <= units <= MAX_UNITS:
         return units
     raise AmountOutOfRange
+
+
+def _document_step(currency: str) -> int:
+    step: int = 10 ** (UNIT_DECIMALS - exponent_of(currency))
+    return step
 
 
 def _document_decimals(currency: str | None) -> int:
