@@ -54,14 +54,15 @@ def run_in_transaction(
     when a stored sum overflowed, and whatever else `fn` raises.
     """
     connection = connections[alias]
-    tries = 1 if connection.in_atomic_block else attempts
-    for attempt in range(1, tries + 1):
+    if connection.in_atomic_block:
+        return _run_once(fn, connection=connection, alias=alias)
+    for attempt in range(1, attempts + 1):
         try:
             return _run_once(fn, connection=connection, alias=alias)
         except DATABASE_ERRORS as error:
             if not is_conflict(error, retry_unique=retry_unique):
                 _raise_meaning_of(error)
-            if attempt == tries:
+            if attempt == attempts:
                 raise ServiceUnavailable(retry_after=1) from error
             time.sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 4**attempt))
     raise AssertionError("a transaction runs at least once")

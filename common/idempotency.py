@@ -1,0 +1,221 @@
+"""Idempotency keys: an accepted call is answered once, and its repetitions get the same answer.
+
+The answer is stored in the transaction of the effect: there is no effect without its answer and no answer
+without its effect. A refused call stores nothing. Keys belong to an organization and are kept 30 days.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg import errors as database_errors
+
+from common.errors import (
+    IdempotencyInFlight,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+)
+from common.strictjson import canonical_digest
+from common.transactions import run_in_transaction
+
+WAIT_MILLISECONDS: Final = 2_000
+RETENTION_DAYS: Final = 30
+UNIQUE_CONSTRAINTS: Final = frozenset(f"api_idempotency_keys_{part}_pkey" for part in range(8))
+"""The names under which two simultaneous stores of one key collide; a run after that finds the stored answer."""
+
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_COMPRESSION_LEVEL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """What a call with an idempotency key asked for; equal digests mean the same call."""
+
+    organization: UUID
+    key: str
+    target: bytes
+    body_digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: its status and bytes, and whether it was given before."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer as it is kept, with the call that it was given to."""
+
+    request: KeyedRequest
+    answer: Answer
+
+
+def read_key(header: str | None, *, required: bool) -> str | None:
+    """The idempotency key of a header. Raises IdempotencyKeyRequired and IdempotencyKeyInvalid."""
+    if header is None:
+        if required:
+            raise IdempotencyKeyRequired
+        return None
+    if not _KEY.fullmatch(header):
+        raise IdempotencyKeyInvalid
+    return header
+
+
+def keyed_request(*, organization: UUID, key: str, method: str, path: str, body: Any) -> KeyedRequest:
+    """The call as it is compared with a stored one: the body as a JSON value, not as bytes."""
+    target = hashlib.sha256(f"{method} {path}".encode()).digest()[:16]
+    return KeyedRequest(organization, key, target, canonical_digest(body))
+
+
+def lookup(
+    cur: psycopg.Cursor[Any], *, organization: UUID, keys: Sequence[str]
+) -> dict[tuple[UUID, str], StoredAnswer]:
+    """The stored answers of one organization's keys, by (organization, key)."""
+    return _stored(cur.execute(_LOOKUP, {"organization": organization, "keys": list(keys)}))
+
+
+def lookup_many(
+    cur: psycopg.Cursor[Any], *, pairs: Sequence[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], StoredAnswer]:
+    """The stored answers of many organizations' keys, by (organization, key), in one statement."""
+    organizations, keys = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return _stored(cur.execute(_LOOKUP_MANY, {"organizations": organizations, "keys": keys}))
+
+
+def replay(request: KeyedRequest, stored: StoredAnswer) -> Answer:
+    """The stored answer for this call. Raises IdempotencyKeyReused when it was given to another call."""
+    if stored.request.target != request.target:
+        raise IdempotencyKeyReused("This idempotency key was accepted before with another method or path.")
+    if stored.request.body_digest != request.body_digest:
+        raise IdempotencyKeyReused("This idempotency key was accepted before with another body.")
+    return Answer(stored.answer.status, stored.answer.body, replayed=True)
+
+
+def store(cur: psycopg.Cursor[Any], stored: Iterable[StoredAnswer]) -> None:
+    """Keep the answers of accepted calls, in the transaction of their effects.
+
+    The row of a key that exists already raises UniqueViolation with one of UNIQUE_CONSTRAINTS; the whole
+    transaction is then to be run again, and `lookup` will find the other's answer.
+    """
+    rows = list(stored)
+    if not rows:
+        return
+    cur.execute(
+        _STORE,
+        {
+            "organizations": [row.request.organization for row in rows],
+            "keys": [row.request.key for row in rows],
+            "targets": [row.request.target for row in rows],
+            "body_digests": [row.request.body_digest for row in rows],
+            "statuses": [row.answer.status for row in rows],
+            "bodies": [zlib.compress(row.answer.body, _COMPRESSION_LEVEL) for row in rows],
+        },
+    )
+
+
+def idempotent(
+    operation: Callable[[psycopg.Cursor[Any]], Answer],
+    *,
+    request: KeyedRequest | None,
+    alias: str = "default",
+) -> Answer:
+    """Run one operation in one transaction together with the answer to its key; without a key just run it.
+
+    A second call with the same key waits up to 2 s for the first and then gives its answer. Raises
+    IdempotencyKeyReused, IdempotencyInFlight, what `run_in_transaction` raises and what the operation
+    raises; after an error nothing is stored, neither effect nor answer.
+    """
+    if request is None:
+        return run_in_transaction(operation, alias=alias)
+
+    def answered(cur: psycopg.Cursor[Any]) -> Answer:
+        _wait_for_first(cur, request)
+        known = lookup(cur, organization=request.organization, keys=[request.key])
+        if known:
+            return replay(request, known[request.organization, request.key])
+        answer = operation(cur)
+        if 200 <= answer.status < 300:
+            store(cur, [StoredAnswer(request, answer)])
+        return answer
+
+    return run_in_transaction(answered, alias=alias, retry_unique=UNIQUE_CONSTRAINTS)
+
+
+def purge_idempotency_keys(cur: psycopg.Cursor[Any], *, limit: int = 5_000) -> int:
+    """Delete up to `limit` keys older than 30 days and return how many; the caller repeats it until it is 0."""
+    return cur.execute(_PURGE, {"days": RETENTION_DAYS, "limit": limit}).rowcount
+
+
+def _wait_for_first(cur: psycopg.Cursor[Any], request: KeyedRequest) -> None:
+    """Let one call with this key through at a time; the lock ends with the transaction."""
+    row = cur.execute("SELECT current_setting('lock_timeout')").fetchone()
+    before = row[0] if row else "0"
+    cur.execute("SELECT set_config('lock_timeout', %s, true)", (f"{WAIT_MILLISECONDS}ms",))
+    try:
+        cur.execute("SELECT pg_advisory_xact_lock(%s)", (_lock_number(request),))
+    except database_errors.LockNotAvailable:
+        raise IdempotencyInFlight(retry_after=1) from None
+    cur.execute("SELECT set_config('lock_timeout', %s, true)", (before,))
+
+
+def _lock_number(request: KeyedRequest) -> int:
+    digest = hashlib.sha256(b"api_idempotency_keys" + request.organization.bytes + request.key.encode())
+    return int.from_bytes(digest.digest()[:8], "big", signed=True)
+
+
+def _stored(cur: psycopg.Cursor[Any]) -> dict[tuple[UUID, str], StoredAnswer]:
+    found = {}
+    for organization, key, target, body_digest, status, body in cur.fetchall():
+        request = KeyedRequest(organization, key, bytes(target), bytes(body_digest))
+        found[organization, key] = StoredAnswer(request, Answer(status, zlib.decompress(body)))
+    return found
+
+
+_LOOKUP: Final = """
+SELECT organization, key, target, body_digest, status, body
+FROM api_idempotency_keys
+WHERE organization = %(organization)s AND key = ANY (%(keys)s::text[])
+"""
+
+# LATERAL, so that each pair is one probe of one partition's index whatever the planner thinks of the sizes.
+_LOOKUP_MANY: Final = """
+SELECT known.organization, known.key, known.target, known.body_digest, known.status, known.body
+FROM unnest(%(organizations)s::uuid[], %(keys)s::text[]) AS asked (organization, key)
+CROSS JOIN LATERAL (
+    SELECT * FROM api_idempotency_keys AS stored
+    WHERE stored.organization = asked.organization AND stored.key = asked.key
+    LIMIT 1
+) AS known
+"""
+
+_STORE: Final = """
+INSERT INTO api_idempotency_keys (organization, key, target, body_digest, status, body)
+SELECT * FROM unnest(
+    %(organizations)s::uuid[], %(keys)s::text[], %(targets)s::bytea[], %(body_digests)s::bytea[],
+    %(statuses)s::smallint[], %(bodies)s::bytea[]
+)
+"""
+
+_PURGE: Final = """
+DELETE FROM api_idempotency_keys AS stored
+USING (
+    SELECT organization, key FROM api_idempotency_keys
+    WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
+    ORDER BY organization, key
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+) AS old
+WHERE stored.organization = old.organization AND stored.key = old.key
+"""
