@@ -29,7 +29,7 @@ from common.transactions import run_in_transaction
 WAIT_MILLISECONDS: Final = 2_000
 RETENTION_DAYS: Final = 30
 UNIQUE_CONSTRAINTS: Final = frozenset(f"api_idempotency_keys_{part}_pkey" for part in range(8))
-"""The names under which two simultaneous stores of one key collide; a run after that finds the stored answer."""
+"""The names under which two simultaneous stores of one key collide; a second run finds the stored answer."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _COMPRESSION_LEVEL = 1
@@ -37,12 +37,11 @@ _COMPRESSION_LEVEL = 1
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """What a call with an idempotency key asked for; equal digests mean the same call."""
+    """What a call with an idempotency key asked for; an equal digest means the same call."""
 
     organization: UUID
     key: str
-    target: bytes
-    body_digest: bytes
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ def read_key(header: str | None, *, required: bool) -> str | None:
 
 def keyed_request(*, organization: UUID, key: str, method: str, path: str, body: Any) -> KeyedRequest:
     """The call as it is compared with a stored one: the body as a JSON value, not as bytes."""
-    target = hashlib.sha256(f"{method} {path}".encode()).digest()[:16]
-    return KeyedRequest(organization, key, target, canonical_digest(body))
+    digest = hashlib.sha256(f"{method} {path}\n".encode() + canonical_digest(body)).digest()
+    return KeyedRequest(organization, key, digest)
 
 
 def lookup(
@@ -96,10 +95,8 @@ def lookup_many(
 
 def replay(request: KeyedRequest, stored: StoredAnswer) -> Answer:
     """The stored answer for this call. Raises IdempotencyKeyReused when it was given to another call."""
-    if stored.request.target != request.target:
-        raise IdempotencyKeyReused("This idempotency key was accepted before with another method or path.")
-    if stored.request.body_digest != request.body_digest:
-        raise IdempotencyKeyReused("This idempotency key was accepted before with another body.")
+    if stored.request.digest != request.digest:
+        raise IdempotencyKeyReused
     return Answer(stored.answer.status, stored.answer.body, replayed=True)
 
 
@@ -117,8 +114,7 @@ def store(cur: psycopg.Cursor[Any], stored: Iterable[StoredAnswer]) -> None:
         {
             "organizations": [row.request.organization for row in rows],
             "keys": [row.request.key for row in rows],
-            "targets": [row.request.target for row in rows],
-            "body_digests": [row.request.body_digest for row in rows],
+            "digests": [row.request.digest for row in rows],
             "statuses": [row.answer.status for row in rows],
             "bodies": [zlib.compress(row.answer.body, _COMPRESSION_LEVEL) for row in rows],
         },
@@ -154,7 +150,7 @@ def idempotent(
 
 
 def purge_idempotency_keys(cur: psycopg.Cursor[Any], *, limit: int = 5_000) -> int:
-    """Delete up to `limit` keys older than 30 days and return how many; the caller repeats it until it is 0."""
+    """Delete up to `limit` keys older than 30 days and return how many; the caller goes on until it is 0."""
     return cur.execute(_PURGE, {"days": RETENTION_DAYS, "limit": limit}).rowcount
 
 
@@ -177,21 +173,21 @@ def _lock_number(request: KeyedRequest) -> int:
 
 def _stored(cur: psycopg.Cursor[Any]) -> dict[tuple[UUID, str], StoredAnswer]:
     found = {}
-    for organization, key, target, body_digest, status, body in cur.fetchall():
-        request = KeyedRequest(organization, key, bytes(target), bytes(body_digest))
+    for organization, key, digest, status, body in cur.fetchall():
+        request = KeyedRequest(organization, key, bytes(digest))
         found[organization, key] = StoredAnswer(request, Answer(status, zlib.decompress(body)))
     return found
 
 
 _LOOKUP: Final = """
-SELECT organization, key, target, body_digest, status, body
+SELECT organization, key, request, status, body
 FROM api_idempotency_keys
 WHERE organization = %(organization)s AND key = ANY (%(keys)s::text[])
 """
 
 # LATERAL, so that each pair is one probe of one partition's index whatever the planner thinks of the sizes.
 _LOOKUP_MANY: Final = """
-SELECT known.organization, known.key, known.target, known.body_digest, known.status, known.body
+SELECT known.organization, known.key, known.request, known.status, known.body
 FROM unnest(%(organizations)s::uuid[], %(keys)s::text[]) AS asked (organization, key)
 CROSS JOIN LATERAL (
     SELECT * FROM api_idempotency_keys AS stored
@@ -201,9 +197,9 @@ CROSS JOIN LATERAL (
 """
 
 _STORE: Final = """
-INSERT INTO api_idempotency_keys (organization, key, target, body_digest, status, body)
+INSERT INTO api_idempotency_keys (organization, key, request, status, body)
 SELECT * FROM unnest(
-    %(organizations)s::uuid[], %(keys)s::text[], %(targets)s::bytea[], %(body_digests)s::bytea[],
+    %(organizations)s::uuid[], %(keys)s::text[], %(digests)s::bytea[],
     %(statuses)s::smallint[], %(bodies)s::bytea[]
 )
 """
@@ -213,9 +209,7 @@ DELETE FROM api_idempotency_keys AS stored
 USING (
     SELECT organization, key FROM api_idempotency_keys
     WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
-    ORDER BY organization, key
     LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
 ) AS old
 WHERE stored.organization = old.organization AND stored.key = old.key
 """
