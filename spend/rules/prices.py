@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 from uuid import UUID
 
+from common.errors import InvalidField, ProblemError
+
 TOKENS_PER_MILLION = 1_000_000
 PPM = 1_000_000
 RATE_SCALE = 10**12
@@ -31,7 +33,9 @@ INCLUDED_IN = {
     "image_output": "output",
     "video_output": "output",
 }
-TOKEN_COMPONENTS = frozenset(("input", "output", *INCLUDED_IN, "audio_cache_read", "image_cache_read"))
+TOKEN_COMPONENTS = frozenset(
+    ("input", "output", *INCLUDED_IN, "audio_cache_read", "image_cache_read", "video_cache_read")
+)
 
 # Request context that changes a price. What is not listed here is refused, because a price source that does
 # not know a key would silently answer with the full price. An empty tuple of "standard" values means: no
@@ -50,42 +54,26 @@ STANDARD_CONTEXT = frozenset(
 Context = tuple[tuple[str, str], ...]
 
 
-class PriceUnknown(Exception):  # noqa: N818 - the contract's code is price_unknown
-    """There is no price for this provider, model, component, tool or currency; nothing is priced at 0 or by a
-    guess.
+class PriceUnknown(ProblemError):
+    """There is no price for this; nothing is priced at 0 or by a guess (S22).
+
+    The problem names what has none: provider, model, component, tool, currency.
     """
 
     code = "price_unknown"
     status = 422
-    retryable = False
+    title = "Price unknown"
 
-    def __init__(
-        self,
-        missing: str,
-        *,
-        provider: str | None = None,
-        model: str | None = None,
-        component: str | None = None,
-        tool: str | None = None,
-        currency: str | None = None,
-    ) -> None:
-        names = {
-            "provider": provider,
-            "model": model,
-            "component": component,
-            "tool": tool,
-            "currency": currency,
-        }
+    def __init__(self, missing: str, **names: str | None) -> None:
         self.missing = missing
         self.fields = {name: value for name, value in names.items() if value is not None}
-        named = ", ".join(f"{name} {value!r}" for name, value in self.fields.items())
-        super().__init__(
-            f"No price for this {missing}: {named}." if named else f"No price for this {missing}."
-        )
+        named = ", ".join(f"{name} {value}" for name, value in self.fields.items())
+        detail = f"The price book has no price for this {missing}"
+        super().__init__(f"{detail}: {named}." if named else f"{detail}.", extra=self.fields)
 
 
-class PriceInvalid(ValueError):  # noqa: N818 - reads beside PriceUnknown
-    """A price version contradicts itself: an unknown unit, a negative amount, tiers out of order."""
+class PriceInvalid(InvalidField):
+    """A price contradicts itself: an unknown unit, a negative amount, tiers out of order."""
 
 
 class Dated(Protocol):

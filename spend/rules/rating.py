@@ -12,6 +12,8 @@ from uuid import UUID
 
 import msgspec
 
+from common.errors import AmountOutOfRange
+from common.money import MAX_UNITS, QUANTITY_SCALE
 from spend.rules.prices import (
     LADDER_COMPONENTS,
     NO_MARKUP,
@@ -32,7 +34,6 @@ from spend.rules.prices import (
 )
 from spend.rules.toolprices import (
     NO_TOOL_PRICES,
-    QUANTITY_SCALE,
     ToolPrice,
     ToolPriceList,
     ToolUse,
@@ -40,21 +41,11 @@ from spend.rules.toolprices import (
     tool_prices_at,
 )
 
-MAX_UNITS = 2**63 - 1
-MAX_COUNT = 10**12
 PICO_PER_UNIT = 10_000  # 10^-12 in one 10^-8
 ATTO_PER_PICO = 1_000_000
 CONVERTED = PPM * RATE_SCALE * PPM  # denominator of markup x rate x the rate's markup
 MODALITIES = ("audio", "image", "video")
 REQUEST = "request"  # a fee per model call, where the price has one
-
-
-class AmountOutOfRange(Exception):  # noqa: N818 - the contract's code is amount_out_of_range
-    """The amount is larger than can be kept."""
-
-    code = "amount_out_of_range"
-    status = 422
-    retryable = False
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -110,6 +101,7 @@ class PriceCard(msgspec.Struct, frozen=True):
     """Every price of one organization and one model at a moment, until `until` (None: nothing is planned).
 
     `book` is the cost's price; `own`, where there is one, the charge's. fx holds the rates into `currency`.
+    `provider` and `model` are the names that the caller used.
     """
 
     currency: str
@@ -120,6 +112,8 @@ class PriceCard(msgspec.Struct, frozen=True):
     book_tools: ToolPriceList = NO_TOOL_PRICES
     own_tools: ToolPriceList = NO_TOOL_PRICES
     until: datetime | None = None
+    provider: str | None = None
+    model: str | None = None
 
 
 class Rated(msgspec.Struct, frozen=True):
@@ -184,7 +178,7 @@ def rate(usage: Usage, card: PriceCard, *, amount_units: int = 0, own_key: bool 
     if price is not None and context:
         price = price_in_context(price, context)
     if price is None and _needs_model_price(usage):
-        raise PriceUnknown("model")
+        raise PriceUnknown("model", provider=card.provider, model=card.model)
     if (
         price is not None
         and card.own is None
@@ -220,7 +214,14 @@ def estimate(
     return rate(usage, card, amount_units=amount_units, own_key=own_key)
 
 
-def price_card(entry: BookEntry | None, pricing: OrganizationPricing, at: datetime) -> PriceCard:
+def price_card(
+    entry: BookEntry | None,
+    pricing: OrganizationPricing,
+    at: datetime,
+    *,
+    provider: str | None = None,
+    model: str | None = None,
+) -> PriceCard:
     """Return every price of this organization for this model that holds at this moment.
 
     Order of looking up (S78): contract, override, plan, book; the markup applies to the book's prices only.
@@ -247,6 +248,8 @@ def price_card(entry: BookEntry | None, pricing: OrganizationPricing, at: dateti
         book_tools=tool_prices_at(pricing.book_tools, at),
         own_tools=tool_prices_at(pricing.own_tools, at),
         until=next_change(dated, at),
+        provider=provider or (entry.provider if entry is not None else None),
+        model=model or (entry.model if entry is not None else None),
     )
 
 
@@ -442,7 +445,7 @@ def _component_pico(price: PriceVersion, component: str, quantity: int, input_to
     found = price.components.get(component)
     if found is None:
         _unknown_component(price, component)
-    divisor = found.per * QUANTITY_SCALE
+    divisor: int = found.per * QUANTITY_SCALE
     return (2 * quantity * found.amount_at(input_tokens) + divisor) // (2 * divisor)
 
 

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import msgspec
 
+from common.money import QUANTITY_SCALE
 from spend.rules.prices import PriceInvalid, PriceUnknown, version_at
 
 ToolUnit = Literal["call", "second", "unit"]
-QUANTITY_SCALE = 10**12
 
 
 class ToolUse(msgspec.Struct, frozen=True):
@@ -27,8 +27,16 @@ class ToolUse(msgspec.Struct, frozen=True):
     def quantity(self, unit: str) -> int | None:
         """Return the quantity in 10^-12 of this unit; None when it was not measured."""
         if unit == "call":
-            return self.calls * QUANTITY_SCALE
+            calls: int = self.calls * QUANTITY_SCALE
+            return calls
         return self.seconds if unit == "second" else self.units
+
+
+def tool_use(name: str, count: int) -> ToolUse:
+    """Return the use of a tool of which only a count is known: so many calls, or so many of its price's
+    unit.
+    """
+    return ToolUse(name, count, count * QUANTITY_SCALE, count * QUANTITY_SCALE)
 
 
 @dataclass(frozen=True, slots=True)
