@@ -4,6 +4,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg_pool import PoolTimeout
 
 
 def livez(request: HttpRequest) -> JsonResponse:
@@ -11,14 +12,22 @@ def livez(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+_is_migrated = False
+
+
 def _database_problem() -> str | None:
+    """Migrations only ever go forward under a running process: once they are all there, only the connection
+    is asked."""
+    global _is_migrated
     try:
-        connection.ensure_connection()
-        executor = MigrationExecutor(connection)
-        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not _is_migrated:
+            executor = MigrationExecutor(connection)
+            _is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except (DatabaseError, PoolTimeout):
         return "database"
-    return "migrations" if pending else None
+    return None if _is_migrated else "migrations"
 
 
 def readyz(request: HttpRequest) -> JsonResponse:

@@ -150,7 +150,6 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 LANGUAGE_CODE = "en"
 STATIC_URL = "/static/"
-STATIC_ROOT = STATE_HOME / "static"
 WHITENOISE_USE_FINDERS = True
 
 # --- Security ---

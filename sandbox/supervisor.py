@@ -1,0 +1,281 @@
+"""`python -m sandbox.supervisor`: everything on one machine, started in order, kept alive, stopped together.
+
+    python -m sandbox.supervisor           serve until Ctrl-C or SIGTERM
+    python -m sandbox.supervisor --once    play the story, stop; exit code = the story's
+
+Starts PostgreSQL and Valkey (unless the environment names real ones), migrates, loads the demo data, starts
+web, worker and beat, says where to log in, and plays the demo story when there is one.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import IO
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psycopg
+
+from config.environment import Environment, WrongEnvironment, read_environment
+from config.roles import database_statements
+from config.servers import beat_command, granian_command, worker_command
+from sandbox import processes
+from sandbox.binaries import NoPostgres
+from sandbox.children import Child, ChildSpec, Family, end_leftovers, own_environment
+from sandbox.cluster import SUPERUSER, Cluster, ClusterUnusable
+from sandbox.places import CHECKOUT, free_port, port_is_free, read_json, write_json
+from sandbox.progress import Progress
+from sandbox.valkey import Broker, broker_at
+
+DATABASE = "counterfoil"
+_STOP_ORDER = ["beat", "worker", "web", "valkey", "postgres"]
+
+
+class CannotStart(Exception):
+    """Something that only the person at the keyboard can change is in the way."""
+
+
+class Stopped(Exception):
+    """Ctrl-C, SIGTERM or SIGHUP has arrived."""
+
+
+class Supervisor:
+    """One state folder's processes from start to stop."""
+
+    def __init__(self, *, environment: Environment, progress: Progress) -> None:
+        self.environment = environment
+        self.home = environment.home.resolve()
+        self.progress = progress
+        self.port = self._choose_port()
+        self.urls: dict[str, str] = {"http": f"http://{self._shown_host()}:{self.port}"}
+        self.family = Family(home=self.home)
+
+    def _shown_host(self) -> str:
+        bind = self.environment.bind
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
+        return f"[{host}]" if ":" in host else host
+
+    def _choose_port(self) -> int:
+        """The port given, which must be free; else the remembered one, else 8000, else any free one."""
+        wanted, bind = self.environment.port, self.environment.bind
+        if self.environment.port_was_given:
+            if not port_is_free(port=wanted, bind=bind):
+                raise CannotStart(
+                    f"COUNTERFOIL_PORT={wanted}: something else listens there. Stop it or choose another port."
+                )
+            return wanted
+        known = (read_json(path=self.home / "ports.json") or {}).get("web")
+        port = free_port(preferred=known or wanted, bind=bind)
+        write_json(path=self.home / "ports.json", value={"web": port})
+        return port
+
+    # Starting, in order
+
+    def start(self) -> None:
+        """Bring everything up; returns when the web server is ready for traffic."""
+        cluster = self._start_postgres() if not self.environment.database_was_given else None
+        broker = self._start_valkey() if not self.environment.broker_was_given else None
+        self._name_urls(cluster, broker)
+        self._prepare_database()
+        self._start_own()
+
+    def _start_postgres(self) -> Cluster:
+        with self.progress.step("PostgreSQL") as step:
+            cluster = Cluster.open(home=self.home, bin_folder=os.environ.get("PG_BIN") or None)
+            cluster.stop()  # one that an earlier supervisor left behind
+            child = self.family.start(_postgres_spec(cluster))
+            self.family.wait_until_ready(child, timeout_seconds=120)
+            cluster.make_roles()
+            _make_database(cluster)
+            step.note(f"{cluster.binaries.major} at {cluster.location.socket_folder}")
+        return cluster
+
+    def _start_valkey(self) -> Broker:
+        with self.progress.step("Valkey") as step:
+            broker = broker_at(home=self.home)
+            spec = ChildSpec(
+                name="valkey",
+                argv=broker.argv(),
+                ready=broker.is_live,
+                environment=own_environment(home=self.home),
+            )
+            self.family.wait_until_ready(self.family.start(spec))
+            step.note(f"port {broker.port}")
+        return broker
+
+    def _name_urls(self, cluster: Cluster | None, broker: Broker | None) -> None:
+        given = self.environment
+        if cluster is not None:
+            self.urls |= {
+                "database": cluster.url(role="counterfoil_app"),
+                "database_gate": cluster.url(role="counterfoil_gate"),
+                "database_owner": cluster.url(role="counterfoil_owner"),
+                "database_readonly": cluster.url(role="counterfoil_readonly"),
+                "database_superuser": cluster.url(role=SUPERUSER),
+            }
+        else:
+            named = {
+                "database": given.database_url,
+                "database_gate": given.gate_database_url,
+                "database_owner": given.database_owner_url,
+                "database_readonly": given.database_readonly_url,
+            }
+            self.urls |= {name: url for name, url in named.items() if url}
+        self.urls["broker"] = broker.url if broker else given.celery_broker_url or ""
+        write_json(path=self.home / "run" / "urls.json", value=self.urls)
+
+    def _prepare_database(self) -> None:
+        with self.progress.step("Migrations and demo data"):
+            answer = subprocess.run(
+                [sys.executable, "manage.py", "prepare"], cwd=CHECKOUT, env=own_environment(home=self.home),
+                capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+            log = self.home / "log" / "prepare.log"
+            log.write_text(answer.stdout + answer.stderr, encoding="utf-8")
+            if answer.returncode:
+                raise CannotStart(f"The database could not be prepared ({log}):\n{answer.stderr[-3000:]}")
+
+    def _start_own(self) -> None:
+        environment = own_environment(home=self.home)
+        argv = granian_command(bind=self.environment.bind, port=self.port)
+        specs = [
+            ChildSpec(name="web", argv=argv, ready=self._web_is_ready, environment=environment),
+            ChildSpec(name="worker", argv=worker_command(), ready=lambda: True, environment=environment),
+            ChildSpec(name="beat", argv=beat_command(), ready=lambda: True, environment=environment),
+        ]
+        with self.progress.step("Web, worker and beat") as step:
+            children: list[Child] = [self.family.start(spec) for spec in specs]
+            for child in children:
+                self.family.wait_until_ready(child)
+            step.note(self.urls["http"])
+
+    def _web_is_ready(self) -> bool:
+        try:
+            with urlopen(f"{self.urls['http']}/readyz", timeout=0.5) as answer:
+                status: int = answer.status
+        except (URLError, OSError):
+            return False
+        return status == 200
+
+    # Running and stopping
+
+    def show_logins(self) -> None:
+        """Say where to go and with what."""
+        demo = read_json(path=self.home / "run" / "demo.json") or {}
+        self.progress.logins(urls=self.urls, demo=demo, home=self.home)
+
+    def play_story(self) -> int:
+        """Play the demo story through the public HTTP API; 0 when every step held, or there is no story."""
+        if find_spec("sandbox.story") is None:
+            return 0
+        command = [sys.executable, "-m", "sandbox.story"]
+        environment = {**os.environ, "COUNTERFOIL_HOME": str(self.home)}
+        return subprocess.run(command, cwd=CHECKOUT, env=environment).returncode
+
+    def serve(self) -> None:
+        """Do nothing until a signal arrives; the watcher looks after the children."""
+        while True:
+            threading.Event().wait(3600)
+
+    def stop(self) -> None:
+        """Stop every child in order and take back what we said about them."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        with self.progress.step("Stopping"):
+            self.family.close(order=_STOP_ORDER)
+            for name in ("urls.json", "pids.json", "supervisor.json"):
+                (self.home / "run" / name).unlink(missing_ok=True)
+
+
+def _postgres_spec(cluster: Cluster) -> ChildSpec:
+    return ChildSpec(
+        name="postgres",
+        argv=cluster.argv(),
+        ready=lambda: cluster.is_live(timeout_seconds=1),
+        environment=cluster.environment(),
+        folder=Path("/"),
+        stop_signal=signal.SIGINT,
+        patience_seconds=30,
+        prepare=cluster.prepare,
+        credentials=cluster.credentials(),
+    )
+
+
+def _make_database(cluster: Cluster) -> None:
+    with cluster.connect() as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+        if found is None:
+            connection.execute(f"CREATE DATABASE {DATABASE} TEMPLATE template0".encode())
+        for statement in database_statements(name=DATABASE):
+            connection.execute(statement.encode())
+
+
+def _only_one(home: Path) -> IO[str]:
+    """Hold the state folder's lock until this process ends."""
+    path = home / "run"
+    path.mkdir(parents=True, exist_ok=True)
+    lock = (path / "supervisor.lock").open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CannotStart(
+            f"Counterfoil already runs from {home}. Stop it first, or set COUNTERFOIL_HOME."
+        ) from None
+    own = {"pid": os.getpid(), "started": processes.start_time(pid=os.getpid())}
+    write_json(path=path / "supervisor.json", value=own)
+    return lock
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _run(*, once: bool, progress: Progress) -> int:
+    environment = read_environment(variables=os.environ)
+    lock = _only_one(environment.home.resolve())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _on_signal)
+    for name in end_leftovers(home=environment.home.resolve()):
+        progress.say(f"Ended a {name} that an earlier run left behind")
+    supervisor = Supervisor(environment=environment, progress=progress)
+    try:
+        started_at = time.monotonic()
+        supervisor.start()
+        supervisor.show_logins()
+        progress.say(f"Ready after {time.monotonic() - started_at:.1f} s")
+        result = supervisor.play_story()
+        if once:
+            return result
+        supervisor.serve()
+    except Stopped:
+        return 130 if once else 0
+    finally:
+        supervisor.stop()
+        lock.close()
+    return 0
+
+
+def main() -> int:
+    """Run until told to stop; what a person must mend is a message, not a stack."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.supervisor", description="Run Counterfoil.")
+    parser.add_argument("--once", action="store_true", help="stop after the demo story")
+    progress = Progress()
+    try:
+        return _run(once=parser.parse_args().once, progress=progress)
+    except Stopped:
+        return 130
+    except (WrongEnvironment, CannotStart, NoPostgres, ClusterUnusable, TimeoutError, psycopg.Error) as error:
+        progress.fail(str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
