@@ -18,27 +18,38 @@ CREATE TABLE organizations (
     created_at timestamptz NOT NULL
 ) WITH (fillfactor = 70);
 
+-- key_folded and name_folded are the forms in which two keys or names that look alike are equal (orgs.rules.names).
 CREATE TABLE teams (
     id uuid PRIMARY KEY, organization uuid NOT NULL, key text NOT NULL, name text NOT NULL,
+    key_folded text NOT NULL, name_folded text NOT NULL,
     version integer NOT NULL, created_at timestamptz NOT NULL, archived_at timestamptz,
-    UNIQUE (organization, key)
+    UNIQUE (organization, key), UNIQUE (organization, key_folded)
 );
 CREATE TABLE agents (
-    id uuid PRIMARY KEY, organization uuid NOT NULL, key text NOT NULL, name text NOT NULL, team_id uuid, listing uuid,
+    id uuid PRIMARY KEY, organization uuid NOT NULL, key text NOT NULL, name text NOT NULL,
+    key_folded text NOT NULL, name_folded text NOT NULL, team_id uuid, listing uuid,
     version integer NOT NULL, created_at timestamptz NOT NULL, archived_at timestamptz,
-    UNIQUE (organization, key)
+    UNIQUE (organization, key), UNIQUE (organization, key_folded)
 );
 CREATE TABLE workflows (
     id uuid PRIMARY KEY, organization uuid NOT NULL, key text NOT NULL, name text NOT NULL,
+    key_folded text NOT NULL, name_folded text NOT NULL,
     version integer NOT NULL, created_at timestamptz NOT NULL, archived_at timestamptz,
-    UNIQUE (organization, key)
+    UNIQUE (organization, key), UNIQUE (organization, key_folded)
 );
 CREATE TABLE connections (
-    id uuid PRIMARY KEY, organization uuid NOT NULL, key text NOT NULL, name text NOT NULL, billing text NOT NULL DEFAULT 'resold'
-        CHECK (billing IN ('resold', 'own_key')),
+    id uuid PRIMARY KEY, organization uuid NOT NULL, key text NOT NULL, name text NOT NULL,
+    key_folded text NOT NULL, name_folded text NOT NULL,
+    billing text NOT NULL DEFAULT 'resold' CHECK (billing IN ('resold', 'own_key')),
     version integer NOT NULL, created_at timestamptz NOT NULL, archived_at timestamptz,
-    UNIQUE (organization, key)
+    UNIQUE (organization, key), UNIQUE (organization, key_folded)
 );
+CREATE INDEX teams_name ON teams (organization, name_folded);
+CREATE INDEX agents_name ON agents (organization, name_folded);
+CREATE INDEX agents_team ON agents (team_id);
+CREATE INDEX workflows_name ON workflows (organization, name_folded);
+CREATE INDEX connections_name ON connections (organization, name_folded);
+
 -- Members: the person's name and e-mail stand in member_profiles (operational, erasable); the event carries ids and roles.
 CREATE TABLE members (
     id uuid PRIMARY KEY, organization uuid NOT NULL, role text NOT NULL CHECK (role IN ('owner', 'billing_admin', 'team_owner', 'member')),
@@ -62,3 +73,18 @@ GRANT SELECT, UPDATE ON organizations TO {gate};
 GRANT SELECT ON teams, agents, workflows, connections, members, api_keys TO {gate};
 GRANT UPDATE (last_used_at) ON api_keys TO {gate};
 GRANT SELECT ON organizations, teams, agents, workflows, connections, members TO {readonly};
+
+-- The platform itself: the organization whose streams are platform-wide (the price book, platform keys). Like every
+-- row of this table it is a projection, so its event comes first; the projector of organization.created gives this row.
+WITH born AS MATERIALIZED (SELECT clock_timestamp() AS at),
+created AS (
+    INSERT INTO events (organization, stream_id, occurred_at, epoch, version, stream_type, type, actor, data)
+    SELECT '01900000-0000-7000-8000-000000000000', '01900000-0000-7000-8000-000000000000', at,
+        (SELECT epoch FROM event_store), 1, 'organization', 'organization.created', 'system:migration',
+        jsonb_build_object('name', 'Platform', 'currency', 'USD', 'time_zone', 'UTC', 'funding', 'prepaid',
+            'credit_limit', 0, 'status', 'active', 'is_platform', true, 'sandbox', false,
+            'created_at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
+    FROM born
+)
+INSERT INTO organizations (id, name, currency, time_zone, funding, credit_limit, is_platform, version, created_at)
+SELECT '01900000-0000-7000-8000-000000000000', 'Platform', 'USD', 'UTC', 'prepaid', 0, true, 1, at FROM born;
