@@ -39,7 +39,9 @@ def running_cluster(*, home: Path, durable: bool, bin_folder: str | None = None)
         return cluster, True
 
 
-def _run(home: Path, durable: bool, bin_folder: str | None, command: list[str]) -> int:
+def run_beside(*, command: list[str], home: Path, durable: bool, bin_folder: str | None = None) -> int:
+    """Run a command while the cluster serves; stop the cluster afterwards unless it was running before.
+    Returns the command's exit code."""
     cluster, started = running_cluster(home=home, durable=durable, bin_folder=bin_folder)
     try:
         return subprocess.run(command).returncode
@@ -72,7 +74,7 @@ def main() -> int:
     home = given.home.resolve()
     try:
         if given.verb == "run":
-            return _run(home, not given.test, given.pg_bin, given.rest)
+            return run_beside(command=given.rest, home=home, durable=not given.test, bin_folder=given.pg_bin)
         if given.verb == "start":
             cluster, _ = running_cluster(home=home, durable=not given.test, bin_folder=given.pg_bin)
             print(cluster.location.socket_folder)

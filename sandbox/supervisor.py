@@ -69,7 +69,7 @@ class Supervisor:
         if self.environment.port_was_given:
             if not port_is_free(port=wanted, bind=bind):
                 raise CannotStart(
-                    f"COUNTERFOIL_PORT={wanted}: something else listens there. Stop it or choose another port."
+                    f"COUNTERFOIL_PORT={wanted}: something else listens there. Stop it, choose another port."
                 )
             return wanted
         known = (read_json(path=self.home / "ports.json") or {}).get("web")

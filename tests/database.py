@@ -127,7 +127,7 @@ class Session:
     """The database and state folder of this pytest process."""
 
     def __init__(self) -> None:
-        home = Path(os.environ.setdefault("COUNTERFOIL_TEST_HOME", str(_cluster_home())))
+        home = Path(os.environ.setdefault("COUNTERFOIL_TEST_HOME", str(cluster_home())))
         cluster, _ = running_cluster(home=home, durable=False, bin_folder=os.environ.get("PG_BIN") or None)
         self.databases = TestDatabases(cluster)
         self.name = f"test_{datetime.now(UTC):%d%H%M%S}_{secrets.token_hex(4)}"
@@ -145,7 +145,8 @@ class Session:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def _cluster_home() -> Path:
+def cluster_home() -> Path:
+    """The state folder of the test cluster; another PostgreSQL (PG_BIN) has one of its own."""
     home = CHECKOUT / os.environ.get("COUNTERFOIL_HOME", "var")
     other = os.environ.get("PG_BIN")
     return home / (f"test-{sha256(other.encode()).hexdigest()[:8]}" if other else "test")

@@ -1,0 +1,44 @@
+# Every command sets up what it needs. PYTHON=python3.12 chooses the interpreter of a new virtual environment.
+PYTHON ?= python3
+VENV := .venv/bin
+PYTEST_ARGS ?=
+
+.PHONY: run test check bench soak lock install clean stop
+
+# Run everything, play the demo story, serve until Ctrl-C. ONCE=1 stops after the story.
+run: install
+	@exec $(VENV)/python -m sandbox.supervisor $(if $(filter-out 0,$(ONCE)),--once)
+
+# The whole test suite on a throwaway cluster. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
+test: install
+	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run $(PYTEST_ARGS)
+
+check: install
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(VENV)/python -m pytest -q -p no:cacheprovider tests/architecture
+
+# Benchmarks on a cluster of their own with everything durable on. FULL=1 grows to 10^7 postings.
+bench: install
+	@FULL="$(FULL)" exec $(VENV)/python -m tests.bench
+
+soak: install
+	@exec $(VENV)/python -m tests.soak
+
+# Resolve the .in files anew into locks with hashes; no registry's address goes into them.
+lock: install
+	cd requirements && for name in uv base dev; do \
+	  UV_PYTHON_DOWNLOADS=never ../$(VENV)/uv pip compile --quiet --system-certs --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
+
+install:
+	@$(PYTHON) -m sandbox.install
+
+stop:
+	@$(PYTHON) -m sandbox.control stop
+
+clean:
+	@$(PYTHON) -m sandbox.control clean
