@@ -1,0 +1,116 @@
+"""Prices as JSON: in events, in rows, and as a person enters them (decimal strings)."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from common.money import parse_price
+from spend.rules.prices import (
+    TOKEN_COMPONENTS,
+    TOKENS_PER_MILLION,
+    ComponentPrice,
+    Components,
+    PriceInvalid,
+    PriceVariant,
+    PriceVersion,
+)
+
+JsonObject = dict[str, Any]
+
+
+def component_data(price: ComponentPrice) -> JsonObject:
+    """Return a component's price as JSON; what is empty is left out."""
+    data: JsonObject = {"amount": price.amount, "per": price.per}
+    if price.tiers:
+        data["tiers"] = [list(tier) for tier in price.tiers]
+    if price.source_text is not None:
+        data["source_text"] = price.source_text
+    return data
+
+
+def components_data(components: Components) -> JsonObject:
+    """Return components as JSON, by name."""
+    return {name: component_data(price) for name, price in sorted(components.items())}
+
+
+def variants_data(variants: Iterable[PriceVariant]) -> list[JsonObject]:
+    """Return the variants as JSON, in their order."""
+    return [{"when": dict(v.when), "components": components_data(v.components)} for v in variants]
+
+
+def components_of(data: Mapping[str, Any]) -> Components:
+    """Return the components of a stored price."""
+    return {
+        name: ComponentPrice(
+            amount=value["amount"],
+            per=value["per"],
+            tiers=tuple((above, amount) for above, amount in value.get("tiers", ())),
+            source_text=value.get("source_text"),
+        )
+        for name, value in data.items()
+    }
+
+
+def variants_of(data: Iterable[Mapping[str, Any]]) -> tuple[PriceVariant, ...]:
+    """Return the variants of a stored price."""
+    return tuple(
+        PriceVariant(tuple(sorted(item["when"].items())), components_of(item["components"])) for item in data
+    )
+
+
+def components_of_text(prices: Mapping[str, Any]) -> Components:
+    """Return components from decimal strings, as a person or a plan states them.
+
+    {"input": "3"} is 3 per million for tokens and per one for everything else; {"input": {"amount": "3", "per":
+    1000000, "tiers": [[200000, "6"]]}} says it all. Raises InvalidAmount and PriceInvalid.
+    """
+    if not prices:
+        raise PriceInvalid("A price has at least one component.")
+    return {name: _component_of_text(name, value) for name, value in prices.items()}
+
+
+def digest(value: Any) -> str:
+    """Return a digest of a JSON value, by which two sources are told apart."""
+    return sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:32]
+
+
+def instant(text: str | datetime | None) -> datetime | None:
+    """Return a time of an event's data, where it is text in UTC."""
+    return datetime.fromisoformat(text) if isinstance(text, str) else text
+
+
+def version_of(data: Mapping[str, Any], *, version_id: UUID, organization: UUID | None) -> PriceVersion:
+    """Return the price version of an event's or a row's data."""
+    valid_from = instant(data["valid_from"])
+    if valid_from is None:
+        raise PriceInvalid("A price has a beginning.")
+    daily = data.get("daily")
+    return PriceVersion(
+        id=version_id,
+        provider=data["provider"],
+        model=data["model"],
+        currency=data["currency"],
+        components=components_of(data["components"]),
+        valid_from=valid_from,
+        valid_to=instant(data.get("valid_to")),
+        kind=data["kind"],
+        organization=organization,
+        variants=variants_of(data.get("variants") or ()),
+        daily=tuple(daily) if daily else None,
+        source=data.get("source", ""),
+        source_version=data.get("source_version", ""),
+    )
+
+
+def _component_of_text(name: str, value: Any) -> ComponentPrice:
+    per = TOKENS_PER_MILLION if name in TOKEN_COMPONENTS else 1
+    if not isinstance(value, Mapping):
+        return ComponentPrice(parse_price(value), per=per)
+    if not value.keys() <= {"amount", "per", "tiers"}:
+        raise PriceInvalid(f"A price has amount, per and tiers: {name}.")
+    tiers = tuple((above, parse_price(amount)) for above, amount in value.get("tiers", ()))
+    return ComponentPrice(parse_price(value.get("amount")), per=value.get("per", per), tiers=tiers)
