@@ -21,7 +21,7 @@ _LOCKS = ("uv.txt", "base.txt", "dev.txt")
 
 def _digest() -> str:
     text = b"".join((CHECKOUT / "requirements" / name).read_bytes() for name in _LOCKS)
-    return sha256(sys.version.encode() + text).hexdigest()
+    return sha256(text).hexdigest()
 
 
 def _run(*command: str) -> bool:
@@ -30,7 +30,7 @@ def _run(*command: str) -> bool:
 
 
 def _make_environment() -> None:
-    if _PYTHON.exists() and _run(str(_PYTHON), "-m", "pip", "--version"):
+    if _PYTHON.exists() and _run(str(_PYTHON), "-c", "import pip"):
         return
     try:
         venv.create(_FOLDER, with_pip=True, clear=True, symlinks=True)
@@ -42,8 +42,15 @@ def _install() -> bool:
     lock = str(CHECKOUT / "requirements" / "dev.txt")
     pip = (str(_PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes")
     if _run(*pip, "-r", "requirements/uv.txt"):
-        uv = (str(_FOLDER / "bin" / "uv"), "pip", "install", "--quiet", "--system-certs", "--require-hashes")
-        if _run(*uv, "--python", str(_PYTHON), "-r", lock):
+        uv = (
+            str(_FOLDER / "bin" / "uv"),
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--system-certs",
+        )
+        if _run(*uv, "--require-hashes", "--python", str(_PYTHON), "-r", lock):
             return True
     print("uv cannot install here; pip takes over (slower) …", flush=True)
     return _run(*pip, "-r", lock)
@@ -57,7 +64,7 @@ def main() -> int:
         return 1
     stamp = _FOLDER / "counterfoil.stamp"
     digest = _digest()
-    if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
+    if _PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == digest:
         return 0
     started_at = time.monotonic()
     print("Installing the locked packages into .venv …", flush=True)
