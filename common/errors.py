@@ -118,6 +118,13 @@ def problem(error: ProblemError, request_id: str) -> tuple[int, bytes, dict[str,
     return error.status, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), headers
 
 
+class BadRequest(ProblemError):
+    """The request is not well formed."""
+
+    code = "bad_request"
+    status = 400
+
+
 class InvalidJson(ProblemError):
     """The body is not one JSON object in UTF-8, at most 32 levels deep."""
 

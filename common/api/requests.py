@@ -1,0 +1,111 @@
+"""The border of the API: what a request must look like before its content is of interest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.http import HttpRequest
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from common.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from common.ids import new_id
+from common.strictjson import MAX_BYTES, parse_object
+
+_CONTENT_TYPE = re.compile(
+    r"""application/json\s*(?:;\s*charset\s*=\s*(?:"utf-?8"|utf-?8)\s*)?;?\s*""", re.IGNORECASE | re.ASCII
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CHUNK_BYTES: Final = 65_536
+
+
+def request_id_of(request: HttpRequest) -> str:
+    """The id of this request: the caller's when it is plain, else an own one. It does not change."""
+    known: str | None = getattr(request, "request_id", None)
+    if known is None:
+        given = request.headers.get("X-Request-Id", "")
+        known = given if _REQUEST_ID.fullmatch(given) else str(new_id())
+        request.request_id = known  # type: ignore[attr-defined]
+    return known
+
+
+def read_object(request: HttpRequest) -> dict[str, Any]:
+    """The body of a request as a JSON object.
+
+    Raises UnsupportedMediaType and BodyTooLarge before the body is read to its end, and what `parse_object`
+    raises.
+    """
+    check_media_type(request.META)
+    return parse_object(_limited_body(request))
+
+
+def check_media_type(meta: Mapping[str, Any]) -> None:
+    """Refuse every media type but JSON, every charset but UTF-8 and every encoding.
+
+    Raises UnsupportedMediaType.
+    """
+    if meta.get("HTTP_CONTENT_ENCODING"):
+        raise UnsupportedMediaType("A body is sent without a content encoding.")
+    if not _CONTENT_TYPE.fullmatch(meta.get("CONTENT_TYPE", "")):
+        raise UnsupportedMediaType
+
+
+def has_body(request: HttpRequest) -> bool:
+    """Whether the request announces a body of at least one byte."""
+    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        return True
+    return request.META.get("CONTENT_LENGTH") not in (None, "", "0")
+
+
+def _limited_body(request: HttpRequest) -> bytes:
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length.isdecimal() and int(length[:20]) > MAX_BYTES:
+        raise BodyTooLarge
+    # Django takes a body without a Content-Length for empty; the server has it in pieces.
+    chunked = not length and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    stream = request.META["wsgi.input"] if chunked else request
+    try:
+        return _read_pieces(stream)
+    except OSError as error:
+        raise InvalidJson("The body ended before its announced length.") from error
+
+
+def _read_pieces(stream: Any) -> bytes:
+    body = bytearray()
+    while piece := stream.read(_CHUNK_BYTES):
+        body += piece
+        if len(body) > MAX_BYTES:
+            raise BodyTooLarge
+    return bytes(body)
+
+
+class StrictJSONParser(BaseParser):
+    """Reads every body for the framework's views; see `read_object`."""
+
+    media_type = "*/*"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The body as a dict."""
+        request: Request = (parser_context or {})["request"]
+        return read_object(request._request)
+
+
+class JsonAlways(BaseContentNegotiation):
+    """Answers JSON whatever the caller says that it accepts: no error hides behind a 406."""
+
+    def select_parser(self, request: Request, parsers: Any) -> BaseParser:
+        """The one parser: it judges the media type itself."""
+        parser: BaseParser = parsers[0]
+        return parser
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """The one renderer."""
+        return renderers[0], renderers[0].media_type
