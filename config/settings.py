@@ -4,6 +4,9 @@ import os
 import sys
 from typing import Any
 
+from common.api.settings import API_AUTHENTICATOR as API_AUTHENTICATOR
+from common.api.settings import REST_FRAMEWORK as REST_FRAMEWORK
+from common.api.settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from config import process
 from config.database_urls import django_database, socket_url
 from config.environment import CHECKOUT, WrongEnvironment, read_environment
@@ -47,6 +50,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "common.api.middleware.RequestIdMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -165,24 +169,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-
-# --- API (the plumbing is in common/, the schema's parts in the apps) ---
-
-REST_FRAMEWORK: dict[str, Any] = {
-    "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-}
-SPECTACULAR_SETTINGS: dict[str, Any] = {
-    "TITLE": "Counterfoil",
-    "VERSION": "v1",
-    "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-}
 
 # --- Work in the background ---
 

@@ -7,7 +7,7 @@ from django.urls import include, path
 
 from config import health
 
-_API = ("orgs", "ledger", "spend", "billing", "payouts", "webhooks", "events")
+_API = ("common", "orgs", "ledger", "spend", "billing", "payouts", "webhooks", "events")
 
 
 def _api_of(app: str) -> bool:
@@ -21,3 +21,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     *(path("v1/", include(f"{app}.api.urls")) for app in _API if _api_of(app)),
 ]
+
+handler400 = "common.api.answers.bad_request"
+handler403 = "common.api.answers.permission_denied"
+handler404 = "common.api.answers.not_found"
+handler500 = "common.api.answers.server_error"

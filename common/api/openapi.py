@@ -131,7 +131,7 @@ class ApiSchema(AutoSchema):
 class CredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """Describes the bearer key to drf-spectacular, which finds this class by its existence."""
 
-    target_class = "common.api.views.CredentialsAuthentication"
+    target_class = "common.api.authentication.CredentialsAuthentication"
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

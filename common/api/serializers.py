@@ -54,7 +54,7 @@ class StrictField(serializers.Field[Any, Any, Any, Any]):
             raise serializers.ValidationError(error.detail, code=error.code) from None
 
     def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
-        """Null in an optional field means absent, unless the field takes null or means an amount or the like."""
+        """Null in an optional field means absent, unless the field takes null or means an amount."""
         may_be_absent = not self.required and not self.allow_null and self.null_error is InvalidField
         if data is None and may_be_absent and not getattr(self.root, "partial", False):
             data = serializers.empty

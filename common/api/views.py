@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import psycopg
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils.module_loading import import_string
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from common.api.answers import answer_response, json_bytes, problem_response
+from common.api.authentication import CredentialsAuthentication, Principal
 from common.api.paging import PAGE_PARAMETERS, QueryReader
 from common.api.requests import has_body
 from common.errors import Forbidden, InvalidJson, MethodNotAllowed, NotFound
@@ -25,30 +23,6 @@ from common.idempotency import Answer, KeyedRequest, idempotent, keyed_request, 
 
 PlainView = Callable[..., HttpResponse]
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-
-
-class Principal(Protocol):
-    """Who calls: what the authenticator gives back."""
-
-    @property
-    def organization(self) -> UUID:
-        """The organization whose data this call may see."""
-
-    @property
-    def actor(self) -> str:
-        """The actor of the events that this call leads to, such as `key:<id>`."""
-
-    def has_scope(self, scope: str) -> bool:
-        """Whether the credentials carry a scope."""
-
-
-def authenticate(request: HttpRequest) -> Principal:
-    """The principal of a request, by the callable that `settings.API_AUTHENTICATOR` names.
-
-    Raises InvalidCredentials, also for credentials that are absent.
-    """
-    principal: Principal = _authenticator(settings.API_AUTHENTICATOR)(request)
-    return principal
 
 
 def require_scope(principal: Principal, scope: str) -> None:
@@ -81,18 +55,6 @@ def path_id(text: str) -> UUID:
     if not is_id(text):
         raise NotFound
     return UUID(text)
-
-
-class CredentialsAuthentication(BaseAuthentication):
-    """The framework's form of `authenticate`."""
-
-    def authenticate(self, request: Request) -> tuple[Any, None]:
-        """The principal, as `request.user`."""
-        return authenticate(request._request), None
-
-    def authenticate_header(self, request: Request) -> str:
-        """The challenge of a 401."""
-        return "Bearer"
 
 
 class ApiView(APIView):
@@ -196,8 +158,3 @@ def plain_endpoint(**methods: PlainView) -> PlainView:
             return problem_response(request, error)
 
     return cast(PlainView, view)
-
-
-@functools.lru_cache(maxsize=4)
-def _authenticator(path: str) -> Callable[[HttpRequest], Principal]:
-    return cast("Callable[[HttpRequest], Principal]", import_string(path))
