@@ -64,6 +64,7 @@ CREATE TABLE reservations (
     workflow_id uuid,
     connection_id uuid,
     run_id uuid,
+    root_run_id uuid,
     price_version uuid,
     held bigint NOT NULL,                -- charge held, units
     estimated_cost bigint NOT NULL,
@@ -79,6 +80,7 @@ CREATE TABLE reservations (
     action jsonb NOT NULL,               -- kind, provider, model, tool, step, attempt, hop, parent_task, fingerprint
     counters uuid[] NOT NULL,            -- receipt of the layers: counter, amount
     counter_amounts bigint[] NOT NULL,
+    measures text NOT NULL,              -- what each layer counts: c charge, k cost, t tokens, r credits, p risk points
     funding jsonb NOT NULL,              -- receipt: [source, grant or null, amount]
     own_key boolean NOT NULL DEFAULT false,
     PRIMARY KEY (organization, id)

@@ -1,0 +1,134 @@
+"""Whether a call may be made now: a pure decision over the locked rows, all layers or none (S1, S2, S29, S36).
+
+Source of the order and of the meaning of each code: the API contract ("The gate"). Equality with a cap passes.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from common.money import format_amount
+from ledger.rules.grants import GrantSubject, allocate
+from spend.rules.budgets import MONEY_FREE_UNITS, SCOPE_RANK, cap
+from spend.rules.denials import (
+    Binding,
+    BudgetBusy,
+    BudgetExhausted,
+    CreditExhausted,
+    Denied,
+    RunCeilingReached,
+    TooLarge,
+)
+from spend.rules.state import Books, Layer
+
+CREDIT_RANK = 99
+RETRY_BUSY_SECONDS = 1
+Receipt = list[list[Any]]
+
+
+def shown(unit: str) -> Callable[[int], str]:
+    """Return how amounts of this unit are written: money as decimals, the rest as plain integers."""
+    return str if unit in MONEY_FREE_UNITS else format_amount
+
+
+def layer_figures(layer: Layer) -> dict[str, Any]:
+    """Return limit, spent, held and remaining of a layer as the API shows them."""
+    budget, write = layer.budget, shown(layer.budget.unit)
+    spent, held = layer.spent, layer.held
+    return {
+        "limit": write(budget.amount_limit),
+        "spent": write(spent),
+        "held": write(held),
+        "remaining": write(max(0, cap(budget) - spent - held)),
+        "resets_at": layer.resets_at,
+    }
+
+
+def refusal_of_layer(layer: Layer) -> type[Denied] | None:
+    """Return why this layer refuses what is requested of it; None when it has room (equality passes)."""
+    limit, requested = cap(layer.budget), layer.requested
+    if layer.spent + layer.held + requested <= limit:
+        return None
+    if requested > layer.budget.amount_limit + layer.budget.overdraft:
+        return TooLarge
+    if layer.spent + requested > limit:
+        return RunCeilingReached if layer.budget.scope == "run" else BudgetExhausted
+    return BudgetBusy
+
+
+def layer_binding(layer: Layer) -> Binding:
+    """Return the layer as the binding of a denial."""
+    budget, write = layer.budget, shown(layer.budget.unit)
+    figures = {
+        "scope": budget.scope,
+        "target": layer.counter.target or None,
+        "budget_id": str(budget.id),
+        **layer_figures(layer),
+        "requested": write(layer.requested),
+        "unit": budget.unit,
+    }
+    return Binding(
+        scope=budget.scope,
+        rank=SCOPE_RANK[budget.scope],
+        figures=figures,
+        requested=layer.requested,
+        budget_id=budget.id,
+        version=budget.version,
+    )
+
+
+def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Receipt, int, int]:
+    """Return (grant parts of the receipt, credit part, postpaid part) for a charge; the rest is not funded.
+
+    Credit first, grants in burn order, then the postpaid line up to its limit (S75, as far as it exists).
+    """
+    taken, missing = allocate(books.grants, charge, now, subject, debt=books.credit.debt)
+    receipt: Receipt = [["credit", str(grant), amount] for grant, amount in taken]
+    credit = charge - missing
+    if missing and books.line is not None:
+        room = books.line.room()
+        line = missing if room is None else max(0, min(missing, room))
+    else:
+        line = 0
+    return receipt, credit, line
+
+
+def refuse(failing: Sequence[tuple[type[Denied], Binding]]) -> Denied:
+    """Return the one refusal of all that failed: 402 before 409, then the narrowest scope; others are also_failing."""
+    ordered = sorted(failing, key=lambda item: (item[0].status, item[1].rank))
+    first, binding = ordered[0]
+    also = [{"code": kind.code, **other.figures} for kind, other in ordered[1:]]
+    return first(
+        _sentence(first, binding),
+        binding=binding,
+        extra={"binding": binding.figures, "also_failing": also},
+        retry_after=RETRY_BUSY_SECONDS if first is BudgetBusy else None,
+    )
+
+
+def credit_refusal(
+    books: Books, charge: int, funded: int, currency: str, also_held: int
+) -> tuple[type[Denied], Binding]:
+    """Return the refusal for money that credit and line together do not cover (S05, S39)."""
+    credit, line = books.credit, books.line
+    held = credit.held + (line.held if line else 0)
+    kind: type[Denied] = BudgetBusy if funded + also_held >= charge else CreditExhausted
+    limit = credit.posted + ((line.posted + (line.credit_limit or 0)) if line else 0)
+    figures = {
+        "scope": "credit",
+        "target": None,
+        "limit": format_amount(limit),
+        "spent": format_amount(credit.debt),
+        "held": format_amount(held),
+        "requested": format_amount(charge),
+        "remaining": format_amount(max(0, funded)),
+        "resets_at": None,
+        "unit": currency,
+    }
+    return kind, Binding(scope="credit", rank=CREDIT_RANK, figures=figures, requested=charge)
+
+
+def _sentence(kind: type[Denied], binding: Binding) -> str:
+    shown_as = binding.figures
+    layer = binding.scope if binding.scope == "credit" else f"budget of scope {binding.scope}"
+    figures = ", ".join(f"{name} {shown_as[name]}" for name in ("limit", "spent", "held", "requested"))
+    return f"{(kind.__doc__ or '').strip()} Binding: {layer} ({figures} {shown_as['unit']})."

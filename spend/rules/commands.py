@@ -1,0 +1,151 @@
+"""What the gate is asked: one frozen value per command, already parsed, with the caller's key beside it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from spend.rules.rating import Usage
+from spend.rules.toolprices import ToolUse
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the actor for the events, and what the API key is limited to (None = everything)."""
+
+    actor: str
+    agent_ids: frozenset[UUID] | None = None
+    connection_ids: frozenset[UUID] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """An idempotency key and the digest of method, path and JSON value that it stands for."""
+
+    key: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a call is attributed to; names are keys or ids of the organization, run and user are labels."""
+
+    agent: str
+    workflow: str | None = None
+    run: str | None = None
+    parent_run: str | None = None
+    connection: str | None = None
+    user: str | None = None
+    team: str | None = None
+    step: int | None = None
+    attempt: int | None = None
+    parent_task: str | None = None
+    hop: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is asked of a provider or tool."""
+
+    kind: str
+    provider: str | None = None
+    model: str | None = None
+    tool: str | None = None
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a call is expected to take: tokens, tool calls, an amount in units, other units; the parts add up."""
+
+    input_tokens: int = 0
+    max_output_tokens: int = 0
+    tool_calls: tuple[ToolUse, ...] = ()
+    amount: int = 0
+    credits: int = 0
+    risk_points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What a call took. `usage` is inclusive counts; without it `raw` (the provider's own object) is normalised."""
+
+    usage: Usage | None = None
+    raw: dict[str, Any] | None = None
+    amount: int = 0
+    credits: int = 0
+    risk_points: int = 0
+    latency_ms: int | None = None
+    response_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Ask for permission and hold the estimate on every layer and on the funding."""
+
+    organization: UUID
+    caller: Caller
+    key: RequestKey | None
+    subject: Subject
+    action: Action
+    estimate: Estimate | None
+    currency: str
+    ttl_seconds: int = 900
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Replace a hold by the actual cost and write the usage record."""
+
+    organization: UUID
+    caller: Caller
+    key: RequestKey | None
+    reservation: UUID
+    outcome: str
+    actual: Actual
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Free a hold; nothing was used."""
+
+    organization: UUID
+    caller: Caller
+    key: RequestKey | None
+    reservation: UUID
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Let a reservation live longer (heartbeat)."""
+
+    organization: UUID
+    caller: Caller
+    key: RequestKey | None
+    reservation: UUID
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUsage:
+    """A cost-bearing fact after the event, without a hold; (source, external_id) is unique for ever."""
+
+    organization: UUID
+    caller: Caller
+    key: RequestKey | None
+    source: str
+    external_id: str
+    payload: bytes
+    subject: Subject
+    action: Action
+    outcome: str
+    actual: Actual
+    occurred_at: datetime
+    reservation: UUID | None = None
+    currency: str = ""
+
+
+Command = Reserve | Commit | Release | Extend | RecordUsage

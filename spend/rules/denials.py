@@ -1,0 +1,121 @@
+"""The gate's refusals. Request errors first (400, 404, 422), then 403, 429, 402, 409; inside a class the narrowest binds."""
+
+from typing import Any
+
+from common.errors import ProblemError
+
+
+class Denied(ProblemError):
+    """The gate refused the call; nothing was held."""
+
+    status = 403
+    code = ""
+
+    def __init__(self, detail: str | None = None, *, binding: "Binding | None" = None, **keywords: Any) -> None:
+        super().__init__(detail, **keywords)
+        self.binding = binding
+
+
+class Binding:
+    """The layer that refused: what it is, and its figures as they are shown."""
+
+    __slots__ = ("budget_id", "figures", "rank", "requested", "scope", "version")
+
+    def __init__(
+        self, *, scope: str, rank: int, figures: dict[str, Any], requested: int, budget_id: Any = None, version: int = 0
+    ) -> None:
+        self.scope = scope
+        self.rank = rank
+        self.figures = figures
+        self.requested = requested
+        self.budget_id = budget_id
+        self.version = version
+
+
+class BudgetExhausted(Denied):
+    """A budget has too little left for this call until its window ends or its limit is raised."""
+
+    status = 402
+    code = "budget_exhausted"
+
+
+class CreditExhausted(Denied):
+    """The organization's available credit does not cover this call; top up, then repeat it under a new key."""
+
+    status = 402
+    code = "credit_exhausted"
+
+
+class TooLarge(Denied):
+    """The call alone asks for more than a budget's whole limit; ask for less or raise the limit."""
+
+    status = 402
+    code = "too_large"
+
+
+class RunCeilingReached(Denied):
+    """The run has used up its ceiling; end the run or raise its budget."""
+
+    status = 402
+    code = "run_ceiling_reached"
+
+
+class BudgetBusy(Denied):
+    """Only money that is held by work in flight is in the way; it may be free again in a moment."""
+
+    status = 409
+    code = "budget_busy"
+    retryable = True
+
+
+class Archived(Denied):
+    """The agent, workflow or connection is archived."""
+
+    code = "archived"
+
+
+class OrganizationClosed(Denied):
+    """The organization is closed; it can make no new calls."""
+
+    code = "organization_closed"
+
+
+class NotPermitted(Denied):
+    """This API key may not act for this agent or over this connection."""
+
+    code = "not_permitted"
+
+
+class PriceUnknownError(ProblemError):
+    """There is no price for what was asked; nothing is priced at 0 or by a guess."""
+
+    status = 422
+    code = "price_unknown"
+
+
+class EstimateRequired(ProblemError):
+    """There is no estimate and too little history to make one; send `estimate`."""
+
+    status = 422
+    code = "estimate_required"
+
+
+class ReservationFinalized(ProblemError):
+    """The reservation has ended already."""
+
+    status = 409
+    code = "reservation_finalized"
+
+
+class TtlLimit(ProblemError):
+    """A reservation lives at most 24 hours after its creation."""
+
+    status = 422
+    code = "ttl_limit"
+
+
+class UsageIdReused(ProblemError):
+    """This (source, id) was recorded with another payload."""
+
+    status = 422
+    code = "usage_id_reused"

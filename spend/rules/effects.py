@@ -1,0 +1,108 @@
+"""What a batch of decisions leaves behind: events, decisions, usage records and keys, collected before one bulk write."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.errors import ProblemError
+from common.ids import new_id
+from events.store import Event
+
+
+@dataclass(slots=True)
+class DecisionRow:
+    """One answer of the gate; equal denials of one transaction are one row with a count (S47)."""
+
+    organization: UUID
+    at: datetime
+    answer: str
+    requested: int
+    agent_id: UUID | None
+    run_id: UUID | None = None
+    reservation_id: UUID | None = None
+    code: str | None = None
+    binding_scope: str | None = None
+    binding_budget: UUID | None = None
+    binding_version: int | None = None
+    dry: bool = False
+    detail: dict[str, Any] | None = None
+    count: int = 1
+    id: UUID = field(default_factory=new_id)
+
+
+@dataclass(slots=True)
+class UsageRow:
+    """One usage record, as its table has it; token counts are inclusive, money in units."""
+
+    organization: UUID
+    id: UUID
+    occurred_at: datetime
+    currency: str
+    outcome: str
+    cost: int
+    charge: int
+    funding: list[list[Any]]
+    agent_id: UUID | None
+    team_id: UUID | None
+    workflow_id: UUID | None
+    connection_id: UUID | None
+    run_id: UUID | None
+    root_run_id: UUID | None
+    user_label: str | None
+    action: dict[str, Any]
+    reservation_id: UUID | None = None
+    price_version: UUID | None = None
+    fx_rate: UUID | None = None
+    input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_output_tokens: int = 0
+    tool_calls: int = 0
+    latency_ms: int | None = None
+    response_id: str | None = None
+    reason: str | None = None
+    adjustment: bool = False
+    source: str | None = None
+    external_id: str | None = None
+    detail: dict[str, Any] | None = None
+    raw: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Effects:
+    """Collected writes of a batch, in order."""
+
+    events: list[Event] = field(default_factory=list)
+    decisions: dict[object, DecisionRow] = field(default_factory=dict)
+    usages: list[UsageRow] = field(default_factory=list)
+    usage_keys: list[tuple[UUID, str, bytes, bytes, UUID]] = field(default_factory=list)
+
+    def decide(self, row: DecisionRow) -> None:
+        """Add a decision; a denial equal to an earlier one of this batch only raises its count."""
+        if row.answer != "deny":
+            self.decisions[row.id] = row
+            return
+        detail = row.detail or {}
+        same = (row.organization, row.agent_id, row.code, row.binding_scope, row.binding_budget, row.requested, row.dry)
+        key = (*same, detail.get("run"), detail.get("model"), detail.get("tool"), detail.get("user"))
+        known = self.decisions.setdefault(key, row)
+        if known is not row:
+            known.count += 1
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one command is answered: a status with a body, or a refusal."""
+
+    status: int
+    body: dict[str, Any] | None = None
+    error: ProblemError | None = None
+    replayed: bool = False
+    packed: bytes | None = None
+
+    @classmethod
+    def refused(cls, error: ProblemError) -> "Answer":
+        """Return the answer that this error is."""
+        return cls(status=error.status, error=error)

@@ -1,0 +1,457 @@
+"""How a reservation ends, and how usage without one is booked: the true cost in full, funded by the receipt.
+
+A commit burns what the reservation took, in the order in which it was taken; what exceeds it is allocated now and,
+where nothing is left, becomes debt (S31, S5). What was used is never clamped to the hold and never lost.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from common.ids import new_id
+from common.money import format_amount
+from events.store import Event
+from ledger.rules import effects as ledger_effects
+from ledger.rules.grants import GrantSubject, settle
+from spend.rules.admission import Receipt, fund
+from spend.rules.commands import Commit, RecordUsage, Release
+from spend.rules.decide import (
+    action_data,
+    credit_body,
+    event_of,
+    find_reservation,
+    open_counters,
+    open_layer,
+    start_runs,
+    written,
+)
+from spend.rules.denials import ReservationFinalized
+from spend.rules.effects import Answer, Effects, UsageRow
+from spend.rules.plan import Plan
+from spend.rules.state import OrganizationState, Reservation
+
+SYSTEM = "system:expire"
+
+
+@dataclass(slots=True)
+class Burn:
+    """What a charge took from where: the final receipt, and the amounts by account."""
+
+    receipt: Receipt
+    credit: int = 0
+    line: int = 0
+    debt: int = 0
+    burned: list[list[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The ledger accounts that usage is posted to, as text ids."""
+
+    credit: str
+    line: str | None
+    revenue: str
+    provider_cost: str
+    provider_payable: str
+    breakage: str
+
+
+def decide_commit(
+    state: OrganizationState, command: Commit, plan: Plan, accounts: Accounts, effects: Effects
+) -> Answer:
+    """Return the answer to a commit: cost and charge booked once, the rest of the hold free, the usage recorded."""
+    reservation = find_reservation(state, command.reservation)
+    if reservation.status not in ("active", "expired"):
+        raise ReservationFinalized(extra={"reservation_status": reservation.status})
+    rated = plan.rated
+    assert rated is not None
+    late = reservation.status == "expired"
+    charge = rated.charge_units
+    ledger: dict[str, Any] = {}
+    if not late:
+        _end_holds(state, reservation, "posted", ledger)
+    subject = _grant_subject(reservation)
+    burn = _burn(state, [] if late else reservation.funding, charge, subject)
+    usage = _usage_of_commit(state, command, plan, reservation, burn)
+    key = f"commit:{reservation.id}"
+    _post(state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", key=key, own_key=reservation.own_key)
+    _return_expired(state, reservation, burn, ledger, accounts, late=late)
+    counters = _settle_counters(state, reservation, plan, freed=not late)
+    freed = 0 if late else reservation.held
+    overage = max(0, charge - reservation.held)
+    reservation.status = "committed"
+    reservation.version += 1
+    data = {
+        "usage": str(usage.id),
+        "charge": charge,
+        "cost": rated.cost_units,
+        "overage": overage,
+        "counters": counters,
+        "funding": burn.receipt,
+        **_run_figures(reservation, usage, freed),
+    }
+    if late:
+        data["late"] = True
+    if ledger:
+        data["ledger"] = ledger
+    effects.usages.append(usage)
+    effects.events.append(event_of(state, command, reservation, "committed", data))
+    body = {
+        "id": str(reservation.id),
+        "status": "committed",
+        "charged": format_amount(charge),
+        "released": format_amount(0 if late else max(0, reservation.held - charge)),
+        "overage": format_amount(overage),
+        "cost": format_amount(rated.cost_units),
+        "currency": state.currency,
+        "price_version": str(usage.price_version) if usage.price_version else None,
+        "usage_record": str(usage.id),
+        "credit": credit_body(state),
+        "late": late,
+    }
+    return Answer(200, body)
+
+
+def decide_release(
+    state: OrganizationState, command: Release, accounts: Accounts, effects: Effects
+) -> Answer:
+    """Return the answer to a release: everything that was held is free again."""
+    reservation = find_reservation(state, command.reservation)
+    if reservation.status in ("expired", "released"):
+        return Answer(200, {"id": str(reservation.id), "status": reservation.status, "released": "0"})
+    if reservation.status == "committed":
+        raise ReservationFinalized(extra={"reservation_status": "committed"})
+    _free(state, command, reservation, "released", accounts, effects, reason=command.reason)
+    return Answer(
+        200, {"id": str(reservation.id), "status": "released", "released": format_amount(reservation.held)}
+    )
+
+
+def expire(state: OrganizationState, command: Any, reservation: Reservation, accounts: Accounts, effects: Effects) -> None:
+    """Free the hold of a reservation whose time is over; its late commit is still booked (S32)."""
+    _free(state, command, reservation, "expired", accounts, effects)
+
+
+def decide_usage(
+    state: OrganizationState, command: RecordUsage, plan: Plan, accounts: Accounts, effects: Effects
+) -> Answer:
+    """Return the answer to a cost-bearing fact after the event: booked in full on every layer, without a hold (S5)."""
+    who, rated = plan.who, plan.rated
+    assert who is not None and rated is not None
+    layers = [open_layer(state, place, plan) for place in plan.places]
+    actor = command.caller.actor
+    open_counters(state, actor, [layer.counter for layer in layers], effects)
+    start_runs(state, actor, who, effects)
+    burn = _burn(state, [], rated.charge_units, who.grants)
+    usage = _usage_row(
+        state, command, plan, burn, who.agent_id, who.team_id, who.workflow_id, who.connection_id,
+        who.run.id if who.run else None, who.user, action_data(command.action, command.subject),
+    )  # fmt: skip
+    usage.root_run_id = who.run.root_id if who.run else None
+    usage.occurred_at, usage.adjustment = command.occurred_at, plan.adjustment
+    usage.source, usage.external_id, usage.reservation_id = command.source, command.external_id, command.reservation
+    ledger: dict[str, Any] = {}
+    source = f"usage_record:{usage.id}"
+    _post(state, ledger, burn, rated, accounts, source=source, key=f"usage:{usage.id}", own_key=who.own_key)
+    counters = []
+    for layer in layers:
+        layer.counter.spent += layer.requested
+        counters.append([str(layer.counter.id), 0, layer.requested])
+    data = {
+        "charge": rated.charge_units,
+        "cost": rated.cost_units,
+        "counters": counters,
+        "run": str(who.run.id) if who.run else None,
+        "tokens": usage.input_tokens + usage.output_tokens,
+        "calls": usage.tool_calls,
+    }
+    data = {name: value for name, value in data.items() if value is not None}
+    if ledger:
+        data["ledger"] = ledger
+    effects.usages.append(usage)
+    key = command.key.key if command.key else None
+    effects.events.append(
+        Event(state.id, "usage", usage.id, 1, "usage.recorded", data, state.now, actor, idempotency_key=key)
+    )
+    return Answer(201, _usage_body(state, usage))
+
+
+def _usage_body(state: OrganizationState, usage: UsageRow) -> dict[str, Any]:
+    return {
+        "id": str(usage.id),
+        "source": usage.source,
+        "external_id": usage.external_id,
+        "outcome": usage.outcome,
+        "cost": format_amount(usage.cost),
+        "charge": format_amount(usage.charge),
+        "currency": state.currency,
+        "price_version": str(usage.price_version) if usage.price_version else None,
+        "occurred_at": written(usage.occurred_at),
+        "adjustment": usage.adjustment,
+    }
+
+
+def _free(
+    state: OrganizationState,
+    command: Any,
+    reservation: Reservation,
+    status: str,
+    accounts: Accounts,
+    effects: Effects,
+    *,
+    reason: str = "",
+) -> None:
+    ledger: dict[str, Any] = {}
+    _end_holds(state, reservation, "voided" if status == "released" else "expired", ledger)
+    _return_expired(state, reservation, None, ledger, accounts, late=False)
+    counters = _settle_counters(state, reservation, None, freed=True)
+    reservation.status = status
+    reservation.version += 1
+    data: dict[str, Any] = {"counters": counters, "freed": reservation.held}
+    if reservation.run_id is not None:
+        data["run"] = str(reservation.run_id)
+    if reason:
+        data["reason"] = reason
+    if ledger:
+        data["ledger"] = ledger
+    effects.events.append(event_of(state, command, reservation, status, data))
+
+
+def _end_holds(state: OrganizationState, reservation: Reservation, status: str, ledger: dict[str, Any]) -> None:
+    """Take the reservation's holds off the books and say so in the ledger's part of the event."""
+    books, settled = state.books, []
+    held = {UUID(name): amount for source, name, amount in reservation.funding if source == "credit"}
+    credit = sum(held.values())
+    if credit:
+        books.credit.held -= credit
+        for grant in books.grants:
+            grant.held -= held.get(grant.id, 0)
+        settled.append(
+            ledger_effects.settled(
+                hold=str(reservation.id),
+                status=status,
+                account=str(books.credit.id),
+                amount=credit,
+                grants=[[str(name), amount] for name, amount in held.items()],
+            )
+        )
+    for source, name, amount in reservation.funding:
+        if source == "postpaid" and books.line is not None:
+            books.line.held -= amount
+            settled.append(
+                ledger_effects.settled(
+                    hold=name, status=status, account=str(books.line.id), amount=amount, grants=[]
+                )
+            )
+    if settled:
+        ledger["settled"] = settled
+
+
+def _burn(state: OrganizationState, receipt: Receipt, charge: int, subject: GrantSubject) -> Burn:
+    """Move the books on by a charge: first what the receipt took, then live grants, the line, and debt."""
+    books = state.books
+    grants_taken = [(UUID(name), amount) for source, name, amount in receipt if source == "credit"]
+    burned = [[str(grant), amount] for grant, amount in settle(grants_taken, charge)]
+    rest = charge - sum(amount for _, amount in burned)
+    line = min(rest, sum(amount for source, _, amount in receipt if source == "postpaid"))
+    rest -= line
+    _take(books.grants, burned)
+    if rest:
+        more, _, more_line = fund(books, rest, subject, state.now)
+        extra = [[name, amount] for _, name, amount in more]
+        _take(books.grants, extra)
+        burned = _merged(burned, extra)
+        rest -= sum(amount for _, amount in extra)
+        if rest and books.line is not None:
+            more_line, rest = rest, 0  # a postpaid customer's overage is owed on the line, over its limit if need be
+        else:
+            more_line = 0
+        line += more_line
+    credit = sum(amount for _, amount in burned)
+    books.credit.posted -= credit + rest
+    books.credit.debt += rest
+    if books.line is not None:
+        books.line.posted -= line
+    final: Receipt = [["credit", name, amount] for name, amount in burned]
+    if line:
+        final.append(["postpaid", None, line])
+    if rest:
+        final.append(["debt", None, rest])
+    return Burn(final, credit, line, rest, burned)
+
+
+def _take(grants: list[Any], burned: list[list[Any]]) -> None:
+    amounts = {UUID(name): amount for name, amount in burned}
+    if amounts:
+        for grant in grants:
+            grant.remaining -= amounts.get(grant.id, 0)
+
+
+def _merged(first: list[list[Any]], more: list[list[Any]]) -> list[list[Any]]:
+    amounts: dict[str, int] = {}
+    for name, amount in (*first, *more):
+        amounts[name] = amounts.get(name, 0) + amount
+    return [[name, amount] for name, amount in amounts.items()]
+
+
+def _post(
+    state: OrganizationState,
+    ledger: dict[str, Any],
+    burn: Burn,
+    rated: Any,
+    accounts: Accounts,
+    *,
+    source: str,
+    key: str,
+    own_key: bool,
+) -> None:
+    lines: list[list[Any]] = []
+    charge = rated.charge_units
+    if burn.credit + burn.debt:
+        lines.append([accounts.credit, -(burn.credit + burn.debt)])
+    if burn.line:
+        lines.append([accounts.line, -burn.line])
+    if charge:
+        lines.append([accounts.revenue, charge])
+    if rated.cost_units and not own_key:
+        lines.append([accounts.provider_cost, -rated.cost_units])
+        lines.append([accounts.provider_payable, rated.cost_units])
+    if lines:
+        entry = ledger_effects.entry(kind="usage", key=key, source=source, lines=lines, currency=state.currency)
+        ledger["entries"] = [entry]
+    if burn.burned:
+        ledger["burned"] = burn.burned
+    if burn.debt:
+        ledger["debt"] = [[accounts.credit, burn.debt]]
+
+
+def _return_expired(
+    state: OrganizationState,
+    reservation: Reservation,
+    burn: Burn | None,
+    ledger: dict[str, Any],
+    accounts: Accounts,
+    *,
+    late: bool,
+) -> None:
+    """Post breakage for what comes back to grants whose expiry was posted while it was held."""
+    if late:
+        return
+    used = {name: amount for name, amount in (burn.burned or [])} if burn else {}
+    back = {UUID(n): a - used.get(n, 0) for source, n, a in reservation.funding if source == "credit"}
+    broken = [
+        [str(grant.id), back[grant.id]]
+        for grant in state.books.grants
+        if grant.expired_at is not None and back.get(grant.id, 0) > 0
+    ]
+    if not broken:
+        return
+    _take(state.books.grants, broken)
+    amount = sum(part for _, part in broken)
+    state.books.credit.posted -= amount
+    entry = ledger_effects.entry(
+        kind="breakage",
+        key=f"breakage:{reservation.id}",
+        source=f"reservation:{reservation.id}",
+        lines=[[accounts.credit, -amount], [accounts.breakage, amount]],
+        currency=state.currency,
+    )
+    ledger.setdefault("entries", []).append(entry)
+    ledger["burned"] = _merged(ledger.get("burned", []), broken)
+
+
+def _settle_counters(
+    state: OrganizationState, reservation: Reservation, plan: Plan | None, *, freed: bool
+) -> list[list[Any]]:
+    """Return [counter, held freed, spent] per layer of the receipt, and move loaded counters on."""
+    rows = []
+    for counter_id, amount, measure in zip(
+        reservation.counters, reservation.counter_amounts, reservation.measures, strict=True
+    ):
+        spent = plan.amounts.measured(measure) if plan is not None else 0
+        free = amount if freed else 0
+        rows.append([str(counter_id), free, spent])
+        counter = state.counters_by_id.get(counter_id)
+        if counter is not None:
+            counter.held -= free
+            counter.spent += spent
+    return rows
+
+
+def _usage_of_commit(
+    state: OrganizationState, command: Commit, plan: Plan, reservation: Reservation, burn: Burn
+) -> UsageRow:
+    usage = _usage_row(
+        state, command, plan, burn, reservation.agent_id, reservation.team_id, reservation.workflow_id,
+        reservation.connection_id, reservation.run_id, reservation.user_label, reservation.action,
+    )  # fmt: skip
+    usage.root_run_id = reservation.root_run_id
+    usage.reservation_id = reservation.id
+    return usage
+
+
+def _usage_row(
+    state: OrganizationState,
+    command: Commit | RecordUsage,
+    plan: Plan,
+    burn: Burn,
+    agent: UUID,
+    team: UUID | None,
+    workflow: UUID | None,
+    connection: UUID | None,
+    run: UUID | None,
+    user: str | None,
+    action: dict[str, Any],
+) -> UsageRow:
+    rated, used = plan.rated, plan.usage
+    assert rated is not None
+    row = UsageRow(
+        organization=state.id, id=new_id(), occurred_at=state.now, currency=state.currency, outcome=command.outcome,
+        cost=rated.cost_units, charge=rated.charge_units, funding=burn.receipt, agent_id=agent, team_id=team,
+        workflow_id=workflow, connection_id=connection, run_id=run, root_run_id=None, user_label=user, action=action,
+        price_version=rated.price_version, fx_rate=rated.fx_rate, latency_ms=command.actual.latency_ms,
+        response_id=command.actual.response_id, reason=command.actual.reason, raw=command.actual.raw, detail=usage_detail(plan, command),
+    )  # fmt: skip
+    if used is not None:
+        row.input_tokens = used.input_tokens
+        row.cache_read_input_tokens = used.cache_read_input_tokens
+        row.cache_creation_input_tokens = used.cache_creation_input_tokens
+        row.output_tokens = used.output_tokens
+        row.reasoning_output_tokens = used.reasoning_output_tokens
+        row.tool_calls = sum(use.calls for use in used.tool_calls)
+    return row
+
+
+def usage_detail(plan: Plan, command: Commit | RecordUsage) -> dict[str, Any]:
+    """Return what the charge is recomputed from (S6): the component lines in 10^-12, markup, stated amount, tools."""
+    rated, used = plan.rated, plan.usage
+    assert rated is not None
+    detail: dict[str, Any] = {}
+    if rated.lines:
+        detail["lines"] = [[line.component, line.quantity, line.amount] for line in rated.lines]
+    if rated.own_lines:
+        detail["own_lines"] = [[line.component, line.quantity, line.amount] for line in rated.own_lines]
+    if rated.markup.ppm:
+        detail["markup_ppm"] = rated.markup.ppm
+    if command.actual.amount:
+        detail["amount"] = command.actual.amount
+    if used is not None and used.tool_calls:
+        detail["tools"] = {use.name: use.calls for use in used.tool_calls}
+    return detail
+
+
+def _grant_subject(reservation: Reservation) -> GrantSubject:
+    return GrantSubject(
+        team=reservation.team_id, agent=reservation.agent_id, workflow=reservation.workflow_id
+    )
+
+
+def _run_figures(reservation: Reservation, usage: UsageRow, freed: int) -> dict[str, Any]:
+    if reservation.run_id is None:
+        return {}
+    return {
+        "run": str(reservation.run_id),
+        "freed": freed,
+        "tokens": usage.input_tokens + usage.output_tokens,
+        "calls": usage.tool_calls,
+    }
