@@ -384,7 +384,7 @@ class HierarchyCycle(ProblemError):
 
 
 class InternalError(ProblemError):
-    """Something failed here; nothing was changed."""
+    """Something failed here; the same idempotency key will tell what became of the call."""
 
     code = "internal_error"
     status = 500

@@ -14,7 +14,9 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from common.api.answers import answer_response, json_bytes, problem_response
-from common.api.authentication import CredentialsAuthentication, Principal
+from common.api.authentication import CredentialsAuthentication as CredentialsAuthentication
+from common.api.authentication import Principal as Principal
+from common.api.authentication import authenticate as authenticate
 from common.api.paging import PAGE_PARAMETERS, QueryReader
 from common.api.requests import has_body
 from common.errors import Forbidden, InvalidJson, MethodNotAllowed, NotFound
