@@ -1,0 +1,132 @@
+"""Who may do what: the principal behind a key, and the matrix of roles and levels (S43).
+
+principal                    set up                members, keys   organization's policies   a team's policies
+platform key                 everywhere            everywhere      yes                       yes
+admin key without a member   own organization      yes             yes                       yes
+owner                        own organization      yes             yes                       no
+team_owner                   agents of own team    no              no                        own team only
+billing_admin, member        no                    no              no                        no
+
+Whatever a role allows, the key's scopes must allow it, too. Reads inside the own organization need a scope
+only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from common.errors import Forbidden
+from orgs.rules.scopes import ADMIN, OWNER, PLATFORM, TEAM_OWNER
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever a request acts for: the key, its organization and what it may do there.
+
+    `scopes` are the effective ones. `agent_ids` and `connection_ids` are the only ones that the key may act
+    for; None: every one. `use_is_noted`: the key's last use was stored within the last minute.
+    """
+
+    key_id: UUID
+    organization: UUID
+    is_platform: bool
+    scopes: frozenset[str]
+    member_id: UUID | None = None
+    role: str | None = None
+    team_id: UUID | None = None
+    agent_ids: frozenset[UUID] | None = None
+    connection_ids: frozenset[UUID] | None = None
+    organization_status: str = "active"
+    use_is_noted: bool = True
+
+    @property
+    def actor(self) -> str:
+        """How events name the principal."""
+        return f"key:{self.key_id}"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the key may act only for some agents or connections."""
+        return self.agent_ids is not None or self.connection_ids is not None
+
+    # DRF and Django ask this of request.user.
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def pk(self) -> UUID:
+        return self.key_id
+
+    @property
+    def is_active(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyLevel:
+    """Whose a policy (budget, threshold, rate limit) is: the organization's, or that of one team."""
+
+    team_id: UUID | None = None
+
+
+def policy_level(*, scope: str, target_id: UUID | None, target_team_id: UUID | None) -> PolicyLevel:
+    """The level of a policy by its scope and target. `target_team_id`: the team of a targeted agent.
+
+    A team's own policy and those of its agents are the team's; all others, also those that give every team or
+    agent its own, are the organization's.
+    """
+    if scope == "team":
+        return PolicyLevel(target_id)
+    if scope == "agent" and target_id is not None:
+        return PolicyLevel(target_team_id)
+    return PolicyLevel()
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """Refuse a principal without this scope. Raises Forbidden."""
+    if scope not in principal.scopes:
+        raise Forbidden(f"This key has no scope {scope}.")
+
+
+def may_edit_policy(principal: Principal, level: PolicyLevel) -> bool:
+    """Whether a principal may make or change a policy of this level: only that of the own level (S43)."""
+    if not _may_set_up_something(principal):
+        return False
+    if principal.role is None:
+        return True
+    if level.team_id is None:
+        return principal.role == OWNER
+    return principal.role == TEAM_OWNER and principal.team_id == level.team_id
+
+
+def require_policy_level(principal: Principal, level: PolicyLevel) -> None:
+    """Refuse the edit of another level's policy. Raises Forbidden."""
+    if not may_edit_policy(principal, level):
+        raise Forbidden("This policy belongs to another level than this key's role.")
+
+
+def require_platform(principal: Principal) -> None:
+    """Refuse whoever is not the platform. Raises Forbidden."""
+    require_scope(principal, PLATFORM)
+
+
+def require_setup(principal: Principal) -> None:
+    """Refuse whoever may not set up the whole organization. Raises Forbidden."""
+    if not _may_set_up_something(principal) or principal.role not in (None, OWNER):
+        raise Forbidden("Only an admin key without a member, or an owner's, sets up the organization.")
+
+
+def require_agent_setup(principal: Principal, team_ids: set[UUID | None]) -> None:
+    """Refuse whoever may not set up agents of all these teams. Raises Forbidden."""
+    if principal.role == TEAM_OWNER and _may_set_up_something(principal):
+        if principal.team_id is not None and team_ids == {principal.team_id}:
+            return
+        raise Forbidden("A team owner sets up agents of the own team only.")
+    require_setup(principal)
+
+
+def _may_set_up_something(principal: Principal) -> bool:
+    # A key for some agents must not make itself, or another key, free of that limit.
+    return ADMIN in principal.scopes and not principal.is_limited
