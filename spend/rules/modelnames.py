@@ -1,7 +1,7 @@
 """Which model of the price book a caller's spelling means: its own name, or the rule of its source.
 
-Rules are data: {"equals": …}, {"starts_with": …}, {"ends_with": …}, {"contains": …}, {"regex": …}, {"or": […]} and
-{"and": […]}; all but regex without regard to case. They are tried in the source's order when a cache is filled, not on
+Rules are data: equals, starts_with, ends_with, contains and regex with a text, "or" and "and" with a list of
+rules; all but regex without regard to case. They are tried in the source's order when a cache is filled, not on
 every call. A spelling that no rule knows is an unknown model: there is no nearest match.
 """
 

@@ -65,8 +65,9 @@ def variants_of(data: Iterable[Mapping[str, Any]]) -> tuple[PriceVariant, ...]:
 def components_of_text(prices: Mapping[str, Any]) -> Components:
     """Return components from decimal strings, as a person or a plan states them.
 
-    {"input": "3"} is 3 per million for tokens and per one for everything else; {"input": {"amount": "3", "per":
-    1000000, "tiers": [[200000, "6"]]}} says it all. Raises InvalidAmount and PriceInvalid.
+    {"input": "3"} is 3 per million for tokens and per one for everything else;
+    {"input": {"amount": "3", "per": 1000000, "tiers": [[200000, "6"]]}} says it all.
+    Raises InvalidAmount and PriceInvalid.
     """
     if not prices:
         raise PriceInvalid("A price has at least one component.")
@@ -88,7 +89,7 @@ def version_of(data: Mapping[str, Any], *, version_id: UUID, organization: UUID 
     valid_from = instant(data["valid_from"])
     if valid_from is None:
         raise PriceInvalid("A price has a beginning.")
-    daily = data.get("daily")
+    daily_from = data.get("daily_from")
     return PriceVersion(
         id=version_id,
         provider=data["provider"],
@@ -100,7 +101,7 @@ def version_of(data: Mapping[str, Any], *, version_id: UUID, organization: UUID 
         kind=data["kind"],
         organization=organization,
         variants=variants_of(data.get("variants") or ()),
-        daily=tuple(daily) if daily else None,
+        daily=None if daily_from is None else (daily_from, data["daily_to"]),
         source=data.get("source", ""),
         source_version=data.get("source_version", ""),
     )

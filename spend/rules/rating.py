@@ -92,6 +92,7 @@ class OrganizationPricing(msgspec.Struct, frozen=True):
     currency: str
     own: Mapping[tuple[str, str], tuple[tuple[PriceVersion, ...], ...]] = {}
     markups: tuple[Markup, ...] = ()
+    default_markups: tuple[Markup, ...] = ()
     fx: Mapping[str, tuple[FxRate, ...]] = {}
     book_tools: tuple[ToolPrice, ...] = ()
     own_tools: tuple[ToolPrice, ...] = ()
@@ -236,6 +237,7 @@ def price_card(
         *(version for versions in own_lists for version in versions),
         *(rate for versions in pricing.fx.values() for rate in versions),
         *pricing.markups,
+        *pricing.default_markups,
         *pricing.book_tools,
         *pricing.own_tools,
     )
@@ -243,7 +245,7 @@ def price_card(
         currency=pricing.currency,
         book=book,
         own=own,
-        markup=version_at(pricing.markups, at) or NO_MARKUP,
+        markup=version_at(pricing.markups, at) or version_at(pricing.default_markups, at) or NO_MARKUP,
         fx={base: rate for base, rate in rates.items() if rate is not None},
         book_tools=tool_prices_at(pricing.book_tools, at),
         own_tools=tool_prices_at(pricing.own_tools, at),
