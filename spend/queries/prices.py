@@ -5,14 +5,14 @@ versions of a model or all of an organization's own prices, and `rules.rating.pr
 a moment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 from events.store import Cursor
 from orgs import PLATFORM_ID
 from spend.rules.modelnames import ListedModel, find_model, provider_name
-from spend.rules.pricedata import version_of
+from spend.rules.pricedata import json_value, version_of
 from spend.rules.prices import BookEntry, FxRate, Markup, PriceVersion
 from spend.rules.rating import OrganizationPricing
 from spend.rules.toolprices import ToolPrice
@@ -22,17 +22,17 @@ from spend.rules.toolprices import ToolPrice
 OWN_KINDS = ("contract", "override", "plan")
 
 LISTED_MODELS = """
-SELECT provider, model, match, context_window, max_output_tokens FROM price_models WHERE provider = ANY(%s)
-ORDER BY position, id
+SELECT provider, model, match::text, context_window, max_output_tokens FROM price_models
+WHERE provider = ANY(%s) ORDER BY position, id
 """
 EXACT_MODEL = """
-SELECT model, match, context_window, max_output_tokens FROM price_models WHERE provider = %s AND lower(model)
-= %s
+SELECT model, match::text, context_window, max_output_tokens FROM price_models
+WHERE provider = %s AND lower(model) = %s
 """
 FALLBACK = "SELECT fallback FROM price_providers WHERE name = %s"
 VERSION_COLUMNS = """
-id, organization, kind, provider, model, currency, components, variants, daily_from, daily_to, valid_from,
-valid_to, source, source_version
+id, organization, kind, provider, model, currency, components::text, variants::text, daily_from, daily_to,
+valid_from, valid_to, source, source_version
 """
 BOOK_VERSIONS = f"""
 SELECT {VERSION_COLUMNS} FROM price_versions
@@ -68,12 +68,12 @@ def load_book_entry(cur: Cursor, provider: str, model: str) -> BookEntry | None:
     name = provider_name(provider)
     exact = cur.execute(EXACT_MODEL, (name, model.lower())).fetchone()
     if exact is not None:
-        return _entry(cur, name, ListedModel(*exact))
+        return _entry(cur, name, _listed(exact))
     fallback = _one(cur, FALLBACK, name) or []
     cur.execute(LISTED_MODELS, ([name, *fallback],))
     listed: dict[str, list[ListedModel]] = {}
     for of_provider, *columns in cur.fetchall():
-        listed.setdefault(of_provider, []).append(ListedModel(*columns))
+        listed.setdefault(of_provider, []).append(_listed(columns))
     for candidate in (name, *fallback):
         found = find_model(listed.get(candidate, ()), model)
         if found is not None:
@@ -110,6 +110,11 @@ def price_versions(cur: Cursor, ids: Iterable[UUID]) -> dict[UUID, PriceVersion]
     return {version.id: version for version in map(_version, cur.fetchall())}
 
 
+def _listed(row: Sequence[Any]) -> ListedModel:
+    model, match, context_window, max_output_tokens = row
+    return ListedModel(model, json_value(match), context_window, max_output_tokens)
+
+
 def _entry(cur: Cursor, provider: str, found: ListedModel) -> BookEntry:
     cur.execute(BOOK_VERSIONS, (PLATFORM_ID, provider, found.model))
     versions = tuple(map(_version, cur.fetchall()))
@@ -119,6 +124,7 @@ def _entry(cur: Cursor, provider: str, found: ListedModel) -> BookEntry:
 def _version(row: tuple[Any, ...]) -> PriceVersion:
     names = ("kind", "provider", "model", "currency", "components", "variants", "daily_from", "daily_to")
     data: dict[str, Any] = dict(zip(names, row[2:10], strict=True))
+    data |= {"components": json_value(row[6]), "variants": json_value(row[7])}
     data |= {"valid_from": row[10], "valid_to": row[11], "source": row[12], "source_version": row[13]}
     return version_of(data, version_id=row[0], organization=row[1])
 

@@ -74,6 +74,11 @@ def components_of_text(prices: Mapping[str, Any]) -> Components:
     return {name: _component_of_text(name, value) for name, value in prices.items()}
 
 
+def json_value(text: str | None) -> Any:
+    """Return the value of a JSON column read as text: drivers differ in whether they decode it themselves."""
+    return None if text is None else msgspec.json.decode(text)
+
+
 def digest(value: Any) -> str:
     """Return a digest of a JSON value, by which two sources are told apart."""
     return sha256(msgspec.json.encode(value, order="sorted")).hexdigest()[:32]

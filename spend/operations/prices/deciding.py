@@ -10,9 +10,10 @@ from common.transactions import run_in_transaction
 from events.store import Cursor, Event, append
 from spend.operations.prices.importing import price_data
 from spend.operations.prices.records import Author, JsonObject, author, utc_text
+from spend.rules.pricedata import json_value
 
-CHANGE = "SELECT to_jsonb(c) FROM price_changes c WHERE id = %s"
-MODEL = "SELECT to_jsonb(m) FROM price_models m WHERE provider = %s AND lower(model) = lower(%s)"
+CHANGE = "SELECT to_jsonb(c)::text FROM price_changes c WHERE id = %s"
+MODEL = "SELECT to_jsonb(m)::text FROM price_models m WHERE provider = %s AND lower(model) = lower(%s)"
 NOT_IN_EVENTS = ("id", "version")
 
 
@@ -52,7 +53,7 @@ def _proposed(cur: Cursor, change: UUID) -> JsonObject:
     found = cur.execute(CHANGE, (change,)).fetchone()
     if found is None:
         raise NotFound
-    row: JsonObject = found[0]
+    row: JsonObject = json_value(found[0])
     if row["status"] != "proposed":
         raise InvalidTransition(f"This price change is {row['status']} already.")
     return row
@@ -74,7 +75,7 @@ def _published(cur: Cursor, by: Author, row: JsonObject) -> Iterator[Event]:
     found = cur.execute(MODEL, (row["provider"], row["model"])).fetchone()
     if found is None:
         raise NotFound
-    model: JsonObject = found[0]
+    model: JsonObject = json_value(found[0])
     model |= {key: row[key] for key in ("source", "source_version", "source_digest")}
     for version in effective(row["proposal"], by.now):
         yield by.event("price", "published", price_data(by, model, version, approved_by=by.actor))

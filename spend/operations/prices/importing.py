@@ -10,19 +10,19 @@ from common.transactions import run_in_transaction
 from events.store import Cursor, Event, append
 from spend.operations.prices.genai_source import PriceSource, SourceModel, SourceVersion, read_source
 from spend.operations.prices.records import Author, JsonObject, author, utc_text
-from spend.rules.pricedata import components_data, digest, variants_data
+from spend.rules.pricedata import components_data, digest, json_value, variants_data
 
 EVENTS_AT_ONCE = 1_000
 
 PROVIDERS = "SELECT name, id, fallback, version FROM price_providers"
-MODELS = "SELECT provider, lower(model), to_jsonb(m) FROM price_models m"
+MODELS = "SELECT provider, lower(model), to_jsonb(m)::text FROM price_models m"
 CHANGES = """
-SELECT provider, lower(model), source_digest, id, version, to_jsonb(c) FROM price_changes c
+SELECT provider, lower(model), source_digest, id, version, to_jsonb(c)::text FROM price_changes c
 WHERE status IN ('proposed', 'rejected')
 """
 CURRENT = """
-SELECT components, variants, valid_from, valid_to, daily_from, daily_to, currency FROM price_versions
-WHERE kind = 'book' AND provider = %s AND model = %s ORDER BY valid_from, published_at, id
+SELECT components::text, variants::text, valid_from, valid_to, daily_from, daily_to, currency
+FROM price_versions WHERE kind = 'book' AND provider = %s AND model = %s ORDER BY valid_from, published_at, id
 """
 
 Name = tuple[str, str]
@@ -197,7 +197,13 @@ def _current(cur: Cursor, definition: JsonObject) -> list[JsonObject]:
     names = ("components", "variants", "valid_from", "valid_to", "daily_from", "daily_to", "currency")
     rows = [dict(zip(names, row, strict=True)) for row in cur.fetchall()]
     return [
-        {**row, "valid_from": utc_text(row["valid_from"]), "valid_to": utc_text(row["valid_to"])}
+        {
+            **row,
+            "components": json_value(row["components"]),
+            "variants": json_value(row["variants"]),
+            "valid_from": utc_text(row["valid_from"]),
+            "valid_to": utc_text(row["valid_to"]),
+        }
         for row in rows
     ]
 
@@ -244,13 +250,14 @@ def _read_book(cur: Cursor) -> _Book:
     models = cur.execute(MODELS).fetchall()
     rejected: set[tuple[str, str, str]] = set()
     waiting: dict[Name, JsonObject] = {}
-    for provider, model, source_digest, change_id, version, row in cur.execute(CHANGES).fetchall():
+    for provider, model, source_digest, change_id, version, text in cur.execute(CHANGES).fetchall():
+        row = json_value(text)
         if row["status"] == "rejected":
             rejected.add((provider, model, source_digest))
         else:
             waiting[provider, model] = {**_utc(row), "id": change_id, "version": version}
     return _Book(
-        models={(provider, model): row for provider, model, row in models},
+        models={(provider, model): json_value(row) for provider, model, row in models},
         rejected=rejected,
         open=waiting,
         providers={

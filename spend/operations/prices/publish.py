@@ -15,7 +15,7 @@ from events.store import Cursor, Event, append
 from spend.operations.prices.records import Author, JsonObject, author, period, utc_text
 from spend.queries.prices import load_book_entry
 from spend.rules.modelnames import NAME_LENGTH, provider_name
-from spend.rules.pricedata import components_data, components_of_text
+from spend.rules.pricedata import components_data, components_of_text, json_value
 from spend.rules.prices import TOKEN_COMPONENTS, Components, PriceInvalid, PriceUnknown, price_at
 from spend.rules.toolprices import ToolPrice, ToolUnit
 
@@ -24,7 +24,7 @@ MANUAL = "manual"
 
 LAST_POSITION = "SELECT COALESCE(max(position), -1) FROM price_models"
 LISTED = "SELECT 1 FROM price_models WHERE provider = %s AND lower(model) = lower(%s)"
-ROW = "SELECT to_jsonb(t) FROM {table} t WHERE id = %s AND organization = %s"
+ROW = "SELECT to_jsonb(t)::text FROM {table} t WHERE id = %s AND organization = %s"
 
 
 def publish_price(
@@ -175,7 +175,7 @@ def _end(
         row = cur.execute(ROW.format(table=table), (row_id, by.organization)).fetchone()
         if row is None:
             raise NotFound
-        data: JsonObject = row[0]
+        data: JsonObject = json_value(row[0])
         stop = valid_to or by.now
         if stop < by.now or stop <= datetime.fromisoformat(data["valid_from"]):
             raise InvalidPeriod

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from common.errors import InvalidPeriod, NotFound
+from common.errors import InvalidPeriod
 from common.ids import new_id
 from events.store import Cursor, Event
 from orgs import PLATFORM_ID
@@ -72,12 +72,3 @@ def period(valid_from: datetime | None, valid_to: datetime | None, now: datetime
     if valid_to is not None and valid_to <= start:
         raise InvalidPeriod
     return {"valid_from": utc_text(start), "valid_to": utc_text(valid_to)}
-
-
-def locked_row(cur: Cursor, statement: str, row_id: UUID, organization: UUID) -> JsonObject:
-    """Return a row as a dictionary. Raises NotFound; the statement selects by id and organization."""
-    row = cur.execute(statement, (row_id, organization)).fetchone()
-    if row is None:
-        raise NotFound
-    found: JsonObject = row[0]
-    return found
