@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,16 +134,18 @@ class Family:
                 raise TimeoutError(f"{child.spec.name} does not come up; its log ends:\n{child.log_tail()}")
             time.sleep(0.02)
 
-    def close(self, *, order: list[str]) -> None:
-        """Stop all children, those named first in that order, and forget them."""
+    def close(self, *, last: set[str]) -> None:
+        """Stop all children at once, except those named, which the others need: they go last."""
         self._closing.set()
         if self._watcher.is_alive():
             self._watcher.join()
-        rest = [name for name in self.children if name not in order]
-        for name in [*rest, *order]:
-            if name in self.children:
-                self.children.pop(name).end()
-                self._write()
+        for names in (set(self.children) - last, set(self.children) & last):
+            if names:
+                with ThreadPoolExecutor(max_workers=len(names)) as enders:
+                    list(enders.map(lambda name: self.children[name].end(), names))
+            for name in names:
+                del self.children[name]
+            self._write()
 
     def _watch(self) -> None:
         while not self._closing.wait(_LOOK_SECONDS):

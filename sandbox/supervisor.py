@@ -36,7 +36,7 @@ from sandbox.progress import Progress
 from sandbox.valkey import Broker, broker_at
 
 DATABASE = "counterfoil"
-_STOP_ORDER = ["beat", "worker", "web", "valkey", "postgres"]
+_STORES = {"valkey", "postgres"}
 
 
 class CannotStart(Exception):
@@ -190,7 +190,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         with self.progress.step("Stopping"):
-            self.family.close(order=_STOP_ORDER)
+            self.family.close(last=_STORES)
             for name in ("urls.json", "pids.json", "supervisor.json"):
                 (self.home / "run" / name).unlink(missing_ok=True)
 
@@ -229,9 +229,16 @@ def _only_one(home: Path) -> IO[str]:
         raise CannotStart(
             f"Counterfoil already runs from {home}. Stop it first, or set COUNTERFOIL_HOME."
         ) from None
-    own = {"pid": os.getpid(), "started": processes.start_time(pid=os.getpid())}
-    write_json(path=path / "supervisor.json", value=own)
     return lock
+
+
+def _take_over(home: Path, progress: Progress) -> None:
+    """End what a killed supervisor left behind, and only then say that this one is in charge."""
+    for name in end_leftovers(home=home):
+        progress.say(f"Ended a {name} that an earlier run left behind")
+    write_json(path=home / "run" / "pids.json", value={})
+    own = {"pid": os.getpid(), "started": processes.start_time(pid=os.getpid())}
+    write_json(path=home / "run" / "supervisor.json", value=own)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
@@ -243,8 +250,7 @@ def _run(*, once: bool, progress: Progress) -> int:
     lock = _only_one(environment.home.resolve())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _on_signal)
-    for name in end_leftovers(home=environment.home.resolve()):
-        progress.say(f"Ended a {name} that an earlier run left behind")
+    _take_over(environment.home.resolve(), progress)
     supervisor = Supervisor(environment=environment, progress=progress)
     try:
         started_at = time.monotonic()

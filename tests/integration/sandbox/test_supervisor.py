@@ -1,0 +1,226 @@
+"""`make run` without make: the supervisor with real servers in a state folder of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psycopg
+import pytest
+
+from sandbox import processes
+from sandbox.control import restart, supervisor_pid
+from sandbox.places import CHECKOUT
+
+SERVED = {"postgres", "valkey", "web", "worker", "beat"}
+OURS = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "GATE_DATABASE_URL",
+    "DATABASE_READONLY_URL",
+    "CELERY_BROKER_URL",
+)
+
+
+def _eventually(holds: Callable[[], bool], *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return holds()
+
+
+class Copy:
+    """One running copy."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.seen_groups: set[int] = set()
+        environment = {name: value for name, value in os.environ.items() if name not in OURS}
+        self.output = home.parent / f"{home.name}.out"
+        output = self.output.open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.supervisor"],
+            cwd=CHECKOUT,
+            env={**environment, "COUNTERFOIL_HOME": str(home)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        output.close()
+
+    def read(self, name: str) -> dict[str, Any]:
+        try:
+            known: dict[str, Any] = json.loads((self.home / "run" / name).read_text())
+        except FileNotFoundError:
+            return {}
+        return known
+
+    def pid(self, name: str) -> int:
+        entry = self.read("pids.json")[name]
+        self.seen_groups.add(entry["group"])
+        return int(entry["pid"])
+
+    def is_ready(self) -> bool:
+        known = self.read("pids.json")
+        return (
+            supervisor_pid(home=self.home) == self.process.pid
+            and set(known) == SERVED
+            and all(entry["ready"] for entry in known.values())
+        )
+
+    def answers(self) -> bool:
+        try:
+            with urlopen(f"{self.read('urls.json')['http']}/readyz", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError, KeyError):
+            return False
+
+    def is_over(self) -> bool:
+        return self.process.poll() is not None
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=40)
+
+
+@contextmanager
+def _running(home: Path) -> Iterator[Copy]:
+    copy = Copy(home)
+    try:
+        _eventually(lambda: copy.is_ready() or copy.is_over(), seconds=90)
+        assert copy.is_ready(), copy.output.read_text()
+        for name in SERVED:
+            copy.pid(name)
+        yield copy
+    finally:
+        if not copy.is_over():
+            copy.stop()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    with _running(tmp_path_factory.mktemp("copy") / "state") as copy:
+        yield copy
+
+
+class TestARunningCopy:
+    def test_names_every_process_by_its_real_command_line(self, running: Copy) -> None:
+        assert _eventually(running.is_ready, seconds=20)
+        for entry in running.read("pids.json").values():
+            program = next(part for part in entry["argv"] if not part.startswith(("unshare", "--")))
+            assert Path(program).name in " ".join(processes.command_line(pid=entry["pid"]))
+
+    def test_serves_every_role_under_its_own_name(self, running: Copy) -> None:
+        urls = running.read("urls.json")
+        found = {}
+        for role in ("database", "database_gate", "database_owner", "database_readonly"):
+            with psycopg.connect(urls[role]) as connection:
+                found[role] = connection.execute(
+                    "SELECT current_user::text, usesuper FROM pg_user WHERE usename = current_user"
+                ).fetchone()
+        assert found == {
+            "database": ("counterfoil_app", False),
+            "database_gate": ("counterfoil_gate", False),
+            "database_owner": ("counterfoil_owner", False),
+            "database_readonly": ("counterfoil_readonly", False),
+        }
+
+    def test_keeps_its_data_on_disk_before_it_answers(self, running: Copy) -> None:
+        with psycopg.connect(running.read("urls.json")["database"]) as connection:
+            names = "('fsync', 'full_page_writes', 'synchronous_commit')"
+            found = connection.execute(
+                f"SELECT name, setting FROM pg_settings WHERE name IN {names}"
+            ).fetchall()
+        assert dict(found) == {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+
+    def test_lets_nobody_in_without_a_password(self, running: Copy) -> None:
+        url = running.read("urls.json")["database_superuser"]
+        parts = psycopg.conninfo.conninfo_to_dict(url)
+        with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+            psycopg.connect(host=parts["host"], port=parts["port"], user=parts["user"], dbname="postgres")
+
+    def test_keeps_its_secrets_to_itself(self, running: Copy) -> None:
+        folder = Path(psycopg.conninfo.conninfo_to_dict(running.read("urls.json")["database"])["host"])
+        secret = ["run/urls.json", "postgres/cluster.json", "valkey/valkey.conf", "secret_key"]
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert [(running.home / name).stat().st_mode & 0o777 for name in secret] == [0o600] * 4
+
+    def test_refuses_a_second_copy_on_the_same_state(self, running: Copy) -> None:
+        environment = {**os.environ, "COUNTERFOIL_HOME": str(running.home)}
+        second = subprocess.run(
+            [sys.executable, "-m", "sandbox.supervisor"],
+            cwd=CHECKOUT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert second.returncode == 1
+        assert "already runs" in second.stdout
+
+    @pytest.mark.parametrize("name", sorted(SERVED))
+    def test_brings_a_killed_child_back_within_two_seconds(self, running: Copy, name: str) -> None:
+        assert _eventually(running.is_ready, seconds=20)
+        before = running.pid(name)
+        os.kill(before, signal.SIGKILL)
+        assert _eventually(lambda: running.pid(name) != before, seconds=2)
+        assert processes.start_time(pid=running.pid(name)) is not None
+        assert _eventually(running.is_ready, seconds=20)
+        assert _eventually(running.answers, seconds=10)
+
+    def test_ends_the_web_servers_orphans_before_it_starts_anew(self, running: Copy) -> None:
+        assert _eventually(running.is_ready, seconds=20)
+        group = running.pid("web")
+        workers = [pid for pid in processes.group_members(group=group) if pid != group]
+        assert workers
+        os.kill(group, signal.SIGKILL)
+        assert _eventually(lambda: running.pid("web") != group, seconds=2)
+        assert [pid for pid in workers if processes.start_time(pid=pid) is not None] == []
+
+    def test_restarts_the_web_server_when_one_of_its_workers_is_killed(self, running: Copy) -> None:
+        assert _eventually(running.is_ready, seconds=20)
+        group = running.pid("web")
+        worker = next(pid for pid in processes.group_members(group=group) if pid != group)
+        os.kill(worker, signal.SIGKILL)
+        assert _eventually(lambda: running.pid("web") != group, seconds=5)
+        assert _eventually(running.answers, seconds=10)
+
+    def test_restarts_a_child_on_request(self, running: Copy) -> None:
+        assert _eventually(running.is_ready, seconds=20)
+        before = running.pid("beat")
+        assert restart(home=running.home, name="beat")
+        assert running.pid("beat") != before
+
+
+class TestStopping:
+    def test_leaves_no_process_and_no_address_behind(self, tmp_path: Path) -> None:
+        with _running(tmp_path / "state") as copy:
+            assert copy.stop() == 0
+        assert [group for group in copy.seen_groups if processes.group_members(group=group)] == []
+        assert sorted(path.name for path in (copy.home / "run").glob("*.json")) == []
+
+    def test_of_a_killed_supervisor_is_made_up_for_by_the_next_one(self, tmp_path: Path) -> None:
+        with _running(tmp_path / "state") as first:
+            first.process.kill()
+            first.process.wait()
+        assert supervisor_pid(home=first.home) is None
+        with _running(tmp_path / "state") as second:
+            assert [group for group in first.seen_groups if processes.group_members(group=group)] == []
+            assert second.answers()
+
+
+class TestTwoCopies:
+    def test_run_side_by_side(self, running: Copy, tmp_path: Path) -> None:
+        with _running(tmp_path / "state") as other:
+            assert _eventually(lambda: running.answers() and other.answers(), seconds=20)
+            assert other.read("urls.json")["http"] != running.read("urls.json")["http"]
+        assert running.answers()
