@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from django.core.management.base import BaseCommand, CommandParser
 
+from common.transactions import run_in_transaction
+from spend.operations.prices.genai_source import read_source
 from spend.operations.prices.importing import ImportReport, import_prices
 
 LISTED = 20
@@ -25,7 +27,16 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        report = import_prices(actor="system:import_prices", only=options["only"], dry_run=options["dry_run"])
+        source = read_source()
+        report = run_in_transaction(
+            lambda cur: import_prices(
+                cur,
+                actor="system:import_prices",
+                source=source,
+                only=options["only"],
+                dry_run=options["dry_run"],
+            )
+        )
         if options["json"]:
             self.stdout.write(msgspec.json.encode(asdict(report)).decode())
         else:

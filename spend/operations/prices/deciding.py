@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from common.errors import InvalidField, InvalidTransition, NotFound
-from common.transactions import run_in_transaction
 from events.store import Cursor, Event, append
 from spend.operations.prices.importing import price_data
 from spend.operations.prices.records import Author, JsonObject, author, utc_text
@@ -17,24 +16,20 @@ MODEL = "SELECT to_jsonb(m)::text FROM price_models m WHERE provider = %s AND lo
 NOT_IN_EVENTS = ("id", "version")
 
 
-def approve_price_change(*, actor: str, change: UUID) -> list[UUID]:
+def approve_price_change(cur: Cursor, *, actor: str, change: UUID) -> list[UUID]:
     """This function will take a proposed price into the book and return the ids of the versions published.
 
     What the source dates in the future holds from its date; everything else from now: a price never changes
     backwards, and no stored record is rated again (S22). Raises NotFound and InvalidTransition.
     """
-
-    def approve(cur: Cursor) -> list[UUID]:
-        by = author(cur, organization=None, actor=actor)
-        row = _proposed(cur, change)
-        published = list(_published(cur, by, row))
-        append(cur, [_decided(by, row, "approved", None), *published])
-        return [event.stream_id for event in published if event.stream_type == "price"]
-
-    return run_in_transaction(approve)
+    by = author(cur, organization=None, actor=actor)
+    row = _proposed(cur, change)
+    published = list(_published(cur, by, row))
+    append(cur, [_decided(by, row, "approved", None), *published])
+    return [event.stream_id for event in published if event.stream_type == "price"]
 
 
-def reject_price_change(*, actor: str, change: UUID, reason: str) -> None:
+def reject_price_change(cur: Cursor, *, actor: str, change: UUID, reason: str) -> None:
     """This function will close a proposed price without taking it; the same proposal will not come again.
 
     Raises NotFound, InvalidTransition, and InvalidField without a reason.
@@ -42,11 +37,8 @@ def reject_price_change(*, actor: str, change: UUID, reason: str) -> None:
     if not reason.strip():
         raise InvalidField("A rejection has a reason.", pointer="/reason")
 
-    def reject(cur: Cursor) -> None:
-        by = author(cur, organization=None, actor=actor)
-        append(cur, [_decided(by, _proposed(cur, change), "rejected", reason)])
-
-    run_in_transaction(reject)
+    by = author(cur, organization=None, actor=actor)
+    append(cur, [_decided(by, _proposed(cur, change), "rejected", reason)])
 
 
 def _proposed(cur: Cursor, change: UUID) -> JsonObject:

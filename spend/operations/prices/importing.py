@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from common.transactions import run_in_transaction
 from events.store import Cursor, Event, append
-from spend.operations.prices.genai_source import PriceSource, SourceModel, SourceVersion, read_source
+from spend.operations.prices.genai_source import PriceSource, SourceModel, SourceVersion
 from spend.operations.prices.records import Author, JsonObject, author, utc_text
 from spend.rules.pricedata import components_data, digest, json_value, variants_data
 
@@ -56,31 +55,27 @@ class _Book:
 
 
 def import_prices(
+    cur: Cursor,
     *,
     actor: str,
+    source: PriceSource,
     only: Collection[str] | None = None,
     dry_run: bool = False,
-    source: PriceSource | None = None,
 ) -> ImportReport:
-    """This function will bring the installed price source into the book and report what it found.
+    """This function will bring a price source into the book and report what it found.
 
     New models are taken at once with their dated history. A model whose prices differ from what was taken
     before is proposed as a price change and waits for `approve_price_change`; one that was rejected is not
     proposed again. Repeating an import changes nothing. `only` restricts it to "provider/model" names;
     `dry_run` writes nothing. One transaction, under the platform's lock. Upholds S22.
     """
-    found = source or read_source()
-
-    def compare(cur: Cursor) -> ImportReport:
-        by = author(cur, organization=None, actor=actor)
-        report = ImportReport(found.name, found.version)
-        events = list(_compared(cur, by, found, only, report))
-        if not dry_run:
-            for start in range(0, len(events), EVENTS_AT_ONCE):
-                append(cur, events[start : start + EVENTS_AT_ONCE])
-        return report
-
-    return run_in_transaction(compare)
+    by = author(cur, organization=None, actor=actor)
+    report = ImportReport(source.name, source.version)
+    events = list(_compared(cur, by, source, only, report))
+    if not dry_run:
+        for start in range(0, len(events), EVENTS_AT_ONCE):
+            append(cur, events[start : start + EVENTS_AT_ONCE])
+    return report
 
 
 def versions_data(versions: Sequence[SourceVersion]) -> list[JsonObject]:

@@ -10,7 +10,6 @@ from uuid import UUID
 from common.currencies import parse_currency
 from common.errors import InvalidField, InvalidPeriod, NotFound
 from common.money import parse_price
-from common.transactions import run_in_transaction
 from events.store import Cursor, Event, append
 from spend.operations.prices.records import Author, JsonObject, author, period, utc_text
 from spend.queries.prices import load_book_entry
@@ -28,6 +27,7 @@ ROW = "SELECT to_jsonb(t)::text FROM {table} t WHERE id = %s AND organization = 
 
 
 def publish_price(
+    cur: Cursor,
     *,
     actor: str,
     provider: str,
@@ -49,17 +49,15 @@ def publish_price(
     prices = components_of_text(components)
     name = _model_name(provider, model)
 
-    def publish(cur: Cursor) -> UUID:
-        by = author(cur, organization=None, actor=actor)
-        price = _price_event(by, "book", name, prices, currency, period(valid_from, valid_to, by.now))
-        events = [*_listing(cur, by, name, context_window, max_output_tokens), price]
-        append(cur, events)
-        return price.stream_id
-
-    return run_in_transaction(publish)
+    by = author(cur, organization=None, actor=actor)
+    price = _price_event(by, "book", name, prices, currency, period(valid_from, valid_to, by.now))
+    events = [*_listing(cur, by, name, context_window, max_output_tokens), price]
+    append(cur, events)
+    return price.stream_id
 
 
 def publish_own_price(
+    cur: Cursor,
     *,
     actor: str,
     organization: UUID,
@@ -84,22 +82,20 @@ def publish_own_price(
     if kind not in OWN_KINDS:
         raise InvalidField("kind is plan, override or contract.", pointer="/kind")
 
-    def publish(cur: Cursor) -> UUID:
-        by = author(cur, organization=organization, actor=actor)
-        entry = load_book_entry(cur, provider, model)
-        book = price_at(entry.versions, by.now) if entry is not None else None
-        if entry is None or book is None:
-            raise PriceUnknown("model", provider=provider, model=model)
-        _check_complete(prices, book.components)
-        valid = period(valid_from, valid_to, by.now)
-        price = _price_event(by, kind, (entry.provider, entry.model), prices, currency, valid, source)
-        append(cur, [price])
-        return price.stream_id
-
-    return run_in_transaction(publish)
+    by = author(cur, organization=organization, actor=actor)
+    entry = load_book_entry(cur, provider, model)
+    book = price_at(entry.versions, by.now) if entry is not None else None
+    if entry is None or book is None:
+        raise PriceUnknown("model", provider=provider, model=model)
+    _check_complete(prices, book.components)
+    valid = period(valid_from, valid_to, by.now)
+    price = _price_event(by, kind, (entry.provider, entry.model), prices, currency, valid, source)
+    append(cur, [price])
+    return price.stream_id
 
 
 def publish_tool_price(
+    cur: Cursor,
     *,
     actor: str,
     pattern: str,
@@ -122,29 +118,31 @@ def publish_tool_price(
         raise InvalidField("unit is call, second or unit.", pointer="/unit")
     price = parse_price(amount)
 
-    def publish(cur: Cursor) -> UUID:
-        by = author(cur, organization=organization, actor=actor)
-        data: JsonObject = {
-            "pattern": pattern,
-            "unit": unit,
-            "amount": price,
-            "per": per,
-            "currency": parse_currency(currency or by.currency),
-            **period(valid_from, valid_to, by.now),
-            "source": MANUAL,
-            "published_at": utc_text(by.now),
-        }
-        event = by.event("tool_price", "published", data)
-        # Its constructor knows what a tool price must be.
-        ToolPrice(event.stream_id, pattern, cast(ToolUnit, unit), price, by.currency, by.now, per=per)
-        append(cur, [event])
-        return event.stream_id
-
-    return run_in_transaction(publish)
+    by = author(cur, organization=organization, actor=actor)
+    data: JsonObject = {
+        "pattern": pattern,
+        "unit": unit,
+        "amount": price,
+        "per": per,
+        "currency": parse_currency(currency or by.currency),
+        **period(valid_from, valid_to, by.now),
+        "source": MANUAL,
+        "published_at": utc_text(by.now),
+    }
+    event = by.event("tool_price", "published", data)
+    # Its constructor knows what a tool price must be.
+    ToolPrice(event.stream_id, pattern, cast(ToolUnit, unit), price, by.currency, by.now, per=per)
+    append(cur, [event])
+    return event.stream_id
 
 
 def end_price(
-    *, actor: str, price: UUID, valid_to: datetime | None = None, organization: UUID | None = None
+    cur: Cursor,
+    *,
+    actor: str,
+    price: UUID,
+    valid_to: datetime | None = None,
+    organization: UUID | None = None,
 ) -> None:
     """This function will end a price version at valid_to (default: now); what it priced before stays as it
     is.
@@ -152,17 +150,23 @@ def end_price(
     Raises NotFound for a price that is not the organization's (None: the book's), and InvalidPeriod for an
     end that is in the past or before its beginning.
     """
-    _end(actor, "price", "price_versions", price, valid_to, organization)
+    _end(cur, actor, "price", "price_versions", price, valid_to, organization)
 
 
 def end_tool_price(
-    *, actor: str, price: UUID, valid_to: datetime | None = None, organization: UUID | None = None
+    cur: Cursor,
+    *,
+    actor: str,
+    price: UUID,
+    valid_to: datetime | None = None,
+    organization: UUID | None = None,
 ) -> None:
     """This function will end a tool's price at valid_to (default: now). Raises as end_price does."""
-    _end(actor, "tool_price", "tool_prices", price, valid_to, organization)
+    _end(cur, actor, "tool_price", "tool_prices", price, valid_to, organization)
 
 
 def _end(
+    cur: Cursor,
     actor: str,
     stream_type: str,
     table: str,
@@ -170,23 +174,20 @@ def _end(
     valid_to: datetime | None,
     organization: UUID | None,
 ) -> None:
-    def end(cur: Cursor) -> None:
-        by = author(cur, organization=organization, actor=actor)
-        row = cur.execute(ROW.format(table=table), (row_id, by.organization)).fetchone()
-        if row is None:
-            raise NotFound
-        data: JsonObject = json_value(row[0])
-        stop = valid_to or by.now
-        if stop < by.now or stop <= datetime.fromisoformat(data["valid_from"]):
-            raise InvalidPeriod
-        for name in ("valid_from", "published_at"):
-            data[name] = utc_text(datetime.fromisoformat(data[name]))
-        version = data.pop("version") + 1
-        del data["id"], data["organization"]
-        data["valid_to"] = utc_text(stop)
-        append(cur, [by.event(stream_type, "ended", data, stream_id=row_id, version=version)])
-
-    run_in_transaction(end)
+    by = author(cur, organization=organization, actor=actor)
+    row = cur.execute(ROW.format(table=table), (row_id, by.organization)).fetchone()
+    if row is None:
+        raise NotFound
+    data: JsonObject = json_value(row[0])
+    stop = valid_to or by.now
+    if stop < by.now or stop <= datetime.fromisoformat(data["valid_from"]):
+        raise InvalidPeriod
+    for name in ("valid_from", "published_at"):
+        data[name] = utc_text(datetime.fromisoformat(data[name]))
+    version = data.pop("version") + 1
+    del data["id"], data["organization"]
+    data["valid_to"] = utc_text(stop)
+    append(cur, [by.event(stream_type, "ended", data, stream_id=row_id, version=version)])
 
 
 def _model_name(provider: str, model: str) -> tuple[str, str]:

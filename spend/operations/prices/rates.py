@@ -6,7 +6,6 @@ from uuid import UUID
 from common.currencies import parse_currency
 from common.errors import InvalidAmount, InvalidField
 from common.money import parse_price
-from common.transactions import run_in_transaction
 from events.store import Cursor, append
 from spend.operations.prices.records import JsonObject, author, period, utc_text
 from spend.rules.prices import PPM, RATE_SCALE
@@ -16,6 +15,7 @@ MANUAL = "manual"
 
 
 def enter_fx_rate(
+    cur: Cursor,
     *,
     actor: str,
     base: str,
@@ -42,25 +42,23 @@ def enter_fx_rate(
         raise InvalidField("A rate is between two currencies.", pointer="/quote")
     _check_markup(markup_ppm)
 
-    def enter(cur: Cursor) -> UUID:
-        by = author(cur, organization=None, actor=actor)
-        data: JsonObject = {
-            "base": base,
-            "quote": quote,
-            "rate": units,
-            "markup_ppm": markup_ppm,
-            **period(valid_from, valid_to, by.now),
-            "source": source,
-            "published_at": utc_text(by.now),
-        }
-        event = by.event("fx_rate", "entered", data)
-        append(cur, [event])
-        return event.stream_id
-
-    return run_in_transaction(enter)
+    by = author(cur, organization=None, actor=actor)
+    data: JsonObject = {
+        "base": base,
+        "quote": quote,
+        "rate": units,
+        "markup_ppm": markup_ppm,
+        **period(valid_from, valid_to, by.now),
+        "source": source,
+        "published_at": utc_text(by.now),
+    }
+    event = by.event("fx_rate", "entered", data)
+    append(cur, [event])
+    return event.stream_id
 
 
 def set_markup(
+    cur: Cursor,
     *,
     actor: str,
     ppm: int,
@@ -78,19 +76,16 @@ def set_markup(
     """
     _check_markup(ppm)
 
-    def set_it(cur: Cursor) -> UUID:
-        by = author(cur, organization=organization, actor=actor)
-        data: JsonObject = {
-            "ppm": ppm,
-            **period(valid_from, valid_to, by.now),
-            "reason": reason,
-            "published_at": utc_text(by.now),
-        }
-        event = by.event("markup", "set", data)
-        append(cur, [event])
-        return event.stream_id
-
-    return run_in_transaction(set_it)
+    by = author(cur, organization=organization, actor=actor)
+    data: JsonObject = {
+        "ppm": ppm,
+        **period(valid_from, valid_to, by.now),
+        "reason": reason,
+        "published_at": utc_text(by.now),
+    }
+    event = by.event("markup", "set", data)
+    append(cur, [event])
+    return event.stream_id
 
 
 def _check_markup(ppm: int) -> None:
