@@ -3,3 +3,10 @@ from django.apps import AppConfig
 
 class LedgerConfig(AppConfig):
     name = "ledger"
+
+    def ready(self) -> None:
+        from events.store import register
+        from ledger.projections import ACCOUNTS, JOURNAL
+
+        register(ACCOUNTS)
+        register(JOURNAL)

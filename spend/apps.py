@@ -3,3 +3,9 @@ from django.apps import AppConfig
 
 class SpendConfig(AppConfig):
     name = "spend"
+
+    def ready(self) -> None:
+        from events.store import register
+        from spend.projections.gate import PROJECTOR
+
+        register(PROJECTOR)

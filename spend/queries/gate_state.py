@@ -2,21 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from events.store import Cursor
-from ledger.queries.gate import read_books
-from spend.rules.commands import RequestKey
 from spend.rules.state import Counter, OrganizationState, Reservation, Run
 
 CounterKey = tuple[UUID, str, datetime]
 MAX_EXPIRED = 200
 
-KEYS = """
-SELECT k.organization, k.key, k.request, k.status, k.body FROM unnest(%s::uuid[], %s::text[]) AS w(o, k)
-JOIN api_idempotency_keys k ON k.organization = w.o AND k.key = w.k
-"""
 RESERVATION_COLUMNS = """r.id, r.organization, r.agent_id, r.team_id, r.workflow_id, r.connection_id, r.run_id,
     r.root_run_id, r.price_version, r.held, r.estimated_cost, r.created_at, r.expires_at, r.version, r.status, r.user_label, r.action,
     r.counters, r.counter_amounts, r.measures, r.funding, r.own_key"""
@@ -48,14 +41,6 @@ SELECT k.organization, k.source, k.id_digest, k.payload_digest, k.usage_id
 FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) AS w(o, s, d)
 JOIN usage_keys k ON k.organization = w.o AND k.source = w.s AND k.id_digest = w.d
 """
-
-
-def read_keys(cur: Cursor, keys: Sequence[tuple[UUID, RequestKey]]) -> dict[tuple[UUID, str], tuple[bytes, int, bytes]]:
-    """Return the stored answers of these idempotency keys: (request digest, status, packed body)."""
-    if not keys:
-        return {}
-    cur.execute(KEYS, ([o for o, _ in keys], [k.key for _, k in keys]))
-    return {(row[0], row[1]): (bytes(row[2]), row[3], bytes(row[4])) for row in cur}
 
 
 def read_reservations(
@@ -116,22 +101,3 @@ def read_usage_keys(
         return {}
     cur.execute(USAGE_KEYS, tuple(list(column) for column in zip(*wanted, strict=True)))
     return {(row[0], row[1], bytes(row[2])): (bytes(row[3]), row[4]) for row in cur}
-
-
-def read_state(
-    cur: Cursor, states: dict[UUID, OrganizationState], accounts: Iterable[tuple[UUID, UUID]]
-) -> None:
-    """Fill in the books (accounts with a limit and live grants) of each organization's state."""
-    for organization, books in read_books(cur, list(accounts)).items():
-        states[organization].books = books
-
-
-__all__ = [
-    "Any",
-    "read_counters",
-    "read_keys",
-    "read_reservations",
-    "read_runs",
-    "read_state",
-    "read_usage_keys",
-]

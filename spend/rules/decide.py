@@ -12,8 +12,7 @@ from common.errors import NotFound
 from common.ids import new_id
 from common.money import format_amount
 from events.store import Event
-from ledger.rules import effects as ledger_effects
-from ledger.rules.grants import held_in
+from ledger.rules.grants import available, held_in
 from spend.rules.admission import (
     Receipt,
     credit_refusal,
@@ -430,8 +429,8 @@ def _warnings(layer: Layer) -> list[dict[str, Any]]:
 def credit_body(state: OrganizationState) -> dict[str, Any]:
     """Return available and held credit as the gate's answers show them."""
     books = state.books
-    available = ledger_effects.available(books.grants, books.credit.debt, state.now)
-    return {"available": format_amount(available), "held": format_amount(books.credit.held)}
+    free = available(books.grants, books.credit.debt, state.now)
+    return {"available": format_amount(free), "held": format_amount(books.credit.held)}
 
 
 def milliseconds(span: timedelta) -> int:

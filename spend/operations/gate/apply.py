@@ -152,7 +152,7 @@ def _read_rows(cur: Cursor, batch: Batch) -> None:
         accounts.append((config.organization, config.accounts["customer_credit"]))
         if "unbilled_receivable" in config.accounts:
             accounts.append((config.organization, config.accounts["unbilled_receivable"]))
-    read_books(cur, accounts, {name: state.books for name, state in batch.states.items()})
+    read_books(cur, accounts, {name: state.books for name, state in batch.states.items()}, LiveAccount)
     usages = [
         (c.organization, c.source, usage_digest(c.external_id)) for c in batch.commands if isinstance(c, RecordUsage)
     ]

@@ -17,7 +17,7 @@ from spend.rules.plan import Amounts, LayerPlace, Plan, Who
 from spend.rules.prices import PriceUnknown
 from spend.rules.rating import NO_USAGE, AmountOutOfRange, PriceCard, Rated, Usage, estimate, rate
 from spend.rules.state import OrganizationState, Reservation, Run
-from spend.rules.windows import rolling_buckets_from, window_at
+from spend.rules.windows import first_bucket_at, window_at
 
 MAX_AGE = timedelta(days=35)
 
@@ -200,7 +200,7 @@ def _place(budget: BudgetDefinition, target: str, at: datetime) -> LayerPlace:
     window = window_at(budget.window_kind, at, budget.zone, rolling_seconds=budget.rolling_seconds)
     if budget.window_kind != "rolling":
         return LayerPlace(budget, target, window)
-    return LayerPlace(budget, target, window, rolling_buckets_from(at, rolling_seconds=budget.rolling_seconds or 1))
+    return LayerPlace(budget, target, window, first_bucket_at(at, budget.rolling_seconds or 1))
 
 
 def _usage(actual: Actual, provider: str | None) -> Usage:

@@ -1,0 +1,200 @@
+"""The ledger's part of events to rows: journal, holds, grants and the accounts with a limit.
+
+Every event whose data has a `ledger` part is taken, whatever its type. All sums are made per row first, so that one
+call writes each table at most once per kind of change, for one event and for ten thousand.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from events.store import Cursor, Event, ProjectedTable, Projector
+
+INSERT_ACCOUNTS = """
+INSERT INTO accounts (id, organization, kind, currency, counterparty, live, credit_limit, version)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::bigint[], %s::int[])
+"""
+INSERT_ENTRIES = """
+INSERT INTO journal_entries (id, organization, effective_at, reverses, kind, source, idempotency_key, actor, reason,
+    recorded_at, epoch)
+SELECT e.*, clock.t, clock.epoch FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[],
+    %s::text[], %s::text[], %s::text[], %s::text[]) AS e, (SELECT clock_timestamp() AS t, epoch FROM event_store) AS clock
+"""
+INSERT_POSTINGS = """
+INSERT INTO postings (entry_id, n, account_id, organization, amount, currency, recorded_at, epoch)
+SELECT p.*, clock.t, clock.epoch FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::uuid[], %s::bigint[],
+    %s::text[]) AS p, (SELECT clock_timestamp() AS t, epoch FROM event_store) AS clock
+"""
+UPDATE_ACCOUNTS = """
+UPDATE accounts a SET posted = a.posted + e.posted, held = a.held + e.held, debt = a.debt + e.debt
+FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[]) AS e(id, posted, held, debt)
+WHERE a.id = e.id AND a.live
+"""
+INSERT_HOLDS = """
+INSERT INTO holds (id, organization, account_id, amount, placed_at, ended_at, status, grants, grant_amounts, source)
+SELECT id, organization, account, amount, placed, ended, status, grants::uuid[], amounts::bigint[], source
+FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[],
+    %s::text[], %s::text[], %s::text[]) AS h(id, organization, account, amount, placed, ended, status, grants, amounts,
+    source)
+"""
+UPDATE_HOLDS = """
+UPDATE holds h SET status = e.status, ended_at = e.ended
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS e(id, status, ended) WHERE h.id = e.id
+"""
+INSERT_GRANTS = """
+INSERT INTO credit_grants (id, organization, account_id, kind, currency, priority, scope, scope_target, amount,
+    remaining, held, cost_basis, effective_at, expires_at, expired_at, reason, source, version, created_at)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::int[], %s::text[], %s::uuid[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
+    %s::text[], %s::text[], %s::int[], %s::timestamptz[])
+"""
+UPDATE_GRANTS = """
+UPDATE credit_grants g SET remaining = g.remaining + e.remaining, held = g.held + e.held,
+    expired_at = COALESCE(g.expired_at, e.expired)
+FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[]) AS e(id, remaining, held, expired)
+WHERE g.id = e.id
+"""
+Row = dict[str, Any]
+
+
+class _Changes:
+    """What a list of events adds up to, by row."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Any, ...]] = []
+        self.postings: list[tuple[Any, ...]] = []
+        self.accounts: dict[str, list[int]] = {}
+        self.placed: dict[str, list[Any]] = {}
+        self.settled: dict[str, tuple[str, datetime]] = {}
+        self.granted: dict[str, list[Any]] = {}
+        self.grants: dict[str, list[Any]] = {}
+
+    def add(self, event: Event) -> None:
+        part: Row = event.data["ledger"]
+        for entry in part.get("entries", ()):
+            self._entry(event, entry)
+        for hold in part.get("placed", ()):
+            self._place(event, hold)
+        for hold in part.get("settled", ()):
+            self._settle(event, hold)
+        for grant in part.get("granted", ()):
+            self._grant(event, grant)
+        for name, amount in part.get("burned", ()):
+            self._move_grant(name, -amount, 0)
+        for name in part.get("expired", ()):
+            self._move_grant(name, 0, 0, event.occurred_at)
+        for name, amount in part.get("debt", ()):
+            self._move_account(name, 0, 0, amount)
+
+    def _entry(self, event: Event, entry: Row) -> None:
+        self.entries.append(
+            (entry["id"], event.organization, entry.get("effective_at") or event.occurred_at, entry.get("reverses"),
+             entry["kind"], entry["source"], entry["key"], event.actor, entry.get("reason", ""))
+        )  # fmt: skip
+        for number, (account, amount) in enumerate(entry["lines"]):
+            self.postings.append(
+                (entry["id"], number, account, event.organization, amount, entry["currency"])
+            )
+            self._move_account(account, amount, 0, 0)
+
+    def _place(self, event: Event, hold: Row) -> None:
+        grants = hold["grants"]
+        self.placed[hold["hold"]] = [
+            hold["hold"], event.organization, hold["account"], hold["amount"], event.occurred_at, None, "placed",
+            "{" + ",".join(name for name, _ in grants) + "}",
+            "{" + ",".join(str(amount) for _, amount in grants) + "}",
+            hold["source"],
+        ]  # fmt: skip
+        self._move_account(hold["account"], 0, hold["amount"], 0)
+        for name, amount in grants:
+            self._move_grant(name, 0, amount)
+
+    def _settle(self, event: Event, hold: Row) -> None:
+        row = self.placed.get(hold["hold"])
+        if row is None:
+            self.settled[hold["hold"]] = (hold["status"], event.occurred_at)
+        else:
+            row[5:7] = event.occurred_at, hold["status"]
+        self._move_account(hold["account"], 0, -hold["amount"], 0)
+        for name, amount in hold["grants"]:
+            self._move_grant(name, 0, -amount)
+
+    def _grant(self, event: Event, grant: Row) -> None:
+        remaining = grant["amount"] - grant.get("repaid", 0)
+        self.granted[grant["id"]] = [
+            grant["id"], event.organization, grant["account"], grant["kind"], grant["currency"],
+            grant.get("priority", 0), grant.get("scope", "organization"), grant.get("scope_target"), grant["amount"],
+            remaining, 0, grant["cost_basis"], grant["effective_at"], grant.get("expires_at"), None,
+            grant.get("reason", ""), grant["source"], event.version, event.occurred_at,
+        ]  # fmt: skip
+
+    def _move_grant(self, name: str, remaining: int, held: int, expired: datetime | None = None) -> None:
+        new = self.granted.get(name)
+        if new is not None:
+            new[9] += remaining
+            new[10] += held
+            new[14] = new[14] or expired
+            return
+        row = self.grants.setdefault(name, [0, 0, None])
+        row[0] += remaining
+        row[1] += held
+        row[2] = row[2] or expired
+
+    def _move_account(self, name: str, posted: int, held: int, debt: int) -> None:
+        row = self.accounts.get(name)
+        if row is None:
+            self.accounts[name] = [posted, held, debt]
+        else:
+            row[0] += posted
+            row[1] += held
+            row[2] += debt
+
+
+def project(cur: Cursor, events: Sequence[Event]) -> None:
+    """This function will write journal entries with their postings, holds, grants and balances of the events."""
+    changes = _Changes()
+    for event in events:
+        changes.add(event)
+    _insert(cur, INSERT_ENTRIES, changes.entries)
+    _insert(cur, INSERT_POSTINGS, changes.postings)
+    moved = sorted((name, *figures) for name, figures in changes.accounts.items() if any(figures))
+    _insert(cur, UPDATE_ACCOUNTS, moved)
+    _insert(cur, INSERT_GRANTS, list(changes.granted.values()))
+    _insert(cur, UPDATE_GRANTS, [(name, *row) for name, row in sorted(changes.grants.items()) if any(row)])
+    _insert(cur, INSERT_HOLDS, list(changes.placed.values()))
+    _insert(cur, UPDATE_HOLDS, [(name, *row) for name, row in sorted(changes.settled.items())])
+
+
+def open_accounts(cur: Cursor, events: Sequence[Event]) -> None:
+    """This function will insert the accounts that `account.opened` events name."""
+    rows = [
+        (event.stream_id, event.organization, data["kind"], data["currency"], data.get("counterparty"), data["live"],
+         data.get("credit_limit"), event.version)
+        for event in events
+        for data in (event.data,)
+    ]  # fmt: skip
+    _insert(cur, INSERT_ACCOUNTS, rows)
+
+
+def _insert(cur: Cursor, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    if rows:
+        cur.execute(sql, [list(column) for column in zip(*rows, strict=True)])
+
+
+ACCOUNTS = Projector(
+    name="ledger.accounts",
+    wants=lambda event: event.type == "account.opened",
+    project=open_accounts,
+    tables=(ProjectedTable("accounts", ("id",)),),
+)
+JOURNAL = Projector(
+    name="ledger.journal",
+    wants=lambda event: "ledger" in event.data,
+    project=project,
+    tables=(
+        ProjectedTable("credit_grants", ("id",)),
+        ProjectedTable("holds", ("id",)),
+        ProjectedTable("journal_entries", ("id",), ("recorded_at", "tx", "epoch")),
+        ProjectedTable("postings", ("entry_id", "n"), ("recorded_at", "tx", "epoch")),
+    ),
+)

@@ -1,0 +1,116 @@
+"""Credit grants: which of them a call may burn, in which order, and how a hold's receipt is settled. Pure, hot path.
+
+Burn order: narrower scope (agent or workflow, then team, then organization), priority (lower first), included and
+promotional before paid, earliest expiry (none last), oldest.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+_SCOPE_ORDER = {"agent": 0, "workflow": 0, "team": 1, "organization": 2}
+_KIND_ORDER = {"included": 0, "promotional": 1, "paid": 2}
+
+
+@dataclass(slots=True)
+class Grant:
+    """A credit grant's row as a working copy; amounts in units."""
+
+    id: UUID
+    kind: str
+    priority: int
+    scope: str
+    scope_target: UUID | None
+    remaining: int
+    held: int
+    effective_at: datetime
+    expires_at: datetime | None
+    created_at: datetime
+    expired_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantSubject:
+    """Whom a call is made for, as far as a grant's scope asks."""
+
+    team: UUID | None = None
+    agent: UUID | None = None
+    workflow: UUID | None = None
+
+
+def is_live(grant: Grant, now: datetime) -> bool:
+    """Return whether the grant is spendable at the clock: [effective, expiry), before any sweep."""
+    return grant.effective_at <= now and (grant.expires_at is None or now < grant.expires_at)
+
+
+def applies(grant: Grant, subject: GrantSubject) -> bool:
+    """Return whether the grant's scope covers the subject."""
+    if grant.scope == "organization":
+        return True
+    return grant.scope_target is not None and grant.scope_target == getattr(subject, grant.scope)
+
+
+def burn_order(grants: Iterable[Grant], now: datetime, subject: GrantSubject) -> list[Grant]:
+    """Return the live grants that cover the subject, in the order in which they are burnt."""
+    usable = [grant for grant in grants if is_live(grant, now) and applies(grant, subject)]
+    if len(usable) > 1:
+        usable.sort(key=_rank)
+    return usable
+
+
+def _rank(grant: Grant) -> tuple[object, ...]:
+    expiry = grant.expires_at
+    return (
+        _SCOPE_ORDER[grant.scope],
+        grant.priority,
+        _KIND_ORDER[grant.kind],
+        expiry is None,
+        expiry or grant.created_at,
+        grant.created_at,
+        grant.id,
+    )
+
+
+def available(grants: Iterable[Grant], debt: int, now: datetime) -> int:
+    """Return posted - held as the gate counts it: what live grants have free, less the debt."""
+    return sum(grant.remaining - grant.held for grant in grants if is_live(grant, now)) - debt
+
+
+def held_in(grants: Iterable[Grant], now: datetime, subject: GrantSubject) -> int:
+    """Return what work in flight holds of the grants that cover the subject."""
+    return sum(grant.held for grant in grants if is_live(grant, now) and applies(grant, subject))
+
+
+def allocate(
+    grants: Iterable[Grant], amount: int, now: datetime, subject: GrantSubject, *, debt: int = 0
+) -> tuple[list[tuple[UUID, int]], int]:
+    """Return ([(grant, amount)] in burn order, what is not covered) for an amount; nothing is changed.
+
+    Debt comes first: while it stands, that much of the free credit is not to be had.
+    """
+    taken: list[tuple[UUID, int]] = []
+    missing, owed = amount, debt
+    for grant in burn_order(grants, now, subject):
+        if missing == 0:
+            break
+        free = grant.remaining - grant.held
+        repaid = min(free, owed)
+        owed -= repaid
+        part = min(free - repaid, missing)
+        if part > 0:
+            taken.append((grant.id, part))
+            missing -= part
+    return taken, missing
+
+
+def settle(receipt: Sequence[tuple[UUID, int]], actual: int) -> list[tuple[UUID, int]]:
+    """Return what is burnt of each grant of a receipt, in the order taken; the rest returns, last-taken first."""
+    burned: list[tuple[UUID, int]] = []
+    rest = actual
+    for grant, amount in receipt:
+        part = min(amount, rest)
+        if part > 0:
+            burned.append((grant, part))
+            rest -= part
+    return burned
