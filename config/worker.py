@@ -1,8 +1,10 @@
 """The Celery worker's and beat's entry point: `celery -A config.worker worker`."""
 
+import os
 from typing import Any
 
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, worker_init, worker_ready
+from django.conf import settings
 
 from config import process
 
@@ -19,3 +21,12 @@ def _check(**_: Any) -> None:
     from config.entry import refuse_a_wrong_start
 
     refuse_a_wrong_start()
+
+
+@worker_ready.connect
+@beat_init.connect
+def _say_ready(**_: Any) -> None:
+    """Leave a word for whoever supervises: a process without an address cannot be asked."""
+    folder = settings.STATE_HOME / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"ready-{os.getpid()}").touch()

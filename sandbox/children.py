@@ -28,7 +28,7 @@ class ChildSpec:
 
     name: str
     argv: list[str]
-    ready: Callable[[], bool]
+    ready: Callable[[int], bool]  # given the pid
     environment: Mapping[str, str]
     folder: Path = CHECKOUT
     stop_signal: signal.Signals = signal.SIGTERM
@@ -77,7 +77,14 @@ class Child:
                 patience_seconds=self.spec.patience_seconds,
             )
             self.process.wait()
+            self.ready_file.unlink(missing_ok=True)
         self.is_ready = False
+
+    @property
+    def ready_file(self) -> Path:
+        """What a child without an address leaves behind to say that it works."""
+        assert self.process is not None
+        return self.log_file.parent.parent / "run" / f"ready-{self.process.pid}"
 
     def revive(self) -> bool:
         """Start it again after its death, the whole old group killed first. One that keeps dying is tried
@@ -162,7 +169,7 @@ class Family:
             child.end()
             child.spawn()
             return True
-        if not child.is_ready and child.spec.ready():
+        if not child.is_ready and child.process and child.spec.ready(child.process.pid):
             child.is_ready = True
             return True
         return False
@@ -180,8 +187,9 @@ class Family:
         return True
 
     def _forget_requests(self) -> None:
-        for path in (self.home / "run").glob("restart-*"):
-            path.unlink(missing_ok=True)
+        for pattern in ("restart-*", "ready-*"):
+            for path in (self.home / "run").glob(pattern):
+                path.unlink(missing_ok=True)
 
     def _write(self) -> None:
         known = {name: self._entry(child) for name, child in self.children.items() if child.process}

@@ -104,7 +104,7 @@ class Supervisor:
             spec = ChildSpec(
                 name="valkey",
                 argv=broker.argv(),
-                ready=broker.is_live,
+                ready=lambda _: broker.is_live(),
                 environment=own_environment(home=self.home),
             )
             self.family.wait_until_ready(self.family.start(spec))
@@ -148,8 +148,8 @@ class Supervisor:
         argv = granian_command(bind=self.environment.bind, port=self.port)
         specs = [
             ChildSpec(name="web", argv=argv, ready=self._web_is_ready, environment=environment),
-            ChildSpec(name="worker", argv=worker_command(), ready=lambda: True, environment=environment),
-            ChildSpec(name="beat", argv=beat_command(), ready=lambda: True, environment=environment),
+            ChildSpec(name="worker", argv=worker_command(), ready=self._said_ready, environment=environment),
+            ChildSpec(name="beat", argv=beat_command(), ready=self._said_ready, environment=environment),
         ]
         with self.progress.step("Web, worker and beat") as step:
             children: list[Child] = [self.family.start(spec) for spec in specs]
@@ -157,7 +157,11 @@ class Supervisor:
                 self.family.wait_until_ready(child)
             step.note(self.urls["http"])
 
-    def _web_is_ready(self) -> bool:
+    def _said_ready(self, pid: int) -> bool:
+        """Worker and beat leave a file with their name's pid when they begin to work."""
+        return (self.home / "run" / f"ready-{pid}").exists()
+
+    def _web_is_ready(self, pid: int) -> bool:
         try:
             with urlopen(f"{self.urls['http']}/readyz", timeout=0.5) as answer:
                 status: int = answer.status
@@ -199,7 +203,7 @@ def _postgres_spec(cluster: Cluster) -> ChildSpec:
     return ChildSpec(
         name="postgres",
         argv=cluster.argv(),
-        ready=lambda: cluster.is_live(timeout_seconds=1),
+        ready=lambda _: cluster.is_live(timeout_seconds=1),
         environment=cluster.environment(),
         folder=Path("/"),
         stop_signal=signal.SIGINT,
