@@ -6,6 +6,8 @@ class SpendConfig(AppConfig):
 
     def ready(self) -> None:
         from events.store import register
+        from spend.projections import prices
         from spend.projections.gate import PROJECTOR
 
+        prices.register_all()
         register(PROJECTOR)
