@@ -1,5 +1,6 @@
 """Making teams, agents, workflows, connections and members."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -28,14 +29,24 @@ def create_team(cur: Cursor, new: NewSubject, *, author: Author) -> Subject:
     return _create(cur, _subject(subjects.TEAM, new, locked), author)
 
 
-def create_agent(cur: Cursor, new: NewSubject, *, team: str | None, author: Author) -> Subject:
+def create_agent(
+    cur: Cursor,
+    new: NewSubject,
+    *,
+    team: str | None,
+    author: Author,
+    permit: Callable[[set[UUID | None]], None] | None = None,
+) -> Subject:
     """This function will make an agent, in the team of this key or id when one is named.
 
+    `permit` gets the team's id and raises when the caller may not make agents there.
     Raises NotFound (also for another organization's team), OrganizationClosed, InvalidTransition (an archived
     team) and NameConflict.
     """
     locked = _locked(cur, new.organization)
     team_id = usable_team(cur, organization=new.organization, name=team)
+    if permit is not None:
+        permit({team_id})
     return _create(cur, _subject(subjects.AGENT, new, locked, team_id=team_id), author)
 
 

@@ -50,6 +50,10 @@ class Principal:
         """Whether the key may act only for some agents or connections."""
         return self.agent_ids is not None or self.connection_ids is not None
 
+    def has_scope(self, scope: str) -> bool:
+        """Whether the key carries a scope, as far as its member's role allows."""
+        return scope in self.scopes
+
     # DRF and Django ask this of request.user.
     @property
     def is_authenticated(self) -> bool:
@@ -86,8 +90,8 @@ def policy_level(*, scope: str, target_id: UUID | None, target_team_id: UUID | N
 
 def require_scope(principal: Principal, scope: str) -> None:
     """Refuse a principal without this scope. Raises Forbidden."""
-    if scope not in principal.scopes:
-        raise Forbidden(f"This key has no scope {scope}.")
+    if not principal.has_scope(scope):
+        raise Forbidden(f"This needs the scope {scope}.")
 
 
 def may_edit_policy(principal: Principal, level: PolicyLevel) -> bool:
