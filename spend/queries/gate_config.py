@@ -28,6 +28,7 @@ class SubjectRow(NamedTuple):
     """An agent, team, workflow or connection as the gate needs it; `extra` is the agent's team or the billing."""
 
     id: UUID
+    key: str
     archived: bool
     extra: UUID | str | None = None
 
@@ -54,6 +55,14 @@ class GateConfig:
     subjects: dict[str, dict[str, SubjectRow]] = field(default_factory=lambda: {kind: {} for kind in SUBJECTS})
     runs: dict[str, Run] = field(default_factory=dict)
     cards: dict[tuple[str, str] | None, tuple[datetime, PriceCard]] = field(default_factory=dict)
+
+    def team(self, cur: Cursor, team_id: UUID | None) -> SubjectRow | None:
+        """Return the row of a team by its id, read when it is not cached."""
+        if team_id is None:
+            return None
+        if str(team_id) not in self.subjects["team"]:
+            load_subjects(cur, self, "team", [str(team_id)])
+        return self.subjects["team"].get(str(team_id))
 
     def remember_run(self, run: Run) -> None:
         """Keep where a run stands in its tree (it never changes), at most MAX_RUNS of them."""
@@ -136,7 +145,7 @@ def load_subjects(cur: Cursor, config: GateConfig, kind: str, names: Iterable[st
         (config.organization, missing, _ids(missing)),
     )
     for row in cur.fetchall():
-        subject = SubjectRow(row[0], row[2], row[3])
+        subject = SubjectRow(row[0], row[1], row[2], row[3])
         known[row[1]] = known[str(row[0])] = subject
 
 

@@ -60,7 +60,7 @@ def layer_binding(layer: Layer) -> Binding:
     budget, write = layer.budget, shown(layer.budget.unit)
     figures = {
         "scope": budget.scope,
-        "target": layer.counter.target or None,
+        "target": layer.label,
         "budget_id": str(budget.id),
         **layer_figures(layer),
         "requested": write(layer.requested),

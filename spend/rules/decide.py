@@ -101,7 +101,7 @@ def open_layer(state: OrganizationState, place: LayerPlace, plan: Plan) -> Layer
         state.counters[key] = counter
         if place.first_bucket is not None:
             state.rolling.setdefault(key[:2], []).append(counter)
-    layer = Layer(place.budget, counter, requested=plan.amounts.measured(measure_of(place.budget)))
+    layer = Layer(place.budget, counter, requested=plan.amounts.measured(measure_of(place.budget)), label=place.label)
     if place.first_bucket is None:
         layer.resets_at = place.window.end
         return layer
@@ -409,7 +409,7 @@ def _budget_body(layer: Layer) -> dict[str, Any]:
     return {
         "id": str(layer.budget.id),
         "scope": layer.budget.scope,
-        "target": layer.counter.target or None,
+        "target": layer.label,
         "window": layer.budget.window_kind,
         "unit": layer.budget.unit,
         **figures,

@@ -14,11 +14,14 @@ from spend.rules.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class LayerPlace:
-    """Where a budget counts a call: target and window; of a rolling budget also the first bucket that still counts."""
+    """Where a budget counts a call: target and window, the target's name for people (`label`), and of a rolling
+    budget the first bucket that still counts.
+    """
 
     budget: BudgetDefinition
     target: str
     window: Window
+    label: str | None = None
     first_bucket: datetime | None = None
 
 
@@ -31,6 +34,10 @@ class Who:
     workflow_id: UUID | None
     connection_id: UUID | None
     own_key: bool
+    agent_key: str
+    team_key: str | None
+    workflow_key: str | None
+    connection_key: str | None
     user: str | None
     run: Run | None
     parent: Run | None

@@ -36,6 +36,7 @@ class Layer:
     others_held: int = 0
     others_spent: int = 0
     resets_at: datetime | None = None
+    label: str | None = None
 
     @property
     def spent(self) -> int:

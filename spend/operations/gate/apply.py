@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,9 +26,9 @@ from orgs.operations.locks import lock_organizations
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.writing import write
 from spend.queries.gate_config import ConfigCache, GateConfig, load_subjects
-from spend.queries.gate_state import read_counters, read_reservations, read_runs, read_usage_keys
+from spend.queries.gate_state import MAX_EXPIRED, read_counters, read_reservations, read_runs, read_usage_keys
 from spend.rules.commands import Caller, Command, Commit, Extend, RecordUsage, Release, Reserve
-from spend.rules.decide import decide_extend, decide_reserve, find_reservation
+from spend.rules.decide import decide_extend, decide_reserve, find_reservation, milliseconds
 from spend.rules.effects import Answer, Effects
 from spend.rules.plan import Plan
 from spend.rules.settlement import Accounts, decide_commit, decide_release, decide_usage, expire
@@ -39,6 +40,9 @@ PRICE_EPOCH = "SELECT config_epoch FROM organizations WHERE id = %s"
 EXPIRER = Caller(actor="system:expire")
 
 encode_body = msgspec.json.Encoder().encode
+decode_body = msgspec.json.Decoder().decode
+REMAINING = b'"remaining_ttl_ms":'
+MONEY_CODES = frozenset(("budget_exhausted", "credit_exhausted", "run_ceiling_reached", "budget_busy"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,14 @@ class Gate:
         Accepted commands are durable when it returns (S4); a refusal is an Answer with its error. Raises
         GateUnavailable when the database cannot be asked: nothing is then decided, or what was is found by the key.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        attempt = 0
+        while attempt < ATTEMPTS:
+            attempt += 1
             try:
                 return self._once(connection, commands)
+            except _MoreExpired as more:
+                self._once(connection, [Expire(more.organization)])
+                attempt -= 1
             except psycopg.Error as error:
                 if is_conflict(error, retry_unique=RACES) and attempt < ATTEMPTS:
                     time.sleep(random.uniform(0, 0.01 * 2**attempt))
@@ -136,6 +145,13 @@ class Gate:
                 batch.plans.append(planner.commit(command, found) if found else None)
             else:
                 batch.plans.append(None)
+
+
+class _MoreExpired(Exception):
+    """Money was refused while more reservations have expired than one transaction frees: free them and decide anew."""
+
+    def __init__(self, organization: UUID) -> None:
+        self.organization = organization
 
 
 def _read_rows(cur: Cursor, batch: Batch) -> None:
@@ -201,13 +217,21 @@ def _read_counters(cur: Cursor, batch: Batch) -> None:
 
 
 def _decide_all(batch: Batch) -> list[Answer]:
+    full: dict[UUID, bool] = {}
     for state in batch.states.values():
         state.counters_by_id = {counter.id: counter for counter in state.counters.values()}
         accounts = _accounts(batch.configs[state.id])
-        for reservation in list(state.reservations.values()):
-            if reservation.status == "active" and reservation.expires_at <= state.now:
-                expire(state, Expire(state.id), reservation, accounts, batch.effects)
-    return [_decide_one(batch, command, plan) for command, plan in zip(batch.commands, batch.plans, strict=True)]
+        due = [r for r in state.reservations.values() if r.status == "active" and r.expires_at <= state.now]
+        for reservation in due:
+            expire(state, Expire(state.id), reservation, accounts, batch.effects)
+        full[state.id] = len(due) >= MAX_EXPIRED
+    answers = []
+    for command, plan in zip(batch.commands, batch.plans, strict=True):
+        answer = _decide_one(batch, command, plan)
+        if full[command.organization] and answer.error is not None and answer.error.code in MONEY_CODES:
+            raise _MoreExpired(command.organization)
+        answers.append(answer)
+    return answers
 
 
 def _decide_one(batch: Batch, command: Command | Expire, plan: Plan | None) -> Answer:
@@ -273,7 +297,18 @@ def _replay(batch: Batch, command: Command) -> Answer | None:
         return None
     if stored.request.digest != command.key.request:
         raise IdempotencyKeyReused
-    return Answer(stored.answer.status, packed=stored.answer.body, replayed=True)
+    body = stored.answer.body
+    if REMAINING in body:
+        body = _with_remaining_time(body, batch.states[command.organization].now)
+    return Answer(stored.answer.status, packed=body, replayed=True)
+
+
+def _with_remaining_time(body: bytes, now: datetime) -> bytes:
+    """The stored answer with its remaining time computed anew; nothing else changes."""
+    value = decode_body(body)
+    until = datetime.fromisoformat(value["expires_at"])
+    value["remaining_ttl_ms"] = milliseconds(until - now)
+    return encode_body(value)
 
 
 def _keep(batch: Batch, command: Command, answer: Answer) -> None:

@@ -82,9 +82,10 @@ class Planner:
     def _who(self, subject: Subject, caller: Caller) -> Who:
         agent = find_subject(self.config, "agent", subject.agent)
         team_id = agent.extra if isinstance(agent.extra, UUID) else None
-        if subject.team is not None:
+        if subject.team is not None:  # must exist (S20); the agent's own team is the one that counts (S23)
             named = find_subject(self.config, "team", subject.team)
             team_id = named.id if team_id is None else team_id
+        team = self.config.team(self.cur, team_id)
         workflow = find_subject(self.config, "workflow", subject.workflow) if subject.workflow else None
         connection = find_subject(self.config, "connection", subject.connection) if subject.connection else None
         parent, run = self._runs(subject)
@@ -94,6 +95,10 @@ class Planner:
             workflow_id=workflow.id if workflow else None,
             connection_id=connection.id if connection else None,
             own_key=connection is not None and connection.extra == "own_key",
+            agent_key=agent.key,
+            team_key=team.key if team else None,
+            workflow_key=workflow.key if workflow else None,
+            connection_key=connection.key if connection else None,
             user=subject.user,
             run=run,
             parent=parent,
@@ -131,23 +136,11 @@ class Planner:
 
     def places(self, who: Who, at: datetime) -> list[LayerPlace]:
         """Return every budget that applies, narrow to wide, with the window that the moment falls into."""
-        root = who.run.root_key if who.run else None
-        targets = (
-            ("run", root, None),
-            ("user", who.user, None),
-            ("agent", str(who.agent_id), who.agent_id),
-            ("workflow", str(who.workflow_id) if who.workflow_id else None, who.workflow_id),
-            ("connection", str(who.connection_id) if who.connection_id else None, who.connection_id),
-            ("team", str(who.team_id) if who.team_id else None, who.team_id),
-            ("organization", "", None),
-        )
         found = []
-        for scope, target, target_id in targets:
-            if target is None:
-                continue
+        for scope, target, target_id, label in _targets(who):
             for budget in self.config.budgets.get(scope, ()):
                 if _applies(budget, target, target_id):
-                    found.append(_place(budget, target, at))
+                    found.append(_place(budget, target, label, at))
         return found
 
     def _estimated(self, command: Reserve, who: Who) -> tuple[Rated, Amounts]:
@@ -196,11 +189,29 @@ def _applies(budget: BudgetDefinition, target: str, target_id: UUID | None) -> b
     return budget.target_label is None or budget.target_label == target
 
 
-def _place(budget: BudgetDefinition, target: str, at: datetime) -> LayerPlace:
+def _targets(who: Who) -> list[tuple[str, str, UUID | None, str | None]]:
+    """Scope, counter's target, id and name of everything that the call is counted for, narrow to wide."""
+    targets: list[tuple[str, str, UUID | None, str | None]] = []
+    if who.run is not None:
+        targets.append(("run", who.run.root_key, None, who.run.root_key))
+    if who.user is not None:
+        targets.append(("user", who.user, None, who.user))
+    targets.append(("agent", str(who.agent_id), who.agent_id, who.agent_key))
+    if who.workflow_id is not None:
+        targets.append(("workflow", str(who.workflow_id), who.workflow_id, who.workflow_key))
+    if who.connection_id is not None:
+        targets.append(("connection", str(who.connection_id), who.connection_id, who.connection_key))
+    if who.team_id is not None:
+        targets.append(("team", str(who.team_id), who.team_id, who.team_key))
+    targets.append(("organization", "", None, None))
+    return targets
+
+
+def _place(budget: BudgetDefinition, target: str, label: str | None, at: datetime) -> LayerPlace:
     window = window_at(budget.window_kind, at, budget.zone, rolling_seconds=budget.rolling_seconds)
     if budget.window_kind != "rolling":
-        return LayerPlace(budget, target, window)
-    return LayerPlace(budget, target, window, first_bucket_at(at, budget.rolling_seconds or 1))
+        return LayerPlace(budget, target, window, label)
+    return LayerPlace(budget, target, window, label, first_bucket_at(at, budget.rolling_seconds or 1))
 
 
 def _usage(actual: Actual, provider: str | None) -> Usage:
