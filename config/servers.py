@@ -17,7 +17,7 @@ def granian_command(*, bind: str, port: int) -> list[str]:
     return [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", bind, "--port", str(port),
         "--workers", str(web_workers()), "--blocking-threads", str(WEB_THREADS), "--http", "1", "--no-ws",
-        "--no-respawn-failed-workers", "--workers-kill-timeout", "8", "--log-level", "warning",
+        "--no-respawn-failed-workers", "--workers-kill-timeout", "3", "--log-level", "warning",
         "config.wsgi:application",
     ]  # fmt: skip
 
