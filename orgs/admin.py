@@ -1,0 +1,170 @@
+"""Organizations for the staff: everything can be read, nothing edited; actions call the operations.
+
+The rows are projections of events, so there is no form that saves them and no delete, also for a superuser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+from common.errors import ProblemError
+from common.transactions import run_in_transaction
+from events.store import Cursor
+from orgs.models import Agent, ApiKey, Connection, Member, Organization, Team, Workflow
+from orgs.operations.api_keys import revoke_api_key
+from orgs.operations.archive import archive_member, archive_subject
+from orgs.operations.facts import Author
+from orgs.operations.organizations import close_organization
+
+# Generic to the type checker only.
+_ModelAdmin = admin.ModelAdmin[Any] if TYPE_CHECKING else admin.ModelAdmin
+Operation = Callable[[Cursor, Any, Author], Any]
+
+
+class ReadOnlyAdmin(_ModelAdmin):
+    """Rows to look at. Actions need the permission to change this kind of object."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nothing is added here."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is edited here."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nothing is deleted, anywhere."""
+        return False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may use the actions."""
+        name = self.opts.model_name
+        return bool(request.user.has_perm(f"{self.opts.app_label}.change_{name}"))
+
+    def run(self, request: HttpRequest, rows: QuerySet[Any], operation: Operation) -> None:
+        """Run an operation for each chosen row, each in a transaction of its own, and say what came of it."""
+        author, done = Author(f"staff:{request.user.pk}"), 0
+        for row in rows:
+            try:
+                run_in_transaction(lambda cur, row=row: operation(cur, row, author))
+                done += 1
+            except ProblemError as error:
+                self.message_user(request, f"{row}: {error.detail}", messages.ERROR)
+        if done:
+            self.message_user(request, f"{done} done.", messages.SUCCESS)
+
+
+@admin.register(Organization)
+class OrganizationAdmin(ReadOnlyAdmin):
+    """Organizations."""
+
+    list_display = ("name", "id", "currency", "funding", "status", "is_platform", "created_at")
+    list_filter = ("status", "funding", "currency")
+    search_fields = ("name", "=id")
+    actions: ClassVar = ["close"]
+
+    @admin.action(description="Close the chosen organizations", permissions=["operate"])
+    def close(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
+        """Close each of them."""
+        self.run(
+            request,
+            rows,
+            lambda cur, row, author: close_organization(cur, organization=row.id, author=author),
+        )
+
+
+class SubjectAdmin(ReadOnlyAdmin):
+    """Teams, agents, workflows and connections."""
+
+    list_display: ClassVar[Any] = ("key", "name", "organization", "created_at", "archived_at")
+    list_filter: ClassVar[Any] = (("archived_at", admin.EmptyFieldListFilter),)
+    search_fields = ("key", "name", "=id", "=organization")
+    exclude = ("key_folded", "name_folded")
+    actions: ClassVar = ["archive"]
+
+    @admin.action(description="Archive the chosen ones", permissions=["operate"])
+    def archive(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        """Archive each of them: no new calls, history stays."""
+        kind = str(self.opts.model_name)
+        self.run(
+            request,
+            rows,
+            lambda cur, row, author: archive_subject(
+                cur, kind, organization=row.organization, name=str(row.id), author=author
+            ),
+        )
+
+
+@admin.register(Team)
+class TeamAdmin(SubjectAdmin):
+    """Teams."""
+
+
+@admin.register(Agent)
+class AgentAdmin(SubjectAdmin):
+    """Agents."""
+
+    list_display = ("key", "name", "organization", "team_id", "created_at", "archived_at")
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(SubjectAdmin):
+    """Workflows."""
+
+
+@admin.register(Connection)
+class ConnectionAdmin(SubjectAdmin):
+    """Connections."""
+
+    list_display = ("key", "name", "organization", "billing", "created_at", "archived_at")
+    list_filter = ("billing", ("archived_at", admin.EmptyFieldListFilter))
+
+
+@admin.register(Member)
+class MemberAdmin(ReadOnlyAdmin):
+    """Members, without their personal data."""
+
+    list_display = ("id", "organization", "role", "team_id", "created_at", "archived_at")
+    list_filter = ("role",)
+    search_fields = ("=id", "=organization")
+    actions: ClassVar = ["archive"]
+
+    @admin.action(description="Archive the chosen members; their keys stop", permissions=["operate"])
+    def archive(self, request: HttpRequest, rows: QuerySet[Member]) -> None:
+        """Archive each of them."""
+        self.run(
+            request,
+            rows,
+            lambda cur, row, author: archive_member(
+                cur, organization=row.organization, name=str(row.id), author=author
+            ),
+        )
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """API keys, without what their secrets are compared with."""
+
+    list_display = ("prefix", "name", "organization", "scopes", "expires_at", "revoked_at", "last_used_at")
+    search_fields = ("prefix", "name", "=id", "=organization")
+    exclude = ("secret_hash",)
+    actions: ClassVar = ["revoke"]
+
+    @admin.action(description="Revoke the chosen keys at once", permissions=["operate"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> None:
+        """Revoke each of them."""
+        self.run(
+            request,
+            rows,
+            lambda cur, row, author: revoke_api_key(
+                cur, organization=row.organization, name=str(row.id), author=author
+            ),
+        )
