@@ -8,7 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from common.money import parse_price
+from common.errors import InvalidAmount
+from common.money import MAX_COUNT, MAX_UNITS, parse_price
+from spend.rules.modelnames import NAME_LENGTH
 from spend.rules.prices import (
     TOKEN_COMPONENTS,
     TOKENS_PER_MILLION,
@@ -20,6 +22,8 @@ from spend.rules.prices import (
 )
 
 JsonObject = dict[str, Any]
+
+TOKEN_UNITS = (1, 1_000, TOKENS_PER_MILLION)
 
 
 def component_data(price: ComponentPrice) -> JsonObject:
@@ -113,10 +117,27 @@ def version_of(data: Mapping[str, Any], *, version_id: UUID, organization: UUID 
 
 
 def _component_of_text(name: str, value: Any) -> ComponentPrice:
-    per = TOKENS_PER_MILLION if name in TOKEN_COMPONENTS else 1
-    if not isinstance(value, Mapping):
-        return ComponentPrice(parse_price(value), per=per)
-    if not value.keys() <= {"amount", "per", "tiers"}:
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH:
+        raise PriceInvalid(f"A component's name has 1 to {NAME_LENGTH} characters.")
+    stated = value if isinstance(value, Mapping) else {"amount": value}
+    if not stated.keys() <= {"amount", "per", "tiers"}:
         raise PriceInvalid(f"A price has amount, per and tiers: {name}.")
-    tiers = tuple((above, parse_price(amount)) for above, amount in value.get("tiers", ()))
-    return ComponentPrice(parse_price(value.get("amount")), per=value.get("per", per), tiers=tiers)
+    per = stated.get("per", TOKENS_PER_MILLION if name in TOKEN_COMPONENTS else 1)
+    tiers = tuple((_whole(above, name), price_of_text(amount)) for above, amount in stated.get("tiers", ()))
+    if name in TOKEN_COMPONENTS and per not in TOKEN_UNITS:
+        raise PriceInvalid(f"Tokens are priced per 1, 1,000 or 1,000,000: {name}.")
+    return ComponentPrice(price_of_text(stated.get("amount")), per=_whole(per, name), tiers=tiers)
+
+
+def price_of_text(text: object) -> int:
+    """Return a price in 10^-12 from its decimal string. Raises InvalidAmount, also for more than can be kept."""
+    amount = parse_price(text)
+    if amount > MAX_UNITS:
+        raise InvalidAmount("A price is at most 9,223,372 of the currency's major unit.")
+    return amount
+
+
+def _whole(value: Any, name: str) -> int:
+    if type(value) is not int or not 0 <= value <= MAX_COUNT:
+        raise PriceInvalid(f"per and the start of a tier are whole numbers up to 10^12: {name}.")
+    return value

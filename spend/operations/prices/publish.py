@@ -9,17 +9,17 @@ from uuid import UUID
 
 from common.currencies import parse_currency
 from common.errors import InvalidField, InvalidPeriod, NotFound
-from common.money import parse_price
 from events.store import Cursor, Event, append
 from spend.operations.prices.records import Author, JsonObject, author, period, utc_text
 from spend.queries.prices import load_book_entry
 from spend.rules.modelnames import NAME_LENGTH, provider_name
-from spend.rules.pricedata import components_data, components_of_text, json_value
+from spend.rules.pricedata import components_data, components_of_text, json_value, price_of_text
 from spend.rules.prices import TOKEN_COMPONENTS, Components, PriceInvalid, PriceUnknown, price_at
 from spend.rules.toolprices import ToolPrice, ToolUnit
 
 OWN_KINDS = ("plan", "override", "contract")
 MANUAL = "manual"
+MAX_PER = 2**31 - 1
 
 LAST_POSITION = "SELECT COALESCE(max(position), -1) FROM price_models"
 LISTED = "SELECT 1 FROM price_models WHERE provider = %s AND lower(model) = lower(%s)"
@@ -116,7 +116,9 @@ def publish_tool_price(
     """
     if unit not in ("call", "second", "unit"):
         raise InvalidField("unit is call, second or unit.", pointer="/unit")
-    price = parse_price(amount)
+    if type(per) is not int or not 0 < per <= MAX_PER:
+        raise InvalidField("per is a whole number from 1.", pointer="/per")
+    price = price_of_text(amount)
 
     by = author(cur, organization=organization, actor=actor)
     data: JsonObject = {
