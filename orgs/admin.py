@@ -6,7 +6,8 @@ The rows are projections of events, so there is no form that saves them and no d
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -21,9 +22,11 @@ from orgs.operations.archive import archive_member, archive_subject
 from orgs.operations.facts import Author
 from orgs.operations.organizations import close_organization
 
-# Generic to the type checker only.
-_ModelAdmin = admin.ModelAdmin[Any] if TYPE_CHECKING else admin.ModelAdmin
-Operation = Callable[[Cursor, Any, Author], Any]
+if TYPE_CHECKING:  # generic to the type checker only
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = admin.ModelAdmin
+Operation = Callable[[Any, Author, Cursor], Any]
 
 
 class ReadOnlyAdmin(_ModelAdmin):
@@ -54,7 +57,7 @@ class ReadOnlyAdmin(_ModelAdmin):
         author, done = Author(f"staff:{request.user.pk}"), 0
         for row in rows:
             try:
-                run_in_transaction(lambda cur, row=row: operation(cur, row, author))
+                run_in_transaction(partial(operation, row, author))
                 done += 1
             except ProblemError as error:
                 self.message_user(request, f"{row}: {error.detail}", messages.ERROR)
@@ -69,7 +72,7 @@ class OrganizationAdmin(ReadOnlyAdmin):
     list_display = ("name", "id", "currency", "funding", "status", "is_platform", "created_at")
     list_filter = ("status", "funding", "currency")
     search_fields = ("name", "=id")
-    actions: ClassVar = ["close"]
+    actions = ("close",)
 
     @admin.action(description="Close the chosen organizations", permissions=["operate"])
     def close(self, request: HttpRequest, rows: QuerySet[Organization]) -> None:
@@ -77,18 +80,18 @@ class OrganizationAdmin(ReadOnlyAdmin):
         self.run(
             request,
             rows,
-            lambda cur, row, author: close_organization(cur, organization=row.id, author=author),
+            lambda row, author, cur: close_organization(cur, organization=row.id, author=author),
         )
 
 
 class SubjectAdmin(ReadOnlyAdmin):
     """Teams, agents, workflows and connections."""
 
-    list_display: ClassVar[Any] = ("key", "name", "organization", "created_at", "archived_at")
-    list_filter: ClassVar[Any] = (("archived_at", admin.EmptyFieldListFilter),)
+    list_display = ("key", "name", "organization", "created_at", "archived_at")
+    list_filter = (("archived_at", admin.EmptyFieldListFilter),)
     search_fields = ("key", "name", "=id", "=organization")
     exclude = ("key_folded", "name_folded")
-    actions: ClassVar = ["archive"]
+    actions = ("archive",)
 
     @admin.action(description="Archive the chosen ones", permissions=["operate"])
     def archive(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
@@ -97,7 +100,7 @@ class SubjectAdmin(ReadOnlyAdmin):
         self.run(
             request,
             rows,
-            lambda cur, row, author: archive_subject(
+            lambda row, author, cur: archive_subject(
                 cur, kind, organization=row.organization, name=str(row.id), author=author
             ),
         )
@@ -135,7 +138,7 @@ class MemberAdmin(ReadOnlyAdmin):
     list_display = ("id", "organization", "role", "team_id", "created_at", "archived_at")
     list_filter = ("role",)
     search_fields = ("=id", "=organization")
-    actions: ClassVar = ["archive"]
+    actions = ("archive",)
 
     @admin.action(description="Archive the chosen members; their keys stop", permissions=["operate"])
     def archive(self, request: HttpRequest, rows: QuerySet[Member]) -> None:
@@ -143,7 +146,7 @@ class MemberAdmin(ReadOnlyAdmin):
         self.run(
             request,
             rows,
-            lambda cur, row, author: archive_member(
+            lambda row, author, cur: archive_member(
                 cur, organization=row.organization, name=str(row.id), author=author
             ),
         )
@@ -156,7 +159,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ("prefix", "name", "organization", "scopes", "expires_at", "revoked_at", "last_used_at")
     search_fields = ("prefix", "name", "=id", "=organization")
     exclude = ("secret_hash",)
-    actions: ClassVar = ["revoke"]
+    actions = ("revoke",)
 
     @admin.action(description="Revoke the chosen keys at once", permissions=["operate"])
     def revoke(self, request: HttpRequest, rows: QuerySet[ApiKey]) -> None:
@@ -164,7 +167,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         self.run(
             request,
             rows,
-            lambda cur, row, author: revoke_api_key(
+            lambda row, author, cur: revoke_api_key(
                 cur, organization=row.organization, name=str(row.id), author=author
             ),
         )
