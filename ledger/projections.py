@@ -50,7 +50,8 @@ SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[],
 """
 UPDATE_GRANTS = """
 UPDATE credit_grants g SET remaining = g.remaining + e.remaining, held = g.held + e.held,
-    expired_at = COALESCE(g.expired_at, e.expired)
+    expired_at = COALESCE(g.expired_at, e.expired),
+    version = g.version + CASE WHEN e.expired IS NULL THEN 0 ELSE 1 END
 FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[]) AS e(id, remaining, held, expired)
 WHERE g.id = e.id
 """
@@ -134,6 +135,7 @@ class _Changes:
             new[9] += remaining
             new[10] += held
             new[14] = new[14] or expired
+            new[17] += expired is not None
             return
         row = self.grants.setdefault(name, [0, 0, None])
         row[0] += remaining

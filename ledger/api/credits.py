@@ -1,0 +1,95 @@
+"""/v1/balance and /v1/credits/grants."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from common.api.answers import json_response
+from common.api.paging import envelope
+from common.errors import InvalidField
+from common.transactions import run_in_transaction
+from events.store import Cursor
+from ledger.api.representations import show_balance, show_grant
+from ledger.api.serializers import BalanceSerializer, GrantSerializer
+from ledger.operations.grants import NewGrant, grant_credit
+from ledger.queries.balances import credit_balance, list_grants
+from orgs.api.acting import OrgsView, checked
+from orgs.queries.subjects import resolve_agent, resolve_team, resolve_workflow
+from orgs.rules.scopes import PLATFORM, SPEND_READ
+
+RESOLVERS = {"team": resolve_team, "agent": resolve_agent, "workflow": resolve_workflow}
+PROMOTIONAL_DAYS = 365
+
+
+class BalanceView(OrgsView):
+    """The credit of an organization."""
+
+    required_scope = SPEND_READ
+
+    @extend_schema(responses=BalanceSerializer, tags=["ledger"])
+    def get(self, request: Request) -> HttpResponse:
+        """Posted, held, available and debt, with the grants that hold something."""
+        organization = self.for_list()
+        return json_response(
+            run_in_transaction(lambda cur: show_balance(credit_balance(cur, organization=organization)))
+        )
+
+
+class GrantListView(OrgsView):
+    """Grants of credit."""
+
+    required_scope = {"POST": PLATFORM, "GET": SPEND_READ}
+    paged = True
+    money_moves = True
+
+    @extend_schema(responses=GrantSerializer, tags=["ledger"])
+    def get(self, request: Request) -> HttpResponse:
+        """All grants, newest first."""
+        organization = self.for_list()
+        page = self.query.page(organization=self.caller.organization, path=request.path)
+
+        def read(cur: Cursor) -> dict[str, Any]:
+            before = UUID(page.position[0]) if page.position else None
+            rows = list_grants(cur, organization=organization, before=before, limit=page.fetch)
+            return envelope(rows, page=page, position=lambda row: (str(row.grant.id),), show=show_grant)
+
+        return json_response(run_in_transaction(read))
+
+    @extend_schema(request=GrantSerializer, responses={201: GrantSerializer}, tags=["ledger"])
+    def post(self, request: Request) -> HttpResponse:
+        """Grant credit. Promotional credit without an expiry ends after 365 days, paid credit never."""
+        values = checked(GrantSerializer, request)
+        organization = values["organization"]
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            new = NewGrant(
+                organization=organization,
+                amount=values["amount"],
+                currency=values["currency"],
+                kind=values["kind"],
+                reason=values["reason"],
+                priority=values["priority"],
+                scope=values["scope"],
+                scope_target=_target(cur, organization, values),
+                effective_at=values.get("effective_at"),
+                expires_at=values.get("expires_at"),
+                lifetime=timedelta(days=PROMOTIONAL_DAYS) if values["kind"] == "promotional" else None,
+            )
+            grant = grant_credit(cur, new, author=self.author)
+            shown = next(
+                row for row in list_grants(cur, organization=organization, before=None, limit=50) if row.grant.id == grant
+            )
+            return {**show_grant(shown), "organization": str(organization), "currency": new.currency}
+
+        return self.idempotent(request, operation)
+
+
+def _target(cur: Cursor, organization: UUID, values: dict[str, Any]) -> UUID | None:
+    scope, named = values["scope"], values.get("scope_target")
+    if (scope == "organization") != (named is None):
+        raise InvalidField("A scope below the organization names its target, and only such.", pointer="/scope_target")
+    return None if named is None else RESOLVERS[scope](cur, organization=organization, name=named).id
