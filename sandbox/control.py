@@ -60,16 +60,17 @@ def stop(*, home: Path) -> None:
         processes.end_group(group=group, number=number)
 
 
-def _stop_detached_cluster(home: Path) -> None:
-    """Stop a cluster that runs without a supervisor (the one of the tests)."""
+def forget_cluster(*, home: Path) -> None:
+    """Stop a cluster that runs without a supervisor (the one of the tests) and remove what lies outside of
+    its state folder: the socket's folder, and the data where the server's user could not enter ours."""
     location = read_json(path=home / "postgres" / "cluster.json") or {}
     data = location.get("data", "")
     with contextlib.suppress(OSError, ValueError):
         pid = int((Path(data) / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
         if data in processes.command_line(pid=pid):
             processes.end_group(group=pid, number=signal.SIGINT, patience_seconds=20)
-    for place in (location.get("socket_folder", ""), data):
-        if place.startswith(("/tmp/counterfoil-", "/var/tmp/counterfoil-")) or "/counterfoil-" in place:
+    for place in (Path(location.get("socket_folder", "")), Path(data).parent):
+        if place.name.startswith("counterfoil-"):
             shutil.rmtree(place, ignore_errors=True)
 
 
@@ -77,7 +78,7 @@ def clean(*, home: Path) -> None:
     """Stop everything that this checkout started, and remove `.venv` and the state folder."""
     stop(home=home)
     for folder in (home, *home.glob("test*")):
-        _stop_detached_cluster(folder)
+        forget_cluster(home=folder)
     shutil.rmtree(home, ignore_errors=True)
     shutil.rmtree(CHECKOUT / ".venv", ignore_errors=True)
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from sandbox import processes
-from sandbox.control import restart, supervisor_pid
+from sandbox.control import forget_cluster, restart, supervisor_pid
 from sandbox.places import CHECKOUT
 
 SERVED = {"postgres", "valkey", "web", "worker", "beat"}
@@ -105,6 +105,7 @@ def _running(home: Path) -> Iterator[Copy]:
     finally:
         if not copy.is_over():
             copy.stop()
+        forget_cluster(home=home)
 
 
 @pytest.fixture(scope="module")
@@ -212,10 +213,11 @@ class TestStopping:
         with _running(tmp_path / "state") as first:
             first.process.kill()
             first.process.wait()
-        assert supervisor_pid(home=first.home) is None
-        with _running(tmp_path / "state") as second:
-            assert [group for group in first.seen_groups if processes.group_members(group=group)] == []
-            assert second.answers()
+            assert supervisor_pid(home=first.home) is None
+            with _running(tmp_path / "state") as second:
+                left = [group for group in first.seen_groups if processes.group_members(group=group)]
+                assert left == []
+                assert second.answers()
 
 
 class TestTwoCopies:
