@@ -78,6 +78,7 @@ class Line(msgspec.Struct, frozen=True):
     component: str
     quantity: int
     amount: int
+    currency: str
     measured: bool = False
 
 
@@ -376,7 +377,7 @@ def _token_lines(usage: Usage, price: PriceVersion, lines: list[Line]) -> int:
             if rate_atto is None:
                 _unknown_component(price, LADDER_COMPONENTS[index])
             pico = (count * rate_atto + 500_000) // ATTO_PER_PICO
-            lines.append(Line(LADDER_COMPONENTS[index], count, pico))
+            lines.append(Line(LADDER_COMPONENTS[index], count, pico, price.currency))
             total += pico
     return total
 
@@ -393,7 +394,7 @@ def _detailed_lines(usage: Usage, price: PriceVersion, lines: list[Line]) -> int
         if rate_atto is None:
             _unknown_component(price, component)
         pico = (count * rate_atto + 500_000) // ATTO_PER_PICO
-        lines.append(Line(component, count, pico))
+        lines.append(Line(component, count, pico, price.currency))
         total += pico
     return total
 
@@ -435,11 +436,11 @@ def _add_components(parts: _Parts, usage: Usage, price: PriceVersion, own: Price
     for component, quantity in asked:
         pico = _component_pico(price, component, quantity, usage.input_tokens)
         has_own = own is not None and component in own.components
-        parts.lines.append(Line(component, quantity, pico, measured=True))
+        parts.lines.append(Line(component, quantity, pico, price.currency, measured=True))
         parts.add_cost(price.currency, pico, has_own=has_own)
         if own is not None and has_own:
             pico = _component_pico(own, component, quantity, usage.input_tokens)
-            parts.own_lines.append(Line(component, quantity, pico, measured=True))
+            parts.own_lines.append(Line(component, quantity, pico, own.currency, measured=True))
             parts.add_own(own.currency, pico)
 
 
@@ -468,11 +469,11 @@ def _add_tool(parts: _Parts, use: ToolUse, card: PriceCard, price: PriceVersion 
         quantity, pico = tool_amount(use, book)
         currency = book.currency
         parts.tools.append((use.name, book.id))
-    parts.lines.append(Line(name, quantity, pico, measured=True))
+    parts.lines.append(Line(name, quantity, pico, currency, measured=True))
     parts.add_cost(currency, pico, has_own=own_price is not None)
     if own_price is not None:
         quantity, pico = tool_amount(use, own_price)
-        parts.own_lines.append(Line(name, quantity, pico, measured=True))
+        parts.own_lines.append(Line(name, quantity, pico, own_price.currency, measured=True))
         parts.add_own(own_price.currency, pico)
         parts.tools.append((use.name, own_price.id))
 
