@@ -1,0 +1,39 @@
+"""Changing budgets (S42)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from events.store import Cursor
+from orgs.operations.facts import Author, record
+from orgs.operations.locks import lock_organization
+from orgs.rules.organizations import require_open
+from orgs.rules.permissions import PolicyLevel
+from spend.queries.budgets import find_budget, level_of
+from spend.rules.budgetfacts import Budget, changed
+
+
+def change_budget(
+    cur: Cursor,
+    organization: UUID,
+    budget: UUID,
+    changes: Mapping[str, Any],
+    *,
+    author: Author,
+    permit: Callable[[PolicyLevel], None] | None = None,
+) -> Budget:
+    """This function will give a budget another `limit`, `overdraft`, `mode` or `thresholds` (texts as in requests).
+
+    The gate's next decision obeys it. Below what is spent and held is allowed: nothing is released or lost. The event
+    keeps the actor and every old and new value. The same values again change nothing. `permit` as in `create_budget`.
+    Raises NotFound, InvalidTransition (archived), InvalidAmount, InvalidThresholds, NotAvailableYet,
+    AmountOutOfRange and OrganizationClosed.
+    """
+    locked = lock_organization(cur, organization)
+    require_open(locked)
+    found = find_budget(cur, organization=organization, budget=budget)
+    if permit is not None:
+        permit(level_of(cur, found))
+    new, fact = changed(found, changes, at=locked.now)
+    record(cur, [fact], author=author)
+    return new
