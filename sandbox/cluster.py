@@ -49,6 +49,10 @@ _THROWAWAY = {
 }
 
 
+# A server that outlives us on purpose: its Popen must not be collected, which would warn of a forgotten child.
+_DETACHED: list[subprocess.Popen[bytes]] = []
+
+
 class ClusterUnusable(Exception):
     """The cluster's data cannot be used by these binaries, or the server does not start."""
 
@@ -284,6 +288,7 @@ class Cluster:
             if server is None or server.poll() is not None:
                 self.prepare()
                 server = self._spawn()
+                _DETACHED.append(server)
             time.sleep(0.05)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
