@@ -14,6 +14,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from common.api.answers import JSON_MEDIA_TYPE, json_bytes
+from common.api.paging import PAGE_PARAMETERS
 from common.api.views import ApiView
 from common.errors import PROBLEM_MEDIA_TYPE
 
@@ -114,6 +115,22 @@ def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return result
 
 
+class _Envelope:
+    """How a list is answered, in the words of drf-spectacular's paginators."""
+
+    def get_paginated_response_schema(self, items: dict[str, Any]) -> dict[str, Any]:
+        """The envelope around the items."""
+        return {
+            "type": "object",
+            "required": ["data", "next_cursor"],
+            "properties": {"data": items, "next_cursor": {"type": ["string", "null"]}},
+        }
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """None here: `limit` and `cursor` stand among the view's own parameters."""
+        return []
+
+
 class ApiSchema(AutoSchema):
     """Adds what `ApiView` declares: query parameters, paging, and the idempotency key of writes."""
 
@@ -124,8 +141,23 @@ class ApiSchema(AutoSchema):
             return []
         if self.method in ("POST", "PATCH", "PUT", "DELETE"):
             return [_with_required(_IDEMPOTENCY_KEY, required=view.money_moves and self.method == "POST")]
-        named = [OpenApiParameter(name, {"type": "string"}) for name in sorted(view.query_parameters)]
-        return named + ([_LIMIT, _CURSOR] if view.paged else [])
+        named = view.parameters_for(self.method) - PAGE_PARAMETERS
+        paging = [_LIMIT, _CURSOR] if self._is_list_view() else []
+        return [OpenApiParameter(name, {"type": "string"}) for name in sorted(named)] + paging
+
+    def map_parsers(self) -> list[Any]:
+        """The one parser takes every media type in order to refuse it itself."""
+        return [JSON_MEDIA_TYPE]
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        """The name of a list's schema."""
+        return f"{serializer_name}List"
+
+    def _is_list_view(self, serializer: Any = None) -> bool:
+        return isinstance(self.view, ApiView) and self.view.paged and self.method == "GET"
+
+    def _get_paginator(self) -> _Envelope:
+        return _Envelope()
 
 
 class CredentialsScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -36,9 +36,11 @@ def request_id_of(request: HttpRequest) -> str:
 def read_object(request: HttpRequest) -> dict[str, Any]:
     """The body of a request as a JSON object.
 
-    Raises UnsupportedMediaType and BodyTooLarge before the body is read to its end, and what `parse_object`
-    raises.
+    Raises InvalidJson for an empty body whatever its type, UnsupportedMediaType and BodyTooLarge before the
+    body is read to its end, and what `parse_object` raises.
     """
+    if not has_body(request):
+        raise InvalidJson("The body is empty.")
     check_media_type(request.META)
     return parse_object(_limited_body(request))
 

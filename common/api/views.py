@@ -94,7 +94,12 @@ class ApiView(APIView):
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """405, with the methods that are allowed."""
-        raise MethodNotAllowed(headers={"Allow": ", ".join(self.allowed_methods)})
+        raise MethodNotAllowed
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """The methods of this view; the framework puts them into the header Allow."""
+        return [method for method in super().allowed_methods if method != "OPTIONS"]
 
     def scope_for(self, method: str) -> str | None:
         """The scope that a method needs."""
