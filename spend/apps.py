@@ -6,8 +6,9 @@ class SpendConfig(AppConfig):
 
     def ready(self) -> None:
         from events.store import register
-        from spend.projections import prices
+        from spend.projections import budgets, prices
         from spend.projections.gate import PROJECTOR
 
         prices.register_all()
+        register(budgets.PROJECTOR)
         register(PROJECTOR)
