@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -87,8 +87,8 @@ class OrganizationAdmin(ReadOnlyAdmin):
 class SubjectAdmin(ReadOnlyAdmin):
     """Teams, agents, workflows and connections."""
 
-    list_display = ("key", "name", "organization", "created_at", "archived_at")
-    list_filter = (("archived_at", admin.EmptyFieldListFilter),)
+    list_display: Any = ("key", "name", "organization", "created_at", "archived_at")
+    list_filter: ClassVar[Any] = (("archived_at", admin.EmptyFieldListFilter),)
     search_fields = ("key", "name", "=id", "=organization")
     exclude = ("key_folded", "name_folded")
     actions = ("archive",)
@@ -115,7 +115,7 @@ class TeamAdmin(SubjectAdmin):
 class AgentAdmin(SubjectAdmin):
     """Agents."""
 
-    list_display = ("key", "name", "organization", "team_id", "created_at", "archived_at")
+    list_display: Any = ("key", "name", "organization", "team_id", "created_at", "archived_at")
 
 
 @admin.register(Workflow)
@@ -127,8 +127,8 @@ class WorkflowAdmin(SubjectAdmin):
 class ConnectionAdmin(SubjectAdmin):
     """Connections."""
 
-    list_display = ("key", "name", "organization", "billing", "created_at", "archived_at")
-    list_filter = ("billing", ("archived_at", admin.EmptyFieldListFilter))
+    list_display: Any = ("key", "name", "organization", "billing", "created_at", "archived_at")
+    list_filter: ClassVar[Any] = ("billing", ("archived_at", admin.EmptyFieldListFilter))
 
 
 @admin.register(Member)
