@@ -10,5 +10,5 @@ class SpendConfig(AppConfig):
         from spend.projections.gate import PROJECTOR
 
         prices.register_all()
-        register(budgets.PROJECTOR)
+        budgets.register_all()
         register(PROJECTOR)
