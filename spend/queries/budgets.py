@@ -1,123 +1,172 @@
-"""Budgets as the gate reads them, and as people see them: with what their current windows hold."""
+"""Budgets: as the gate reads them, and as people read them with what their current windows hold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from common.errors import NotFound
 from events.store import Cursor
-from orgs.rules.facts import time_text
-from spend.rules.budgets import BudgetDefinition, Threshold
-from spend.rules.windows import first_bucket_at, window_at
+from orgs.queries.subjects import keys_of
+from orgs.rules.permissions import PolicyLevel, policy_level
+from spend.rules.budgetfacts import TARGETED_SCOPES, Budget, definition_of
+from spend.rules.budgets import BudgetDefinition
+from spend.rules.thresholds import from_stored
+from spend.rules.windows import first_bucket_at, rolling_reset, window_at
 
-COLUMNS = """id, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit, overdraft,
-    mode, time_zone, thresholds, version"""
-DEFINITIONS = f"SELECT {COLUMNS} FROM budgets WHERE organization = %s AND archived_at IS NULL ORDER BY id"
-ROWS = f"SELECT {COLUMNS}, created_at, archived_at FROM budgets WHERE organization = %s"
-COUNTERS = """
-SELECT budget_id, target, window_start, window_end, held, spent FROM budget_counters
-WHERE budget_id = ANY(%s::uuid[]) AND (window_end IS NULL OR window_end > %s) ORDER BY budget_id, target, window_start
+DEFINITIONS: Final = """
+SELECT id, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit, overdraft, mode,
+    time_zone, thresholds, version
+FROM budgets WHERE organization = %s AND archived_at IS NULL ORDER BY id
 """
-MAX_TARGETS = 100
+MAX_COUNTERS: Final = 20
+"""How many targets of one budget are shown with it: those that use the most."""
+
+_READ: Final = """
+SELECT id, organization, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit,
+    overdraft, mode, time_zone, thresholds, version, created_at, archived_at
+FROM budgets
+"""
+_COUNTERS: Final = f"""
+SELECT w.b, c.target, c.first, c.last, c.oldest, c.held, c.spent
+FROM unnest(%s::uuid[], %s::timestamptz[], %s::boolean[]) AS w(b, s, rolling)
+JOIN LATERAL (
+    SELECT x.target, min(x.window_start) AS first, max(x.window_end) AS last,
+        min(x.window_end) FILTER (WHERE x.held > 0 OR x.spent > 0) AS oldest,
+        sum(x.held)::bigint AS held, sum(x.spent)::bigint AS spent
+    FROM budget_counters x
+    WHERE x.budget_id = w.b AND x.window_start >= w.s AND (w.rolling OR x.window_start = w.s)
+    GROUP BY x.target ORDER BY sum(x.held) + sum(x.spent) DESC, x.target LIMIT {MAX_COUNTERS}
+) c ON true
+"""
+_TEAMS_OF_AGENTS: Final = "SELECT team_id FROM agents WHERE organization = %s AND id = %s"
+_NOW: Final = "SELECT clock_timestamp() + clock_offset FROM organizations WHERE id = %s"
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetRow:
-    """A budget with what the gate does not need."""
-
-    definition: BudgetDefinition
-    created_at: datetime
-    archived_at: datetime | None
-
-    def data(self) -> dict[str, Any]:
-        """Return the budget as its events hold it."""
-        budget = self.definition
-        return {
-            "scope": budget.scope,
-            "target_id": None if budget.target_id is None else str(budget.target_id),
-            "target_label": budget.target_label,
-            "window_kind": budget.window_kind,
-            "rolling_seconds": budget.rolling_seconds,
-            "unit": budget.unit,
-            "measure": budget.measure,
-            "amount_limit": budget.amount_limit,
-            "overdraft": budget.overdraft,
-            "mode": budget.mode,
-            "time_zone": budget.zone.key,
-            "thresholds": [{**t.shown(), "action": t.action} for t in budget.thresholds],
-            "created_at": time_text(self.created_at),
-        }
-
-
-@dataclass(slots=True)
-class Standing:
-    """What one target of a budget has spent and holds in its current window."""
+class LiveCounter(NamedTuple):
+    """What one target holds and has spent in a budget's current window, in the budget's unit."""
 
     target: str
     window_start: datetime
     window_end: datetime | None
-    held: int = 0
-    spent: int = 0
+    resets_at: datetime | None
+    held: int
+    spent: int
+
+
+class BudgetFilter(NamedTuple):
+    """Which budgets a list shows; None: all."""
+
+    scope: str | None = None
+    archived: bool | None = None
 
 
 def load_definitions(cur: Cursor, organization: UUID) -> list[BudgetDefinition]:
     """Return every budget of the organization that is not archived, oldest first."""
     cur.execute(DEFINITIONS, (organization,))
-    return [_definition(row) for row in cur.fetchall()]
+    return [definition(row) for row in cur.fetchall()]
 
 
-def find_budget(cur: Cursor, *, organization: UUID, budget: UUID) -> BudgetRow:
-    """Return one budget. Raises NotFound."""
-    row = cur.execute(ROWS + " AND id = %s", (organization, budget)).fetchone()
+def definition(row: tuple[Any, ...]) -> BudgetDefinition:
+    """Return the definition that a row of DEFINITIONS is."""
+    *plain, zone, thresholds, version = row
+    return BudgetDefinition(*plain, ZoneInfo(zone), from_stored(thresholds), version)
+
+
+def business_now(cur: Cursor, organization: UUID) -> datetime:
+    """Return the organization's business clock without a lock: for showing, never for deciding. Raises NotFound."""
+    row = cur.execute(_NOW, (organization,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such organization.")
+    now: datetime = row[0]
+    return now
+
+
+def find_budget(cur: Cursor, *, organization: UUID, budget: UUID) -> Budget:
+    """Return a budget of the organization, also an archived one. Raises NotFound."""
+    row = cur.execute(_READ + " WHERE organization = %s AND id = %s", (organization, budget)).fetchone()
     if row is None:
         raise NotFound("There is no such budget.")
-    return _row(row)
+    return _budget(row)
+
+
+def organization_of_budget(cur: Cursor, budget: UUID) -> UUID:
+    """Return whose budget this is; for the platform's own requests only. Raises NotFound."""
+    row = cur.execute("SELECT organization FROM budgets WHERE id = %s", (budget,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such budget.")
+    owner: UUID = row[0]
+    return owner
 
 
 def list_budgets(
-    cur: Cursor, *, organization: UUID, scope: str | None, before: UUID | None, limit: int
-) -> list[BudgetRow]:
-    """Return the organization's budgets, newest first, archived ones too."""
-    cur.execute(
-        ROWS + " AND (%s::text IS NULL OR scope = %s) AND (%s::uuid IS NULL OR id < %s) ORDER BY id DESC LIMIT %s",
-        (organization, scope, scope, before, before, limit),
-    )
-    return [_row(row) for row in cur.fetchall()]
+    cur: Cursor, *, organization: UUID, wanted: BudgetFilter, before: UUID | None, limit: int
+) -> list[Budget]:
+    """Return up to `limit` budgets, newest first, made before `before`."""
+    statement = _READ + " WHERE organization = %(organization)s"
+    if before is not None:
+        statement += " AND id < %(before)s"
+    if wanted.scope is not None:
+        statement += " AND scope = %(scope)s"
+    if wanted.archived is not None:
+        statement += " AND archived_at IS NOT NULL" if wanted.archived else " AND archived_at IS NULL"
+    values = {"organization": organization, "before": before, "scope": wanted.scope, "limit": limit}
+    cur.execute(statement + " ORDER BY id DESC LIMIT %(limit)s", values)
+    return [_budget(row) for row in cur.fetchall()]
 
 
-def standings(
-    cur: Cursor, budgets: Sequence[BudgetDefinition], now: datetime
-) -> dict[UUID, list[Standing]]:
-    """Return what the targets of these budgets have spent and hold in the windows of this moment."""
+def level_of(cur: Cursor, budget: Budget) -> PolicyLevel:
+    """Return whose policy a budget is: the organization's, or a team's (its own, or one of its agents')."""
+    team = None
+    if budget.scope == "agent" and budget.target_id is not None:
+        row = cur.execute(_TEAMS_OF_AGENTS, (budget.organization, budget.target_id)).fetchone()
+        team = row[0] if row is not None else None
+    return policy_level(scope=budget.scope, target_id=budget.target_id, target_team_id=team)
+
+
+def current_counters(cur: Cursor, budgets: Sequence[Budget], now: datetime) -> dict[UUID, list[LiveCounter]]:
+    """Return, by budget, what its targets hold and have spent in the window of `now`; at most MAX_COUNTERS each,
+    those that use the most. A rolling budget's buckets are added up."""
+    places = [(budget.id, _first_start(budget, now), budget.window_kind == "rolling") for budget in budgets]
+    if not places:
+        return {}
+    cur.execute(_COUNTERS, [list(column) for column in zip(*places, strict=True)])
+    found: dict[UUID, list[LiveCounter]] = {budget.id: [] for budget in budgets}
     by_id = {budget.id: budget for budget in budgets}
-    oldest = min((_first(budget, now) for budget in budgets), default=now)
-    cur.execute(COUNTERS, (list(by_id), oldest))
-    found: dict[UUID, dict[str, Standing]] = {}
-    for budget_id, target, start, end, held, spent in cur.fetchall():
-        budget = by_id[budget_id]
-        if start > now or (end is not None and end <= _first(budget, now)):
-            continue
-        standing = found.setdefault(budget_id, {}).setdefault(target, Standing(target, start, end))
-        standing.held += held
-        standing.spent += spent
-        standing.window_end = end
-    return {budget_id: list(rows.values())[:MAX_TARGETS] for budget_id, rows in found.items()}
+    for name, target, first, last, oldest, held, spent in cur.fetchall():
+        resets = _resets_at(by_id[name], last, oldest)
+        found[name].append(LiveCounter(target, first, last, resets, held, spent))
+    return found
 
 
-def _first(budget: BudgetDefinition, now: datetime) -> datetime:
+def target_names(
+    cur: Cursor, organization: UUID, budgets: Sequence[Budget], targets: Sequence[str]
+) -> dict[str, str]:
+    """Return the keys of the teams, agents, workflows and connections that these budgets and counters name by id."""
+    wanted = {str(budget.target_id) for budget in budgets if budget.target_id is not None} | set(targets)
+    ids = [UUID(name) for name in wanted if len(name) == 36 and name.count("-") == 4]
+    scopes = {budget.scope for budget in budgets} & TARGETED_SCOPES
+    found: dict[str, str] = {}
+    for kind in sorted(scopes):
+        keys = keys_of(cur, kind, organization=organization, ids=ids)
+        found |= {str(name): key for name, key in keys.items()}
+    return found
+
+
+def _first_start(budget: Budget, now: datetime) -> datetime:
     if budget.window_kind == "rolling":
         return first_bucket_at(now, budget.rolling_seconds or 1)
-    return window_at(budget.window_kind, now, budget.zone).start
+    return window_at(budget.window_kind, now, definition_of(budget).zone).start
 
 
-def _definition(row: tuple[Any, ...]) -> BudgetDefinition:
-    *plain, zone, thresholds, version = row
-    levels = tuple(Threshold(t["action"], t.get("percent"), t.get("amount")) for t in thresholds)
-    return BudgetDefinition(*plain, zone=ZoneInfo(zone), thresholds=levels, version=version)
+def _resets_at(budget: Budget, last: datetime | None, oldest: datetime | None) -> datetime | None:
+    if budget.window_kind != "rolling":
+        return last
+    return None if oldest is None else rolling_reset(oldest, budget.rolling_seconds or 1)
 
 
-def _row(row: tuple[Any, ...]) -> BudgetRow:
-    return BudgetRow(_definition(row[:-2]), row[-2], row[-1])
+def _budget(row: tuple[Any, ...]) -> Budget:
+    values = list(row)
+    values[13] = from_stored(values[13])
+    return Budget(*values)

@@ -53,6 +53,11 @@ def first_bucket_at(moment: datetime, rolling_seconds: int) -> datetime:
     return _bucket(moment - timedelta(seconds=rolling_seconds), rolling_seconds).start
 
 
+def rolling_reset(bucket_end: datetime, rolling_seconds: int) -> datetime:
+    """Return when a bucket no longer counts: its end lies a whole rolling period back."""
+    return bucket_end + timedelta(seconds=rolling_seconds)
+
+
 def _bucket(moment: datetime, rolling_seconds: int) -> Window:
     length = bucket_seconds(rolling_seconds)
     number = int((moment - EPOCH) // timedelta(seconds=length))

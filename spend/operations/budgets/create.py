@@ -12,7 +12,15 @@ from orgs.queries.subjects import find_subject
 from orgs.rules.organizations import require_customer
 from orgs.rules.permissions import PolicyLevel, policy_level
 from spend.queries.runs import find_named_run
-from spend.rules.budgetfacts import LABELLED_SCOPES, TARGETED_SCOPES, Budget, RunIsChild, Terms, check_terms, created
+from spend.rules.budgetfacts import (
+    LABELLED_SCOPES,
+    TARGETED_SCOPES,
+    Budget,
+    RunIsChild,
+    Terms,
+    check_terms,
+    created,
+)
 
 Permit = Callable[[PolicyLevel], None]
 
