@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "payouts",
     "webhooks",
     "config",
+    "sandbox",
 ]
 
 MIDDLEWARE = [
