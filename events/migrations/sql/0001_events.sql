@@ -1,4 +1,5 @@
--- The event store. Facts: events, seals. Operational: event_store, event_cursors, checkpoints, month_partitions.
+-- The event store. Facts: events, seals. Operational: event_store, event_cursors, event_subscribers, worker_heartbeats,
+-- checkpoints, month_partitioned, retired_months, api_idempotency_keys.
 -- {owner} {gate} {app} {readonly} are replaced by the role names of the settings.
 
 CREATE SEQUENCE event_seq AS bigint CACHE 1;
@@ -14,8 +15,10 @@ INSERT INTO event_store (system_identifier) SELECT system_identifier FROM pg_con
 CREATE TABLE events (
     organization uuid NOT NULL,
     stream_id uuid NOT NULL,
-    seq bigint NOT NULL DEFAULT nextval('event_seq'),
+    -- tx stands before seq, since defaults are evaluated in this order: whoever takes a number already has its
+    -- transaction id, which is what lets the reader know when all numbers up to one are final.
     tx xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    seq bigint NOT NULL DEFAULT nextval('event_seq'),
     occurred_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     epoch integer NOT NULL,
@@ -28,25 +31,46 @@ CREATE TABLE events (
     idempotency_key text,
     data jsonb NOT NULL
 ) PARTITION BY RANGE (recorded_at);
-CREATE INDEX events_tx ON events (tx);
+CREATE INDEX events_seq ON events (seq);
 CREATE INDEX events_organization_seq ON events (organization, seq);
 
--- What the readers have seen: rows with lo <= tx < hi of this epoch, up to seq, are done.
+-- How far a reader is (events.reader). Events up to `seq` are done. Events up to `ceiling` are final as soon as every
+-- transaction below `hi` has ended; then facts without a number are final in lo <= tx < hi.
 CREATE TABLE event_cursors (
     name text PRIMARY KEY,
     epoch integer NOT NULL DEFAULT 1,
     lo xid8 NOT NULL DEFAULT '0',
     hi xid8 NOT NULL DEFAULT '0',
     seq bigint NOT NULL DEFAULT 0,
+    ceiling bigint NOT NULL DEFAULT 0,
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- One row per closed batch of facts. digests: (seq, 16 bytes) packed; others: 16-byte id + 16-byte digest packed.
+-- What became of a subscriber's last tries; a parked one waits for a person.
+CREATE TABLE event_subscribers (
+    name text PRIMARY KEY,
+    state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'parked')),
+    failures integer NOT NULL DEFAULT 0,
+    last_error text NOT NULL DEFAULT '',
+    failed_at timestamptz,
+    parked_at timestamptz
+);
+
+-- Every worker writes here while it works; a worker that lives but takes no work shows by its age.
+CREATE TABLE worker_heartbeats (
+    name text PRIMARY KEY,
+    beaten_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- One row per closed batch of facts: events with seq_after < seq <= seq_to, other facts with lo <= tx < hi.
+-- events: (8-byte seq, 16-byte digest) packed; entries, usage, decisions: (16-byte id, 16-byte digest) packed.
 CREATE TABLE seals (
     number bigint PRIMARY KEY,
     epoch integer NOT NULL,
     lo xid8 NOT NULL,
     hi xid8 NOT NULL,
+    seq_after bigint NOT NULL,
+    seq_to bigint NOT NULL CHECK (seq_to >= seq_after),
     event_count integer NOT NULL,
     events bytea NOT NULL,
     entries bytea NOT NULL,
@@ -57,6 +81,9 @@ CREATE TABLE seals (
     hash bytea NOT NULL,
     sealed_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
+-- Digests do not compress.
+ALTER TABLE seals ALTER events SET STORAGE EXTERNAL, ALTER entries SET STORAGE EXTERNAL, ALTER usage SET STORAGE EXTERNAL,
+    ALTER decisions SET STORAGE EXTERNAL;
 
 -- A sealed copy of the projections at a position, kept as files; manifest is the digest of each.
 CREATE TABLE checkpoints (
@@ -95,6 +122,17 @@ CREATE TABLE month_partitioned (
     unique_index text  -- columns of a unique index that each partition gets, such as 'stream_id, version'
 );
 INSERT INTO month_partitioned VALUES ('events', 'stream_id, version');
+
+-- Months that were written to files and dropped (events.operations.retire).
+CREATE TABLE retired_months (
+    table_name text NOT NULL,
+    month date NOT NULL,
+    file text NOT NULL,
+    row_count bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    retired_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (table_name, month)
+);
 
 -- Guards that a partition does not inherit: no rights of its own, no TRUNCATE; and its own unique index.
 CREATE FUNCTION guard_partition(parent text, part text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
@@ -149,11 +187,12 @@ CREATE VIEW v_events AS
     SELECT seq, organization, stream_type || ':' || stream_id AS stream, version, type, data, idempotency_key, recorded_at FROM events;
 
 GRANT USAGE ON SCHEMA public TO {gate}, {app}, {readonly};
-GRANT USAGE ON SEQUENCE event_seq TO {gate}, {app};
+GRANT USAGE, SELECT ON SEQUENCE event_seq TO {gate}, {app};
 GRANT SELECT, INSERT ON events TO {gate}, {app};
 GRANT SELECT, INSERT ON seals, checkpoints TO {app};
-GRANT SELECT ON seals, event_store, event_cursors, month_partitioned TO {gate}, {app};
-GRANT INSERT, UPDATE ON event_cursors TO {gate}, {app};
-GRANT UPDATE ON event_store TO {owner};
+GRANT SELECT ON seals, event_store, month_partitioned, retired_months TO {gate}, {app};
+GRANT SELECT, INSERT, UPDATE ON event_cursors, event_subscribers TO {gate}, {app};
+GRANT SELECT, INSERT, UPDATE, DELETE ON worker_heartbeats TO {gate}, {app};
 GRANT SELECT, INSERT, DELETE ON api_idempotency_keys TO {gate}, {app};
-GRANT SELECT ON v_events, seals, event_store, event_cursors TO {readonly};
+GRANT SELECT ON v_events, seals, event_store, event_cursors, event_subscribers, worker_heartbeats, checkpoints, retired_months
+    TO {readonly};
