@@ -70,8 +70,8 @@ def load_definitions(cur: Cursor, organization: UUID) -> list[BudgetDefinition]:
 
 def definition(row: tuple[Any, ...]) -> BudgetDefinition:
     """Return the definition that a row of DEFINITIONS is."""
-    *plain, zone, thresholds, version = row
-    return BudgetDefinition(*plain, ZoneInfo(zone), from_stored(thresholds), version)
+    values: Any = (*row[:11], ZoneInfo(row[11]), from_stored(row[12]), row[13])
+    return BudgetDefinition(*values)
 
 
 def business_now(cur: Cursor, organization: UUID) -> datetime:

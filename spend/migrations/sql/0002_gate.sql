@@ -35,6 +35,8 @@ CREATE TABLE budget_counters (
     UNIQUE (budget_id, target, window_start)
 ) WITH (fillfactor = 50);
 
+CREATE INDEX budget_counters_window ON budget_counters (budget_id, window_start);  -- all targets of a current window
+
 CREATE TABLE runs (
     id uuid PRIMARY KEY,
     organization uuid NOT NULL,
@@ -55,6 +57,9 @@ CREATE TABLE runs (
     version integer NOT NULL,
     UNIQUE (organization, key)
 ) WITH (fillfactor = 70);
+
+CREATE INDEX runs_organization ON runs (organization, id);
+CREATE INDEX runs_root ON runs (organization, root_id);  -- the tree of a run
 
 CREATE TABLE reservations (
     id uuid NOT NULL,
