@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Un
 from django.views import defaults
 from rest_framework import exceptions as framework
 
-from common.api.requests import request_id_of
+from common.api.requests import drain, request_id_of
 from common.errors import (
     BadRequest,
     BodyTooLarge,
@@ -60,7 +60,20 @@ def answer_response(answer: Answer) -> HttpResponse:
 def problem_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     """The problem+json answer to an exception of any kind. It never shows what went wrong inside."""
     status, body, headers = problem(problem_for(error), request_id_of(request))
-    return HttpResponse(body, status=status, headers=headers)
+    return _ProblemResponse(request, body, status=status, headers=headers)
+
+
+class _ProblemResponse(HttpResponse):
+    """Swallows what was not read of a refused body after the answer was sent."""
+
+    def __init__(self, request: HttpRequest, body: bytes, **keywords: Any) -> None:
+        super().__init__(body, **keywords)
+        self._request = request
+
+    def close(self) -> None:
+        """Called by the server when it has sent the answer."""
+        drain(self._request)
+        super().close()
 
 
 def problem_for(error: BaseException) -> ProblemError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _CONTENT_TYPE = re.compile(
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CHUNK_BYTES: Final = 65_536
+_DRAIN_BYTES: Final = 64 * MAX_BYTES
+_DRAIN_SECONDS: Final = 2
 
 
 def request_id_of(request: HttpRequest) -> str:
@@ -58,22 +61,46 @@ def check_media_type(meta: Mapping[str, Any]) -> None:
 
 def has_body(request: HttpRequest) -> bool:
     """Whether the request announces a body of at least one byte."""
-    if "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
-        return True
-    return request.META.get("CONTENT_LENGTH") not in (None, "", "0")
+    return _is_chunked(request) or request.META.get("CONTENT_LENGTH") not in (None, "", "0")
+
+
+def drain(request: HttpRequest) -> None:
+    """Swallow what is still coming of a body that was refused, up to a bound and for a short time.
+
+    A server that closes a connection with unread bytes resets it, and the caller would never see the refusal. A
+    body that is announced as larger than the bound is left alone.
+    """
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or int(length[:20]) > _DRAIN_BYTES:
+        return
+    stream = _stream_of(request)
+    until = time.monotonic() + _DRAIN_SECONDS
+    left = _DRAIN_BYTES
+    try:
+        while left > 0 and time.monotonic() < until and (piece := stream.read(_CHUNK_BYTES)):
+            left -= len(piece)
+    except OSError:
+        return
 
 
 def _limited_body(request: HttpRequest) -> bytes:
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdecimal() and int(length[:20]) > MAX_BYTES:
         raise BodyTooLarge
-    # Django takes a body without a Content-Length for empty; the server has it in pieces.
-    chunked = not length and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
-    stream = request.META["wsgi.input"] if chunked else request
     try:
-        return _read_pieces(stream)
+        return _read_pieces(_stream_of(request))
     except OSError as error:
         raise InvalidJson("The body ended before its announced length.") from error
+
+
+def _stream_of(request: HttpRequest) -> Any:
+    """Django takes a body without a Content-Length for empty; the server has it in pieces."""
+    chunked = not request.META.get("CONTENT_LENGTH") and _is_chunked(request)
+    return request.META["wsgi.input"] if chunked else request
+
+
+def _is_chunked(request: HttpRequest) -> bool:
+    return "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
 
 
 def _read_pieces(stream: Any) -> bytes:
