@@ -64,8 +64,10 @@ class TestLockingOrganizations:
 class TestASecondWriter:
     """One that came while the first held the lock."""
 
-    def test_reads_the_clock_after_its_wait_and_sees_what_the_first_committed(self) -> None:
-        organization = make_organization()
+    @pytest.mark.parametrize("name", ["Acme", "Changed"])
+    def test_reads_the_clock_after_its_wait_and_sees_what_the_first_committed(self, name: str) -> None:
+        """Also when the first changed nothing: only a changed row would be read anew after the wait."""
+        organization = make_organization(name="Acme")
         found: list[LockedOrganization] = []
 
         def second() -> None:
@@ -78,13 +80,14 @@ class TestASecondWriter:
             lock_organization(cur, organization)
             thread.start()
             _wait_for_a_waiter()
-            update_organization(cur, organization=organization, changes={"name": "Changed"}, author=AUTHOR)
+            update_organization(cur, organization=organization, changes={"name": name}, author=AUTHOR)
             return cur.execute("SELECT clock_timestamp()").fetchone()
 
         held_until = write(first)
         thread.join()
         assert found[0].now > held_until[0]
-        assert (found[0].name, found[0].version, found[0].config_epoch) == ("Changed", 2, 2)
+        version = 1 if name == "Acme" else 2
+        assert (found[0].name, found[0].version, found[0].config_epoch) == (name, version, version)
 
 
 def _wait_for_a_waiter() -> None:
