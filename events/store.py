@@ -19,7 +19,7 @@ Cursor = psycopg.Cursor[Any]
 
 @dataclass(slots=True)
 class Event:
-    """One fact of a stream. `data` holds ids as text, amounts as integers in units and times as RFC 3339 text in UTC."""
+    """One fact of a stream. `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""
 
     organization: UUID
     stream_type: str

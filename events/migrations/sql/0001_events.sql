@@ -1,4 +1,4 @@
--- The event store. Facts: events, seals. Operational: event_store, event_cursors, event_subscribers, worker_heartbeats,
+-- The event store. Facts: events, seals. Operational: event_store, event_cursors, event_subscribers, worker_heartbeats, due_jobs,
 -- checkpoints, month_partitioned, retired_months, api_idempotency_keys.
 -- {owner} {gate} {app} {readonly} are replaced by the role names of the settings.
 
@@ -60,6 +60,15 @@ CREATE TABLE event_subscribers (
 CREATE TABLE worker_heartbeats (
     name text PRIMARY KEY,
     beaten_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- When each job of the registry (events.jobs) was last handed out and last done.
+CREATE TABLE due_jobs (
+    name text PRIMARY KEY,
+    claimed_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    failures integer NOT NULL DEFAULT 0,
+    last_error text NOT NULL DEFAULT ''
 );
 
 -- One row per closed batch of facts: events with seq_after < seq <= seq_to, other facts with lo <= tx < hi.
@@ -191,8 +200,8 @@ GRANT USAGE, SELECT ON SEQUENCE event_seq TO {gate}, {app};
 GRANT SELECT, INSERT ON events TO {gate}, {app};
 GRANT SELECT, INSERT ON seals, checkpoints TO {app};
 GRANT SELECT ON seals, event_store, month_partitioned, retired_months TO {gate}, {app};
-GRANT SELECT, INSERT, UPDATE ON event_cursors, event_subscribers TO {gate}, {app};
+GRANT SELECT, INSERT, UPDATE ON event_cursors, event_subscribers, due_jobs TO {gate}, {app};
 GRANT SELECT, INSERT, UPDATE, DELETE ON worker_heartbeats TO {gate}, {app};
 GRANT SELECT, INSERT, DELETE ON api_idempotency_keys TO {gate}, {app};
-GRANT SELECT ON v_events, seals, event_store, event_cursors, event_subscribers, worker_heartbeats, checkpoints, retired_months
-    TO {readonly};
+GRANT SELECT ON v_events, seals, event_store, event_cursors, event_subscribers, worker_heartbeats, due_jobs, checkpoints,
+    retired_months TO {readonly};
