@@ -54,7 +54,9 @@ class BodyReader:
         self._body = body
         self._pointer = pointer
         self._errors: list[ProblemError] = [] if errors is None else errors
-        self._refuse_names(set(allowed), read_only=set(read_only), later=set(later))
+        known = allowed if isinstance(allowed, frozenset | set) else frozenset(allowed)
+        if later or not body.keys() <= known:
+            self._refuse_names(known, read_only=read_only, later=later)
 
     def __enter__(self) -> BodyReader:
         return self
@@ -144,7 +146,9 @@ class BodyReader:
         if self._errors:
             raise combined(self._errors)
 
-    def _refuse_names(self, allowed: set[str], *, read_only: set[str], later: set[str]) -> None:
+    def _refuse_names(
+        self, allowed: Collection[str], *, read_only: Collection[str], later: Collection[str]
+    ) -> None:
         for name, value in self._body.items():
             if name in later:
                 if value is not None:
@@ -160,10 +164,17 @@ class BodyReader:
 
     def _checked(self, name: str, check: Callable[..., _T], options: Mapping[str, Any]) -> _T:
         try:
-            return check(self._body[name], pointer=self.pointer(name), **options)
+            return check(self._body[name], **options)
+        except ProblemError:
+            return self._refused(name, check, options)
+
+    def _refused(self, name: str, check: Callable[..., _T], options: Mapping[str, Any]) -> _T:
+        """Check again, for the pointer: good fields, which are nearly all, need none and cost none."""
+        try:
+            check(self._body[name], pointer=self.pointer(name), **options)
         except ProblemError as error:
             self.refuse(error)
-            return cast(_T, None)
+        return cast(_T, None)
 
     def _missing(self, name: str) -> None:
         self.refuse(InvalidField("This field is required.", pointer=self.pointer(name)))

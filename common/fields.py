@@ -118,6 +118,13 @@ def text(
     """
     if type(value) is not str:
         raise InvalidField("This is not a text.", pointer=pointer)
+    if (
+        min_length <= len(value) <= max_length
+        and value.isascii()
+        and value.isprintable()
+        and not value.isspace()
+    ):
+        return value  # nearly always
     _refuse_characters(value, pointer, allowed=_LINE_CONTROLS if multiline else frozenset())
     normal = value if value.isascii() else unicodedata.normalize("NFC", value)
     if not min_length <= len(normal) <= max_length or (min_length and not normal.strip()):
