@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -97,6 +98,17 @@ def make_member(organization: UUID, role: str = "owner", team: str | None = None
     )
 
 
+_LOCAL = threading.local()
+
+
+def http() -> Client:
+    """This thread's HTTP client; a new one would read all static files again."""
+    if not hasattr(_LOCAL, "client"):
+        _LOCAL.client = Client()
+    client: Client = _LOCAL.client
+    return client
+
+
 @dataclass
 class Caller:
     """An HTTP client with a key."""
@@ -104,17 +116,17 @@ class Caller:
     secret: str
 
     def get(self, path: str, **query: str) -> Any:
-        return Client().get(path, query, headers=self._headers())
+        return http().get(path, query, headers=self._headers())
 
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> Any:
         headers = self._headers() | ({"Idempotency-Key": key} if key else {})
-        return Client().post(path, body, content_type="application/json", headers=headers)
+        return http().post(path, body, content_type="application/json", headers=headers)
 
     def patch(self, path: str, body: Any) -> Any:
-        return Client().patch(path, body, content_type="application/json", headers=self._headers())
+        return http().patch(path, body, content_type="application/json", headers=self._headers())
 
     def delete(self, path: str) -> Any:
-        return Client().delete(path, headers=self._headers())
+        return http().delete(path, headers=self._headers())
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.secret}"}

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from django.test import Client
 
 from common.ids import new_id
 from orgs import PLATFORM_ID
@@ -21,6 +20,7 @@ from tests.builders.orgs import (
     caller,
     config_epoch,
     events_of,
+    http,
     make_agent,
     make_connection,
     make_key,
@@ -237,7 +237,7 @@ class TestCredentials:
     )
     def test_that_are_absent_malformed_or_unknown_are_answered_alike(self, header: str | None) -> None:
         headers = {} if header is None else {"Authorization": header}
-        answer = Client().get("/v1/agents", headers=headers)
+        answer = http().get("/v1/agents", headers=headers)
         assert code(answer) == (401, "invalid_credentials")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert answer.json()["detail"] == "No valid credentials were given."

@@ -4,13 +4,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.test import Client
 
 from common.ids import new_id
 from tests.builders.orgs import (
     Caller,
     caller,
     events_of,
+    http,
     make_agent,
     make_connection,
     make_key,
@@ -90,7 +90,7 @@ class TestABody:
     ) -> None:
         before = events_of(organization)
         headers = {"Authorization": f"Bearer {admin.secret}"}
-        answer = Client().post(f"/v1/{route}", raw, content_type="application/json", headers=headers)
+        answer = http().post(f"/v1/{route}", raw, content_type="application/json", headers=headers)
         assert code(answer) == (400, expected)
         assert events_of(organization) == before
 
@@ -125,7 +125,7 @@ class TestABody:
             "application/x-www-form-urlencoded",
             "text/plain",
         ):
-            answer = Client().post(f"/v1/{route}", b"{}", content_type=media_type, headers=headers)
+            answer = http().post(f"/v1/{route}", b"{}", content_type=media_type, headers=headers)
             assert code(answer) == (415, "unsupported_media_type")  # B58, B60
         assert events_of(organization) == before
 
