@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from common.errors import NotFound
 from events.store import Cursor
 from orgs.queries.subjects import keys_of
@@ -17,15 +19,17 @@ from spend.rules.windows import first_bucket_at, rolling_reset, window_at
 
 DEFINITIONS: Final = """
 SELECT id, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit, overdraft, mode,
-    time_zone, thresholds, version
+    time_zone, thresholds::text, version
 FROM budgets WHERE organization = %s AND archived_at IS NULL ORDER BY id
 """
 MAX_COUNTERS: Final = 20
 """How many targets of one budget are shown with it: those that use the most."""
 
+# As text: whether jsonb arrives decoded depends on the connection, Django's or the gate's.
+_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _READ: Final = """
 SELECT id, organization, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit,
-    overdraft, mode, time_zone, thresholds, version, created_at, archived_at
+    overdraft, mode, time_zone, thresholds::text, version, created_at, archived_at
 FROM budgets
 """
 _COUNTERS: Final = f"""
@@ -70,7 +74,7 @@ def load_definitions(cur: Cursor, organization: UUID) -> list[BudgetDefinition]:
 
 def definition(row: tuple[Any, ...]) -> BudgetDefinition:
     """Return the definition that a row of DEFINITIONS is."""
-    values: Any = (*row[:11], ZoneInfo(row[11]), from_stored(row[12]), row[13])
+    values: Any = (*row[:11], ZoneInfo(row[11]), from_stored(_decode(row[12])), row[13])
     return BudgetDefinition(*values)
 
 
@@ -168,5 +172,5 @@ def _resets_at(budget: Budget, last: datetime | None, oldest: datetime | None) -
 
 def _budget(row: tuple[Any, ...]) -> Budget:
     values = list(row)
-    values[13] = from_stored(values[13])
+    values[13] = from_stored(_decode(values[13]))
     return Budget(*values)

@@ -61,19 +61,41 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a new budget is to be, as asked for; `limit` and `overdraft` are texts in `unit`, `target` key or id."""
+    """What a new budget is to be; limit, overdraft and threshold amounts in `unit`, `target` is a key, id or label."""
 
     scope: str
     window: str
-    limit: str
     unit: str
+    limit: int
+    overdraft: int = 0
     target: str | None = None
     rolling_seconds: int | None = None
     measure: str = "charge"
     time_zone: str | None = None
-    overdraft: str = "0"
     mode: str = "enforce"
-    thresholds: object = None
+    thresholds: tuple[Threshold, ...] = DEFAULT_THRESHOLDS
+
+
+def read_terms(values: Mapping[str, Any]) -> Terms:
+    """Return the terms that a request states, its fields checked one by one before (limits are texts).
+
+    Raises InvalidField, InvalidAmount, InvalidThresholds and NotAvailableYet.
+    """
+    unit = unit_of(currency=values.get("currency"), unit=values.get("unit"))
+    given = values.get("thresholds")
+    return Terms(
+        scope=values["scope"],
+        window=values["window"],
+        unit=unit,
+        limit=levels.parse_limit(values["limit"], unit=unit, pointer="/limit"),
+        overdraft=levels.parse_limit(values.get("overdraft", "0"), unit=unit, pointer="/overdraft"),
+        target=values.get("target"),
+        rolling_seconds=values.get("rolling_seconds"),
+        measure=values.get("measure", "charge"),
+        time_zone=values.get("time_zone"),
+        mode=values.get("mode", "enforce"),
+        thresholds=DEFAULT_THRESHOLDS if given is None else levels.parse_thresholds(given, unit=unit),
+    )
 
 
 def unit_of(*, currency: str | None, unit: str | None) -> str:
@@ -115,9 +137,8 @@ def created(
 ) -> tuple[Budget, Fact]:
     """Return a new budget and the fact that makes it.
 
-    Raises InvalidAmount, InvalidThresholds, NotAvailableYet and AmountOutOfRange (limit + overdraft).
+    Raises AmountOutOfRange (limit + overdraft).
     """
-    given = terms.thresholds
     budget = Budget(
         id=identifier,
         organization=organization,
@@ -128,11 +149,11 @@ def created(
         rolling_seconds=terms.rolling_seconds,
         unit=terms.unit,
         measure=terms.measure,
-        amount_limit=levels.parse_limit(terms.limit, unit=terms.unit, pointer="/limit"),
-        overdraft=levels.parse_limit(terms.overdraft, unit=terms.unit, pointer="/overdraft"),
+        amount_limit=terms.limit,
+        overdraft=terms.overdraft,
         mode=terms.mode,
         time_zone=time_zone,
-        thresholds=DEFAULT_THRESHOLDS if given is None else levels.parse_thresholds(given, unit=terms.unit),
+        thresholds=terms.thresholds,
         version=1,
         created_at=at,
     )
@@ -144,7 +165,8 @@ def changed(budget: Budget, changes: Mapping[str, Any], *, at: datetime) -> tupl
     """Return the budget with another limit, overdraft, mode or thresholds, and the fact of it with old and new
     values (S42); no fact when nothing would be different.
 
-    Raises InvalidTransition for an archived one, and what `created` raises.
+    `changes` are texts and lists as requests state them. Raises InvalidTransition for an archived one, InvalidAmount,
+    InvalidThresholds, NotAvailableYet and AmountOutOfRange.
     """
     if budget.archived_at is not None:
         raise InvalidTransition("The budget is archived.")

@@ -86,13 +86,6 @@ class NotPermitted(Denied):
     code = "not_permitted"
 
 
-class PriceUnknownError(ProblemError):
-    """There is no price for what was asked; nothing is priced at 0 or by a guess."""
-
-    status = 422
-    code = "price_unknown"
-
-
 class EstimateRequired(ProblemError):
     """There is no estimate and too little history to make one; send `estimate`."""
 

@@ -27,6 +27,7 @@ from spend.rules.decide import (
 )
 from spend.rules.denials import ReservationFinalized
 from spend.rules.effects import Answer, Effects, UsageRow
+from spend.rules.explaining import rating_detail
 from spend.rules.plan import Plan
 from spend.rules.state import OrganizationState, Reservation
 
@@ -145,7 +146,7 @@ def decide_usage(
     burn = _burn(state, [], rated.charge_units, who.grants)
     usage = _usage_row(
         state, command, plan, burn, who.agent_id, who.team_id, who.workflow_id, who.connection_id,
-        who.run.id if who.run else None, who.user, action_data(command.action, command.subject),
+        who.run.id if who.run else None, who.user, action_data(command.action, command.subject), who.own_key,
     )  # fmt: skip
     usage.root_run_id = who.run.root_id if who.run else None
     usage.occurred_at, usage.adjustment = command.occurred_at, plan.adjustment
@@ -384,6 +385,7 @@ def _usage_of_commit(
     usage = _usage_row(
         state, command, plan, burn, reservation.agent_id, reservation.team_id, reservation.workflow_id,
         reservation.connection_id, reservation.run_id, reservation.user_label, reservation.action,
+        reservation.own_key,
     )  # fmt: skip
     usage.root_run_id = reservation.root_run_id
     usage.reservation_id = reservation.id
@@ -402,6 +404,7 @@ def _usage_row(
     run: UUID | None,
     user: str | None,
     action: dict[str, Any],
+    own_key: bool,
 ) -> UsageRow:
     rated, used = plan.rated, plan.usage
     assert rated is not None
@@ -410,7 +413,7 @@ def _usage_row(
         cost=rated.cost_units, charge=rated.charge_units, funding=burn.receipt, agent_id=agent, team_id=team,
         workflow_id=workflow, connection_id=connection, run_id=run, root_run_id=None, user_label=user, action=action,
         price_version=rated.price_version, fx_rate=rated.fx_rate, latency_ms=command.actual.latency_ms,
-        response_id=command.actual.response_id, reason=command.actual.reason, raw=command.actual.raw, detail=usage_detail(plan, command),
+        response_id=command.actual.response_id, reason=command.actual.reason, raw=command.actual.raw, detail=usage_detail(plan, command, own_key),
     )  # fmt: skip
     if used is not None:
         row.input_tokens = used.input_tokens
@@ -422,19 +425,11 @@ def _usage_row(
     return row
 
 
-def usage_detail(plan: Plan, command: Commit | RecordUsage) -> dict[str, Any]:
-    """Return what the charge is recomputed from (S6): the component lines in 10^-12, markup, stated amount, tools."""
+def usage_detail(plan: Plan, command: Commit | RecordUsage, own_key: bool) -> dict[str, Any]:
+    """Return what cost and charge are worked out again from (S6), and the calls of each tool."""
     rated, used = plan.rated, plan.usage
     assert rated is not None
-    detail: dict[str, Any] = {}
-    if rated.lines:
-        detail["lines"] = [[line.component, line.quantity, line.amount] for line in rated.lines]
-    if rated.own_lines:
-        detail["own_lines"] = [[line.component, line.quantity, line.amount] for line in rated.own_lines]
-    if rated.markup.ppm:
-        detail["markup_ppm"] = rated.markup.ppm
-    if command.actual.amount:
-        detail["amount"] = command.actual.amount
+    detail = rating_detail(rated, amount_units=command.actual.amount, own_key=own_key)
     if used is not None and used.tool_calls:
         detail["tools"] = {use.name: use.calls for use in used.tool_calls}
     return detail

@@ -31,9 +31,8 @@ def create_budget(
     """This function will make a budget; the gate obeys it from its next decision on (S42).
 
     `permit` gets the level that the budget belongs to and raises when the caller may not edit it (S43).
-    Raises NotFound (a target that the organization does not have, S20), InvalidField, InvalidAmount,
-    InvalidThresholds, NotAvailableYet, CurrencyMismatch, AmountOutOfRange, InvalidTransition (an archived target),
-    RunIsChild and OrganizationClosed.
+    Raises NotFound (a target that the organization does not have, S20), InvalidField, CurrencyMismatch,
+    AmountOutOfRange, InvalidTransition (an archived target), RunIsChild and OrganizationClosed.
     """
     locked = lock_organization(cur, organization)
     require_customer(locked)

@@ -1,0 +1,156 @@
+"""/v1/budgets: the policies that the gate obeys (S25 to S28, S42, S43)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.request import Request
+
+from common.api.answers import json_response
+from common.api.paging import envelope
+from common.api.views import path_id
+from common.transactions import run_in_transaction
+from events.store import Cursor
+from orgs.api.acting import OrgsView, checked, refuse_fields
+from orgs.rules.permissions import require_policy_level
+from orgs.rules.scopes import ADMIN, SPEND_READ
+from spend.api.representations import show_budget
+from spend.api.serializers import BudgetChangeSerializer, BudgetSerializer
+from spend.operations.budgets.archive import archive_budget
+from spend.operations.budgets.change import change_budget
+from spend.operations.budgets.create import Permit, create_budget
+from spend.queries import budgets as queries
+from spend.queries.budgets import BudgetFilter
+from spend.rules.budgetfacts import Budget, read_terms
+from spend.rules.budgets import SCOPES
+
+
+class BudgetView(OrgsView):
+    """What the views of budgets share."""
+
+    @property
+    def permit(self) -> Permit:
+        """Refuse the edit of another level's budget (S43)."""
+        return partial(require_policy_level, self.caller)
+
+    def owner(self, name: str) -> tuple[UUID, UUID]:
+        """The budget in the path and its organization. Raises NotFound."""
+        budget = path_id(name)
+        return budget, self.for_object(name, queries.organization_of_budget)
+
+
+@extend_schema_view(
+    get=extend_schema(responses=BudgetSerializer(many=True), tags=["budgets"]),
+    post=extend_schema(request=BudgetSerializer, responses={201: BudgetSerializer}, tags=["budgets"]),
+)
+class BudgetListView(BudgetView):
+    """GET and POST /v1/budgets."""
+
+    required_scope = {"GET": SPEND_READ, "POST": ADMIN}
+    query_parameters = ("scope", "archived")
+    paged = True
+
+    def get(self, request: Request) -> HttpResponse:
+        """The organization's budgets, newest first, each with what its current window holds."""
+        organization = self.for_list()
+        page = self.query.page(organization=self.caller.organization, path=request.path)
+        wanted = BudgetFilter(self.query.choice("scope", options=SCOPES), self.query.flag("archived"))
+
+        def read(cur: Cursor) -> dict[str, Any]:
+            rows = queries.list_budgets(
+                cur,
+                organization=organization,
+                wanted=wanted,
+                before=UUID(page.position[0]) if page.position else None,
+                limit=page.fetch,
+            )
+            shown = show_all(cur, organization, rows)
+            return envelope(
+                rows, page=page, position=lambda row: (str(row.id),), show=lambda row: shown[row.id]
+            )
+
+        return json_response(run_in_transaction(read))
+
+    def post(self, request: Request) -> HttpResponse:
+        """Make a budget. The gate obeys it at its next decision."""
+        values = checked(BudgetSerializer, request)
+        terms = read_terms(values)
+        organization = self.for_new(values)
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            budget = create_budget(cur, organization, terms, author=self.author, permit=self.permit)
+            return show_one(cur, budget)
+
+        return self.idempotent(request, operation)
+
+
+@extend_schema_view(
+    get=extend_schema(responses=BudgetSerializer, tags=["budgets"]),
+    patch=extend_schema(request=BudgetChangeSerializer, responses=BudgetSerializer, tags=["budgets"]),
+)
+class BudgetDetailView(BudgetView):
+    """GET and PATCH /v1/budgets/{id}."""
+
+    required_scope = {"GET": SPEND_READ, "PATCH": ADMIN}
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """The budget with what the targets that use the most hold and have spent in its current window."""
+        budget, organization = self.owner(name)
+
+        def read(cur: Cursor) -> dict[str, Any]:
+            return show_one(cur, queries.find_budget(cur, organization=organization, budget=budget))
+
+        return json_response(run_in_transaction(read))
+
+    def patch(self, request: Request, name: str) -> HttpResponse:
+        """Change limit, overdraft, mode or thresholds. The gate obeys it at its next decision (S42)."""
+        changes = checked(BudgetChangeSerializer, request, partial=True)
+        budget, organization = self.owner(name)
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            changed = change_budget(
+                cur, organization, budget, changes, author=self.author, permit=self.permit
+            )
+            return show_one(cur, changed)
+
+        return self.idempotent(request, operation, status=200)
+
+
+@extend_schema_view(post=extend_schema(request=None, responses={200: BudgetSerializer}, tags=["budgets"]))
+class BudgetArchiveView(BudgetView):
+    """POST /v1/budgets/{id}/archive."""
+
+    required_scope = ADMIN
+    bodiless = ("POST",)
+
+    def post(self, request: Request, name: str) -> HttpResponse:
+        """End the budget. Archiving an archived one changes nothing."""
+        refuse_fields(request)
+        budget, organization = self.owner(name)
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            archived = archive_budget(cur, organization, budget, author=self.author, permit=self.permit)
+            return show_one(cur, archived)
+
+        return self.idempotent(request, operation, status=200)
+
+
+def show_one(cur: Cursor, budget: Budget) -> dict[str, Any]:
+    """A budget as answers show it."""
+    return show_all(cur, budget.organization, [budget])[budget.id]
+
+
+def show_all(cur: Cursor, organization: UUID, budgets: list[Budget]) -> dict[UUID, dict[str, Any]]:
+    """Budgets as answers show them, by id."""
+    now = queries.business_now(cur, organization)
+    counters = queries.current_counters(cur, budgets, now)
+    targets = [counter.target for found in counters.values() for counter in found]
+    names = queries.target_names(cur, organization, budgets, targets)
+    return {
+        budget.id: show_budget(budget, names=names, counters=counters.get(budget.id, []))
+        for budget in budgets
+    }

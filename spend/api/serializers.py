@@ -1,0 +1,168 @@
+"""What requests about budgets may hold and answers show."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from common import fields
+from common.api.serializers import (
+    AmountField,
+    CurrencyField,
+    IdField,
+    InstantField,
+    QuantityField,
+    StrictField,
+    StrictSerializer,
+    TextField,
+    TimeZoneField,
+    WholeNumberField,
+    WordField,
+)
+from common.errors import InvalidAmount, NotAvailableYet
+from spend.rules.budgetfacts import LATER_MODES, MAX_ROLLING_SECONDS, MEASURES, MODES
+from spend.rules.budgets import MONEY_FREE_UNITS, SCOPES
+from spend.rules.thresholds import ACTIONS, limit_text
+from spend.rules.windows import WINDOW_KINDS
+
+MAX_TARGET = 200
+"""Keys and ids are shorter; the labels of runs and users may be this long."""
+
+
+def mode(value: object, *, pointer: str = "") -> str:
+    """A mode of a budget. Raises InvalidField, and NotAvailableYet for one that is announced only."""
+    chosen = fields.choice(value, options=(*MODES, *LATER_MODES), pointer=pointer)
+    if chosen in LATER_MODES:
+        raise NotAvailableYet(f"The mode {chosen} is not available yet.", pointer=pointer)
+    return chosen
+
+
+def as_it_is(value: object, *, pointer: str = "") -> object:
+    """The value itself: the rules of budgets check it, which know the unit."""
+    return value
+
+
+@extend_schema_field({"type": "string", "examples": ["5.00", "100000"]})
+class LimitField(StrictField):
+    """A limit: a decimal string in a currency, a string of digits in TOKENS, CREDITS or RISK_POINTS."""
+
+    null_error = InvalidAmount
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(limit_text, **kwargs)
+
+
+@extend_schema_field({"type": "string", "enum": [*MODES, *LATER_MODES], "default": "enforce"})
+class ModeField(StrictField):
+    """Whether a budget is obeyed; `observe` is not available yet."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(mode, **kwargs)
+
+
+@extend_schema_field(
+    {
+        "type": "array",
+        "maxItems": 100,
+        "items": {
+            "type": "object",
+            "required": ["action"],
+            "properties": {
+                "percent": {"type": "integer", "minimum": 1, "maximum": 100},
+                "amount": {"type": "string"},
+                "action": {"type": "string", "enum": [*ACTIONS]},
+            },
+            "additionalProperties": False,
+        },
+        "description": "Distinct, ascending; each with a percent or an amount. Default: 50 notify, 80 notify, 100 block.",
+    }
+)
+class ThresholdsField(StrictField):
+    """The thresholds of a budget."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(as_it_is, **kwargs)
+
+
+class CounterSerializer(serializers.Serializer[Any]):
+    """What one target has spent and holds in the budget's current window."""
+
+    target = TextField(allow_null=True)
+    window_start = InstantField()
+    window_end = InstantField(allow_null=True)
+    spent = LimitField()
+    held = LimitField()
+    remaining = LimitField()
+    resets_at = InstantField(allow_null=True)
+
+
+class BudgetSerializer(StrictSerializer):
+    """A budget. Without a target every one of its scope gets its own."""
+
+    later: ClassVar = ("fail_mode",)
+
+    id = IdField(read_only=True)
+    organization = IdField(required=False, help_text="Only for the platform: whose it is to be.")
+    scope = WordField(SCOPES)
+    target = TextField(
+        max_length=MAX_TARGET, required=False, help_text="Key or id; of a run its key, of a user the label."
+    )
+    target_id = IdField(read_only=True, allow_null=True)
+    window = WordField(WINDOW_KINDS)
+    rolling_seconds = WholeNumberField(minimum=1, maximum=MAX_ROLLING_SECONDS, required=False)
+    limit = LimitField()
+    currency = CurrencyField(required=False, help_text="Either a currency or a unit.")
+    unit = WordField(MONEY_FREE_UNITS, required=False)
+    measure = WordField(MEASURES, required=False)
+    time_zone = TimeZoneField(required=False, help_text="Default: the organization's.")
+    overdraft = LimitField(required=False)
+    mode = ModeField(required=False)
+    thresholds = ThresholdsField(required=False)
+    status = WordField(("active", "archived"), read_only=True)
+    version = QuantityField(read_only=True)
+    created_at = InstantField(read_only=True)
+    archived_at = InstantField(read_only=True, allow_null=True)
+    counters = CounterSerializer(many=True, read_only=True)
+
+
+class BudgetChangeSerializer(StrictSerializer):
+    """Changes of a budget. What its counters mean (scope, target, window, unit) stays for ever."""
+
+    later: ClassVar = ("fail_mode",)
+
+    scope = TextField(read_only=True)
+    target = TextField(read_only=True)
+    window = TextField(read_only=True)
+    rolling_seconds = QuantityField(read_only=True)
+    currency = CurrencyField(read_only=True)
+    unit = TextField(read_only=True)
+    measure = TextField(read_only=True)
+    time_zone = TextField(read_only=True)
+    limit = LimitField(required=False)
+    overdraft = LimitField(required=False)
+    mode = ModeField(required=False)
+    thresholds = ThresholdsField(required=False)
+
+
+class RunSerializer(serializers.Serializer[Any]):
+    """A run with its own totals, and with those of everything below it."""
+
+    id = IdField()
+    organization = IdField()
+    key = TextField()
+    root_run = TextField()
+    parent_run = TextField(allow_null=True)
+    agent = TextField(allow_null=True)
+    workflow = TextField(allow_null=True)
+    status = TextField()
+    started_at = InstantField()
+    currency = CurrencyField()
+    held = AmountField()
+    charged = AmountField()
+    cost = AmountField()
+    tokens = QuantityField()
+    tool_calls = QuantityField()
+    reservations = QuantityField()
+    usage_records = QuantityField()
