@@ -1,10 +1,11 @@
 """What the gate reads of the books: accounts with a limit and the grants that still hold something."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
-from events.store import Cursor
+import psycopg
+
 from ledger.rules.grants import Grant
 
 ACCOUNTS = "SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY(%s::uuid[])"
@@ -15,16 +16,6 @@ FROM credit_grants g WHERE g.account_id = ANY(%s::uuid[]) AND g.remaining > 0
 """
 
 
-class LiveRow(Protocol):
-    """An account's working copy."""
-
-    id: UUID
-    posted: int
-    held: int
-    debt: int
-    credit_limit: int | None
-
-
 class BookRows(Protocol):
     """The funding side of an organization, to be filled."""
 
@@ -33,25 +24,29 @@ class BookRows(Protocol):
     grants: list[Grant]
 
 
-def read_books(
-    cur: Cursor,
-    accounts: Sequence[tuple[UUID, UUID]],
+def ask_books(
+    connection: psycopg.Connection[Any],
+    accounts: Sequence[UUID],
     books: Mapping[UUID, BookRows],
     make: type[Any],
-) -> None:
-    """Fill in the books of each organization from its (organization, account) rows, under its lock.
+) -> Callable[[], None]:
+    """Ask for these accounts and their live grants, under the organizations' locks; return what fills in `books`.
 
-    `make` is the class of an account's working copy. The postpaid line is present where the organization has one
-    (credit_limit of unbilled_receivable is NULL for no limit, and 0 for prepaid organizations: then there is none).
+    `make` is the class of an account's working copy. The postpaid line is there only where it has room:
+    credit_limit NULL is no limit, 0 (prepaid) is no line.
     """
-    ids = [account for _, account in accounts]
-    cur.execute(ACCOUNTS, (ids,))
-    for account, organization, kind, posted, held, debt, limit in cur.fetchall():
-        row = make(account, posted, held, debt, limit)
-        if kind == "customer_credit":
-            books[organization].credit = row
-        elif limit is None or limit > 0:
-            books[organization].line = row
-    cur.execute(GRANTS, (ids,))
-    for row in cur:
-        books[row[0]].grants.append(Grant(*row[1:]))
+    ids = list(accounts)
+    rows = connection.cursor(binary=True).execute(ACCOUNTS, (ids,))
+    grants = connection.cursor(binary=True).execute(GRANTS, (ids,))
+
+    def collect() -> None:
+        for account, organization, kind, posted, held, debt, limit in rows:
+            row = make(account, posted, held, debt, limit)
+            if kind == "customer_credit":
+                books[organization].credit = row
+            elif limit is None or limit > 0 or posted or held:
+                books[organization].line = row
+        for grant in grants:
+            books[grant[0]].grants.append(Grant(*grant[1:]))
+
+    return collect

@@ -102,7 +102,7 @@ class ConfigCache:
         if known is not None and known[0] <= at and (known[1].until is None or at < known[1].until):
             return known[1]
         entry = self._entry(cur, name) if name is not None else None
-        card = price_card(entry, config.pricing, at)
+        card = price_card(entry, config.pricing, at, provider=provider, model=model)
         if known is None or at > known[0] or known[1].until == card.until:
             config.cards[name] = (at, card)
         return card

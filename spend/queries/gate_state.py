@@ -1,31 +1,44 @@
-"""The rows that a batch is decided on, read under the organizations' locks, in as few round trips as possible."""
+"""The rows that a batch is decided on, read under the organizations' locks.
 
-from collections.abc import Iterable, Sequence
+Every `ask_*` sends its statement and returns what collects the answer: in a pipeline all of them take one round trip.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from events.store import Cursor
+import psycopg
+
 from spend.rules.state import Counter, OrganizationState, Reservation, Run
 
+Connection = psycopg.Connection[Any]
 CounterKey = tuple[UUID, str, datetime]
+Collect = Callable[[], None]
 MAX_EXPIRED = 200
 
+# LATERAL with a LIMIT, so that each pair is one probe of an index whatever the planner thinks of the sizes.
+KEYS = """
+SELECT k.organization, k.key, k.request, k.status, k.body FROM unnest(%s::uuid[], %s::text[]) AS w(o, k)
+CROSS JOIN LATERAL (SELECT * FROM api_idempotency_keys x WHERE x.organization = w.o AND x.key = w.k LIMIT 1) AS k
+"""
 RESERVATION_COLUMNS = """r.id, r.organization, r.agent_id, r.team_id, r.workflow_id, r.connection_id, r.run_id,
-    r.root_run_id, r.price_version, r.held, r.estimated_cost, r.created_at, r.expires_at, r.version, r.status, r.user_label, r.action,
-    r.counters, r.counter_amounts, r.measures, r.funding, r.own_key"""
+    r.root_run_id, r.price_version, r.held, r.estimated_cost, r.created_at, r.expires_at, r.version, r.status,
+    r.user_label, r.action, r.counters, r.counter_amounts, r.measures, r.funding, r.own_key"""
 RESERVATIONS = f"""
-SELECT {RESERVATION_COLUMNS} FROM unnest(%s::uuid[], %s::uuid[]) AS w(o, i)
-JOIN reservations r ON r.organization = w.o AND r.id = w.i
+SELECT {RESERVATION_COLUMNS} FROM unnest(%s::uuid[], %s::uuid[]) AS w(o, i) CROSS JOIN LATERAL
+    (SELECT * FROM reservations x WHERE x.organization = w.o AND x.id = w.i LIMIT 1) r
 """
 EXPIRED = f"""
 SELECT {RESERVATION_COLUMNS} FROM unnest(%s::uuid[], %s::timestamptz[]) AS w(o, t)
-JOIN LATERAL (SELECT * FROM reservations x WHERE x.organization = w.o AND x.status = 'active' AND x.expires_at <= w.t
-    ORDER BY x.expires_at LIMIT {MAX_EXPIRED}) r ON true
+CROSS JOIN LATERAL (SELECT * FROM reservations x WHERE x.organization = w.o AND x.status = 'active'
+    AND x.expires_at <= w.t ORDER BY x.expires_at LIMIT {MAX_EXPIRED}) r
 """
 COUNTER_COLUMNS = "c.id, c.organization, c.budget_id, c.target, c.window_start, c.window_end, c.held, c.spent"
 COUNTERS = f"""
-SELECT {COUNTER_COLUMNS} FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS w(b, t, s)
-JOIN budget_counters c ON c.budget_id = w.b AND c.target = w.t AND c.window_start = w.s
+SELECT {COUNTER_COLUMNS} FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS w(b, t, s) CROSS JOIN LATERAL
+    (SELECT * FROM budget_counters x WHERE x.budget_id = w.b AND x.target = w.t AND x.window_start = w.s LIMIT 1) c
 """
 BUCKETS = f"""
 SELECT {COUNTER_COLUMNS} FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS w(b, t, s)
@@ -38,66 +51,111 @@ JOIN runs root ON root.id = r.root_id
 """
 USAGE_KEYS = """
 SELECT k.organization, k.source, k.id_digest, k.payload_digest, k.usage_id
-FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) AS w(o, s, d)
-JOIN usage_keys k ON k.organization = w.o AND k.source = w.s AND k.id_digest = w.d
+FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) AS w(o, s, d) CROSS JOIN LATERAL
+    (SELECT * FROM usage_keys x WHERE x.organization = w.o AND x.source = w.s AND x.id_digest = w.d LIMIT 1) k
 """
 
 
-def read_reservations(
-    cur: Cursor, wanted: Sequence[tuple[UUID, UUID]], states: dict[UUID, OrganizationState]
-) -> None:
-    """Put the named reservations, and those of the organizations that have expired, into their states."""
+class KeptAnswer:
+    """The stored answer of an idempotency key; its body is unpacked when it is asked for."""
+
+    __slots__ = ("packed", "request", "status")
+
+    def __init__(self, request: bytes, status: int, packed: bytes) -> None:
+        self.request, self.status, self.packed = request, status, packed
+
+    def body(self) -> bytes:
+        """Return the stored bytes."""
+        return zlib.decompress(self.packed)
+
+
+def _ask(connection: Connection, sql: str, columns: Sequence[Sequence[Any]]) -> psycopg.Cursor[Any]:
+    return connection.cursor(binary=True).execute(sql, [list(column) for column in columns])
+
+
+def ask_keys(
+    connection: Connection, pairs: Sequence[tuple[UUID, str]], kept: dict[tuple[UUID, str], KeptAnswer]
+) -> Collect:
+    """Ask for the stored answers of these keys."""
+    if not pairs:
+        return _nothing
+    cur = _ask(connection, KEYS, list(zip(*pairs, strict=True)))
+
+    def collect() -> None:
+        for organization, key, request, status, body in cur:
+            kept[organization, key] = KeptAnswer(bytes(request), status, bytes(body))
+
+    return collect
+
+
+def ask_reservations(
+    connection: Connection, wanted: Sequence[tuple[UUID, UUID]], states: Mapping[UUID, OrganizationState]
+) -> Collect:
+    """Ask for the named reservations, and for those of the organizations that have expired (at most 200 of each)."""
+    cursors = [_ask(connection, EXPIRED, [list(states), [state.now for state in states.values()]])]
     if wanted:
-        cur.execute(RESERVATIONS, ([o for o, _ in wanted], [i for _, i in wanted]))
-        for row in cur:
-            states[row[1]].reservations[row[0]] = Reservation(*row)
-    cur.execute(EXPIRED, (list(states), [state.now for state in states.values()]))
-    for row in cur:
-        states[row[1]].reservations.setdefault(row[0], Reservation(*row))
+        cursors.append(_ask(connection, RESERVATIONS, list(zip(*wanted, strict=True))))
+
+    def collect() -> None:
+        for cur in cursors:
+            for row in cur:
+                states[row[1]].reservations.setdefault(row[0], Reservation(*row))
+
+    return collect
 
 
-def read_counters(
-    cur: Cursor,
-    states: dict[UUID, OrganizationState],
+def ask_counters(
+    connection: Connection,
+    states: Mapping[UUID, OrganizationState],
     fixed: Iterable[CounterKey],
     rolling: Iterable[CounterKey],
-) -> None:
-    """Put the counters of these windows (fixed) and all later buckets (rolling) into their states."""
-    _fetch_counters(cur, COUNTERS, sorted(set(fixed)), states)
-    buckets = sorted(set(rolling))
-    for counter in _fetch_counters(cur, BUCKETS, buckets, states):
-        states_of = states[counter[0]]
-        states_of.rolling.setdefault((counter[1].budget_id, counter[1].target), []).append(counter[1])
+) -> Collect:
+    """Ask for the counters of these windows (fixed) and for all buckets since these (rolling)."""
+    asked = []
+    for sql, keys in ((COUNTERS, sorted(set(fixed))), (BUCKETS, sorted(set(rolling)))):
+        if keys:
+            asked.append((sql is BUCKETS, _ask(connection, sql, list(zip(*keys, strict=True)))))
+
+    def collect() -> None:
+        for is_rolling, cur in asked:
+            for row in cur:
+                _keep_counter(states[row[1]], Counter(row[0], *row[2:]), is_rolling)
+
+    return collect
 
 
-def _fetch_counters(
-    cur: Cursor, sql: str, keys: list[CounterKey], states: dict[UUID, OrganizationState]
-) -> list[tuple[UUID, Counter]]:
-    if not keys:
-        return []
-    cur.execute(sql, tuple(list(column) for column in zip(*keys, strict=True)))
-    found = []
-    for row in cur:
-        counter = Counter(row[0], *row[2:])
-        state = states[row[1]]
-        counter = state.counters.setdefault((counter.budget_id, counter.target, counter.window_start), counter)
-        found.append((row[1], counter))
-    return found
+def _keep_counter(state: OrganizationState, counter: Counter, is_rolling: bool) -> None:
+    place = (counter.budget_id, counter.target)
+    known = state.counters.setdefault((*place, counter.window_start), counter)
+    state.counters_by_id[known.id] = known
+    if is_rolling:
+        state.rolling.setdefault(place, []).append(known)
 
 
-def read_runs(cur: Cursor, wanted: Sequence[tuple[UUID, str]]) -> list[tuple[UUID, Run]]:
+def ask_usage_keys(
+    connection: Connection,
+    wanted: Sequence[tuple[UUID, str, bytes]],
+    known: dict[tuple[UUID, str, bytes], tuple[bytes, UUID]],
+) -> Collect:
+    """Ask for (payload digest, usage id) of the (organization, source, digest of id)s recorded before."""
+    if not wanted:
+        return _nothing
+    cur = _ask(connection, USAGE_KEYS, list(zip(*wanted, strict=True)))
+
+    def collect() -> None:
+        for organization, source, digest, payload, usage in cur:
+            known[organization, source, bytes(digest)] = (bytes(payload), usage)
+
+    return collect
+
+
+def read_runs(connection: Connection, wanted: Sequence[tuple[UUID, str]]) -> list[tuple[UUID, Run]]:
     """Return the runs of these (organization, key)s that exist, with their organization."""
     if not wanted:
         return []
-    cur.execute(RUNS, ([o for o, _ in wanted], [k for _, k in wanted]))
-    return [(row[0], Run(row[1], row[2], row[3], row[4], row[5], row[6])) for row in cur]
+    cur = _ask(connection, RUNS, list(zip(*wanted, strict=True)))
+    return [(row[0], Run(row[1], row[2], row[3], row[4], row[5], row[6])) for row in cur.fetchall()]
 
 
-def read_usage_keys(
-    cur: Cursor, wanted: Sequence[tuple[UUID, str, bytes]]
-) -> dict[tuple[UUID, str, bytes], tuple[bytes, UUID]]:
-    """Return (payload digest, usage id) of these (organization, source, digest of id)s that were recorded before."""
-    if not wanted:
-        return {}
-    cur.execute(USAGE_KEYS, tuple(list(column) for column in zip(*wanted, strict=True)))
-    return {(row[0], row[1], bytes(row[2])): (bytes(row[3]), row[4]) for row in cur}
+def _nothing() -> None:
+    """Collect the answer to what was not asked."""

@@ -4,8 +4,10 @@ One command and five hundred take the same path. A command that is refused moves
 commands with the same key have one effect. Round trips: the lock with the clock, the rows, the writes with the commit.
 """
 
+import hashlib
 import random
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,19 +18,29 @@ import msgspec
 import psycopg
 
 from common.errors import GateUnavailable, IdempotencyKeyReused, ProblemError
-from common.idempotency import UNIQUE_CONSTRAINTS, KeyedRequest, StoredAnswer, lookup_many
-from common.idempotency import Answer as KeptAnswer
+from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
 from events.store import Cursor
-from ledger.queries.gate import read_books
+from events.writer import Writer
+from ledger.queries.gate import ask_books
 from orgs import PLATFORM_ID
 from orgs.operations.locks import lock_organizations
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.writing import write
 from spend.queries.gate_config import ConfigCache, GateConfig, load_subjects
-from spend.queries.gate_state import MAX_EXPIRED, read_counters, read_reservations, read_runs, read_usage_keys
+from spend.queries.gate_state import (
+    MAX_EXPIRED,
+    CounterKey,
+    KeptAnswer,
+    ask_counters,
+    ask_keys,
+    ask_reservations,
+    ask_usage_keys,
+    read_runs,
+)
 from spend.rules.commands import Caller, Command, Commit, Extend, RecordUsage, Release, Reserve
 from spend.rules.decide import decide_extend, decide_reserve, find_reservation, milliseconds
+from spend.rules.denials import UsageIdReused
 from spend.rules.effects import Answer, Effects
 from spend.rules.plan import Plan
 from spend.rules.settlement import Accounts, decide_commit, decide_release, decide_usage, expire
@@ -37,6 +49,7 @@ from spend.rules.state import Books, LiveAccount, OrganizationState
 ATTEMPTS = 3
 RACES = UNIQUE_CONSTRAINTS | {f"usage_keys_{part}_pkey" for part in range(8)}
 PRICE_EPOCH = "SELECT config_epoch FROM organizations WHERE id = %s"
+FUNDING_ACCOUNTS = ("customer_credit", "unbilled_receivable")
 EXPIRER = Caller(actor="system:expire")
 
 encode_body = msgspec.json.Encoder().encode
@@ -63,10 +76,10 @@ class Batch:
     configs: dict[UUID, GateConfig] = field(default_factory=dict)
     planners: dict[UUID, Planner] = field(default_factory=dict)
     plans: list[Plan | None] = field(default_factory=list)
-    kept: dict[tuple[UUID, str], StoredAnswer] = field(default_factory=dict)
+    kept: dict[tuple[UUID, str], KeptAnswer] = field(default_factory=dict)
     known_usage: dict[tuple[UUID, str, bytes], tuple[bytes, UUID]] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
-    new_keys: list[tuple[KeyedRequest, StoredAnswer]] = field(default_factory=list)
+    new_keys: list[tuple[UUID, str, KeptAnswer]] = field(default_factory=list)
 
 
 class Gate:
@@ -100,49 +113,43 @@ class Gate:
 
     def _once(self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]) -> list[Answer]:
         batch = Batch(commands)
-        with connection.transaction(), connection.cursor(binary=True) as cur:
-            self._lock(cur, batch)
-            _read_rows(cur, batch)
-            self._plan(cur, batch)
-            _read_counters(cur, batch)
+        with connection.pipeline(), connection.transaction(), connection.cursor(binary=True) as cur:
+            self._lock(connection, cur, batch)
+            self._plan_new(connection, cur, batch)
+            _read(connection, batch)
+            _plan_commits(batch)
             answers = _decide_all(batch)
-            write(cur, batch.effects, batch.new_keys)
+            write(Writer(connection), batch.effects, batch.new_keys)
         for config in batch.configs.values():
             for run in batch.states[config.organization].runs.values():
                 if not run.is_new:
                     config.remember_run(run)
         return answers
 
-    def _lock(self, cur: Cursor, batch: Batch) -> None:
+    def _lock(self, connection: psycopg.Connection[Any], cur: Cursor, batch: Batch) -> None:
+        epoch = connection.cursor().execute(PRICE_EPOCH, (PLATFORM_ID,))
         locked = lock_organizations(cur, {command.organization for command in batch.commands})
-        price_epoch = cur.execute(PRICE_EPOCH, (PLATFORM_ID,)).fetchone()
-        assert price_epoch is not None
+        found = epoch.fetchone()
+        assert found is not None
         for row in locked.values():
             config = self.cache.get(
-                cur,
-                row.id,
-                epochs=(row.config_epoch, price_epoch[0]),
-                currency=row.currency,
-                time_zone=row.time_zone,
+                cur, row.id, epochs=(row.config_epoch, found[0]), currency=row.currency, time_zone=row.time_zone
             )
             batch.configs[row.id] = config
             books = Books(LiveAccount(config.accounts["customer_credit"]), None, [])
             batch.states[row.id] = OrganizationState(row.id, row.now, row.currency, row.status, books)
 
-    def _plan(self, cur: Cursor, batch: Batch) -> None:
-        _load_names(cur, batch)
+    def _plan_new(self, connection: psycopg.Connection[Any], cur: Cursor, batch: Batch) -> None:
+        """Plan what needs no reservation's row; its windows say which counters to read."""
+        _load_names(connection, cur, batch)
         for organization, config in batch.configs.items():
-            state = batch.states[organization]
-            batch.planners[organization] = Planner(cur, self.cache, config, state)
+            batch.planners[organization] = Planner(cur, self.cache, config, batch.states[organization])
         for command in batch.commands:
             planner = batch.planners[command.organization]
             if isinstance(command, Reserve):
                 batch.plans.append(planner.reserve(command))
             elif isinstance(command, RecordUsage):
                 batch.plans.append(planner.usage(command))
-            elif isinstance(command, Commit):
-                found = batch.states[command.organization].reservations.get(command.reservation)
-                batch.plans.append(planner.commit(command, found) if found else None)
             else:
                 batch.plans.append(None)
 
@@ -154,35 +161,42 @@ class _MoreExpired(Exception):
         self.organization = organization
 
 
-def _read_rows(cur: Cursor, batch: Batch) -> None:
-    """Read what does not depend on prices or windows: stored answers, reservations, accounts and grants."""
-    pairs = [(c.organization, c.key.key) for c in batch.commands if c.key is not None]
-    if pairs:
-        batch.kept = lookup_many(cur, pairs=pairs)
-    named = [
-        (c.organization, c.reservation) for c in batch.commands if isinstance(c, (Commit, Release, Extend))
-    ]
-    read_reservations(cur, named, batch.states)
+def _read(connection: psycopg.Connection[Any], batch: Batch) -> None:
+    """Read everything that is decided on, in one round trip."""
     accounts = []
     for config in batch.configs.values():
-        accounts.append((config.organization, config.accounts["customer_credit"]))
-        if "unbilled_receivable" in config.accounts:
-            accounts.append((config.organization, config.accounts["unbilled_receivable"]))
-    read_books(cur, accounts, {name: state.books for name, state in batch.states.items()}, LiveAccount)
+        accounts += [config.accounts[kind] for kind in FUNDING_ACCOUNTS if kind in config.accounts]
+    fixed, rolling = _counter_keys(batch.plans)
+    named = [(c.organization, c.reservation) for c in batch.commands if isinstance(c, (Commit, Release, Extend))]
     usages = [
         (c.organization, c.source, usage_digest(c.external_id)) for c in batch.commands if isinstance(c, RecordUsage)
     ]
-    batch.known_usage = read_usage_keys(cur, usages)
+    books = {name: state.books for name, state in batch.states.items()}
+    answers = (
+        ask_keys(connection, [(c.organization, c.key.key) for c in batch.commands if c.key is not None], batch.kept),
+        ask_reservations(connection, named, batch.states),
+        ask_books(connection, accounts, books, LiveAccount),
+        ask_counters(connection, batch.states, fixed, rolling),
+        ask_usage_keys(connection, usages, batch.known_usage),
+    )
+    for collect in answers:
+        collect()
+
+
+def _plan_commits(batch: Batch) -> None:
+    for place, command in enumerate(batch.commands):
+        if isinstance(command, Commit):
+            found = batch.states[command.organization].reservations.get(command.reservation)
+            if found is not None:
+                batch.plans[place] = batch.planners[command.organization].commit(command, found)
 
 
 def usage_digest(text: str) -> bytes:
     """Return the digest under which a caller's usage id is kept (16 bytes)."""
-    import hashlib
-
     return hashlib.sha256(text.encode()).digest()[:16]
 
 
-def _load_names(cur: Cursor, batch: Batch) -> None:
+def _load_names(connection: psycopg.Connection[Any], cur: Cursor, batch: Batch) -> None:
     """Read the subjects and runs that the commands name and that no cache holds."""
     for organization, config in batch.configs.items():
         subjects = [
@@ -196,7 +210,7 @@ def _load_names(cur: Cursor, batch: Batch) -> None:
                 load_subjects(cur, config, kind, names)
         keys = {key for subject in subjects for key in (subject.run, subject.parent_run) if key is not None}
         missing = [(organization, key) for key in sorted(keys) if key not in config.runs]
-        for _, run in read_runs(cur, missing):
+        for _, run in read_runs(connection, missing):
             config.remember_run(run)
         state = batch.states[organization]
         for key in keys:
@@ -205,21 +219,21 @@ def _load_names(cur: Cursor, batch: Batch) -> None:
                 state.runs[key] = state.runs_by_id[run.id] = run
 
 
-def _read_counters(cur: Cursor, batch: Batch) -> None:
-    fixed, rolling = [], []
-    for plan in batch.plans:
+def _counter_keys(plans: Sequence[Plan | None]) -> tuple[list[CounterKey], list[CounterKey]]:
+    fixed: list[CounterKey] = []
+    rolling: list[CounterKey] = []
+    for plan in plans:
         for place in plan.places if plan is not None else ():
             if place.first_bucket is None:
                 fixed.append((place.budget.id, place.target, place.window.start))
             else:
                 rolling.append((place.budget.id, place.target, place.first_bucket))
-    read_counters(cur, batch.states, fixed, rolling)
+    return fixed, rolling
 
 
 def _decide_all(batch: Batch) -> list[Answer]:
     full: dict[UUID, bool] = {}
     for state in batch.states.values():
-        state.counters_by_id = {counter.id: counter for counter in state.counters.values()}
         accounts = _accounts(batch.configs[state.id])
         due = [r for r in state.reservations.values() if r.status == "active" and r.expires_at <= state.now]
         for reservation in due:
@@ -274,8 +288,6 @@ def _judge(batch: Batch, command: Command, plan: Plan | None) -> Answer:
 def _usage(
     batch: Batch, command: RecordUsage, plan: Plan, state: OrganizationState, accounts: Accounts
 ) -> Answer:
-    from spend.rules.denials import UsageIdReused
-
     name = (command.organization, command.source, usage_digest(command.external_id))
     known = batch.known_usage.get(name)
     if known is not None:
@@ -295,12 +307,13 @@ def _replay(batch: Batch, command: Command) -> Answer | None:
     stored = batch.kept.get((command.organization, command.key.key))
     if stored is None:
         return None
-    if stored.request.digest != command.key.request:
+    request, status = stored.request, stored.status
+    if request != command.key.request:
         raise IdempotencyKeyReused
-    body = stored.answer.body
+    body = stored.body()
     if REMAINING in body:
         body = _with_remaining_time(body, batch.states[command.organization].now)
-    return Answer(stored.answer.status, packed=body, replayed=True)
+    return Answer(status, packed=body, replayed=True)
 
 
 def _with_remaining_time(body: bytes, now: datetime) -> bytes:
@@ -313,11 +326,10 @@ def _with_remaining_time(body: bytes, now: datetime) -> bytes:
 
 def _keep(batch: Batch, command: Command, answer: Answer) -> None:
     assert command.key is not None
-    request = KeyedRequest(command.organization, command.key.key, command.key.request)
     answer.packed = encode_body(answer.body)
-    stored = StoredAnswer(request, KeptAnswer(answer.status, answer.packed))
-    batch.kept[command.organization, command.key.key] = stored
-    batch.new_keys.append((request, stored))
+    kept = KeptAnswer(command.key.request, answer.status, zlib.compress(answer.packed, 1))
+    batch.kept[command.organization, command.key.key] = kept
+    batch.new_keys.append((command.organization, command.key.key, kept))
 
 
 def _accounts(config: GateConfig) -> Accounts:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from common.errors import CurrencyMismatch, NotFound, ProblemError
+from common.errors import CurrencyMismatch, ProblemError
 from common.ids import new_id
 from events.store import Cursor
 from ledger.rules.grants import GrantSubject
@@ -11,11 +11,10 @@ from spend.queries.estimates import estimate_from_history
 from spend.queries.gate_config import ConfigCache, GateConfig, find_subject
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.commands import Actual, Caller, Commit, Estimate, RecordUsage, Reserve, Subject
-from spend.rules.denials import EstimateRequired, PriceUnknownError
+from spend.rules.denials import EstimateRequired
 from spend.rules.normalise import normalise
 from spend.rules.plan import Amounts, LayerPlace, Plan, Who
-from spend.rules.prices import PriceUnknown
-from spend.rules.rating import NO_USAGE, AmountOutOfRange, PriceCard, Rated, Usage, estimate, rate
+from spend.rules.rating import NO_USAGE, PriceCard, Rated, Usage, estimate, rate
 from spend.rules.state import OrganizationState, Reservation, Run
 from spend.rules.windows import first_bucket_at, window_at
 
@@ -48,7 +47,7 @@ class Planner:
             provider, model = action.get("provider"), action.get("model")
             plan.usage = _usage(command.actual, provider)
             card = self.card(provider, model, reservation.created_at)
-            plan.rated = _rated(plan.usage, card, command.actual.amount, reservation.own_key)
+            plan.rated = rate(plan.usage, card, amount_units=command.actual.amount, own_key=reservation.own_key)
             plan.amounts = _amounts(plan.rated, plan.usage, command.actual)
         except ProblemError as error:
             plan.error = error
@@ -63,7 +62,7 @@ class Planner:
             action = command.action
             plan.usage = _usage(command.actual, action.provider)
             card = self.card(action.provider, action.model, command.occurred_at)
-            plan.rated = _rated(plan.usage, card, command.actual.amount, plan.who.own_key)
+            plan.rated = rate(plan.usage, card, amount_units=command.actual.amount, own_key=plan.who.own_key)
             plan.amounts = _amounts(plan.rated, plan.usage, command.actual)
             plan.adjustment = command.occurred_at < self.state.now - MAX_AGE
             plan.places = self.places(plan.who, self.state.now if plan.adjustment else command.occurred_at)
@@ -147,17 +146,14 @@ class Planner:
         asked = command.estimate or self._guess(command, who)
         provider, model = command.action.provider, command.action.model
         card = self.card(provider, model, self.state.now)
-        try:
-            rated = estimate(
-                card,
-                input_tokens=asked.input_tokens,
-                max_output_tokens=asked.max_output_tokens,
-                tool_calls=asked.tool_calls,
-                amount_units=asked.amount,
-                own_key=who.own_key,
-            )
-        except (PriceUnknown, AmountOutOfRange) as error:
-            raise _problem(error) from error
+        rated = estimate(
+            card,
+            input_tokens=asked.input_tokens,
+            max_output_tokens=asked.max_output_tokens,
+            tool_calls=asked.tool_calls,
+            amount_units=asked.amount,
+            own_key=who.own_key,
+        )
         amounts = Amounts(
             cost=rated.cost_units,
             charge=rated.charge_units,
@@ -222,13 +218,6 @@ def _usage(actual: Actual, provider: str | None) -> Usage:
     return NO_USAGE
 
 
-def _rated(usage: Usage, card: PriceCard, amount: int, own_key: bool) -> Rated:
-    try:
-        return rate(usage, card, amount_units=amount, own_key=own_key)
-    except (PriceUnknown, AmountOutOfRange) as error:
-        raise _problem(error) from error
-
-
 def _amounts(rated: Rated, usage: Usage, actual: Actual) -> Amounts:
     return Amounts(
         cost=rated.cost_units,
@@ -238,14 +227,3 @@ def _amounts(rated: Rated, usage: Usage, actual: Actual) -> Amounts:
         risk_points=actual.risk_points,
         tool_calls=sum(use.calls for use in usage.tool_calls),
     )
-
-
-def _problem(error: Exception) -> ProblemError:
-    if isinstance(error, PriceUnknown):
-        return PriceUnknownError(str(error), extra={"missing": error.missing, **error.fields})
-    from common.errors import AmountOutOfRange as OutOfRange
-
-    return OutOfRange()
-
-
-__all__ = ["NotFound", "Planner"]

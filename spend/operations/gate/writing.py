@@ -1,9 +1,12 @@
 """The bulk write of a batch: events with their projections, decisions, usage records with their rollup, keys."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from common.idempotency import KeyedRequest, StoredAnswer, store
-from events.store import Cursor, append, encode
+from events.store import append, encode
+from events.writer import Writer
+from spend.queries.gate_state import KeptAnswer
 from spend.rules.effects import DecisionRow, Effects, UsageRow
 
 INSERT_DECISIONS = """
@@ -52,16 +55,23 @@ DO UPDATE SET calls = h.calls + excluded.calls, input_tokens = h.input_tokens + 
     cost = h.cost + excluded.cost, charge = h.charge + excluded.charge,
     max_charge = greatest(h.max_charge, excluded.max_charge)
 """
+INSERT_KEYS = """
+INSERT INTO api_idempotency_keys (organization, key, request, status, body)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::smallint[], %s::bytea[])
+"""
 INSERT_USAGE_KEYS = """
 INSERT INTO usage_keys (organization, source, id_digest, payload_digest, usage_id)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bytea[], %s::uuid[])
 """
 
 
-def write(cur: Cursor, effects: Effects, answers: list[tuple[KeyedRequest, StoredAnswer]]) -> None:
-    """This function will write everything that a batch decided, in the transaction that holds its locks."""
+def write(cur: Writer, effects: Effects, answers: Sequence[tuple[UUID, str, KeptAnswer]]) -> None:
+    """This function will write everything that a batch decided, in the transaction that holds its locks.
+
+    Keys first and sorted: two transactions with the same keys meet here, and the second finds the first's answer.
+    """
     if answers:
-        store(cur, [stored for _, stored in sorted(answers, key=lambda item: (item[0].organization, item[0].key))])
+        _write_keys(cur, answers)
     append(cur, effects.events)
     if effects.usages:
         _write_usage(cur, effects.usages)
@@ -70,15 +80,28 @@ def write(cur: Cursor, effects: Effects, answers: list[tuple[KeyedRequest, Store
         cur.execute(INSERT_USAGE_KEYS, tuple(list(column) for column in zip(*rows, strict=True)))
     if effects.decisions:
         _write_decisions(cur, list(effects.decisions.values()))
+    cur.flush()
 
 
-def _write_decisions(cur: Cursor, rows: list[DecisionRow]) -> None:
+def _write_keys(cur: Writer, answers: Sequence[tuple[UUID, str, KeptAnswer]]) -> None:
+    rows = sorted(answers, key=lambda row: row[:2])
+    columns = (
+        [row[0] for row in rows],
+        [row[1] for row in rows],
+        [row[2].request for row in rows],
+        [row[2].status for row in rows],
+        [row[2].packed for row in rows],
+    )
+    cur.execute(INSERT_KEYS, columns)
+
+
+def _write_decisions(cur: Writer, rows: list[DecisionRow]) -> None:
     columns = [[getattr(row, name) for row in rows] for name in DECISION_COLUMNS]
     columns.append([None if row.detail is None else encode(row.detail).decode() for row in rows])
     cur.execute(INSERT_DECISIONS, columns)
 
 
-def _write_usage(cur: Cursor, rows: list[UsageRow]) -> None:
+def _write_usage(cur: Writer, rows: list[UsageRow]) -> None:
     columns = [[getattr(row, name) for row in rows] for name in USAGE_COLUMNS]
     columns += [[row.action.get(name) for row in rows] for name in ACTION_COLUMNS]
     columns.append([encode(row.funding).decode() for row in rows])
