@@ -6,7 +6,8 @@ class LedgerConfig(AppConfig):
 
     def ready(self) -> None:
         from events.store import register
-        from ledger.projections import ACCOUNTS, JOURNAL
+        from ledger.projections import ACCOUNTS, JOURNAL, LIMITS
 
         register(ACCOUNTS)
+        register(LIMITS)
         register(JOURNAL)

@@ -14,6 +14,11 @@ INSERT_ACCOUNTS = """
 INSERT INTO accounts (id, organization, kind, currency, counterparty, live, credit_limit, version)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::bigint[], %s::int[])
 """
+UPDATE_LIMITS = """
+UPDATE accounts a SET credit_limit = e.credit_limit
+FROM unnest(%s::uuid[], %s::bigint[]) AS e(organization, credit_limit)
+WHERE a.organization = e.organization AND a.kind = 'unbilled_receivable'
+"""
 INSERT_ENTRIES = """
 INSERT INTO journal_entries (id, organization, effective_at, reverses, kind, source, idempotency_key, actor, reason,
     recorded_at, epoch)
@@ -178,6 +183,12 @@ def open_accounts(cur: Cursor, events: Sequence[Event]) -> None:
     _insert(cur, INSERT_ACCOUNTS, rows)
 
 
+def change_limits(cur: Cursor, events: Sequence[Event]) -> None:
+    """This function will give each postpaid line the last credit limit of its organization."""
+    limits = {event.organization: event.data["credit_limit"] for event in events}
+    _insert(cur, UPDATE_LIMITS, list(limits.items()))
+
+
 def _insert(cur: Cursor, sql: str, rows: Sequence[Sequence[Any]]) -> None:
     if rows:
         cur.execute(sql, [list(column) for column in zip(*rows, strict=True)])
@@ -188,6 +199,12 @@ ACCOUNTS = Projector(
     wants=lambda event: event.type == "account.opened",
     project=open_accounts,
     tables=(ProjectedTable("accounts", ("id",)),),
+)
+# After ACCOUNTS: a chunk may open an account and change its limit. An account's limit comes from one stream only.
+LIMITS = Projector(
+    name="ledger.limits",
+    wants=lambda event: event.type == "organization.changed" and "credit_limit" in event.data["changed"],
+    project=change_limits,
 )
 JOURNAL = Projector(
     name="ledger.journal",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from events.store import Cursor
 from orgs import PLATFORM_ID
 from tests.builders.orgs import (
     caller,
@@ -12,6 +13,7 @@ from tests.builders.orgs import (
     make_organization,
     make_team,
     platform,
+    write,
 )
 
 
@@ -144,3 +146,28 @@ class TestAnOrganization:
 
     def test_of_the_platform_itself_is_never_closed(self) -> None:
         assert code(platform().post(f"/v1/organizations/{PLATFORM_ID}/archive")) == (403, "forbidden")
+
+
+class TestThePostpaidLine:
+    def test_has_the_credit_limit_of_its_organization_also_after_a_change(self) -> None:
+        body = {"name": "Acme", "currency": "USD", "funding": "postpaid", "credit_limit": "10"}
+        made = platform().post("/v1/organizations", body)
+        assert made.status_code == 201
+        organization = made.json()["id"]
+        assert _line(organization) == 10_00000000
+        platform().patch(f"/v1/organizations/{organization}", {"credit_limit": "25"})
+        assert _line(organization) == 25_00000000
+        platform().patch(f"/v1/organizations/{organization}", {"credit_limit": None, "name": "B"})
+        assert _line(organization) is None
+
+
+def _line(organization: str) -> int | None:
+    def read(cur: Cursor) -> Any:
+        cur.execute(
+            "SELECT credit_limit FROM accounts WHERE organization = %s AND kind = 'unbilled_receivable'",
+            (organization,),
+        )
+        return cur.fetchone()
+
+    limit: int | None = write(read)[0]
+    return limit
