@@ -14,6 +14,7 @@ from sandbox.story.cast import Agent, ModelCall
 THINKING_SECONDS = 0.02  # how long a provider takes in the story
 TTL_SECONDS = 60
 MAX_WAITS = 60
+DENIALS = (402, 403, 409, 429)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ class Caller:
     def make(self, work: Work, *, step: int) -> Done | Refused:
         """Reserve, do the work, commit. Waits where only money that others hold is in the way (409)."""
         reserve = self._reserve(work, step)
+        if reserve.status not in DENIALS:
+            reserve.expect(201)
         if reserve.status != 201:
             refused = Refused(work, reserve)
             with self.account.lock:

@@ -1,0 +1,52 @@
+"""docs/events.md is what readers of the event log read: it names every type."""
+
+import ast
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from common.ids import new_id
+from events.store import Event, projectors
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+APPS = ("orgs", "ledger", "spend", "billing", "payouts", "webhooks")
+ROW = re.compile(r"^\| `(?P<type>[a-z_]+\.[a-z_]+)` \|", re.MULTILINE)
+TYPE = re.compile(r"[a-z_]+\.[a-z_]+")
+LEDGER_ONLY = {"grant", "refund", "clawback", "adjustment"}
+
+
+def documented_types() -> set[str]:
+    """The types that the page has a row for."""
+    found = ROW.findall((CHECKOUT / "docs" / "events.md").read_text(encoding="utf-8"))
+    assert len(found) == len(set(found)), "a type is documented twice"
+    return set(found)
+
+
+def event(name: str) -> Event:
+    """An event of this type, to ask projectors whether they want it."""
+    stream = name.partition(".")[0]
+    return Event(new_id(), stream, new_id(), 1, name, {}, datetime.now(UTC), "system:test")
+
+
+def is_projected(name: str) -> bool:
+    """Whether a projector makes something of events of this type."""
+    return any(projector.wants(event(name)) for projector in projectors())
+
+
+def texts(folder: Path) -> Iterator[str]:
+    """Every string constant of the code below a folder."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_every_documented_type_is_one_that_changes_something() -> None:
+    types = {name for name in documented_types() if name.partition(".")[0] not in LEDGER_ONLY}
+    assert {name for name in types if not is_projected(name)} == set()
+
+
+def test_every_type_that_the_code_names_is_documented() -> None:
+    named = {text for app in APPS for text in texts(CHECKOUT / app) if TYPE.fullmatch(text)}
+    assert {name for name in named if is_projected(name)} - documented_types() == set()
