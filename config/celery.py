@@ -15,11 +15,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 
 def _transport_options(broker_url: str) -> dict[str, Any]:
-    """kombu's defaults give a killed worker's work back only after 100 s; these ones within seconds."""
+    """What a killed worker held is given back after the visibility timeout plus a second, not after minutes.
+
+    So a task that runs longer than that may run twice at once: long jobs work in chunks or take a lock.
+    """
     if broker_url.startswith(("amqp", "pyamqp")):
         return {"confirm_publish": True, "max_retries": 1, "read_timeout": 5, "write_timeout": 5}
     return {
-        "visibility_timeout": 300,
+        "visibility_timeout": 20,
         "unacked_restore_interval": 1,
         "unacked_restore_throttle": 1,
         "socket_connect_timeout": 2,

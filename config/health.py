@@ -35,7 +35,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     problem = _database_problem()
     if problem:
         return JsonResponse({"status": "unavailable", "problem": problem}, status=503)
-    return JsonResponse({"status": "ok"})
+    return JsonResponse({"status": "ok", "problem": None})
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

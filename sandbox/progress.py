@@ -41,7 +41,7 @@ class Progress:
         self.console.print(escape(text))
 
     def fail(self, text: str) -> None:
-        self.console.print(f"[red]✗[/red] {escape(text)}")
+        self.console.print(f"[red]✗[/red] {escape(text)}", soft_wrap=True)
 
     def logins(self, *, urls: Mapping[str, str], demo: Mapping[str, Any], home: Path) -> None:
         """Show the addresses, and the demo's users and keys when there are any."""

@@ -1,0 +1,44 @@
+"""What orchestrators and scrapers ask."""
+
+import httpx
+import pytest
+from django.db import connection
+from django.test import Client
+
+
+class TestAWebServer:
+    def test_says_that_it_lives_and_is_ready(self, web: str) -> None:
+        assert httpx.get(f"{web}/livez").json() == {"status": "ok"}
+        answer = httpx.get(f"{web}/readyz")
+        assert (answer.status_code, answer.json()["problem"]) == (200, None)
+
+    def test_gives_its_metrics_as_text(self, web: str) -> None:
+        answer = httpx.get(f"{web}/metrics")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/plain")
+
+    def test_answers_an_unknown_path_of_the_api_with_a_problem(self, web: str) -> None:
+        answer = httpx.get(f"{web}/v1/nothing-here")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+    def test_serves_the_staff_pages_with_their_style(self, web: str) -> None:
+        assert httpx.get(f"{web}/admin/login/").status_code == 200
+        assert httpx.get(f"{web}/static/admin/css/base.css").status_code == 200
+
+    def test_sends_the_headers_that_protect_a_browser(self, web: str) -> None:
+        headers = httpx.get(f"{web}/admin/login/").headers
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+class TestReadiness:
+    def test_is_refused_without_a_database(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        connection.close()
+        connection.close_pool()
+        with monkeypatch.context() as broken:
+            broken.setitem(connection.settings_dict, "HOST", "/nowhere")
+            answer = Client().get("/readyz")
+            connection.close_pool()
+        assert (answer.status_code, answer.json()["problem"]) == (503, "database")
+        assert Client().get("/readyz").status_code == 200
