@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from spend.api import budgets
+from spend.api import budgets, gate
 from spend.api.gate_urls import urlpatterns as gate_patterns
 from spend.api.later import later
 
 urlpatterns = [
     *gate_patterns,
+    path("reservations", gate.RESERVE),
+    path("usage", gate.USAGE),
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),

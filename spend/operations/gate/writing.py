@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from common.strictjson import dump_bytes
 from events.store import append, encode
 from events.writer import Writer
 from spend.queries.gate_state import KeptAnswer
@@ -106,7 +107,7 @@ def _write_usage(cur: Writer, rows: list[UsageRow]) -> None:
     columns += [[row.action.get(name) for row in rows] for name in ACTION_COLUMNS]
     columns.append([encode(row.funding).decode() for row in rows])
     columns.append([encode(row.detail).decode() if row.detail else None for row in rows])
-    columns.append([encode(row.raw).decode() if row.raw is not None else None for row in rows])
+    columns.append([dump_bytes(row.raw).decode() if row.raw is not None else None for row in rows])
     cur.execute(INSERT_USAGE, columns)
     cur.execute(ROLL_UP, [list(column) for column in zip(*rolled_up(rows), strict=True)])
 
