@@ -10,6 +10,7 @@ web, worker and beat, says where to log in, and plays the demo story when there 
 import argparse
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from urllib.request import urlopen
 import psycopg
 
 from config.environment import Environment, WrongEnvironment, read_environment
+from config.metrics import MULTIPROCESS_FOLDER
 from config.roles import database_statements
 from config.servers import beat_command, granian_command, worker_command
 from sandbox import processes
@@ -143,7 +145,10 @@ class Supervisor:
                 raise CannotStart(f"The database could not be prepared ({log}):\n{answer.stderr[-3000:]}")
 
     def _start_own(self) -> None:
-        environment = own_environment(home=self.home)
+        environment = {
+            **own_environment(home=self.home),
+            MULTIPROCESS_FOLDER: str(_metrics_folder(self.home)),
+        }
         argv = granian_command(bind=self.environment.bind, port=self.port)
         specs = [
             ChildSpec(name="web", argv=argv, ready=self._web_is_ready, environment=environment),
@@ -210,6 +215,14 @@ def _postgres_spec(cluster: Cluster) -> ChildSpec:
         prepare=cluster.prepare,
         credentials=cluster.credentials(),
     )
+
+
+def _metrics_folder(home: Path) -> Path:
+    """An empty folder: counters begin at zero with every start."""
+    folder = home / "run" / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _make_database(cluster: Cluster) -> None:
