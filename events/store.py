@@ -6,32 +6,14 @@ it decided on are still true and the order of `seq` within an organization is th
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-import msgspec
 import psycopg
 
-encode = msgspec.json.Encoder().encode
+from events.rules.facts import Event as Event
+from events.rules.facts import encode as encode
+
 Cursor = psycopg.Cursor[Any]
-
-
-@dataclass(slots=True)
-class Event:
-    """One fact of a stream. `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""
-
-    organization: UUID
-    stream_type: str
-    stream_id: UUID
-    version: int
-    type: str
-    data: dict[str, Any]
-    occurred_at: datetime
-    actor: str
-    cause: str | None = None
-    idempotency_key: str | None = None
-    schema: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 from common.errors import NotFound
 from common.ids import new_id
 from common.money import format_amount
-from events.store import Event
+from events.rules.facts import Event
 from ledger.rules.grants import available, held_in
 from spend.rules.admission import (
     Receipt,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from common.errors import ProblemError
 from common.ids import new_id
-from events.store import Event
+from events.rules.facts import Event
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from common.ids import new_id
 from common.money import format_amount
-from events.store import Event
+from events.rules.facts import Event
 from ledger.rules import effects as ledger_effects
 from ledger.rules.grants import GrantSubject, settle
 from spend.rules.admission import Receipt, fund

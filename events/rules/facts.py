@@ -1,0 +1,27 @@
+"""A fact before it is stored. Plain Python, so that rules of every app can make one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Event:
+    """One fact of a stream. `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""
+
+    organization: UUID
+    stream_type: str
+    stream_id: UUID
+    version: int
+    type: str
+    data: dict[str, Any]
+    occurred_at: datetime
+    actor: str
+    cause: str | None = None
+    idempotency_key: str | None = None
+    schema: int = 1
