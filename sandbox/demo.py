@@ -26,8 +26,10 @@ from orgs.operations.create import NewSubject
 from orgs.operations.facts import Author
 from orgs.queries.authentication import authenticate
 from sandbox.places import read_json, write_json
+from spend.operations.budgets.create import create_budget
 from spend.operations.prices.genai_source import SOURCE, read_source
 from spend.operations.prices.importing import import_prices
+from spend.rules.budgetfacts import Terms
 
 AUTHOR = Author("system:demo")
 KEY_SCOPES = ("admin", "spend:write")
@@ -46,6 +48,7 @@ class Customer:
     credit_limit: int | None
     agents: dict[str, str]
     connections: dict[str, str]
+    budgets: tuple[tuple[str, str | None, str, int], ...]  # scope, target, window, limit
 
 
 CUSTOMERS = (
@@ -57,6 +60,11 @@ CUSTOMERS = (
         credit_limit=None,
         agents={"research-bot": "research", "citation-bot": "research", "support-bot": "support"},
         connections={"anthropic-prod": "resold", "openai-prod": "resold", "google-own": "own_key"},
+        budgets=(
+            ("organization", None, "month", 150),
+            ("team", "research", "week", 60),
+            ("agent", None, "day", 10),
+        ),
     ),
     Customer(
         name="Lantern Retail",
@@ -66,6 +74,7 @@ CUSTOMERS = (
         credit_limit=500,
         agents={"pricing-bot": "merchandise", "returns-bot": "service"},
         connections={"openai-prod": "resold"},
+        budgets=(("organization", None, "month", 400),),
     ),
 )
 
@@ -122,6 +131,7 @@ def _customer(customer: Customer) -> dict[str, Any]:
     organization = _write(lambda cur: create_organization(cur, new, author=AUTHOR))
     _write(lambda cur: _subjects(cur, organization, customer))
     _write(lambda cur: _grants(cur, organization, customer))
+    _write(lambda cur: _budgets(cur, organization, customer))
     return {
         "id": str(organization),
         "name": customer.name,
@@ -150,6 +160,12 @@ def _grants(cur: Cursor, organization: UUID, customer: Customer) -> None:
                 organization, amount * UNITS_PER_MAJOR, "USD", kind=kind, reason=f"Demo: {kind} credit"
             )
             grant_credit(cur, grant, author=AUTHOR)
+
+
+def _budgets(cur: Cursor, organization: UUID, customer: Customer) -> None:
+    for scope, target, window, limit in customer.budgets:
+        terms = Terms(scope, window, "USD", limit * UNITS_PER_MAJOR, target=target)
+        create_budget(cur, organization, terms, author=AUTHOR)
 
 
 def _staff() -> list[dict[str, str]]:

@@ -9,8 +9,8 @@ from uuid import UUID
 import psycopg
 
 from sandbox.places import CHECKOUT
-from sandbox.story.api import StoryFailed
 
+LONGEST_COMPLAINT = 3_000
 LAYERS = """
 SELECT scope, target, amount_limit, spent, held FROM v_budgets WHERE organization = %s
 ORDER BY array_position(ARRAY['run', 'agent', 'organization'], scope), spent DESC
@@ -80,16 +80,16 @@ class Books:
             return connection.execute(statement.encode(), (self._organization,)).fetchall()
 
 
-def run_command(*arguments: str, environment: Mapping[str, str]) -> str:
-    """Run a management command and return the last line that it printed. Raises StoryFailed when it fails."""
+def run_command(*arguments: str, environment: Mapping[str, str]) -> tuple[bool, str]:
+    """Run a management command; return whether it ended well and what it said: its last line, or all that was wrong."""
     command = [sys.executable, "-W", "ignore::RuntimeWarning", "manage.py", *arguments]
     answer = subprocess.run(
         command, cwd=CHECKOUT, env=dict(environment), capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     if answer.returncode:
-        raise StoryFailed(
-            f"manage.py {' '.join(arguments)} ended with {answer.returncode}:\n"
-            f"{(answer.stdout + answer.stderr)[-3000:]}"
+        return (
+            False,
+            f"exit status {answer.returncode}:\n{(answer.stdout + answer.stderr)[-LONGEST_COMPLAINT:]}",
         )
     lines = answer.stdout.strip().splitlines()
-    return lines[-1] if lines else ""
+    return True, lines[-1] if lines else ""

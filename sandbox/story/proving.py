@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from sandbox.story.amounts import money
 from sandbox.story.api import Answer
 from sandbox.story.cast import RESEARCH
@@ -54,8 +56,8 @@ def commands(play: Play, *, home: Path) -> None:
         ("E2", "verify_ledger: the seals and the books are whole", ("verify_ledger",)),
         ("E1", "rebuild --check: all projections follow from the events", ("rebuild", "--check")),
     ):
-        said = run_command(*arguments, environment=environment)
-        play.checks.true(invariant, statement, holds=True, shown=f"[dim]{said}[/dim]")
+        holds, said = run_command(*arguments, environment=environment)
+        play.checks.true(invariant, statement, holds=holds, shown=f"[dim]{escape(said)}[/dim]", found=said)
 
 
 def _timeless(answer: Answer) -> Any:

@@ -92,10 +92,22 @@ def _check_stop(
         "S1", f"spent + held of the {scope} were never above {money(limit)}", limit=limit, found=peak,
         shown=f"highest {money(peak)}",
     )  # fmt: skip
-    end = spent + len(burst.done) * first.charged
+    _show_end(play, scope, _target(first, scope), spent=spent + len(burst.done) * first.charged)
+
+
+def _show_end(play: Play, scope: str, target: str | None, *, spent: int) -> None:
+    """The binding layer's own figures when everything has ended, against what its calls were charged."""
+    named = {scope: target, "agent": play.stage.agents[RESEARCH.key]}[scope]
+    _, _, limit, found, held = next(row for row in play.books.layers() if row[:2] == (scope, named))
+    play.checks.equal(
+        "S5",
+        f"the {scope} has spent the sum of its calls, and holds nothing",
+        expected=(spent, 0),
+        found=(found, held),
+    )
     play.transcript.say(
-        f"[bold]  {scope}: spent {money(end)}   held {money(0)}   limit {money(limit)}"
-        f"   remaining {money(limit - end)}[/bold]"
+        f"[bold]spent {money(found)}   held {money(held)}   limit {money(limit)}   remaining "
+        f"{money(limit - found - held)}[/bold]\n"
     )
 
 
