@@ -75,6 +75,7 @@ CREATE TABLE due_jobs (
 -- events: (8-byte seq, 16-byte digest) packed; entries, usage, decisions: (16-byte id, 16-byte digest) packed.
 CREATE TABLE seals (
     number bigint PRIMARY KEY,
+    format smallint NOT NULL,
     epoch integer NOT NULL,
     lo xid8 NOT NULL,
     hi xid8 NOT NULL,
@@ -88,7 +89,7 @@ CREATE TABLE seals (
     root bytea NOT NULL,
     previous bytea NOT NULL,
     hash bytea NOT NULL,
-    sealed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    sealed_at timestamptz NOT NULL
 );
 -- Digests do not compress.
 ALTER TABLE seals ALTER events SET STORAGE EXTERNAL, ALTER entries SET STORAGE EXTERNAL, ALTER usage SET STORAGE EXTERNAL,
