@@ -5,10 +5,15 @@ class SpendConfig(AppConfig):
     name = "spend"
 
     def ready(self) -> None:
+        from common.api.openapi import register_paths
         from events.store import register
+        from spend import jobs
+        from spend.api.gate_schema import PATHS, SCHEMAS
         from spend.projections import budgets, prices
         from spend.projections.gate import PROJECTOR
 
         prices.register_all()
         budgets.register_all()
         register(PROJECTOR)
+        jobs.register_all()
+        register_paths(PATHS, schemas=SCHEMAS)

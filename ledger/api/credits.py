@@ -81,7 +81,9 @@ class GrantListView(OrgsView):
             )
             grant = grant_credit(cur, new, author=self.author)
             shown = next(
-                row for row in list_grants(cur, organization=organization, before=None, limit=50) if row.grant.id == grant
+                row
+                for row in list_grants(cur, organization=organization, before=None, limit=50)
+                if row.grant.id == grant
             )
             return {**show_grant(shown), "organization": str(organization), "currency": new.currency}
 
@@ -91,5 +93,7 @@ class GrantListView(OrgsView):
 def _target(cur: Cursor, organization: UUID, values: dict[str, Any]) -> UUID | None:
     scope, named = values["scope"], values.get("scope_target")
     if (scope == "organization") != (named is None):
-        raise InvalidField("A scope below the organization names its target, and only such.", pointer="/scope_target")
+        raise InvalidField(
+            "A scope below the organization names its target, and only such.", pointer="/scope_target"
+        )
     return None if named is None else RESOLVERS[scope](cur, organization=organization, name=named).id

@@ -153,7 +153,9 @@ def refund_credit(
     if row is None:
         raise NotFound("There is no such paid grant.")
     if amount > row[1]:
-        raise AmountExceedsAvailable("Only what is neither burnt nor held can be given back.", pointer="/amount")
+        raise AmountExceedsAvailable(
+            "Only what is neither burnt nor held can be given back.", pointer="/amount"
+        )
     accounts = account_ids(cur, organization=organization, currency=locked.currency)
     refund = new_id()
     made = entry(
@@ -169,9 +171,7 @@ def refund_credit(
     return UUID(made["id"])
 
 
-def claw_back(
-    cur: Cursor, *, organization: UUID, amount: int, key: str, reason: str, author: Author
-) -> UUID:
+def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason: str, author: Author) -> UUID:
     """This function will take credit back whatever is left, and return the entry's id (S08).
 
     Free credit of paid grants goes first, newest first; the rest becomes debt: the gate is shut until a grant

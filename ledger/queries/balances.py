@@ -62,7 +62,9 @@ def credit_balance(cur: Cursor, *, organization: UUID) -> CreditBalance:
 
 def list_grants(cur: Cursor, *, organization: UUID, before: UUID | None, limit: int) -> list[GrantRow]:
     """Return the organization's grants, newest first."""
-    return [grant_row(row) for row in cur.execute(GRANT_LIST, (organization, before, before, limit)).fetchall()]
+    return [
+        grant_row(row) for row in cur.execute(GRANT_LIST, (organization, before, before, limit)).fetchall()
+    ]
 
 
 def grant_row(row: tuple[Any, ...]) -> GrantRow:

@@ -8,7 +8,9 @@ import psycopg
 
 from ledger.rules.grants import Grant
 
-ACCOUNTS = "SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY(%s::uuid[])"
+ACCOUNTS = (
+    "SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY(%s::uuid[])"
+)
 GRANTS = """
 SELECT g.organization, g.id, g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at,
     g.expires_at, g.created_at, g.expired_at

@@ -10,12 +10,26 @@ from common.ids import new_id
 
 
 def entry(
-    *, kind: str, key: str, source: str, lines: list[list[Any]], currency: str, reason: str = "", reverses: str | None = None
+    *,
+    kind: str,
+    key: str,
+    source: str,
+    lines: list[list[Any]],
+    currency: str,
+    reason: str = "",
+    reverses: str | None = None,
 ) -> dict[str, Any]:
     """Return a journal entry; raises ValueError when its lines do not sum to zero (L1)."""
     if sum(amount for _, amount in lines) != 0:
         raise ValueError(f"L1: the lines of {key} do not sum to zero")
-    made = {"id": str(new_id()), "kind": kind, "key": key, "source": source, "currency": currency, "lines": lines}
+    made = {
+        "id": str(new_id()),
+        "kind": kind,
+        "key": key,
+        "source": source,
+        "currency": currency,
+        "lines": lines,
+    }
     if reason:
         made["reason"] = reason
     if reverses is not None:

@@ -88,7 +88,9 @@ def reserve_batch(request: HttpRequest) -> HttpResponse:
 
     def read(call: Call, item: Mapping[str, Any]) -> Command:
         key = None if item.get("mode") == "dry_run" else _item_key(call, item, "/v1/reservations")
-        return read_reserve(item, organization=call.organization, caller=call.caller, key=key, extra=BATCH_KEY)
+        return read_reserve(
+            item, organization=call.organization, caller=call.caller, key=key, extra=BATCH_KEY
+        )
 
     return _many(request, read, MAX_BATCH)
 
@@ -153,7 +155,9 @@ def _bytes(answer: Answer) -> bytes:
     return answer.packed if answer.packed is not None else encode(answer.body)
 
 
-def _many(request: HttpRequest, read: Callable[[Call, Mapping[str, Any]], Command], limit: int) -> HttpResponse:
+def _many(
+    request: HttpRequest, read: Callable[[Call, Mapping[str, Any]], Command], limit: int
+) -> HttpResponse:
     call = Call(request)
     items = _items(call.body, limit)
     results: list[dict[str, Any] | None] = [None] * len(items)

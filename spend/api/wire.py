@@ -24,13 +24,37 @@ from spend.rules.commands import (
 from spend.rules.normalise.contract import parse_tool_calls, parse_usage
 
 SUBJECT_FIELDS = frozenset(
-    ("agent", "team", "workflow", "run", "parent_run", "connection", "user", "step", "attempt", "parent_task", "hop")
+    (
+        "agent",
+        "team",
+        "workflow",
+        "run",
+        "parent_run",
+        "connection",
+        "user",
+        "step",
+        "attempt",
+        "parent_task",
+        "hop",
+    )
 )
 ACTION_FIELDS = frozenset(("kind", "provider", "model", "tool", "fingerprint"))
-ESTIMATE_FIELDS = frozenset(("input_tokens", "max_output_tokens", "tool_calls", "amount", "credits", "risk_points"))
+ESTIMATE_FIELDS = frozenset(
+    ("input_tokens", "max_output_tokens", "tool_calls", "amount", "credits", "risk_points")
+)
 RESERVE_FIELDS = frozenset(("subject", "action", "estimate", "currency", "ttl_seconds", "mode"))
 ACTUAL_FIELDS = frozenset(
-    ("outcome", "usage", "amount", "provider_usage", "latency_ms", "response_id", "credits", "risk_points", "reason")
+    (
+        "outcome",
+        "usage",
+        "amount",
+        "provider_usage",
+        "latency_ms",
+        "response_id",
+        "credits",
+        "risk_points",
+        "reason",
+    )
 )
 USAGE_FIELDS = ACTUAL_FIELDS | {"source", "id", "subject", "action", "occurred_at", "reservation", "currency"}
 OUTCOMES = ("completed", "failed", "blocked")
@@ -44,7 +68,12 @@ BATCH_KEY = frozenset(("idempotency_key",))
 
 
 def read_reserve(
-    body: Mapping[str, Any], *, organization: UUID, caller: Caller, key: RequestKey | None, extra: frozenset[str] = frozenset()
+    body: Mapping[str, Any],
+    *,
+    organization: UUID,
+    caller: Caller,
+    key: RequestKey | None,
+    extra: frozenset[str] = frozenset(),
 ) -> Reserve:
     """Return the reservation that a body asks for. Raises the 400 of everything that is wrong in it."""
     reader = BodyReader(body, allowed=RESERVE_FIELDS | extra)
@@ -134,7 +163,17 @@ def _unwrapped(body: Mapping[str, Any]) -> Mapping[str, Any]:
         return body
     reader = BodyReader(
         body,
-        allowed=("specversion", "id", "source", "type", "time", "data", "subject", "datacontenttype", "dataschema"),
+        allowed=(
+            "specversion",
+            "id",
+            "source",
+            "type",
+            "time",
+            "data",
+            "subject",
+            "datacontenttype",
+            "dataschema",
+        ),
     )
     reader.required("specversion", fields.choice, options=("1.0",))
     reader.required("type", fields.text, max_length=MAX_LABEL)

@@ -32,19 +32,19 @@ INSERT INTO reservations (id, organization, agent_id, team_id, workflow_id, conn
     price_version, held,
     estimated_cost, charged, overage, created_at, expires_at, ended_at, version, status, late, user_label, action,
     counters, counter_amounts, measures, funding, own_key)
-SELECT id, o, agent, team, workflow, connection, run, root, price, held, cost, charged, overage, created, expires, ended,
-    version, status, late, label, action, counters::uuid[], amounts::bigint[], measures, funding, own_key
+SELECT id, o, agent, team, workflow, connection, run, root, price, held, cost, charged, overage, created, expires,
+    ended, version, status, late, label, action, counters::uuid[], amounts::bigint[], measures, funding, own_key
 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
-    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
-    %s::int[], %s::text[], %s::boolean[], %s::text[], %s::jsonb[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
+    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[],
+    %s::timestamptz[], %s::int[], %s::text[], %s::boolean[], %s::text[], %s::jsonb[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
     %s::boolean[])
-    AS r(id, o, agent, team, workflow, connection, run, root, price, held, cost, charged, overage, created, expires, ended,
-    version, status, late, label, action, counters, amounts, measures,
+    AS r(id, o, agent, team, workflow, connection, run, root, price, held, cost, charged, overage, created, expires,
+    ended, version, status, late, label, action, counters, amounts, measures,
     funding, own_key)
 """
 RESERVATION_COLUMNS = (
-    "id organization agent team workflow connection run root price_version held cost charged overage created_at expires_at "
-    "ended_at version status late user action counters amounts measures funding own_key"
+    "id organization agent team workflow connection run root price_version held cost charged overage created_at "
+    "expires_at ended_at version status late user action counters amounts measures funding own_key"
 ).split()
 
 UPDATE_RESERVATIONS = """
@@ -57,9 +57,7 @@ FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::timestamptz[], %s
     late, funding)
 WHERE r.organization = e.organization AND r.id = e.id
 """
-CHANGE_COLUMNS = (
-    "organization id version status expires_at ended_at charged overage late funding".split()
-)
+CHANGE_COLUMNS = "organization id version status expires_at ended_at charged overage late funding".split()
 
 INSERT_COUNTERS = """
 INSERT INTO budget_counters (id, organization, budget_id, target, window_start, window_end, held, spent)
@@ -187,7 +185,9 @@ class _Changes:
     def _run(self, run: str | None, figures: tuple[int, ...]) -> None:
         if run is not None:
             before = self.runs.get(run)
-            self.runs[run] = list(figures) if before is None else [a + b for a, b in zip(before, figures, strict=True)]
+            self.runs[run] = (
+                list(figures) if before is None else [a + b for a, b in zip(before, figures, strict=True)]
+            )
 
 
 def project(cur: Cursor, events: Sequence[Event]) -> None:
@@ -210,7 +210,16 @@ def _write_counters(cur: Cursor, changes: _Changes) -> None:
             event = row["event"]
             held, spent = changes.counters.pop(name, (0, 0))
             rows.append(
-                (name, event.organization, row["budget"], row["target"], row["start"], row.get("end"), held, spent)
+                (
+                    name,
+                    event.organization,
+                    row["budget"],
+                    row["target"],
+                    row["start"],
+                    row.get("end"),
+                    held,
+                    spent,
+                )
             )
         cur.execute(INSERT_COUNTERS, [list(column) for column in zip(*rows, strict=True)])
     moved = [(name, *figures) for name, figures in changes.counters.items() if any(figures)]

@@ -52,7 +52,9 @@ class GateConfig:
     accounts: dict[str, UUID]
     budgets: dict[str, list[BudgetDefinition]]
     pricing: OrganizationPricing
-    subjects: dict[str, dict[str, SubjectRow]] = field(default_factory=lambda: {kind: {} for kind in SUBJECTS})
+    subjects: dict[str, dict[str, SubjectRow]] = field(
+        default_factory=lambda: {kind: {} for kind in SUBJECTS}
+    )
     runs: dict[str, Run] = field(default_factory=dict)
     cards: dict[tuple[str, str] | None, tuple[datetime, PriceCard]] = field(default_factory=dict)
 

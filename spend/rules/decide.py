@@ -97,11 +97,15 @@ def open_layer(state: OrganizationState, place: LayerPlace, plan: Plan) -> Layer
     key = (place.budget.id, place.target, place.window.start)
     counter = state.counters.get(key)
     if counter is None:
-        counter = Counter(new_id(), place.budget.id, place.target, place.window.start, place.window.end, is_new=True)
+        counter = Counter(
+            new_id(), place.budget.id, place.target, place.window.start, place.window.end, is_new=True
+        )
         state.counters[key] = counter
         if place.first_bucket is not None:
             state.rolling.setdefault(key[:2], []).append(counter)
-    layer = Layer(place.budget, counter, requested=plan.amounts.measured(measure_of(place.budget)), label=place.label)
+    layer = Layer(
+        place.budget, counter, requested=plan.amounts.measured(measure_of(place.budget)), label=place.label
+    )
     if place.first_bucket is None:
         layer.resets_at = place.window.end
         return layer
@@ -266,7 +270,9 @@ def _hold(
     return reservation
 
 
-def _place(state: OrganizationState, funding: tuple[Receipt, int, int]) -> tuple[Receipt, list[dict[str, Any]]]:
+def _place(
+    state: OrganizationState, funding: tuple[Receipt, int, int]
+) -> tuple[Receipt, list[dict[str, Any]]]:
     """Move the books on by what is taken; return the whole receipt and the holds (the first gets its id later)."""
     receipt, credit, line = funding
     books, placed = state.books, []
@@ -299,7 +305,9 @@ def open_counters(state: OrganizationState, actor: str, counters: list[Counter],
             if counter.window_end is not None:
                 data["end"] = written(counter.window_end)
             effects.events.append(
-                Event(state.id, "budget_counter", counter.id, 1, "budget_counter.opened", data, state.now, actor)
+                Event(
+                    state.id, "budget_counter", counter.id, 1, "budget_counter.opened", data, state.now, actor
+                )
             )
 
 
@@ -315,7 +323,9 @@ def start_runs(state: OrganizationState, actor: str, who: Who, effects: Effects)
             data["parent"] = str(run.parent_id)
         if who.workflow_id is not None:
             data["workflow"] = str(who.workflow_id)
-        effects.events.append(Event(state.id, "run", run.id, run.version, "run.started", data, state.now, actor))
+        effects.events.append(
+            Event(state.id, "run", run.id, run.version, "run.started", data, state.now, actor)
+        )
 
 
 def action_data(action: Any, subject: Any) -> dict[str, Any]:
@@ -382,7 +392,11 @@ def _reserved_data(state: OrganizationState, reservation: Reservation) -> dict[s
 
 
 def _reserved_body(
-    state: OrganizationState, command: Reserve, plan: Plan, layers: list[Layer], reservation: Reservation | None
+    state: OrganizationState,
+    command: Reserve,
+    plan: Plan,
+    layers: list[Layer],
+    reservation: Reservation | None,
 ) -> dict[str, Any]:
     rated = plan.rated
     assert rated is not None

@@ -1,4 +1,4 @@
-"""The gate's refusals. Request errors first (400, 404, 422), then 403, 429, 402, 409; inside a class the narrowest binds."""
+"""The gate's refusals: request errors first (400, 404, 422), then 403, 429, 402, 409; in a class the narrowest binds."""
 
 from typing import Any
 
@@ -11,7 +11,9 @@ class Denied(ProblemError):
     status = 403
     code = ""
 
-    def __init__(self, detail: str | None = None, *, binding: "Binding | None" = None, **keywords: Any) -> None:
+    def __init__(
+        self, detail: str | None = None, *, binding: "Binding | None" = None, **keywords: Any
+    ) -> None:
         super().__init__(detail, **keywords)
         self.binding = binding
 
@@ -22,7 +24,14 @@ class Binding:
     __slots__ = ("budget_id", "figures", "rank", "requested", "scope", "version")
 
     def __init__(
-        self, *, scope: str, rank: int, figures: dict[str, Any], requested: int, budget_id: Any = None, version: int = 0
+        self,
+        *,
+        scope: str,
+        rank: int,
+        figures: dict[str, Any],
+        requested: int,
+        budget_id: Any = None,
+        version: int = 0,
     ) -> None:
         self.scope = scope
         self.rank = rank

@@ -1,4 +1,4 @@
-"""What a batch of decisions leaves behind: events, decisions, usage records and keys, collected before one bulk write."""
+"""What a batch of decisions leaves behind: events, decisions, usage records and keys, before one bulk write."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,7 +85,15 @@ class Effects:
             self.decisions[row.id] = row
             return
         detail = row.detail or {}
-        same = (row.organization, row.agent_id, row.code, row.binding_scope, row.binding_budget, row.requested, row.dry)
+        same = (
+            row.organization,
+            row.agent_id,
+            row.code,
+            row.binding_scope,
+            row.binding_budget,
+            row.requested,
+            row.dry,
+        )
         key = (*same, detail.get("run"), detail.get("model"), detail.get("tool"), detail.get("user"))
         known = self.decisions.setdefault(key, row)
         if known is not row:

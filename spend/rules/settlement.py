@@ -75,7 +75,16 @@ def decide_commit(
     burn = _burn(state, [] if late else reservation.funding, charge, subject)
     usage = _usage_of_commit(state, command, plan, reservation, burn)
     key = f"commit:{reservation.id}"
-    _post(state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", key=key, own_key=reservation.own_key)
+    _post(
+        state,
+        ledger,
+        burn,
+        rated,
+        accounts,
+        source=f"usage_record:{usage.id}",
+        key=key,
+        own_key=reservation.own_key,
+    )
     _return_expired(state, reservation, burn, ledger, accounts, late=late)
     counters = _settle_counters(state, reservation, plan, freed=not late)
     freed = 0 if late else reservation.held
@@ -128,7 +137,9 @@ def decide_release(
     )
 
 
-def expire(state: OrganizationState, command: Any, reservation: Reservation, accounts: Accounts, effects: Effects) -> None:
+def expire(
+    state: OrganizationState, command: Any, reservation: Reservation, accounts: Accounts, effects: Effects
+) -> None:
     """Free the hold of a reservation whose time is over; its late commit is still booked (S32)."""
     _free(state, command, reservation, "expired", accounts, effects)
 
@@ -150,7 +161,11 @@ def decide_usage(
     )  # fmt: skip
     usage.root_run_id = who.run.root_id if who.run else None
     usage.occurred_at, usage.adjustment = command.occurred_at, plan.adjustment
-    usage.source, usage.external_id, usage.reservation_id = command.source, command.external_id, command.reservation
+    usage.source, usage.external_id, usage.reservation_id = (
+        command.source,
+        command.external_id,
+        command.reservation,
+    )
     ledger: dict[str, Any] = {}
     source = f"usage_record:{usage.id}"
     _post(state, ledger, burn, rated, accounts, source=source, key=f"usage:{usage.id}", own_key=who.own_key)
@@ -218,7 +233,9 @@ def _free(
     effects.events.append(event_of(state, command, reservation, status, data))
 
 
-def _end_holds(state: OrganizationState, reservation: Reservation, status: str, ledger: dict[str, Any]) -> None:
+def _end_holds(
+    state: OrganizationState, reservation: Reservation, status: str, ledger: dict[str, Any]
+) -> None:
     """Take the reservation's holds off the books and say so in the ledger's part of the event."""
     books, settled = state.books, []
     held = {UUID(name): amount for source, name, amount in reservation.funding if source == "credit"}
@@ -264,7 +281,10 @@ def _burn(state: OrganizationState, receipt: Receipt, charge: int, subject: Gran
         burned = _merged(burned, extra)
         rest -= sum(amount for _, amount in extra)
         if rest and books.line is not None:
-            more_line, rest = rest, 0  # a postpaid customer's overage is owed on the line, over its limit if need be
+            more_line, rest = (
+                rest,
+                0,
+            )  # a postpaid customer's overage is owed on the line, over its limit if need be
         else:
             more_line = 0
         line += more_line
@@ -318,7 +338,9 @@ def _post(
         lines.append([accounts.provider_cost, -rated.cost_units])
         lines.append([accounts.provider_payable, rated.cost_units])
     if lines:
-        entry = ledger_effects.entry(kind="usage", key=key, source=source, lines=lines, currency=state.currency)
+        entry = ledger_effects.entry(
+            kind="usage", key=key, source=source, lines=lines, currency=state.currency
+        )
         ledger["entries"] = [entry]
     if burn.burned:
         ledger["burned"] = burn.burned

@@ -88,7 +88,9 @@ class Gate:
     def __init__(self) -> None:
         self.cache = ConfigCache()
 
-    def apply(self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]) -> list[Answer]:
+    def apply(
+        self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]
+    ) -> list[Answer]:
         """This function will decide the commands in order, in one transaction, and answer each.
 
         Accepted commands are durable when it returns (S4); a refusal is an Answer with its error. Raises
@@ -111,7 +113,9 @@ class Gate:
                 raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]) -> list[Answer]:
+    def _once(
+        self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]
+    ) -> list[Answer]:
         batch = Batch(commands)
         with connection.pipeline(), connection.transaction(), connection.cursor(binary=True) as cur:
             self._lock(connection, cur, batch)
@@ -133,7 +137,11 @@ class Gate:
         assert found is not None
         for row in locked.values():
             config = self.cache.get(
-                cur, row.id, epochs=(row.config_epoch, found[0]), currency=row.currency, time_zone=row.time_zone
+                cur,
+                row.id,
+                epochs=(row.config_epoch, found[0]),
+                currency=row.currency,
+                time_zone=row.time_zone,
             )
             batch.configs[row.id] = config
             books = Books(LiveAccount(config.accounts["customer_credit"]), None, [])
@@ -167,13 +175,19 @@ def _read(connection: psycopg.Connection[Any], batch: Batch) -> None:
     for config in batch.configs.values():
         accounts += [config.accounts[kind] for kind in FUNDING_ACCOUNTS if kind in config.accounts]
     fixed, rolling = _counter_keys(batch.plans)
-    named = [(c.organization, c.reservation) for c in batch.commands if isinstance(c, (Commit, Release, Extend))]
+    named = [
+        (c.organization, c.reservation) for c in batch.commands if isinstance(c, (Commit, Release, Extend))
+    ]
     usages = [
-        (c.organization, c.source, usage_digest(c.external_id)) for c in batch.commands if isinstance(c, RecordUsage)
+        (c.organization, c.source, usage_digest(c.external_id))
+        for c in batch.commands
+        if isinstance(c, RecordUsage)
     ]
     books = {name: state.books for name, state in batch.states.items()}
     answers = (
-        ask_keys(connection, [(c.organization, c.key.key) for c in batch.commands if c.key is not None], batch.kept),
+        ask_keys(
+            connection, [(c.organization, c.key.key) for c in batch.commands if c.key is not None], batch.kept
+        ),
         ask_reservations(connection, named, batch.states),
         ask_books(connection, accounts, books, LiveAccount),
         ask_counters(connection, batch.states, fixed, rolling),
@@ -293,7 +307,8 @@ def _usage(
     if known is not None:
         if known[0] != command.payload:
             raise UsageIdReused
-        return Answer(201, {"id": str(known[1]), "source": command.source, "external_id": command.external_id}, replayed=True)
+        body = {"id": str(known[1]), "source": command.source, "external_id": command.external_id}
+        return Answer(201, body, replayed=True)
     answer = decide_usage(state, command, plan, accounts, batch.effects)
     usage = batch.effects.usages[-1].id
     batch.effects.usage_keys.append((*name, command.payload, usage))

@@ -47,7 +47,9 @@ class Planner:
             provider, model = action.get("provider"), action.get("model")
             plan.usage = _usage(command.actual, provider)
             card = self.card(provider, model, reservation.created_at)
-            plan.rated = rate(plan.usage, card, amount_units=command.actual.amount, own_key=reservation.own_key)
+            plan.rated = rate(
+                plan.usage, card, amount_units=command.actual.amount, own_key=reservation.own_key
+            )
             plan.amounts = _amounts(plan.rated, plan.usage, command.actual)
         except ProblemError as error:
             plan.error = error
@@ -72,7 +74,9 @@ class Planner:
 
     def _check_currency(self, currency: str) -> None:
         if currency and currency != self.config.currency:
-            raise CurrencyMismatch(f"The organization's currency is {self.config.currency}.", pointer="/currency")
+            raise CurrencyMismatch(
+                f"The organization's currency is {self.config.currency}.", pointer="/currency"
+            )
 
     def card(self, provider: str | None, model: str | None, at: datetime) -> PriceCard:
         """Return the prices of a model for this organization at a moment."""
@@ -86,7 +90,9 @@ class Planner:
             team_id = named.id if team_id is None else team_id
         team = self.config.team(self.cur, team_id)
         workflow = find_subject(self.config, "workflow", subject.workflow) if subject.workflow else None
-        connection = find_subject(self.config, "connection", subject.connection) if subject.connection else None
+        connection = (
+            find_subject(self.config, "connection", subject.connection) if subject.connection else None
+        )
         parent, run = self._runs(subject)
         who = Who(
             agent_id=agent.id,
@@ -108,7 +114,9 @@ class Planner:
                 who.archived = kind
         if caller.agent_ids is not None and agent.id not in caller.agent_ids:
             who.forbidden = "agent"
-        if caller.connection_ids is not None and (connection is None or connection.id not in caller.connection_ids):
+        if caller.connection_ids is not None and (
+            connection is None or connection.id not in caller.connection_ids
+        ):
             who.forbidden = "connection"
         return who
 
