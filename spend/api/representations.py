@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from common.money import format_amount
 from spend.queries.budgets import LiveCounter
+from spend.queries.reservations import LiveLayer
+from spend.queries.runs import RunRow, Spent
 from spend.rules.admission import shown as written_in
 from spend.rules.budgetfacts import Budget, definition_of
-from spend.rules.budgets import MONEY_FREE_UNITS, cap
+from spend.rules.budgets import MONEY_FREE_UNITS, BudgetDefinition, cap
 
 
 def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[LiveCounter]) -> dict[str, Any]:
@@ -67,3 +72,219 @@ def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> 
 def utc(moment: datetime | None) -> datetime | None:
     """A time of an answer, in UTC."""
     return None if moment is None else moment.astimezone(UTC)
+
+
+def show_reservation(
+    row: Mapping[str, Any], *, layers: Mapping[UUID, LiveLayer], now: datetime
+) -> dict[str, Any]:
+    """A reservation: what the 201 said as far as it is stored, who it is for, and how it ended."""
+    active = row["status"] == "active"
+    left = max(0, int((row["expires_at"] - now).total_seconds() * 1000)) if active else None
+    receipt = zip(row["counters"], row["counter_amounts"], strict=True)
+    return {
+        "id": row["id"],
+        "organization": row["organization"],
+        "decision": "allow",
+        "status": row["status"],
+        "subject": subject_of(row),
+        "action": row["action"],
+        "held": format_amount(row["held"]),
+        "currency": row["currency"],
+        "estimated_cost": format_amount(row["estimated_cost"]),
+        "price_version": row["price_version"],
+        "created_at": utc(row["created_at"]),
+        "expires_at": utc(row["expires_at"]),
+        "remaining_ttl_ms": left,
+        "ended_at": utc(row["ended_at"]),
+        "charged": amount_or_none(row["charged"]),
+        "overage": amount_or_none(row["overage"]),
+        "late": row["late"],
+        "caps": {},
+        "budgets": [_layer(layers[name], amount) for name, amount in receipt if name in layers],
+    }
+
+
+def _layer(layer: LiveLayer, amount: int) -> dict[str, Any]:
+    write = written_in(layer.unit)
+    most = cap(_definition(layer)) - layer.spent - layer.held
+    return {
+        "id": layer.budget_id,
+        "scope": layer.scope,
+        "target": layer.label,
+        "window": layer.window_kind,
+        "unit": layer.unit,
+        "limit": write(layer.amount_limit),
+        "spent": write(layer.spent),
+        "held": write(layer.held),
+        "remaining": write(max(0, most)),
+        "resets_at": utc(layer.window_end) if layer.window_kind != "rolling" else None,
+        "requested": write(amount),
+    }
+
+
+def _definition(layer: LiveLayer) -> BudgetDefinition:
+    """As much of the budget's definition as its cap needs."""
+    return BudgetDefinition(
+        layer.budget_id, layer.scope, None, None, layer.window_kind, layer.rolling_seconds, layer.unit, "charge",
+        layer.amount_limit, layer.overdraft, "enforce", ZoneInfo("UTC"), layer.thresholds, 1,
+    )  # fmt: skip
+
+
+def show_run(run: RunRow, *, currency: str) -> dict[str, Any]:
+    """A run with its own totals, children not included."""
+    return {
+        "id": run.id,
+        "organization": run.organization,
+        "key": run.key,
+        "root_run": run.root_key,
+        "parent_run": run.parent_key,
+        "agent": run.agent,
+        "workflow": run.workflow,
+        "status": run.status,
+        "started_at": utc(run.started_at),
+        "currency": currency,
+        **_totals((run,)),
+    }
+
+
+def show_run_tree(
+    tree: list[RunRow], *, currency: str, retries: Mapping[UUID, Spent], steps: list[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A run (the first of the list) with its own totals, those of all below it, its steps and its child runs."""
+    run = tree[0]
+    return {
+        **show_run(run, currency=currency),
+        "total": _totals(tree),
+        "retries": _spent(retries.get(run.id)),
+        "steps": [_money(step) for step in steps],
+        "children": _children(run, tree, retries),
+    }
+
+
+def _children(parent: RunRow, tree: list[RunRow], retries: Mapping[UUID, Spent]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": run.id,
+            "key": run.key,
+            "agent": run.agent,
+            "status": run.status,
+            **_totals((run,)),
+            "total": _totals(_below(run, tree)),
+            "retries": _spent(retries.get(run.id)),
+            "children": _children(run, tree, retries),
+        }
+        for run in tree
+        if run.parent_id == parent.id
+    ]
+
+
+def _below(run: RunRow, tree: list[RunRow]) -> list[RunRow]:
+    """The run and everything below it."""
+    found = [run]
+    for child in tree:
+        if child.parent_id == run.id:
+            found += _below(child, tree)
+    return found
+
+
+def _totals(runs: Sequence[RunRow]) -> dict[str, Any]:
+    return {
+        "held": format_amount(sum(run.held for run in runs)),
+        "charged": format_amount(sum(run.charged for run in runs)),
+        "cost": format_amount(sum(run.cost for run in runs)),
+        "tokens": sum(run.tokens for run in runs),
+        "tool_calls": sum(run.tool_calls for run in runs),
+        "reservations": sum(run.reservations for run in runs),
+        "usage_records": sum(run.usage_count for run in runs),
+    }
+
+
+def _spent(spent: Spent | None) -> dict[str, Any]:
+    found = spent or Spent(0, 0, 0)
+    return {"calls": found.calls, "cost": format_amount(found.cost), "charge": format_amount(found.charge)}
+
+
+def _money(row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: value for name, value in row.items() if value is not None}
+    return {**shown, "cost": format_amount(row["cost"]), "charge": format_amount(row["charge"])}
+
+
+def show_decision(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A decision; `requested` is in the unit of the binding budget, else in the currency."""
+    detail = row["detail"] or {}
+    binding = detail.get("binding")
+    unit = (binding or {}).get("unit", row["currency"])
+    return {
+        "id": row["id"],
+        "at": utc(row["at"]),
+        "answer": row["answer"],
+        "code": row["code"],
+        "count": row["count"],
+        "dry_run": row["dry"],
+        "requested": written_in(unit)(row["requested"]),
+        "unit": unit,
+        "currency": row["currency"],
+        "agent": row["agent"],
+        "run": row["run"],
+        "reservation": row["reservation"],
+        "binding_scope": row["binding_scope"],
+        "budget_id": row["binding_budget"],
+        "budget_version": row["binding_version"],
+        "binding": binding,
+        "also_failing": detail.get("also_failing", []),
+    }
+
+
+def show_usage(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A usage record, or a denied call as usage with outcome blocked and cost 0."""
+    shown: dict[str, Any] = {
+        "object": row["object"],
+        "id": row["id"],
+        "occurred_at": utc(row["occurred_at"]),
+        "recorded_at": utc(row["recorded_at"]),
+        "outcome": row["outcome"],
+        "reason": row["reason"],
+        "count": row["count"],
+        "subject": subject_of(row),
+        "action": {
+            name: row[name] for name in ("kind", "provider", "model", "tool") if row[name] is not None
+        },
+        "cost": format_amount(row["cost"]),
+        "charge": format_amount(row["charge"]),
+        "currency": row["currency"],
+    }
+    return shown if row["object"] == "denial" else shown | _record(row)
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    plain = (
+        "reservation", "price_version", "fx_rate", "latency_ms", "step", "attempt", "hop", "parent_task", "root_run",
+        "response_id", "source", "external_id", "adjustment",
+    )  # fmt: skip
+    counts = (
+        "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens",
+        "reasoning_output_tokens",
+    )  # fmt: skip
+    detail = row["detail"] or {}
+    return {
+        **{name: row[name] for name in plain},
+        "usage": {**{name: row[name] for name in counts}, "tool_calls": detail.get("tools", {})},
+        "components": [
+            dict(zip(("component", "quantity", "cost", "currency"), line, strict=False))
+            for line in detail.get("lines", ())
+        ],
+        "funding": [
+            {"source": source, "grant": name, "amount": format_amount(amount)}
+            for source, name, amount in row["funding"]
+        ],
+    }
+
+
+def subject_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Whom a call is attributed to, by key; what was not said is null."""
+    return {name: row[name] for name in ("agent", "team", "workflow", "run", "connection", "user")}
+
+
+def amount_or_none(units: int | None) -> str | None:
+    """An amount that may be missing."""
+    return None if units is None else format_amount(units)

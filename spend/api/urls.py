@@ -2,14 +2,23 @@
 
 from django.urls import path
 
-from spend.api import budgets, gate
+from spend.api import budgets, decisions, gate, reservations, runs, usage
 from spend.api.gate_urls import urlpatterns as gate_patterns
 from spend.api.later import later
+from spend.api.routing import post_or
 
 urlpatterns = [
     *gate_patterns,
-    path("reservations", gate.RESERVE),
-    path("usage", gate.USAGE),
+    path("reservations", post_or(gate.RESERVE, reservations.ReservationListView)),
+    path("reservations/<str:name>", reservations.ReservationDetailView.as_view()),
+    path("usage", post_or(gate.USAGE, usage.UsageListView)),
+    path("usage/<str:name>", usage.UsageDetailView.as_view()),
+    path("decisions", decisions.DecisionListView.as_view()),
+    path("runs", runs.RunListView.as_view()),
+    path("runs/<str:name>", runs.RunDetailView.as_view()),
+    path("runs/<str:name>/pause", later("pause")),
+    path("runs/<str:name>/resume", later("resume")),
+    path("runs/<str:name>/stop", later("stop")),
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
@@ -18,7 +27,4 @@ urlpatterns = [
     path("rate-limits/<str:name>", later("rate_limits")),
     path("kill-switches", later("kill_switches")),
     path("kill-switches/<str:name>", later("kill_switches")),
-    path("runs/<str:name>/pause", later("pause")),
-    path("runs/<str:name>/resume", later("resume")),
-    path("runs/<str:name>/stop", later("stop")),
 ]

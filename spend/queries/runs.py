@@ -21,7 +21,7 @@ WHERE u.organization = %s AND u.run_id = ANY(%s::uuid[]) AND u.attempt > 1 GROUP
 _STEPS: Final = """
 SELECT u.hop, u.parent_task, u.step, u.attempt, u.kind, u.model, u.tool, count(*), sum(u.cost), sum(u.charge)
 FROM usage_records u WHERE u.organization = %s AND u.run_id = %s
-GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY min(u.id) LIMIT 500
+GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY min(u.occurred_at) LIMIT 500
 """
 MAX_TREE: Final = 1_000
 

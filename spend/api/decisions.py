@@ -1,0 +1,54 @@
+"""GET /v1/decisions: every answer of the gate, in order (S47)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.request import Request
+
+from events.store import Cursor
+from spend.api.reading import ReadView, after
+from spend.api.representations import show_decision
+from spend.queries.decisions import ANSWERS, DecisionFilter, list_decisions
+from spend.queries.naming import named_run, subject_id
+
+
+@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["decisions"]))
+class DecisionListView(ReadView):
+    """GET /v1/decisions."""
+
+    query_parameters = ("run", "agent", "answer", "code", "from", "to", "order")
+    paged = True
+
+    def get(self, request: Request) -> HttpResponse:
+        """The gate's answers in the order in which they were given; `order=desc`: newest first."""
+        organization, page = self.for_list(), self.page()
+        run, agent = self.query.text("run", max_length=200), self.query.text("agent")
+        answer = self.query.choice("answer", options=ANSWERS)
+        code = self.query.text("code")
+        descending = self.query.choice("order", options=("asc", "desc")) == "desc"
+        start, end = self.period()
+
+        def read(cur: Cursor) -> dict[str, Any]:
+            wanted = DecisionFilter(
+                run=named_run(cur, organization, run),
+                agent_id=subject_id(cur, "agent", organization, agent),
+                answer=answer,
+                code=code,
+                start=start,
+                end=end,
+            )
+            rows: list[Any] = list_decisions(
+                cur,
+                organization=organization,
+                wanted=wanted,
+                position=after(page),
+                limit=page.fetch,
+                newest_first=descending,
+            )
+            return self.answer_rows(rows, page, show_decision)
+
+        return self.answer(read)

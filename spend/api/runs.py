@@ -1,0 +1,71 @@
+"""/v1/runs: live totals of runs and their cost trees (S18, S24)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.request import Request
+
+from common.api.paging import envelope
+from events.store import Cursor
+from orgs.queries.organizations import find_organization
+from spend.api.reading import ReadView, after
+from spend.api.representations import show_run, show_run_tree
+from spend.api.serializers import RunSerializer
+from spend.queries import runs as queries
+from spend.queries.naming import subject_id
+from spend.queries.runs import RunFilter
+
+
+@extend_schema_view(get=extend_schema(responses=RunSerializer(many=True), tags=["runs"]))
+class RunListView(ReadView):
+    """GET /v1/runs."""
+
+    query_parameters = ("key", "agent", "root")
+    paged = True
+
+    def get(self, request: Request) -> HttpResponse:
+        """The organization's runs with their own totals, newest first; `root`: only roots, or only child runs."""
+        organization, page = self.for_list(), self.page()
+        agent = self.query.text("agent")
+        key = self.query.text("key", max_length=200)
+        roots = self.query.flag("root")
+
+        def read(cur: Cursor) -> dict[str, Any]:
+            wanted = RunFilter(key, subject_id(cur, "agent", organization, agent), roots)
+            rows = queries.list_runs(
+                cur, organization=organization, wanted=wanted, before=after(page), limit=page.fetch
+            )
+            currency = find_organization(cur, organization=organization).currency
+            return envelope(
+                rows,
+                page=page,
+                position=lambda row: (str(row.id),),
+                show=lambda row: show_run(row, currency=currency),
+            )
+
+        return self.answer(read)
+
+
+@extend_schema_view(get=extend_schema(responses=RunSerializer, tags=["runs"]))
+class RunDetailView(ReadView):
+    """GET /v1/runs/{id or key}."""
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """The run with its totals, the totals of all below it, its own cost by step and its child runs."""
+        organization: UUID = self.for_object(name, queries.organization_of_run)
+
+        def read(cur: Cursor) -> dict[str, Any]:
+            run = queries.find_run(cur, organization=organization, name=name)
+            tree = queries.tree_of(cur, run)
+            return show_run_tree(
+                tree,
+                currency=find_organization(cur, organization=organization).currency,
+                retries=queries.retries_of(cur, tree),
+                steps=list(queries.steps_of(cur, run)),
+            )
+
+        return self.answer(read)

@@ -1,0 +1,60 @@
+"""What the gate answered (S47), in order."""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from events.store import Cursor
+from spend.queries.naming import Conditions, NamedRun, objects
+
+ANSWERS: Final = ("allow", "allow_with_caps", "deny")
+_READ: Final = """
+SELECT x.id, x.at, x.answer, x.code, x.count, x.dry, x.requested, x.reservation_id AS reservation,
+    x.binding_scope, x.binding_budget, x.binding_version, x.detail::text AS detail, a.key AS agent,
+    COALESCE(r.key, x.detail->>'run') AS run, o.currency
+FROM decisions x JOIN organizations o ON o.id = x.organization
+LEFT JOIN agents a ON a.id = x.agent_id LEFT JOIN runs r ON r.id = x.run_id
+"""
+
+
+class DecisionFilter(NamedTuple):
+    """Which decisions a list shows; None: all. `start` and `end` are a period of the business clock."""
+
+    run: NamedRun | None = None
+    agent_id: UUID | None = None
+    answer: str | None = None
+    code: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def list_decisions(
+    cur: Cursor,
+    *,
+    organization: UUID,
+    wanted: DecisionFilter,
+    position: UUID | None,
+    limit: int,
+    newest_first: bool = False,
+) -> list[dict[str, Any]]:
+    """Return up to `limit` decisions after `position`, in the order in which they were made, or newest first.
+
+    Decisions of a run include the denials before its first accepted call. `requested` is in the unit of the binding
+    budget, else in units of 10^-8.
+    """
+    clause = Conditions(organization=organization, limit=limit)
+    clause.add("x.id < %(position)s" if newest_first else "x.id > %(position)s", "position", position)
+    if wanted.run is not None:
+        clause.add(
+            "(x.run_id = %(run)s OR (x.run_id IS NULL AND x.detail->>'run' = %(key)s))", "key", wanted.run.key
+        )
+        clause.values["run"] = wanted.run.id
+    clause.add("x.agent_id = %(agent)s", "agent", wanted.agent_id)
+    clause.add("x.answer = %(answer)s", "answer", wanted.answer)
+    clause.add("x.code = %(code)s", "code", wanted.code)
+    clause.add("x.at >= %(start)s", "start", wanted.start)
+    clause.add("x.at < %(end)s", "end", wanted.end)
+    order = "DESC" if newest_first else "ASC"
+    where = clause.where("x.organization = %(organization)s")
+    cur.execute(_READ + where + f" ORDER BY x.id {order} LIMIT %(limit)s", clause.values)
+    return objects(cur, parsed=("detail",))
