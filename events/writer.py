@@ -6,10 +6,11 @@ projectors keep to that, since they first add up all that happens to a row.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -18,25 +19,28 @@ _NEEDS_QUOTES = re.compile(r'[\s{}",\\]|^$|^null$', re.IGNORECASE)
 
 
 def array_literal(values: Iterable[Any]) -> str:
-    """Return a list as PostgreSQL writes an array: ids, integers, booleans, times, text, JSON text, bytes, None."""
-    return "{" + ",".join([_element(value) for value in values]) + "}"
+    """Return a list as PostgreSQL writes an array: ids, integers, booleans, times, text, JSON text, bytes, None.
+
+    Raises KeyError for any other type.
+    """
+    return "{" + ",".join([_WRITERS[type(value)](value) for value in values]) + "}"
 
 
-def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    kind = type(value)
-    if kind is str:
-        if _NEEDS_QUOTES.search(value):
-            return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        return str(value)
-    if kind is bool:
-        return "t" if value else "f"
-    if kind is bytes:
-        return '"\\\\x' + value.hex() + '"'
-    if kind is datetime or isinstance(value, datetime):
-        return str(value.isoformat())
-    return str(value)
+def _text(value: str) -> str:
+    if _NEEDS_QUOTES.search(value):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return value
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "NULL",
+    str: _text,
+    int: str,
+    UUID: str,
+    bool: lambda value: "t" if value else "f",
+    bytes: lambda value: '"\\\\x' + value.hex() + '"',
+    datetime: datetime.isoformat,
+}
 
 
 @lru_cache(maxsize=512)

@@ -6,15 +6,14 @@ from uuid import UUID
 
 import psycopg
 
+from events.writer import array_literal
 from ledger.rules.grants import Grant
 
-ACCOUNTS = (
-    "SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY(%s::uuid[])"
-)
-GRANTS = """
+ACCOUNTS = "SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY($1::uuid[])".encode()
+GRANTS = b"""
 SELECT g.organization, g.id, g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at,
     g.expires_at, g.created_at, g.expired_at
-FROM credit_grants g WHERE g.account_id = ANY(%s::uuid[]) AND g.remaining > 0
+FROM credit_grants g WHERE g.account_id = ANY($1::uuid[]) AND g.remaining > 0
 """
 
 
@@ -38,8 +37,8 @@ def ask_books(
     credit_limit NULL is no limit, 0 (prepaid) is no line.
     """
     ids = list(accounts)
-    rows = connection.cursor(binary=True).execute(ACCOUNTS, (ids,))
-    grants = connection.cursor(binary=True).execute(GRANTS, (ids,))
+    rows = _ask(connection, ACCOUNTS, ids)
+    grants = _ask(connection, GRANTS, ids)
 
     def collect() -> None:
         for account, organization, kind, posted, held, debt, limit in rows:
@@ -52,3 +51,8 @@ def ask_books(
             books[grant[0]].grants.append(Grant(*grant[1:]))
 
     return collect
+
+
+def _ask(connection: psycopg.Connection[Any], sql: bytes, ids: Sequence[UUID]) -> psycopg.Cursor[Any]:
+    cur: psycopg.Cursor[Any] = psycopg.RawCursor(connection)
+    return cur.execute(sql, [array_literal(ids)], prepare=True, binary=True)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 
+from events.writer import array_literal
 from spend.rules.state import Counter, OrganizationState, Reservation, Run
 
 Connection = psycopg.Connection[Any]
@@ -20,40 +21,40 @@ MAX_EXPIRED = 200
 
 # LATERAL with a LIMIT, so that each pair is one probe of an index whatever the planner thinks of the sizes.
 KEYS = """
-SELECT k.organization, k.key, k.request, k.status, k.body FROM unnest(%s::uuid[], %s::text[]) AS w(o, k)
+SELECT k.organization, k.key, k.request, k.status, k.body FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
 CROSS JOIN LATERAL (SELECT * FROM api_idempotency_keys x WHERE x.organization = w.o AND x.key = w.k LIMIT 1) AS k
-"""
+""".encode()
 RESERVATION_COLUMNS = """r.id, r.organization, r.agent_id, r.team_id, r.workflow_id, r.connection_id, r.run_id,
     r.root_run_id, r.price_version, r.held, r.estimated_cost, r.created_at, r.expires_at, r.version, r.status,
     r.user_label, r.action, r.counters, r.counter_amounts, r.measures, r.funding, r.own_key"""
 RESERVATIONS = f"""
-SELECT {RESERVATION_COLUMNS} FROM unnest(%s::uuid[], %s::uuid[]) AS w(o, i) CROSS JOIN LATERAL
+SELECT {RESERVATION_COLUMNS} FROM unnest($1::uuid[], $2::uuid[]) AS w(o, i) CROSS JOIN LATERAL
     (SELECT * FROM reservations x WHERE x.organization = w.o AND x.id = w.i LIMIT 1) r
-"""
+""".encode()
 EXPIRED = f"""
-SELECT {RESERVATION_COLUMNS} FROM unnest(%s::uuid[], %s::timestamptz[]) AS w(o, t)
+SELECT {RESERVATION_COLUMNS} FROM unnest($1::uuid[], $2::timestamptz[]) AS w(o, t)
 CROSS JOIN LATERAL (SELECT * FROM reservations x WHERE x.organization = w.o AND x.status = 'active'
     AND x.expires_at <= w.t ORDER BY x.expires_at LIMIT {MAX_EXPIRED}) r
-"""
+""".encode()
 COUNTER_COLUMNS = "c.id, c.organization, c.budget_id, c.target, c.window_start, c.window_end, c.held, c.spent"
 COUNTERS = f"""
-SELECT {COUNTER_COLUMNS} FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS w(b, t, s) CROSS JOIN LATERAL
+SELECT {COUNTER_COLUMNS} FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS w(b, t, s) CROSS JOIN LATERAL
     (SELECT * FROM budget_counters x WHERE x.budget_id = w.b AND x.target = w.t AND x.window_start = w.s LIMIT 1) c
-"""
+""".encode()
 BUCKETS = f"""
-SELECT {COUNTER_COLUMNS} FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS w(b, t, s)
+SELECT {COUNTER_COLUMNS} FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS w(b, t, s)
 JOIN budget_counters c ON c.budget_id = w.b AND c.target = w.t AND c.window_start >= w.s
-"""
+""".encode()
 RUNS = """
 SELECT r.organization, r.id, r.key, r.root_id, root.key, r.parent_id, r.version
-FROM unnest(%s::uuid[], %s::text[]) AS w(o, k) JOIN runs r ON r.organization = w.o AND r.key = w.k
+FROM unnest($1::uuid[], $2::text[]) AS w(o, k) JOIN runs r ON r.organization = w.o AND r.key = w.k
 JOIN runs root ON root.id = r.root_id
-"""
+""".encode()
 USAGE_KEYS = """
 SELECT k.organization, k.source, k.id_digest, k.payload_digest, k.usage_id
-FROM unnest(%s::uuid[], %s::text[], %s::bytea[]) AS w(o, s, d) CROSS JOIN LATERAL
+FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS w(o, s, d) CROSS JOIN LATERAL
     (SELECT * FROM usage_keys x WHERE x.organization = w.o AND x.source = w.s AND x.id_digest = w.d LIMIT 1) k
-"""
+""".encode()
 
 
 class KeptAnswer:
@@ -69,8 +70,10 @@ class KeptAnswer:
         return zlib.decompress(self.packed)
 
 
-def _ask(connection: Connection, sql: str, columns: Sequence[Sequence[Any]]) -> psycopg.Cursor[Any]:
-    return connection.cursor(binary=True).execute(sql, [list(column) for column in columns])
+def _ask(connection: Connection, sql: bytes, columns: Sequence[Sequence[Any]]) -> psycopg.Cursor[Any]:
+    """Send a statement whose parameters are arrays; written as text they cost a tenth of the driver's own way."""
+    cur: psycopg.Cursor[Any] = psycopg.RawCursor(connection)
+    return cur.execute(sql, [array_literal(column) for column in columns], prepare=True, binary=True)
 
 
 def ask_keys(
