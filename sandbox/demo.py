@@ -4,7 +4,7 @@ What was made is told in `run/demo.json` and used again as long as the database 
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -92,12 +92,13 @@ def load_demo(*, path: Path) -> bool:
     Prices of a newly installed price source are imported every time. Repeating it changes nothing.
     """
     _import_prices()
+    groups = {role: _group(role) for role in STAFF}  # anew each time: a new version has new kinds of objects
     known = read_json(path=path)
     if known is not None and _is_known(known):
         return False
     platform_key = _key(PLATFORM_ID, ("platform",))
     organizations = [_customer(customer) for customer in CUSTOMERS]
-    demo = {"platform_key": platform_key, "organizations": organizations, "staff": _staff()}
+    demo = {"platform_key": platform_key, "organizations": organizations, "staff": _staff(groups)}
     write_json(path=path, value=demo)
     return True
 
@@ -168,7 +169,7 @@ def _budgets(cur: Cursor, organization: UUID, customer: Customer) -> None:
         create_budget(cur, organization, terms, author=AUTHOR)
 
 
-def _staff() -> list[dict[str, str]]:
+def _staff(groups: Mapping[str, Group]) -> list[dict[str, str]]:
     """People who log in to the admin; their passwords are made anew, because only their hashes are kept."""
     people = []
     for username, role in PEOPLE.items():
@@ -177,7 +178,7 @@ def _staff() -> list[dict[str, str]]:
         user.is_staff, user.is_superuser = True, role == "admin"
         user.set_password(password)
         user.save()
-        user.groups.set([_group(role)] if role in STAFF else [])
+        user.groups.set([groups[role]] if role in groups else [])
         people.append({"username": username, "password": password, "role": role})
     return people
 

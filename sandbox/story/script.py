@@ -33,9 +33,11 @@ def play_story(
         books=Books(url=urls["database_readonly"], organization=stage.organization),
         transcript=transcript,
     )
-    _open(transcript, stage)
-    _acts(play, home)
-    stage.api.close()
+    try:
+        _open(transcript, stage)
+        _acts(play, home)
+    finally:
+        stage.api.close()
     seconds = time.monotonic() - started_at
     transcript.say(
         f"\n[bold green]All {play.checks.count} checks hold[/bold green] [dim]({seconds:.1f} s)[/dim]"

@@ -1,0 +1,97 @@
+"""The story that make run plays: its figures, and that it fails when they are not true."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sandbox.places import CHECKOUT
+from sandbox.story import accounting, working
+from sandbox.story.amounts import money, units
+from sandbox.story.calls import Done, Work
+from sandbox.story.cast import LOOPING_CALL, REPORT, RESEARCH, SUPPORT
+from sandbox.story.checks import InvariantBroken
+from sandbox.story.play import Play
+from sandbox.story.script import play_story
+from sandbox.story.stage import seconds_to_wait
+from tests.functional.story.conftest import Theatre
+
+
+class TestTheStory:
+    def test_holds_from_the_first_call_to_the_proof(self, theatre: Theatre) -> None:
+        """The loop is 300 calls that are held at 0.033 and charged 0.015945 each, so 124 fit under 2.00."""
+        play_story(urls=theatre.urls, demo=theatre.demo, home=theatre.home, transcript=theatre.transcript)
+        printed = theatre.printed()
+        for figure in (
+            "300 of 300 calls   allowed 124   refused 176   run spent 1.97718000 of 2.00000000",
+            "100 of 100 calls   allowed  59   refused  41   run spent 0.94075500 of 2.00000000",
+            "spent 1.97718000   held 0.00000000   limit 2.00000000   remaining 0.02282000",
+            "spent 4.97804600   held 0.00000000   limit 5.00000000   remaining 0.02195400",
+            '"code": "run_ceiling_reached"',
+            "checks hold",
+        ):
+            assert figure in printed
+
+    def test_begins_with_the_same_figures_whatever_was_played_before(self, play: Play) -> None:
+        working.morning(play)
+        accounting.balance(play)
+        assert money(play.account.charged) == "0.16002910"
+
+
+class TestCharges:
+    """Worked by hand from the providers' price lists, in USD for a million tokens."""
+
+    @pytest.mark.parametrize(
+        ("agent", "number", "expected"),
+        [
+            (RESEARCH, 0, "0.01563"),  # 1,150 x 3 + 4,050 x 0.30 + 731 x 15
+            (SUPPORT, 0, "0.0012042"),  # (3,212 - 2,048) x 0.25 + 2,048 x 0.025 + 431 x 2
+            (REPORT, 1, "0.03021875"),  # 9,871 x 1.25 + (811 + 977) x 10
+        ],
+    )
+    def test_are_those_of_the_list_prices(
+        self, play: Play, agent: object, number: int, expected: str
+    ) -> None:
+        assert isinstance(agent, type(RESEARCH))
+        done = play.make(Work(agent, "by-hand", call=agent.call(number)), step=1)
+        assert money(done.charged) == money(units(expected))
+
+    def test_of_the_looping_call_are_too(self, play: Play) -> None:
+        done = play.make(Work(RESEARCH, "by-hand", call=LOOPING_CALL), step=1)
+        assert (money(done.held), money(done.charged)) == ("0.03300000", "0.01594500")
+
+    def test_beyond_the_hold_are_booked_in_full(self, play: Play) -> None:
+        done = play.make(Work(REPORT, "by-hand", call=REPORT.call(1)), step=1)
+        assert isinstance(done, Done)
+        assert (done.charged, done.overage) == (done.held + done.overage, units("0.00584375"))
+
+
+class TestAPlay:
+    def test_fails_when_money_went_that_no_agent_committed(self, play: Play) -> None:
+        working.morning(play)
+        play.stage.api.make(
+            "/v1/usage",
+            {
+                "source": "elsewhere", "id": "1", "subject": {"agent": SUPPORT.key}, "amount": "0.00000001",
+                "action": {"kind": "custom"}, "occurred_at": datetime.now(UTC).isoformat(), "outcome": "completed",
+            },
+        )  # fmt: skip
+        with pytest.raises(InvariantBroken, match="Invariant L3 does not hold"):
+            accounting.balance(play)
+        with pytest.raises(InvariantBroken, match="Invariant S5 does not hold"):
+            accounting.budgets(play)
+
+    def test_ends_with_a_message_and_status_1_when_nothing_runs(self, tmp_path: Path) -> None:
+        answer = subprocess.run(
+            [sys.executable, "-m", "sandbox.story"],
+            cwd=CHECKOUT, env={"COUNTERFOIL_HOME": str(tmp_path)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert answer.returncode == 1
+        assert "The story does not hold" in answer.stdout
+        assert "make run" in answer.stdout
+
+    def test_waits_when_its_day_is_about_to_end(self) -> None:
+        assert seconds_to_wait(datetime(2026, 3, 1, 12, 0, tzinfo=UTC)) == 0
+        assert seconds_to_wait(datetime(2026, 3, 1, 23, 59, 0, tzinfo=UTC)) == 61
