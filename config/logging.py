@@ -14,6 +14,14 @@ _SHARED: list[Any] = [
     structlog.processors.format_exc_info,
 ]
 
+# An expected answer (402, 404) is no incident, and a task that does its work every second no news.
+_QUIET = {
+    "django.request": logging.ERROR,
+    "celery.app.trace": logging.WARNING,
+    "celery.worker.strategy": logging.WARNING,
+    "celery.beat": logging.WARNING,
+}
+
 
 def configure_logging() -> None:
     """Send structlog's and the standard library's records through one formatter to standard error."""
@@ -29,6 +37,8 @@ def configure_logging() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    for name, level in _QUIET.items():
+        logging.getLogger(name).setLevel(level)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -12,6 +12,7 @@ from config.database_urls import django_database, socket_url
 from config.environment import CHECKOUT, WrongEnvironment, read_environment
 from config.logging import configure_logging
 from config.secrets import remembered_secret
+from events.schedule import BEAT as EVENTS_BEAT
 
 try:
     ENVIRONMENT = read_environment(variables=os.environ)
@@ -177,7 +178,7 @@ CELERY_BROKER_URL = ENVIRONMENT.celery_broker_url or "redis://127.0.0.1:1/0"
 
 # What beat sends and how often: {name: {"task": "app.tasks.name", "schedule": seconds}}. A beat that fires
 # twice or not at all must not matter: tasks ask the database what is due.
-BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {**EVENTS_BEAT}
 
 # --- Stripe ---
 
