@@ -27,6 +27,8 @@ def main() -> int:
     except (InvariantBroken, StoryFailed) as failure:
         transcript.fails(str(failure))
         return 1
+    except KeyboardInterrupt:
+        return 130
     if picture is not None:
         transcript.save_picture(picture)
     return 0

@@ -1,5 +1,6 @@
 """The transcript: printed as it happens, coloured where the terminal can, and kept for the picture."""
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,8 +11,10 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
+from rich.terminal_theme import DIMMED_MONOKAI
 
 WIDTH = 110
+WEB_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # the picture asks no other server for anything
 
 
 class Transcript:
@@ -76,7 +79,8 @@ class Transcript:
     def save_picture(self, path: Path) -> None:
         """Keep the whole transcript as a picture."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.console.save_svg(str(path), title="make run")
+        picture = self.console.export_svg(title="make run", theme=DIMMED_MONOKAI)
+        path.write_text(WEB_FONTS.sub("", picture), encoding="utf-8")
 
     def flush(self) -> None:
         """Let a reader behind a pipe see everything so far."""
