@@ -20,6 +20,12 @@ UPDATE organizations o SET config_epoch = o.config_epoch + e.n
 FROM unnest(%s::uuid[], %s::bigint[]) AS e(id, n) WHERE o.id = e.id
 """
 
+_ADVANCE: Final = """
+UPDATE organizations o SET clock_offset = o.clock_offset + make_interval(secs => e.seconds),
+    version = greatest(o.version, e.version)
+FROM unnest(%s::uuid[], %s::bigint[], %s::integer[]) AS e(id, seconds, version) WHERE o.id = e.id
+"""
+
 _ORGANIZATION_COLUMNS: Final = {
     "name": "text",
     "currency": "text",
@@ -157,7 +163,24 @@ def _projector(table: _Table) -> Projector:
     )
 
 
+def _advance_clocks(cur: Cursor, events: Sequence[Event]) -> None:
+    seconds: Counter[UUID] = Counter()
+    versions: dict[UUID, int] = {}
+    for event in sorted(events, key=lambda event: event.version):
+        seconds[event.organization] += event.data["seconds"]
+        versions[event.organization] = event.version
+    rows = sorted((name, seconds[name], versions[name]) for name in seconds)
+    cur.execute(_ADVANCE, [list(column) for column in zip(*rows, strict=True)])
+
+
 def register_all() -> None:
     """This function will register the projectors of this app, organizations first."""
     for table in _TABLES:
         register(_projector(table))
+    register(
+        Projector(
+            name="orgs.clocks",
+            wants=lambda event: event.type == "organization.clock_advanced",
+            project=_advance_clocks,
+        )
+    )
