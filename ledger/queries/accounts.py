@@ -12,4 +12,4 @@ SELECT kind, id FROM accounts WHERE organization = %s AND currency = %s AND coun
 def account_ids(cur: Cursor, *, organization: UUID, currency: str) -> dict[str, UUID]:
     """Return the ids of the organization's own accounts in a currency, by kind; they never change."""
     cur.execute(IDS, (organization, currency))
-    return {kind: account for kind, account in cur.fetchall()}
+    return dict(cur.fetchall())

@@ -16,13 +16,13 @@ FROM organizations o JOIN accounts a ON a.organization = o.id AND a.kind = 'cust
 WHERE o.id = %s
 """
 GRANTS = """
-SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at, amount,
-    reason
+SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
+    amount, reason
 FROM credit_grants WHERE account_id = %s AND remaining > 0 ORDER BY id
 """
 GRANT_LIST = """
-SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at, amount,
-    reason
+SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
+    amount, reason
 FROM credit_grants WHERE organization = %s AND (%s::uuid IS NULL OR id < %s) ORDER BY id DESC LIMIT %s
 """
 

@@ -9,7 +9,9 @@ import psycopg
 from events.writer import array_literal
 from ledger.rules.grants import Grant
 
-ACCOUNTS = "SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY($1::uuid[])".encode()
+ACCOUNTS = b"""
+SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY($1::uuid[])
+"""
 GRANTS = b"""
 SELECT g.organization, g.id, g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at,
     g.expires_at, g.created_at, g.expired_at

@@ -36,8 +36,8 @@ SELECT id, o, agent, team, workflow, connection, run, root, price, held, cost, c
     ended, version, status, late, label, action, counters::uuid[], amounts::bigint[], measures, funding, own_key
 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
     %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[],
-    %s::timestamptz[], %s::int[], %s::text[], %s::boolean[], %s::text[], %s::jsonb[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
-    %s::boolean[])
+    %s::timestamptz[], %s::int[], %s::text[], %s::boolean[], %s::text[], %s::jsonb[], %s::text[], %s::text[],
+    %s::text[], %s::jsonb[], %s::boolean[])
     AS r(id, o, agent, team, workflow, connection, run, root, price, held, cost, charged, overage, created, expires,
     ended, version, status, late, label, action, counters, amounts, measures,
     funding, own_key)

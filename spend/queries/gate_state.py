@@ -20,10 +20,10 @@ Collect = Callable[[], None]
 MAX_EXPIRED = 200
 
 # LATERAL with a LIMIT, so that each pair is one probe of an index whatever the planner thinks of the sizes.
-KEYS = """
+KEYS = b"""
 SELECT k.organization, k.key, k.request, k.status, k.body FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
 CROSS JOIN LATERAL (SELECT * FROM api_idempotency_keys x WHERE x.organization = w.o AND x.key = w.k LIMIT 1) AS k
-""".encode()
+"""
 RESERVATION_COLUMNS = """r.id, r.organization, r.agent_id, r.team_id, r.workflow_id, r.connection_id, r.run_id,
     r.root_run_id, r.price_version, r.held, r.estimated_cost, r.created_at, r.expires_at, r.version, r.status,
     r.user_label, r.action, r.counters, r.counter_amounts, r.measures, r.funding, r.own_key"""
@@ -45,16 +45,16 @@ BUCKETS = f"""
 SELECT {COUNTER_COLUMNS} FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS w(b, t, s)
 JOIN budget_counters c ON c.budget_id = w.b AND c.target = w.t AND c.window_start >= w.s
 """.encode()
-RUNS = """
+RUNS = b"""
 SELECT r.organization, r.id, r.key, r.root_id, root.key, r.parent_id, r.version
 FROM unnest($1::uuid[], $2::text[]) AS w(o, k) JOIN runs r ON r.organization = w.o AND r.key = w.k
 JOIN runs root ON root.id = r.root_id
-""".encode()
-USAGE_KEYS = """
+"""
+USAGE_KEYS = b"""
 SELECT k.organization, k.source, k.id_digest, k.payload_digest, k.usage_id
 FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS w(o, s, d) CROSS JOIN LATERAL
     (SELECT * FROM usage_keys x WHERE x.organization = w.o AND x.source = w.s AND x.id_digest = w.d LIMIT 1) k
-""".encode()
+"""
 
 
 class KeptAnswer:

@@ -270,24 +270,18 @@ def _burn(state: OrganizationState, receipt: Receipt, charge: int, subject: Gran
     books = state.books
     grants_taken = [(UUID(name), amount) for source, name, amount in receipt if source == "credit"]
     burned = [[str(grant), amount] for grant, amount in settle(grants_taken, charge)]
-    rest = charge - sum(amount for _, amount in burned)
-    line = min(rest, sum(amount for source, _, amount in receipt if source == "postpaid"))
+    rest: int = charge - sum(amount for _, amount in burned)
+    line: int = min(rest, sum(amount for source, _, amount in receipt if source == "postpaid"))
     rest -= line
     _take(books.grants, burned)
     if rest:
-        more, _, more_line = fund(books, rest, subject, state.now)
+        more, _, _ = fund(books, rest, subject, state.now)
         extra = [[name, amount] for _, name, amount in more]
         _take(books.grants, extra)
         burned = _merged(burned, extra)
         rest -= sum(amount for _, amount in extra)
-        if rest and books.line is not None:
-            more_line, rest = (
-                rest,
-                0,
-            )  # a postpaid customer's overage is owed on the line, over its limit if need be
-        else:
-            more_line = 0
-        line += more_line
+        if books.line is not None:  # a postpaid customer owes overage on the line, over its limit if need be
+            line, rest = line + rest, 0
     credit = sum(amount for _, amount in burned)
     books.credit.posted -= credit + rest
     books.credit.debt += rest

@@ -11,7 +11,7 @@ from spend.queries.estimates import estimate_from_history
 from spend.queries.gate_config import ConfigCache, GateConfig, find_subject
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.commands import Actual, Caller, Commit, Estimate, RecordUsage, Reserve, Subject
-from spend.rules.denials import EstimateRequired
+from spend.rules.denials import EstimateRequired, EventInFuture
 from spend.rules.normalise import normalise
 from spend.rules.plan import Amounts, LayerPlace, Plan, Who
 from spend.rules.rating import NO_USAGE, PriceCard, Rated, Usage, estimate, rate
@@ -19,6 +19,7 @@ from spend.rules.state import OrganizationState, Reservation, Run
 from spend.rules.windows import first_bucket_at, window_at
 
 MAX_AGE = timedelta(days=35)
+MAX_AHEAD = timedelta(minutes=5)
 
 
 class Planner:
@@ -59,6 +60,8 @@ class Planner:
         """Plan a fact after the event, under the budgets and prices of the time when it happened."""
         plan = Plan()
         try:
+            if command.occurred_at > self.state.now + MAX_AHEAD:
+                raise EventInFuture(pointer="/occurred_at")
             self._check_currency(command.currency)
             plan.who = self._who(command.subject, command.caller)
             action = command.action
@@ -124,8 +127,9 @@ class Planner:
         if subject.run is None:
             return None, None
         known = self._run(subject.run)
-        if known is not None:
-            return None, known
+        if known is not None:  # new: a refused call of this batch named it first, so its parent may be new as well
+            parent = self.state.runs_by_id.get(known.parent_id) if known.is_new and known.parent_id else None
+            return parent, known
         parent = None
         if subject.parent_run is not None and subject.parent_run != subject.run:
             parent = self._run(subject.parent_run) or self._new_run(subject.parent_run, None)
@@ -138,7 +142,7 @@ class Planner:
         name = new_id()
         root = (parent.root_id, parent.root_key) if parent else (name, key)
         run = Run(name, key, root[0], root[1], parent.id if parent else None, is_new=True)
-        self.state.runs[key] = run
+        self.state.runs[key] = self.state.runs_by_id[run.id] = run
         return run
 
     def places(self, who: Who, at: datetime) -> list[LayerPlace]:

@@ -1,11 +1,11 @@
 """The bulk write of a batch: events with their projections, decisions, usage records with their rollup, keys."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from common.strictjson import dump_bytes
-from events.store import append, encode
+from events.store import Cursor, append, encode
 from events.writer import Writer
 from spend.queries.gate_state import KeptAnswer
 from spend.rules.effects import DecisionRow, Effects, UsageRow
@@ -73,7 +73,7 @@ def write(cur: Writer, effects: Effects, answers: Sequence[tuple[UUID, str, Kept
     """
     if answers:
         _write_keys(cur, answers)
-    append(cur, effects.events)
+    append(cast(Cursor, cur), effects.events)
     if effects.usages:
         _write_usage(cur, effects.usages)
     if effects.usage_keys:
