@@ -1,0 +1,47 @@
+"""What README.md tells a newcomer to type does what it says."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from sandbox.places import CHECKOUT
+from tests.builders.orgs import Caller
+
+README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+BODY = re.compile(r"-d '(\{.*?\})'", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def bodies() -> list[dict[str, Any]]:
+    """The JSON bodies of the page's curl commands, in their order."""
+    return [json.loads(text) for text in BODY.findall(README)]
+
+
+class TestTryingItYourself:
+    def test_stops_the_agent_at_the_second_call(self, demo_file: Path) -> None:
+        organization = json.loads(demo_file.read_text(encoding="utf-8"))["organizations"][0]
+        caller = Caller(organization["api_key"])
+        budget, reservation, commit = bodies()
+        assert caller.post("/v1/budgets", budget).status_code == 201
+        reserved = caller.post("/v1/reservations", reservation, key="call-1").json()
+        assert reserved["held"] == "0.0189"
+        path = f"/v1/reservations/{reserved['id']}/commit"
+        assert caller.post(path, commit, key="call-1-done").json()["charged"] == "0.01263"
+        refused = caller.post("/v1/reservations", reservation, key="call-2")
+        assert (refused.status_code, refused.json()["code"]) == (402, "run_ceiling_reached")
+        assert refused.json()["binding"]["spent"] == "0.01263"
+
+
+class TestTheLinks:
+    def test_lead_to_files_that_are_there(self) -> None:
+        assert [place for place in LINK.findall(README) if not (CHECKOUT / place).exists()] == []
+
+    def test_of_the_docs_do_too(self) -> None:
+        missing = [
+            f"{page.name}: {place}"
+            for page in (CHECKOUT / "docs").rglob("*.md")
+            for place in LINK.findall(page.read_text(encoding="utf-8"))
+            if not (page.parent / place).exists()
+        ]
+        assert missing == []
