@@ -269,14 +269,14 @@ def _burn(state: OrganizationState, receipt: Receipt, charge: int, subject: Gran
     """Move the books on by a charge: first what the receipt took, then live grants, the line, and debt."""
     books = state.books
     grants_taken = [(UUID(name), amount) for source, name, amount in receipt if source == "credit"]
-    burned = [[str(grant), amount] for grant, amount in settle(grants_taken, charge)]
+    burned: list[list[Any]] = [[str(grant), amount] for grant, amount in settle(grants_taken, charge)]
     rest: int = charge - sum(amount for _, amount in burned)
     line: int = min(rest, sum(amount for source, _, amount in receipt if source == "postpaid"))
     rest -= line
     _take(books.grants, burned)
     if rest:
         more, _, _ = fund(books, rest, subject, state.now)
-        extra = [[name, amount] for _, name, amount in more]
+        extra: list[list[Any]] = [[name, amount] for _, name, amount in more]
         _take(books.grants, extra)
         burned = _merged(burned, extra)
         rest -= sum(amount for _, amount in extra)
