@@ -77,9 +77,10 @@ def available(grants: Iterable[Grant], debt: int, now: datetime) -> int:
     return sum(grant.remaining - grant.held for grant in grants if is_live(grant, now)) - debt
 
 
-def held_in(grants: Iterable[Grant], now: datetime, subject: GrantSubject) -> int:
-    """Return what work in flight holds of the grants that cover the subject."""
-    return sum(grant.held for grant in grants if is_live(grant, now) and applies(grant, subject))
+def free_without_holds(grants: Iterable[Grant], now: datetime, subject: GrantSubject, *, debt: int = 0) -> int:
+    """Return what the subject could take if no work were in flight: what its grants have left, less the debt."""
+    left = sum(grant.remaining for grant in grants if is_live(grant, now) and applies(grant, subject))
+    return max(0, left - debt)
 
 
 def allocate(

@@ -106,12 +106,14 @@ def refuse(failing: Sequence[tuple[type[Denied], Binding]]) -> Denied:
 
 
 def credit_refusal(
-    books: Books, charge: int, funded: int, currency: str, also_held: int
+    books: Books, charge: int, funded: int, currency: str, idle: int
 ) -> tuple[type[Denied], Binding]:
-    """Return the refusal for money that credit and line together do not cover (S05, S39)."""
+    """Return the refusal for money that credit and line together do not cover; busy if they would without the holds
+    (`idle` is what they could then give; S05, S39).
+    """
     credit, line = books.credit, books.line
     held = credit.held + (line.held if line else 0)
-    kind: type[Denied] = BudgetBusy if funded + also_held >= charge else CreditExhausted
+    kind: type[Denied] = BudgetBusy if idle >= charge else CreditExhausted
     limit = credit.posted + ((line.posted + (line.credit_limit or 0)) if line else 0)
     figures = {
         "scope": "credit",

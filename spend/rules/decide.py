@@ -12,7 +12,7 @@ from common.errors import NotFound
 from common.ids import new_id
 from common.money import format_amount
 from events.rules.facts import Event
-from ledger.rules.grants import available, held_in
+from ledger.rules.grants import available, free_without_holds
 from spend.rules.admission import (
     Receipt,
     credit_refusal,
@@ -151,9 +151,11 @@ def _money_failures(
     if charge:
         _, credit, line = fund(state.books, charge, plan.who.grants, state.now)
         if credit + line < charge:
-            also_held = held_in(state.books.grants, state.now, plan.who.grants)
-            also_held += state.books.line.held if state.books.line else 0
-            failing.append(credit_refusal(state.books, charge, credit + line, state.currency, also_held))
+            books = state.books
+            idle = free_without_holds(books.grants, state.now, plan.who.grants, debt=books.credit.debt)
+            if books.line is not None:
+                idle += max(0, (books.line.room() or 0) + books.line.held)
+            failing.append(credit_refusal(books, charge, credit + line, state.currency, idle))
     return failing
 
 

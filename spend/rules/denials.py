@@ -116,6 +116,13 @@ class TtlLimit(ProblemError):
     code = "ttl_limit"
 
 
+class EventInFuture(ProblemError):
+    """The event is dated more than 5 minutes ahead of the clock."""
+
+    status = 400
+    code = "event_in_future"
+
+
 class UsageIdReused(ProblemError):
     """This (source, id) was recorded with another payload."""
 

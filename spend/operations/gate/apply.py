@@ -176,7 +176,9 @@ def _read(connection: psycopg.Connection[Any], batch: Batch) -> None:
         accounts += [config.accounts[kind] for kind in FUNDING_ACCOUNTS if kind in config.accounts]
     fixed, rolling = _counter_keys(batch.plans)
     named = [
-        (c.organization, c.reservation) for c in batch.commands if isinstance(c, (Commit, Release, Extend))
+        (c.organization, c.reservation)
+        for c in batch.commands
+        if not isinstance(c, (Reserve, Expire)) and c.reservation is not None
     ]
     usages = [
         (c.organization, c.source, usage_digest(c.external_id))
@@ -309,6 +311,8 @@ def _usage(
             raise UsageIdReused
         body = {"id": str(known[1]), "source": command.source, "external_id": command.external_id}
         return Answer(201, body, replayed=True)
+    if command.reservation is not None:
+        find_reservation(state, command.reservation)
     answer = decide_usage(state, command, plan, accounts, batch.effects)
     usage = batch.effects.usages[-1].id
     batch.effects.usage_keys.append((*name, command.payload, usage))
