@@ -9,11 +9,12 @@ class SpendConfig(AppConfig):
         from events.store import register
         from spend import jobs
         from spend.api.gate_schema import PATHS, SCHEMAS
-        from spend.projections import budgets, prices
+        from spend.projections import budgets, fine, prices
         from spend.projections.gate import PROJECTOR
 
         prices.register_all()
         budgets.register_all()
         register(PROJECTOR)
+        fine.register_reader()
         jobs.register_all()
         register_paths(PATHS, schemas=SCHEMAS)

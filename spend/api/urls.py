@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, gate, reservations, runs, usage
+from spend.api import budgets, decisions, gate, reports, reservations, runs, usage
 from spend.api.gate_urls import urlpatterns as gate_patterns
 from spend.api.later import later
 from spend.api.routing import post_or
@@ -12,6 +12,8 @@ urlpatterns = [
     path("reservations", post_or(gate.RESERVE, reservations.ReservationListView)),
     path("reservations/<str:name>", reservations.ReservationDetailView.as_view()),
     path("usage", post_or(gate.USAGE, usage.UsageListView)),
+    path("usage/attribution", reports.AttributionView.as_view()),
+    path("reports/uncapped", reports.UncappedView.as_view()),
     path("usage/<str:name>", usage.UsageDetailView.as_view()),
     path("decisions", decisions.DecisionListView.as_view()),
     path("runs", runs.RunListView.as_view()),
