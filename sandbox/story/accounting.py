@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.story.amounts import money, units
+from sandbox.story.amounts import UNITS_PER_MAJOR, money, units
 from sandbox.story.calls import Done
 from sandbox.story.play import Play
 
@@ -70,18 +70,28 @@ def budgets(play: Play) -> None:
 def attribution(play: Play) -> None:
     """Who spent what, by agent, model and tool; each adds up to the same total."""
     for name, of in GROUPS:
-        rows = _attribution(play, name)
-        found = {row[name]: units(row["charge"]) for row in rows}
-        calls = {row[name]: row["calls"] for row in rows}
-        listed = sorted(found, key=lambda value: -found[value])
-        table = [(value or "(none)", str(calls[value]), money(found[value])) for value in listed]
-        table.append(("total", str(sum(calls.values())), money(sum(found.values()))))
+        found = play.stage.api.get(f"/v1/usage/attribution?group_by={name}")
+        rows = [*found["data"], found["unattributed"]]
+        shown = [_row(row, row["key"] or "(none)") for row in rows if row["calls"]]
         play.transcript.say("")
-        play.transcript.table((f"by {name}", "calls", "charged"), table, numbers=1, total=True)
+        play.transcript.table(
+            (f"by {name}", "calls", "charged", "share"), [*shown, _row(found["total"] | {"share": "1"}, "total")],
+            numbers=1, total=True,
+        )  # fmt: skip
         play.checks.equal(
             "S7", f"usage by {name} is what the agents committed, row by row", expected=play.account.sums(of),
-            found=found,
+            found={row["key"]: units(row["charge"]) for row in rows if row["calls"]},
         )  # fmt: skip
+        play.checks.equal(
+            "S7", f"and by {name} it sums to the organization's total", expected=play.account.charged,
+            found=units(found["total"]["charge"]), shown=money(play.account.charged),
+        )  # fmt: skip
+
+
+def _row(figures: dict[str, Any], label: str) -> tuple[str, ...]:
+    hundredths = units(figures["share"]) * 10_000 // UNITS_PER_MAJOR  # of a percent
+    percent = f"{hundredths // 100}.{hundredths % 100:02d} %"
+    return label, str(figures["calls"]), money(units(figures["charge"])), percent
 
 
 def _expected_layers(play: Play) -> dict[tuple[str, str], int]:
@@ -92,8 +102,3 @@ def _expected_layers(play: Play) -> dict[tuple[str, str], int]:
     }
     expected |= {("run", str(run)): amount for run, amount in account.sums(lambda d: d.work.run).items()}
     return expected
-
-
-def _attribution(play: Play, name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = play.stage.api.get(f"/v1/usage/attribution?group_by={name}")["data"]
-    return [row for row in rows if row["outcome"] != "blocked"] if rows and "outcome" in rows[0] else rows

@@ -1,6 +1,6 @@
 """Many calls at once: the loop of the runaway agent, and the others that go on beside it."""
 
-import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -41,22 +41,17 @@ def play_burst(*, caller: Caller, work: Work, calls: int, report: Report, every:
 
 
 @contextmanager
-def at_work_beside(*, caller: Caller, agents: dict[str, Agent]) -> Iterator[None]:
-    """Keep other agents (by run) at their ordinary work, each in a thread of its own, until the block ends."""
-    end = threading.Event()
+def at_work_beside(*, caller: Caller, agents: dict[str, Agent], calls: int) -> Iterator[None]:
+    """Have other agents (by run) do their ordinary work, each in a thread of its own, during the block and on until
+    each has made its calls."""
 
-    def work_on(run: str, agent: Agent) -> None:
-        step = 0
-        while not end.is_set():
+    def work(run: str, agent: Agent) -> None:
+        for step in range(calls):
             caller.make(Work(agent, run, call=agent.call(step)), step=step)
-            step += 1
-            end.wait(BETWEEN_SECONDS)
+            time.sleep(BETWEEN_SECONDS)
 
     with ThreadPoolExecutor(len(agents)) as pool:
-        working = [pool.submit(work_on, run, agent) for run, agent in agents.items()]
-        try:
-            yield
-        finally:
-            end.set()
+        working = [pool.submit(work, run, agent) for run, agent in agents.items()]
+        yield
         for future in working:
             future.result()

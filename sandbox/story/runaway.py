@@ -13,6 +13,7 @@ from sandbox.story.stage import AGENT_LIMIT, RUN_CEILING
 BURST_CALLS = 300
 RESTART_CALLS = (140, 100)
 REPORT_EVERY = 50
+CALLS_BESIDE = 12
 ERROR = '410 {"error": "record merged", "hint": "ask again with the new id"}'
 
 
@@ -24,7 +25,8 @@ def loop(play: Play) -> None:
         f"It reads “ask again”, and does: {BURST_CALLS} calls, {AT_ONCE} at a time, every one with the old id.\n"
     )
     calls_before = len(play.account.done)
-    with at_work_beside(caller=play.caller, agents={"support-bot-noon": SUPPORT, "report-bot-noon": REPORT}):
+    others = {"support-bot-noon": SUPPORT, "report-bot-noon": REPORT}
+    with at_work_beside(caller=play.caller, agents=others, calls=CALLS_BESIDE):
         burst = _burst(play, "research-bot-loop", BURST_CALLS)
     play.transcript.stopped(
         f"The run is stopped: {len(burst.refused)} of {BURST_CALLS} calls never reached a model."
