@@ -28,6 +28,7 @@ from sandbox.places import read_json, write_json
 SUPERUSER = "counterfoil_superuser"
 PORT = 5432  # only names the socket: every cluster has a socket folder of its own
 _LONGEST_SOCKET_PATH = 107
+_NO_PID = 2**22 + 1  # above the largest pid that Linux gives
 _SETTINGS = {
     "listen_addresses": "",
     "shared_buffers": "256MB",
@@ -47,10 +48,6 @@ _THROWAWAY = {
     "full_page_writes": "off",
     "autovacuum_naptime": "10s",
 }
-
-
-# A server that outlives us on purpose: its Popen must not be collected, which would warn of a forgotten child.
-_DETACHED: list[subprocess.Popen[bytes]] = []
 
 
 class ClusterUnusable(Exception):
@@ -225,9 +222,7 @@ class Cluster:
         with contextlib.suppress(FileNotFoundError):
             lines = lock.read_text(encoding="utf-8").splitlines(keepends=True)
             if lines and not self._is_ours(int(lines[0])):
-                lines[0] = (
-                    f"{os.getpid()}\n"  # the parent's pid: PostgreSQL knows that this cannot be a server
-                )
+                lines[0] = f"{_NO_PID}\n"
                 lock.write_text("".join(lines), encoding="utf-8")
         socket_lock = Path(self.location.socket_folder) / f".s.PGSQL.{PORT}.lock"
         with contextlib.suppress(FileNotFoundError):
@@ -281,21 +276,22 @@ class Cluster:
         A killed server's children hold its shared memory for a moment: the start is repeated until then.
         """
         deadline = time.monotonic() + timeout_seconds
-        server: subprocess.Popen[bytes] | None = None
+        next_try_at = 0.0
         while not self.is_live():
-            if time.monotonic() > deadline:
+            now = time.monotonic()
+            if now > deadline:
                 raise ClusterUnusable(f"PostgreSQL did not start; see {self.log_file}:\n{self.log_tail()}")
-            if server is None or server.poll() is not None:
+            if now > next_try_at and self.server_pid() is None:
                 self.prepare()
-                server = self._spawn()
-                _DETACHED.append(server)
-            time.sleep(0.05)
+                self._spawn_detached()
+                next_try_at = now + 0.3
+            time.sleep(0.02)
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn_detached(self) -> None:
         with self.log_file.open("ab") as log:
-            return subprocess.Popen(
-                self.argv(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                start_new_session=True, env=self.environment(), **self.credentials(),
+            subprocess.run(
+                ["setsid", "--fork", *self.argv()], check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd="/", env=self.environment(), **self.credentials(),
             )  # fmt: skip
 
     @property
