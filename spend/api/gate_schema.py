@@ -207,8 +207,9 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
     ),
     f"{_ONE}/release": _post(
         "release",
-        "Free the hold. Nothing was used.",
-        _object({"reason": {"type": "string", "maxLength": 500}}),
+        "Free the hold. Nothing was used. With an amount it is the whole hold: more than is held is 422 "
+        "amount_exceeds_available.",
+        _object({"reason": {"type": "string", "maxLength": 500}, "amount": AMOUNT}),
         {"200": ("Free", STATUS)},
         parameters=(RESERVATION, KEY),
     ),

@@ -114,11 +114,12 @@ def read_commit(
 def read_release(
     body: Mapping[str, Any], *, organization: UUID, caller: Caller, key: RequestKey | None, reservation: UUID
 ) -> Release:
-    """Return the release that a body asks for; its reason is optional."""
-    reader = BodyReader(body, allowed=("reason",))
+    """Return the release that a body asks for; its reason is optional, and so is the amount: the whole hold."""
+    reader = BodyReader(body, allowed=("reason", "amount"))
     reason = reader.defaulted("reason", fields.text, "", max_length=500, multiline=True)
+    amount = reader.optional("amount", fields.amount)
     reader.check()
-    return Release(organization, caller, key, reservation, reason)
+    return Release(organization, caller, key, reservation, reason, amount)
 
 
 def read_extend(

@@ -22,6 +22,7 @@ from spend.rules.rating import OrganizationPricing, PriceCard, price_card
 from spend.rules.state import Run
 
 MAX_RUNS = 4_096
+MAX_ORGANIZATIONS = 20_000
 
 
 class SubjectRow(NamedTuple):
@@ -92,6 +93,8 @@ class ConfigCache:
             fresh = self._load(cur, organization, epochs, currency, time_zone)
             if config is not None:
                 fresh.runs = config.runs
+            elif len(self._configs) >= MAX_ORGANIZATIONS:
+                self._configs.pop(next(iter(self._configs)))
             config = self._configs[organization] = fresh
         return config
 
@@ -114,9 +117,10 @@ class ConfigCache:
         return self._entry(cur, (provider, model))
 
     def _entry(self, cur: Cursor, name: tuple[str, str]) -> BookEntry | None:
-        if name not in self._entries:
-            self._entries[name] = load_book_entry(cur, name[0], name[1])
-        return self._entries[name]
+        entries = self._entries  # another thread may put an empty one in its place: what is read now belongs to this one
+        if name not in entries:
+            entries[name] = load_book_entry(cur, name[0], name[1])
+        return entries[name]
 
     def _load(
         self, cur: Cursor, organization: UUID, epochs: tuple[int, int], currency: str, time_zone: str

@@ -109,13 +109,14 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Free a hold; nothing was used."""
+    """Free a hold; nothing was used. `amount` (units) is what the caller believes to be held, None: whatever it is."""
 
     organization: UUID
     caller: Caller
     key: RequestKey | None
     reservation: UUID
     reason: str = ""
+    amount: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

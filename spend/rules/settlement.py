@@ -5,9 +5,11 @@ where nothing is left, becomes debt (S31, S5). What was used is never clamped to
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from common.errors import AmountExceedsAvailable, NotAvailableYet
 from common.ids import new_id
 from common.money import format_amount
 from events.rules.facts import Event
@@ -131,6 +133,10 @@ def decide_release(
         return Answer(200, {"id": str(reservation.id), "status": reservation.status, "released": "0"})
     if reservation.status == "committed":
         raise ReservationFinalized(extra={"reservation_status": "committed"})
+    if command.amount is not None and command.amount > reservation.held:
+        raise AmountExceedsAvailable("More than is held cannot be released.", pointer="/amount")
+    if command.amount is not None and command.amount < reservation.held:
+        raise NotAvailableYet("Releasing a part of a hold is not available yet.", pointer="/amount")
     _free(state, command, reservation, "released", accounts, effects, reason=command.reason)
     return Answer(
         200, {"id": str(reservation.id), "status": "released", "released": format_amount(reservation.held)}
@@ -189,21 +195,37 @@ def decide_usage(
     effects.events.append(
         Event(state.id, "usage", usage.id, 1, "usage.recorded", data, state.now, actor, idempotency_key=key)
     )
-    return Answer(201, _usage_body(state, usage))
+    body = usage_body(
+        usage.source, usage.id, usage.external_id, usage.outcome, usage.cost, usage.charge, usage.currency,
+        usage.price_version, usage.occurred_at, usage.adjustment,
+    )  # fmt: skip
+    return Answer(201, body)
 
 
-def _usage_body(state: OrganizationState, usage: UsageRow) -> dict[str, Any]:
+def usage_body(
+    source: str | None,
+    usage: UUID,
+    external_id: str | None,
+    outcome: str,
+    cost: int,
+    charge: int,
+    currency: str,
+    price_version: UUID | None,
+    occurred_at: datetime,
+    adjustment: bool,
+) -> dict[str, Any]:
+    """Return the answer to a recorded fact, now and whenever it is sent again."""
     return {
-        "id": str(usage.id),
-        "source": usage.source,
-        "external_id": usage.external_id,
-        "outcome": usage.outcome,
-        "cost": format_amount(usage.cost),
-        "charge": format_amount(usage.charge),
-        "currency": state.currency,
-        "price_version": str(usage.price_version) if usage.price_version else None,
-        "occurred_at": written(usage.occurred_at),
-        "adjustment": usage.adjustment,
+        "id": str(usage),
+        "source": source,
+        "external_id": external_id,
+        "outcome": outcome,
+        "cost": format_amount(cost),
+        "charge": format_amount(charge),
+        "currency": currency,
+        "price_version": None if price_version is None else str(price_version),
+        "occurred_at": written(occurred_at),
+        "adjustment": adjustment,
     }
 
 
