@@ -117,7 +117,8 @@ class ConfigCache:
         return self._entry(cur, (provider, model))
 
     def _entry(self, cur: Cursor, name: tuple[str, str]) -> BookEntry | None:
-        entries = self._entries  # another thread may put an empty one in its place: what is read now belongs to this one
+        # Another thread may put an empty one in its place meanwhile; what is read now belongs into this one.
+        entries = self._entries
         if name not in entries:
             entries[name] = load_book_entry(cur, name[0], name[1])
         return entries[name]

@@ -131,6 +131,8 @@ def credit_refusal(
 
 def _sentence(kind: type[Denied], binding: Binding) -> str:
     shown_as = binding.figures
+    if "limit" not in shown_as:  # a duty, not a sum
+        return f"{(kind.__doc__ or '').strip()} Binding: {binding.scope}."
     layer = binding.scope if binding.scope == "credit" else f"budget of scope {binding.scope}"
     figures = ", ".join(f"{name} {shown_as[name]}" for name in ("limit", "spent", "held", "requested"))
     return f"{(kind.__doc__ or '').strip()} Binding: {layer} ({figures} {shown_as['unit']})."
