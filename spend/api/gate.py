@@ -9,8 +9,9 @@ from django.http import HttpRequest, HttpResponse
 
 from common.api.requests import read_object, request_id_of
 from common.api.views import authenticate, keyed, path_id, plain_endpoint, require_scope
-from common.errors import IdempotencyKeyRequired, InvalidField, NotFound, ProblemError, problem
+from common.errors import Forbidden, IdempotencyKeyRequired, InvalidField, NotFound, ProblemError, problem
 from common.idempotency import keyed_request, read_key
+from orgs import PLATFORM_ID
 from spend.api.wire import BATCH_KEY, read_commit, read_extend, read_release, read_reserve, read_usage
 from spend.operations.gate.submit import submit
 from spend.rules.commands import Caller, Command, RequestKey
@@ -36,6 +37,8 @@ class Call:
             raise UnknownParameter(f"This call takes no query parameters: {sorted(request.GET)[0]}.")
         self.body = read_object(request)
         self.organization: UUID = self.principal.organization
+        if self.organization == PLATFORM_ID:
+            raise Forbidden("The platform makes no calls; use a key of the organization.")
         self.caller = Caller(
             actor=self.principal.actor,
             agent_ids=_limits(self.principal, "agent_ids"),

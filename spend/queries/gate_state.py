@@ -12,6 +12,7 @@ from uuid import UUID
 import psycopg
 
 from events.writer import array_literal
+from spend.rules.settlement import usage_body
 from spend.rules.state import Counter, OrganizationState, Reservation, Run
 
 Connection = psycopg.Connection[Any]
@@ -51,9 +52,11 @@ FROM unnest($1::uuid[], $2::text[]) AS w(o, k) JOIN runs r ON r.organization = w
 JOIN runs root ON root.id = r.root_id
 """
 USAGE_KEYS = b"""
-SELECT k.organization, k.source, k.id_digest, k.payload_digest, k.usage_id
+SELECT k.organization, k.source, k.id_digest, k.payload_digest, u.id, u.external_id, u.outcome, u.cost, u.charge,
+    u.currency, u.price_version, u.occurred_at, u.adjustment
 FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS w(o, s, d) CROSS JOIN LATERAL
     (SELECT * FROM usage_keys x WHERE x.organization = w.o AND x.source = w.s AND x.id_digest = w.d LIMIT 1) k
+JOIN usage_records u ON u.organization = k.organization AND u.id = k.usage_id
 """
 
 
@@ -138,16 +141,16 @@ def _keep_counter(state: OrganizationState, counter: Counter, is_rolling: bool) 
 def ask_usage_keys(
     connection: Connection,
     wanted: Sequence[tuple[UUID, str, bytes]],
-    known: dict[tuple[UUID, str, bytes], tuple[bytes, UUID]],
+    known: dict[tuple[UUID, str, bytes], tuple[bytes, dict[str, Any]]],
 ) -> Collect:
-    """Ask for (payload digest, usage id) of the (organization, source, digest of id)s recorded before."""
+    """Ask for (payload digest, the answer given) of the (organization, source, digest of id)s recorded before."""
     if not wanted:
         return _nothing
     cur = _ask(connection, USAGE_KEYS, list(zip(*wanted, strict=True)))
 
     def collect() -> None:
-        for organization, source, digest, payload, usage in cur:
-            known[organization, source, bytes(digest)] = (bytes(payload), usage)
+        for organization, source, digest, payload, *usage in cur:
+            known[organization, source, bytes(digest)] = (bytes(payload), usage_body(source, *usage))
 
     return collect
 

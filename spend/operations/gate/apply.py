@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from common.errors import GateUnavailable, IdempotencyKeyReused, ProblemError
+from common.errors import GateUnavailable, IdempotencyKeyReused, ProblemError, ServiceUnavailable
 from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
 from events.store import Cursor
@@ -77,7 +77,7 @@ class Batch:
     planners: dict[UUID, Planner] = field(default_factory=dict)
     plans: list[Plan | None] = field(default_factory=list)
     kept: dict[tuple[UUID, str], KeptAnswer] = field(default_factory=dict)
-    known_usage: dict[tuple[UUID, str, bytes], tuple[bytes, UUID]] = field(default_factory=dict)
+    known_usage: dict[tuple[UUID, str, bytes], tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
     new_keys: list[tuple[UUID, str, KeptAnswer]] = field(default_factory=list)
 
@@ -108,10 +108,19 @@ class Gate:
                 if is_conflict(error, retry_unique=RACES) and attempt < ATTEMPTS:
                     time.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue
-                if problem_of(error) is not None or is_conflict(error, retry_unique=RACES):
-                    raise GateUnavailable(retry_after=1) from error
-                raise
+                if len(commands) > 1 and not _is_unavailable(error):
+                    return [answer for command in commands for answer in self._alone(connection, command)]
+                raise _meaning_of(error) from error
         raise AssertionError("the last attempt returns or raises")
+
+    def _alone(self, connection: psycopg.Connection[Any], command: Command | Expire) -> list[Answer]:
+        """One item of a batch that failed as a whole: what is wrong with one of them is not the others' fault."""
+        try:
+            return self.apply(connection, [command])
+        except GateUnavailable:
+            raise
+        except ProblemError as error:
+            return [Answer.refused(error)]
 
     def _once(
         self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]
@@ -160,6 +169,17 @@ class Gate:
                 batch.plans.append(planner.usage(command))
             else:
                 batch.plans.append(None)
+
+
+def _is_unavailable(error: psycopg.Error) -> bool:
+    return isinstance(problem_of(error), ServiceUnavailable) or is_conflict(error, retry_unique=RACES)
+
+
+def _meaning_of(error: psycopg.Error) -> Exception:
+    """What a database error says to the caller: 503, 422 for a sum out of range, or a defect of ours as it is."""
+    if _is_unavailable(error):
+        return GateUnavailable(retry_after=1)
+    return problem_of(error) or error
 
 
 class _MoreExpired(Exception):
@@ -309,14 +329,13 @@ def _usage(
     if known is not None:
         if known[0] != command.payload:
             raise UsageIdReused
-        body = {"id": str(known[1]), "source": command.source, "external_id": command.external_id}
-        return Answer(201, body, replayed=True)
+        return Answer(201, known[1], replayed=True)
     if command.reservation is not None:
         find_reservation(state, command.reservation)
     answer = decide_usage(state, command, plan, accounts, batch.effects)
-    usage = batch.effects.usages[-1].id
-    batch.effects.usage_keys.append((*name, command.payload, usage))
-    batch.known_usage[name] = (command.payload, usage)
+    usage = batch.effects.usages[-1]
+    batch.effects.usage_keys.append((*name, command.payload, usage.id))
+    batch.known_usage[name] = (command.payload, answer.body or {})
     return answer
 
 
