@@ -11,10 +11,12 @@ class SpendConfig(AppConfig):
         from spend.api.gate_schema import PATHS, SCHEMAS
         from spend.projections import budgets, fine, prices
         from spend.projections.gate import PROJECTOR
+        from spend.queries import integrity
 
         prices.register_all()
         budgets.register_all()
         register(PROJECTOR)
         fine.register_reader()
+        integrity.register_checks()
         jobs.register_all()
         register_paths(PATHS, schemas=SCHEMAS)

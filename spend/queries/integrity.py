@@ -1,0 +1,187 @@
+"""What must hold between the gate's facts and its projections, by other statements than those that write them.
+
+Each check reads one snapshot, so it may run beside live traffic. With an organization it looks at that one only. What
+began before the last retired month of usage records is left out where its records are needed: they are in a file.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from events.integrity import register_check
+from events.store import Cursor
+from spend.rules.explaining import recomputed
+
+CHUNK: Final = 2_000
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One thing that does not hold: the invariant's id, whose it is, which object, and the two figures."""
+
+    invariant: str
+    organization: UUID
+    subject: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.subject} of organization {self.organization}: {self.detail}"
+
+
+_OF: Final = "(%(o)s::uuid IS NULL OR {}.organization = %(o)s)"
+
+# From here on every usage record is still in its table; facts are dated at most five minutes ahead.
+_KEPT: Final = """(
+    SELECT coalesce(max(month) + interval '1 month 1 hour', '-infinity')::timestamptz FROM retired_months
+    WHERE table_name = 'usage_records'
+)"""
+
+_COUNTERS_HELD: Final = f"""
+SELECT c.organization, 'budget counter ' || c.id, 'held ' || c.held || ', active reservations ' || coalesce(s.amount, 0)
+FROM budget_counters c LEFT JOIN (
+    SELECT u.counter, sum(u.amount) AS amount FROM reservations r
+    CROSS JOIN unnest(r.counters, r.counter_amounts) AS u(counter, amount)
+    WHERE r.status = 'active' AND {_OF.format("r")} GROUP BY 1
+) s ON s.counter = c.id
+WHERE c.held <> coalesce(s.amount, 0) AND {_OF.format("c")}
+"""
+_COUNTERS_SPENT: Final = f"""
+SELECT c.organization, 'budget counter ' || c.id, 'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
+FROM budget_counters c LEFT JOIN (
+    SELECT (x->>0)::uuid AS counter, sum((x->>2)::bigint) AS spent
+    FROM events e CROSS JOIN jsonb_array_elements(e.data->'counters') AS x
+    WHERE e.type IN ('reservation.committed', 'reservation.released', 'reservation.expired', 'usage.recorded')
+        AND {_OF.format("e")} GROUP BY 1
+) s ON s.counter = c.id
+WHERE c.spent <> coalesce(s.spent, 0) AND {_OF.format("c")}
+"""
+_COUNTERS_ORPHANED: Final = f"""
+SELECT r.organization, 'reservation ' || r.id, 'counter ' || u.counter || ' does not exist'
+FROM reservations r CROSS JOIN unnest(r.counters) AS u(counter)
+WHERE {_OF.format("r")} AND NOT EXISTS (
+    SELECT FROM budget_counters c WHERE c.id = u.counter AND c.organization = r.organization)
+"""
+_RUNS_HELD: Final = f"""
+SELECT n.organization, 'run ' || n.id, 'held ' || n.held || ' of ' || n.reservations || ' reservations, these are '
+    || coalesce(s.held, 0) || ' of ' || coalesce(s.count, 0)
+FROM runs n LEFT JOIN (
+    SELECT r.run_id, sum(r.held) FILTER (WHERE r.status = 'active') AS held, count(*) AS count FROM reservations r
+    WHERE r.run_id IS NOT NULL AND {_OF.format("r")} GROUP BY 1
+) s ON s.run_id = n.id
+WHERE (n.held, n.reservations) <> (coalesce(s.held, 0), coalesce(s.count, 0)) AND {_OF.format("n")}
+"""
+_RUNS_USED: Final = f"""
+SELECT n.organization, 'run ' || n.id, 'charged ' || n.charged || ' in ' || n.usage_count || ' records, these are '
+    || coalesce(s.charge, 0) || ' in ' || coalesce(s.count, 0)
+FROM runs n LEFT JOIN (
+    SELECT u.run_id, sum(u.charge) AS charge, sum(u.cost) AS cost, sum(u.input_tokens + u.output_tokens) AS tokens,
+        sum(u.tool_calls) AS calls, count(*) AS count
+    FROM usage_records u WHERE u.run_id IS NOT NULL AND {_OF.format("u")} GROUP BY 1
+) s ON s.run_id = n.id
+WHERE (n.charged, n.cost, n.tokens, n.tool_calls, n.usage_count) <> (coalesce(s.charge, 0), coalesce(s.cost, 0),
+    coalesce(s.tokens, 0), coalesce(s.calls, 0), coalesce(s.count, 0)) AND {_OF.format("n")} AND n.started_at >= {_KEPT}
+"""
+_RESERVATIONS_FUNDED: Final = f"""
+SELECT r.organization, 'reservation ' || r.id, 'held ' || r.held || ', its funding is ' || f.amount
+FROM reservations r CROSS JOIN LATERAL (
+    SELECT coalesce(sum((x->>2)::bigint), 0) AS amount FROM jsonb_array_elements(r.funding) AS x
+) f
+WHERE r.status = 'active' AND f.amount <> r.held AND {_OF.format("r")}
+"""
+_COMMITS_RECORDED: Final = f"""
+SELECT r.organization, 'reservation ' || r.id, 'committed with charge ' || coalesce(r.charged::text, 'none')
+    || ', usage records ' || coalesce(s.count, 0) || ' with charge ' || coalesce(s.charge, 0)
+FROM reservations r LEFT JOIN (
+    SELECT u.reservation_id, u.organization, count(*) AS count, sum(u.charge) AS charge FROM usage_records u
+    WHERE u.reservation_id IS NOT NULL AND u.source IS NULL AND {_OF.format("u")} GROUP BY 1, 2
+) s ON s.reservation_id = r.id AND s.organization = r.organization
+WHERE {_OF.format("r")} AND r.created_at >= {_KEPT} AND (
+    (r.status = 'committed') <> (coalesce(s.count, 0) = 1)
+    OR r.status = 'committed' AND (r.charged IS DISTINCT FROM s.charge
+        OR r.overage IS DISTINCT FROM greatest(0, r.charged - r.held)))
+"""
+_USAGE_HOURLY: Final = f"""
+SELECT organization, 'usage of ' || hour, 'the hourly rollup differs from its records by ' || sum(calls)
+    || ' calls, cost ' || sum(cost) || ', charge ' || sum(charge)
+FROM (
+    SELECT organization, hour, team_id, agent_id, workflow_id, connection_id, provider, model, outcome, calls,
+        input_tokens, cache_read_input_tokens, output_tokens, tool_calls, cost, charge, max_charge, NULL::bigint AS most
+    FROM usage_hourly h WHERE {_OF.format("h")} AND hour >= {_KEPT}
+    UNION ALL
+    SELECT organization, date_trunc('hour', occurred_at, 'UTC'), team_id, agent_id, workflow_id, connection_id,
+        provider, model, outcome, -1, -input_tokens, -cache_read_input_tokens, -output_tokens, -tool_calls, -cost,
+        -charge, NULL, charge
+    FROM usage_records u WHERE {_OF.format("u")} AND occurred_at >= {_KEPT}
+) x
+GROUP BY organization, hour, team_id, agent_id, workflow_id, connection_id, provider, model, outcome
+HAVING sum(calls) <> 0 OR sum(input_tokens) <> 0 OR sum(cache_read_input_tokens) <> 0 OR sum(output_tokens) <> 0
+    OR sum(tool_calls) <> 0 OR sum(cost) <> 0 OR sum(charge) <> 0 OR max(max_charge) IS DISTINCT FROM max(most)
+"""
+_USAGE_FUNDED: Final = f"""
+SELECT u.organization, 'usage record ' || u.id, 'charge ' || u.charge || ', its receipts sum to ' || f.amount
+FROM usage_records u CROSS JOIN LATERAL (
+    SELECT coalesce(sum((x->>2)::bigint), 0) AS amount FROM jsonb_array_elements(u.funding) AS x
+) f
+WHERE f.amount <> u.charge AND {_OF.format("u")}
+"""
+_RECORDS: Final = """
+SELECT id, currency, cost, charge, detail::text FROM usage_records
+WHERE organization = %s AND (%s::uuid IS NULL OR id > %s) ORDER BY id LIMIT %s
+"""
+_ORGANIZATIONS: Final = "SELECT id FROM organizations WHERE %(o)s::uuid IS NULL OR id = %(o)s ORDER BY id"
+
+STATEMENTS: Final = (
+    ("L4", "spend.counters_hold_what_is_active", _COUNTERS_HELD),
+    ("S1", "spend.counters_have_spent_their_receipts", _COUNTERS_SPENT),
+    ("S2", "spend.receipts_name_counters", _COUNTERS_ORPHANED),
+    ("L4", "spend.runs_hold_what_is_active", _RUNS_HELD),
+    ("S7", "spend.runs_used_their_records", _RUNS_USED),
+    ("S2", "spend.reservations_are_funded", _RESERVATIONS_FUNDED),
+    ("S5", "spend.commits_have_one_record", _COMMITS_RECORDED),
+    ("S7", "spend.rollups_equal_records", _USAGE_HOURLY),
+    ("S9", "spend.receipts_sum_to_charges", _USAGE_FUNDED),
+)
+
+
+def violations(cur: Cursor, *, organization: UUID | None = None) -> Iterator[Violation]:
+    """Yield everything that does not hold, of one organization or of all; it reads only.
+
+    L4, S1 (counters against receipts), S2, S5, S6 (each charge worked out again from its record), S7 and S9.
+    """
+    for invariant, _, statement in STATEMENTS:
+        yield from _found(cur, invariant, statement, organization)
+    yield from charges_not_reproducible(cur, organization=organization)
+
+
+def charges_not_reproducible(cur: Cursor, *, organization: UUID | None = None) -> Iterator[Violation]:
+    """Yield usage records whose cost or charge is not what their own price lines come to (S6)."""
+    cur.execute(_ORGANIZATIONS, {"o": organization})
+    for (owner,) in cur.fetchall():
+        last: UUID | None = None
+        while rows := cur.execute(_RECORDS, (owner, last, last, CHUNK)).fetchall():
+            last = rows[-1][0]
+            for record, currency, cost, charge, detail in rows:
+                again = recomputed(_decode(detail) if detail else {}, currency)
+                if again != (cost, charge):
+                    figures = f"cost {cost} and charge {charge}, worked out again {again[0]} and {again[1]}"
+                    yield Violation("S6", owner, f"usage record {record}", figures)
+
+
+def register_checks() -> None:
+    """This function will make every check here part of `verify_ledger`."""
+    for invariant, name, statement in STATEMENTS:
+        register_check(name, _check(invariant, statement))
+    register_check("spend.charges_are_reproducible", charges_not_reproducible)
+
+
+def _check(invariant: str, statement: str) -> Callable[[Cursor], list[Violation]]:
+    return lambda cur: _found(cur, invariant, statement, None)
+
+
+def _found(cur: Cursor, invariant: str, statement: str, organization: UUID | None) -> list[Violation]:
+    rows: list[tuple[Any, ...]] = cur.execute(statement, {"o": organization}).fetchall()
+    return [Violation(invariant, *row) for row in rows]
