@@ -1,0 +1,216 @@
+"""The invariants of the ledger and the gate, worked out from the readers' views: no code of the writers is used.
+
+`violations_of(organizations)` names what does not hold; `Still` shows that a refused call moved nothing (S8).
+"""
+
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+
+# Each query gives the rows that break the invariant, for the organizations in %(organizations)s.
+CHECKS: Final = {
+    "L1 an entry's postings sum to zero per currency": """
+        SELECT entry_id, currency, sum(amount) FROM v_postings WHERE organization = ANY(%(organizations)s)
+        GROUP BY entry_id, currency HAVING sum(amount) <> 0
+    """,
+    "L1 an entry has postings and a posting its entry": """
+        SELECT e.entry_id, p.entry_id FROM v_entries e FULL JOIN v_postings p USING (entry_id)
+        WHERE COALESCE(e.organization, p.organization) = ANY(%(organizations)s)
+            AND (e.entry_id IS NULL OR p.entry_id IS NULL OR e.organization <> p.organization)
+    """,
+    "L3 a balance equals the sum of its postings": """
+        SELECT b.account_id, b.account_kind, b.posted, COALESCE(sum(p.amount), 0)
+        FROM v_balances b LEFT JOIN v_postings p USING (account_id) WHERE b.organization = ANY(%(organizations)s)
+        GROUP BY b.account_id, b.account_kind, b.posted HAVING b.posted <> COALESCE(sum(p.amount), 0)
+    """,
+    "L4 an account's held equals its open holds": """
+        SELECT b.account_id, b.account_kind, b.held, COALESCE(sum(h.amount), 0)
+        FROM v_balances b LEFT JOIN holds h ON h.account_id = b.account_id AND h.status = 'placed'
+        WHERE b.organization = ANY(%(organizations)s)
+        GROUP BY b.account_id, b.account_kind, b.held HAVING b.held <> COALESCE(sum(h.amount), 0)
+    """,
+    "L4 all held money is that of active reservations": """
+        SELECT o.id, b.held, r.held FROM unnest(%(organizations)s::uuid[]) AS o(id),
+            LATERAL (SELECT COALESCE(sum(held), 0) AS held FROM v_balances WHERE organization = o.id) b,
+            LATERAL (SELECT COALESCE(sum(held), 0) AS held FROM v_reservations WHERE organization = o.id
+                AND status = 'active') r
+        WHERE b.held <> r.held
+    """,
+    "L4 a grant's held equals what open holds took of it": """
+        SELECT g.id, g.held, COALESCE(t.taken, 0) FROM credit_grants g LEFT JOIN (
+            SELECT u.id, sum(u.amount) AS taken FROM holds h, unnest(h.grants, h.grant_amounts) AS u(id, amount)
+            WHERE h.status = 'placed' AND h.organization = ANY(%(organizations)s) GROUP BY u.id) t ON t.id = g.id
+        WHERE g.organization = ANY(%(organizations)s) AND g.held <> COALESCE(t.taken, 0)
+    """,
+    "L4 a budget's held equals what active reservations took of it": """
+        SELECT c.id, c.held, COALESCE(t.taken, 0) FROM budget_counters c LEFT JOIN (
+            SELECT u.id, sum(u.amount) AS taken
+            FROM reservations r, unnest(r.counters, r.counter_amounts) AS u(id, amount)
+            WHERE r.status = 'active' AND r.organization = ANY(%(organizations)s) GROUP BY u.id) t ON t.id = c.id
+        WHERE c.organization = ANY(%(organizations)s) AND c.held <> COALESCE(t.taken, 0)
+    """,
+    "L5 a hold is open exactly as long as its reservation": """
+        SELECT h.id, h.status, r.status, r.late FROM holds h JOIN reservations r ON h.source = 'reservation:' || r.id
+            AND r.organization = h.organization WHERE h.organization = ANY(%(organizations)s)
+            AND h.status <> CASE WHEN r.status = 'active' THEN 'placed'
+                WHEN r.status = 'committed' AND NOT r.late THEN 'posted' WHEN r.status = 'released' THEN 'voided' ELSE 'expired' END
+    """,
+    "L5 a reservation is reserved once, and ended and committed at most once": """
+        SELECT stream, array_agg(type ORDER BY version) FROM v_events
+        WHERE organization = ANY(%(organizations)s) AND type LIKE 'reservation.%%' GROUP BY stream
+        HAVING count(*) FILTER (WHERE type = 'reservation.reserved') <> 1
+            OR count(*) FILTER (WHERE type = 'reservation.committed') > 1
+            OR count(*) FILTER (WHERE type IN ('reservation.released', 'reservation.expired')) > 1
+            OR (count(*) FILTER (WHERE type = 'reservation.committed') = 1
+                AND count(*) FILTER (WHERE type = 'reservation.released') = 1)
+    """,
+    "L7 the grants' remaining less the debt equals the posted credit": """
+        SELECT b.organization, b.posted, g.remaining, a.debt FROM v_balances b JOIN accounts a ON a.id = b.account_id,
+            LATERAL (SELECT COALESCE(sum(remaining), 0) AS remaining FROM credit_grants
+                WHERE account_id = b.account_id) g
+        WHERE b.account_kind = 'customer_credit' AND b.organization = ANY(%(organizations)s)
+            AND g.remaining - a.debt <> b.posted
+    """,
+    "L8 intercompany_clearing sums to zero over all organizations": """
+        SELECT currency, sum(amount) FROM v_postings WHERE account_kind = 'intercompany_clearing'
+        GROUP BY currency HAVING sum(amount) <> 0
+    """,
+    "S3 every committed reservation has one usage record and every charge one entry": """
+        SELECT r.id, r.charged, count(u.id), sum(u.charge) FROM v_reservations r
+        LEFT JOIN v_usage u ON u.reservation_id = r.id AND u.organization = r.organization
+            AND EXISTS (SELECT 1 FROM v_events e
+                WHERE e.stream = 'reservation:' || r.id AND e.data->>'usage' = u.id::text)
+        WHERE r.organization = ANY(%(organizations)s) AND r.status = 'committed'
+        GROUP BY r.id, r.charged HAVING count(u.id) <> 1 OR sum(u.charge) <> r.charged
+    """,
+    "S3 every charge is posted once as revenue": """
+        SELECT u.id, u.charge, e.posted, e.n FROM usage_records u LEFT JOIN (
+            SELECT e.source, count(DISTINCT e.entry_id) AS n, sum(p.amount) AS posted FROM v_entries e
+            JOIN v_postings p USING (entry_id)
+            WHERE e.organization = ANY(%(organizations)s) AND p.account_kind = 'revenue' GROUP BY e.source) e ON e.source = 'usage_record:' || u.id
+        WHERE u.organization = ANY(%(organizations)s)
+            AND (COALESCE(e.posted, 0) <> u.charge OR COALESCE(e.n, 0) <> (u.charge > 0)::int)
+    """,
+    "S7 hourly rollups equal the sum of the usage records": """
+        SELECT * FROM (
+            SELECT organization, hour, agent_id, team_id, workflow_id, connection_id, provider, model, outcome,
+                calls::numeric, input_tokens::numeric, output_tokens::numeric, cost, charge, max_charge::numeric
+            FROM usage_hourly WHERE organization = ANY(%(organizations)s)) live
+        FULL JOIN (
+            SELECT organization, date_trunc('hour', occurred_at, 'UTC') AS hour, agent_id, team_id, workflow_id,
+                connection_id, provider, model, outcome, count(*)::numeric AS calls, sum(input_tokens) AS input_tokens,
+                sum(output_tokens) AS output_tokens, sum(cost) AS cost, sum(charge) AS charge,
+                max(charge)::numeric AS max_charge
+            FROM usage_records WHERE organization = ANY(%(organizations)s) GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9) summed
+        ON live::text = summed::text WHERE live IS NULL OR summed IS NULL
+    """,
+    "S9 the receipts of a usage record sum to its charge": """
+        SELECT u.id, u.charge, u.funding FROM usage_records u
+        WHERE u.organization = ANY(%(organizations)s) AND u.charge <>
+            (SELECT COALESCE(sum((part->>2)::bigint), 0) FROM jsonb_array_elements(u.funding) AS part)
+    """,
+    "S5 a budget has spent what the facts booked on it": """
+        SELECT c.id, c.spent, COALESCE(t.spent, 0) FROM budget_counters c LEFT JOIN (
+            SELECT (part->>0)::uuid AS id, sum((part->>2)::bigint) AS spent
+            FROM v_events e, jsonb_array_elements(e.data->'counters') AS part
+            WHERE e.organization = ANY(%(organizations)s) AND e.type IN ('reservation.committed', 'usage.recorded')
+            GROUP BY 1) t ON t.id = c.id
+        WHERE c.organization = ANY(%(organizations)s) AND c.spent <> COALESCE(t.spent, 0)
+    """,
+    "E a stream's versions count from one": """
+        SELECT stream, count(*), min(version), max(version) FROM v_events WHERE organization = ANY(%(organizations)s)
+        GROUP BY stream HAVING min(version) <> 1 OR max(version) <> count(*)
+    """,
+}
+
+# S1 speaks of the moment of a grant; without overage, lowered limits and late commits it holds at all times.
+WITHIN_LIMITS: Final = """
+    SELECT budget_id, target, window_start, amount_limit + overdraft, held, spent FROM v_budgets
+    WHERE organization = ANY(%(organizations)s) AND spent + held > amount_limit + overdraft
+"""
+
+PICTURE: Final = {
+    name: f"SELECT {columns} WHERE organization = %(organization)s" + (f" ORDER BY {order}" if order else "")
+    for name, (columns, order) in {
+        "events": ("count(*), max(seq) FROM v_events", ""),
+        "entries": ("count(*) FROM v_entries", ""),
+        "postings": ("count(*), sum(amount) FROM v_postings", ""),
+        "balances": ("account_id, posted, held FROM v_balances", "1"),
+        "grants": ("id, remaining, held FROM credit_grants", "1"),
+        "holds": ("id, status FROM holds", "1"),
+        "counters": ("budget_id, target, window_start, held, spent FROM v_budgets", "1, 2, 3"),
+        "reservations": ("id, status, held, charged, expires_at FROM v_reservations", "1"),
+        "runs": ("* FROM runs", "id"),
+        "usage": ("count(*), sum(charge) FROM usage_records", ""),
+        "rollups": ("sum(calls), sum(charge) FROM usage_hourly", ""),
+        "decisions": ("COALESCE(sum(count), 0) FROM v_decisions", ""),
+    }.items()
+}
+
+
+def reading(url: str | None = None) -> psycopg.Connection[Any]:
+    """A connection of the readers' role, to this session's database unless another is named."""
+    return psycopg.connect(url or os.environ["DATABASE_READONLY_URL"], autocommit=True)
+
+
+def violations_of(
+    organizations: Iterable[UUID],
+    *,
+    connection: psycopg.Connection[Any] | None = None,
+    within_limits: bool = False,
+) -> dict[str, list[tuple[Any, ...]]]:
+    """What does not hold: the rows, by invariant; empty when all is well. `within_limits` adds S1."""
+    named = {"organizations": list(organizations)}
+    checks = {**CHECKS, "S1 no budget is overdrawn": WITHIN_LIMITS} if within_limits else CHECKS
+    if connection is None:
+        with reading() as own:
+            return violations_of(named["organizations"], connection=own, within_limits=within_limits)
+    found = {}
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        for name, sql in checks.items():
+            rows = connection.execute(sql, named).fetchmany(5)
+            if rows:
+                found[name] = rows
+    return found
+
+
+def assert_sound(*organizations: UUID, within_limits: bool = False) -> None:
+    """Fail with what does not hold of these organizations."""
+    assert violations_of(organizations, within_limits=within_limits) == {}
+
+
+def picture(
+    organization: UUID, *, connection: psycopg.Connection[Any] | None = None
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything of an organization that a call may move."""
+    if connection is None:
+        with reading() as own:
+            return picture(organization, connection=own)
+    named = {"organization": organization}
+    return {name: connection.execute(sql, named).fetchall() for name, sql in PICTURE.items()}
+
+
+class Still:
+    """A block in which nothing of the organization moves; denials leave `decisions` more decisions."""
+
+    def __init__(self, organization: UUID, *, decisions: int = 0) -> None:
+        self.organization, self.decisions = organization, decisions
+
+    def __enter__(self) -> "Still":
+        self.before = picture(self.organization)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            return
+        after = picture(self.organization)
+        left = after.pop("decisions")[0][0] - self.before.pop("decisions")[0][0]
+        assert after == self.before
+        assert left == self.decisions
