@@ -23,7 +23,8 @@ INSERT_ENTRIES = """
 INSERT INTO journal_entries (id, organization, effective_at, reverses, kind, source, idempotency_key, actor, reason,
     recorded_at, epoch)
 SELECT e.*, clock.t, clock.epoch FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[]) AS e, (SELECT clock_timestamp() AS t, epoch FROM event_store) AS clock
+    %s::text[], %s::text[], %s::text[], %s::text[]) AS e,
+    (SELECT clock_timestamp() AS t, epoch FROM event_store) AS clock
 """
 INSERT_POSTINGS = """
 INSERT INTO postings (entry_id, n, account_id, organization, amount, currency, recorded_at, epoch)
@@ -59,6 +60,15 @@ UPDATE credit_grants g SET remaining = g.remaining + e.remaining, held = g.held 
     version = g.version + CASE WHEN e.expired IS NULL THEN 0 ELSE 1 END
 FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[]) AS e(id, remaining, held, expired)
 WHERE g.id = e.id
+"""
+UPSERT_ADJUSTMENTS = """
+INSERT INTO adjustments (id, organization, amount, currency, contra_kind, reason, status, proposed_by, decided_by,
+    decided_at, decision_reason, entry_id, version, created_at)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::timestamptz[], %s::text[], %s::uuid[], %s::int[], %s::timestamptz[])
+ON CONFLICT (id) DO UPDATE SET status = EXCLUDED.status, decided_by = EXCLUDED.decided_by,
+    decided_at = EXCLUDED.decided_at, decision_reason = EXCLUDED.decision_reason, entry_id = EXCLUDED.entry_id,
+    version = EXCLUDED.version
 """
 Row = dict[str, Any]
 
@@ -183,6 +193,19 @@ def open_accounts(cur: Cursor, events: Sequence[Event]) -> None:
     _insert(cur, INSERT_ACCOUNTS, rows)
 
 
+def project_adjustments(cur: Cursor, events: Sequence[Event]) -> None:
+    """This function will write each adjustment as its last event defines it."""
+    rows = []
+    for event in {event.stream_id: event for event in events}.values():
+        data = event.data
+        rows.append(
+            (event.stream_id, event.organization, data["amount"], data["currency"], data["contra_kind"],
+             data["reason"], data["status"], data["proposed_by"], data.get("decided_by"), data.get("decided_at"),
+             data.get("decision_reason", ""), data.get("entry"), event.version, data["created_at"])
+        )  # fmt: skip
+    _insert(cur, UPSERT_ADJUSTMENTS, rows)
+
+
 def change_limits(cur: Cursor, events: Sequence[Event]) -> None:
     """This function will give each postpaid line the last credit limit of its organization."""
     limits = {event.organization: event.data["credit_limit"] for event in events}
@@ -199,6 +222,12 @@ ACCOUNTS = Projector(
     wants=lambda event: event.type == "account.opened",
     project=open_accounts,
     tables=(ProjectedTable("accounts", ("id",)),),
+)
+ADJUSTMENTS = Projector(
+    name="ledger.adjustments",
+    wants=lambda event: event.stream_type == "adjustment",
+    project=project_adjustments,
+    tables=(ProjectedTable("adjustments", ("id",)),),
 )
 # After ACCOUNTS: a chunk may open an account and change its limit. An account's limit comes from one stream only.
 LIMITS = Projector(

@@ -15,13 +15,22 @@ CREATE TABLE accounts (
     UNIQUE NULLS NOT DISTINCT (organization, kind, currency, counterparty)
 ) WITH (fillfactor = 50);
 
--- Balance of an account without a limit = snapshot + postings with (epoch, tx) at or after its horizon.
+-- Operational. Balance of an account without a limit = snapshot + postings with (epoch, tx) at or after its horizon.
 CREATE TABLE account_snapshots (
     account_id uuid PRIMARY KEY,
     balance numeric(40, 0) NOT NULL,
     epoch integer NOT NULL,
     horizon xid8 NOT NULL
 );
+
+-- Operational: all postings with (epoch, tx) below this horizon are in the snapshots. One row; its lock makes folding one at a time.
+CREATE TABLE snapshot_horizon (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    epoch integer NOT NULL DEFAULT 1,
+    horizon xid8 NOT NULL DEFAULT '0',
+    folded_at timestamptz
+);
+INSERT INTO snapshot_horizon DEFAULT VALUES;
 
 CREATE TABLE journal_entries (
     id uuid PRIMARY KEY,
@@ -39,6 +48,7 @@ CREATE TABLE journal_entries (
     UNIQUE (organization, idempotency_key)
 );
 CREATE INDEX journal_entries_tx ON journal_entries (tx);
+CREATE INDEX journal_entries_organization ON journal_entries (organization, id);  -- lists, newest first
 CREATE UNIQUE INDEX journal_entries_reverses ON journal_entries (reverses) WHERE reverses IS NOT NULL;
 
 CREATE TABLE postings (
@@ -52,7 +62,7 @@ CREATE TABLE postings (
     n smallint NOT NULL,
     currency text NOT NULL
 ) PARTITION BY RANGE (recorded_at);
-CREATE INDEX postings_account ON postings (account_id, tx);
+CREATE INDEX postings_account ON postings (account_id, epoch, tx);  -- what is newer than a snapshot
 INSERT INTO month_partitioned VALUES ('postings', 'entry_id, n');
 SELECT open_partitioned('postings');
 
@@ -95,6 +105,7 @@ CREATE TABLE credit_grants (
 ) WITH (fillfactor = 70);
 CREATE INDEX credit_grants_live ON credit_grants (account_id) WHERE remaining > 0;
 CREATE INDEX credit_grants_organization ON credit_grants (organization, id);
+CREATE INDEX credit_grants_expiring ON credit_grants (expires_at) WHERE expired_at IS NULL AND remaining > 0;
 
 -- One per reservation and account; placed, then exactly one of posted, voided, expired (L5).
 CREATE TABLE holds (
@@ -113,22 +124,36 @@ CREATE INDEX holds_placed ON holds (account_id) WHERE status = 'placed';
 
 -- Manual adjustments: proposed by one person, above the limit approved by another.
 CREATE TABLE adjustments (
-    id uuid PRIMARY KEY, organization uuid NOT NULL, amount bigint NOT NULL, currency text NOT NULL, contra_kind text NOT NULL,
-    reason text NOT NULL CHECK (reason <> ''), status text NOT NULL CHECK (status IN ('proposed', 'posted', 'rejected')),
-    proposed_by text NOT NULL, approved_by text, entry_id uuid, version integer NOT NULL, created_at timestamptz NOT NULL
+    id uuid PRIMARY KEY,
+    organization uuid NOT NULL,
+    amount bigint NOT NULL CHECK (amount <> 0),  -- > 0 gives credit, < 0 takes it
+    currency text NOT NULL,
+    contra_kind text NOT NULL,
+    reason text NOT NULL CHECK (reason <> ''),
+    status text NOT NULL CHECK (status IN ('proposed', 'posted', 'rejected')),
+    proposed_by text NOT NULL,
+    decided_by text,
+    decided_at timestamptz,
+    decision_reason text NOT NULL DEFAULT '',
+    entry_id uuid,
+    version integer NOT NULL,
+    created_at timestamptz NOT NULL
 );
+CREATE INDEX adjustments_organization ON adjustments (organization, id);
 
 CREATE VIEW v_entries AS SELECT id AS entry_id, organization, kind, source, idempotency_key, effective_at, recorded_at FROM journal_entries;
 CREATE VIEW v_postings AS SELECT p.entry_id, p.account_id, a.kind AS account_kind, p.organization, p.currency, p.amount
     FROM postings p JOIN accounts a ON a.id = p.account_id;
 CREATE VIEW v_balances AS SELECT a.id AS account_id, a.kind AS account_kind, a.organization, a.currency,
     CASE WHEN a.live THEN a.posted ELSE (COALESCE(s.balance, 0) + COALESCE((SELECT sum(p.amount) FROM postings p WHERE p.account_id = a.id
-        AND (s.account_id IS NULL OR p.epoch > s.epoch OR (p.epoch = s.epoch AND p.tx >= s.horizon))), 0))::bigint END AS posted, a.held
+        AND (p.epoch, p.tx) >= (COALESCE(s.epoch, 0), COALESCE(s.horizon, '0'))), 0))::bigint END AS posted, a.held
     FROM accounts a LEFT JOIN account_snapshots s ON s.account_id = a.id;
 
 GRANT SELECT, INSERT ON journal_entries, postings TO {gate}, {app};
 GRANT SELECT, INSERT, UPDATE ON accounts, credit_grants, holds TO {gate}, {app};
 GRANT SELECT, INSERT, UPDATE ON account_snapshots, adjustments TO {app};
+GRANT SELECT, UPDATE ON snapshot_horizon TO {app};
+GRANT SELECT ON snapshot_horizon TO {readonly};
 GRANT SELECT ON account_snapshots TO {gate};
 GRANT SELECT ON accounts, account_snapshots, journal_entries, postings, credit_grants, holds, adjustments,
     v_entries, v_postings, v_balances TO {readonly};
