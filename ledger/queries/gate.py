@@ -9,13 +9,13 @@ import psycopg
 from events.writer import array_literal
 from ledger.rules.grants import Grant
 
-ACCOUNTS = b"""
-SELECT id, organization, kind, posted, held, debt, credit_limit FROM accounts WHERE id = ANY($1::uuid[])
-"""
-GRANTS = b"""
-SELECT g.organization, g.id, g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at,
-    g.expires_at, g.created_at, g.expired_at
-FROM credit_grants g WHERE g.account_id = ANY($1::uuid[]) AND g.remaining > 0
+BOOKS = b"""
+SELECT a.id, a.organization, a.kind, a.posted, a.held, a.debt, a.credit_limit,
+    g.id, g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at,
+    g.expired_at
+FROM accounts a LEFT JOIN LATERAL
+    (SELECT * FROM credit_grants x WHERE x.account_id = a.id AND x.remaining > 0) g ON true
+WHERE a.id = ANY($1::uuid[])
 """
 
 
@@ -39,18 +39,17 @@ def ask_books(
     credit_limit NULL is no limit, 0 (prepaid) is no line.
     """
     ids = list(accounts)
-    rows = _ask(connection, ACCOUNTS, ids)
-    grants = _ask(connection, GRANTS, ids)
+    rows = _ask(connection, BOOKS, ids)
 
     def collect() -> None:
-        for account, organization, kind, posted, held, debt, limit in rows:
-            row = make(account, posted, held, debt, limit)
+        for account, organization, kind, posted, held, debt, limit, *grant in rows:
+            book = books[organization]
+            if grant[0] is not None:
+                book.grants.append(Grant(*grant))
             if kind == "customer_credit":
-                books[organization].credit = row
+                book.credit = make(account, posted, held, debt, limit)
             elif limit is None or limit > 0 or posted or held:
-                books[organization].line = row
-        for grant in grants:
-            books[grant[0]].grants.append(Grant(*grant[1:]))
+                book.line = make(account, posted, held, debt, limit)
 
     return collect
 

@@ -31,10 +31,9 @@ RESERVATION_COLUMNS = """r.id, r.organization, r.agent_id, r.team_id, r.workflow
 RESERVATIONS = f"""
 SELECT {RESERVATION_COLUMNS} FROM unnest($1::uuid[], $2::uuid[]) AS w(o, i) CROSS JOIN LATERAL
     (SELECT * FROM reservations x WHERE x.organization = w.o AND x.id = w.i LIMIT 1) r
-""".encode()
-EXPIRED = f"""
-SELECT {RESERVATION_COLUMNS} FROM unnest($1::uuid[], $2::timestamptz[]) AS w(o, t)
-CROSS JOIN LATERAL (SELECT * FROM reservations x WHERE x.organization = w.o AND x.status = 'active'
+UNION ALL
+SELECT {RESERVATION_COLUMNS} FROM unnest($3::uuid[], $4::timestamptz[]) AS w(o, t) CROSS JOIN LATERAL
+    (SELECT * FROM reservations x WHERE x.organization = w.o AND x.status = 'active'
     AND x.expires_at <= w.t ORDER BY x.expires_at LIMIT {MAX_EXPIRED}) r
 """.encode()
 COUNTER_COLUMNS = "c.id, c.organization, c.budget_id, c.target, c.window_start, c.window_end, c.held, c.spent"
@@ -98,14 +97,13 @@ def ask_reservations(
     connection: Connection, wanted: Sequence[tuple[UUID, UUID]], states: Mapping[UUID, OrganizationState]
 ) -> Collect:
     """Ask for the named reservations, and for those of the organizations that have expired (at most 200 of each)."""
-    cursors = [_ask(connection, EXPIRED, [list(states), [state.now for state in states.values()]])]
-    if wanted:
-        cursors.append(_ask(connection, RESERVATIONS, list(zip(*wanted, strict=True))))
+    columns = [[organization for organization, _ in wanted], [reservation for _, reservation in wanted]]
+    columns += [list(states), [state.now for state in states.values()]]
+    cur = _ask(connection, RESERVATIONS, columns)
 
     def collect() -> None:
-        for cur in cursors:
-            for row in cur:
-                states[row[1]].reservations.setdefault(row[0], Reservation(*row))
+        for row in cur:
+            states[row[1]].reservations.setdefault(row[0], Reservation(*row))
 
     return collect
 

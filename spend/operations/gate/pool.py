@@ -12,15 +12,26 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from common.errors import GateUnavailable
 from spend.operations.gate.apply import Gate
 
+SETTINGS = (
+    "plan_cache_mode = force_generic_plan",
+    "enable_seqscan = off",
+    "enable_hashjoin = off",
+    "enable_mergejoin = off",
+    "jit = off",
+)
 _lock = threading.Lock()
 _pool: ConnectionPool[psycopg.Connection[Any]] | None = None
 GATE = Gate()
 
 
 def configure(connection: psycopg.Connection[Any]) -> None:
-    """Prepare every statement at its second use and plan it once: the gate runs the same few for ever."""
+    """Prepare every statement at its second use and plan it once: the gate runs the same few for ever.
+
+    All of them find single rows by an index. A plan made while a table was still small must not scan it later.
+    """
     connection.prepare_threshold = 1
-    connection.execute("SET plan_cache_mode = force_generic_plan")
+    for setting in SETTINGS:
+        connection.execute(f"SET {setting}".encode())
 
 
 def pool() -> "ConnectionPool[psycopg.Connection[Any]]":
