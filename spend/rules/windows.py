@@ -14,6 +14,7 @@ WINDOW_KINDS = (
 )  # fmt: skip
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ROLLING_BUCKETS = 60
+RESOLUTION = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,29 @@ def _calendar(kind: str, moment: datetime, zone: ZoneInfo) -> Window:
 
 def _hour(moment: datetime, zone: ZoneInfo) -> Window:
     """An hour of the wall clock: offsets that are not whole hours shift it, a repeated hour is an hour of its own."""
-    offset = moment.astimezone(zone).utcoffset() or timedelta()
-    shift = timedelta(seconds=offset.total_seconds() % 3600)
+    shift = _minutes(moment, zone)
     number = (moment + shift - EPOCH) // timedelta(hours=1)
     start = EPOCH + timedelta(hours=number) - shift
-    return Window(start, start + timedelta(hours=1))
+    end = start + timedelta(hours=1)
+    # Where the clocks change by half an hour, the hours before and after it would overlap: both end at the change.
+    if _minutes(start, zone) != shift:
+        start = _change(start, moment, zone, moment.astimezone(zone).utcoffset())
+    if _minutes(end - RESOLUTION, zone) != shift:
+        end = _change(moment, end, zone, (end - RESOLUTION).astimezone(zone).utcoffset())
+    return Window(start, end)
+
+
+def _minutes(moment: datetime, zone: tzinfo) -> timedelta:
+    offset = moment.astimezone(zone).utcoffset() or timedelta()
+    return timedelta(seconds=offset.total_seconds() % 3600)
+
+
+def _change(low: datetime, high: datetime, zone: tzinfo, offset: timedelta | None) -> datetime:
+    """Return the first instant after `low`, at the latest `high`, with this offset (zones change on a second)."""
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        low, high = (low, middle) if middle.astimezone(zone).utcoffset() == offset else (middle, high)
+    return high.replace(microsecond=0)
 
 
 def _period_start(kind: str, local: datetime) -> datetime:
@@ -119,14 +138,7 @@ def first_instant(local: datetime, zone: tzinfo) -> datetime:
     instant = early.astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == local:
         return instant
-    before = early.utcoffset() or timedelta()
-    after = local.replace(tzinfo=zone, fold=1).utcoffset() or timedelta()
-    # In a gap fold=0 reads with the offset before it; the gap begins where the later offset takes over.
-    guess = (local - max(before, after)).replace(tzinfo=UTC)
-    step = timedelta(hours=3)
-    low, high = guess - step, guess + step
-    target = high.astimezone(zone).utcoffset()
-    while high - low > timedelta(seconds=1):
-        middle = low + (high - low) / 2
-        low, high = (low, middle) if middle.astimezone(zone).utcoffset() == target else (middle, high)
-    return high.replace(microsecond=0)
+    # Read with the offset from before the gap the time lies after the change, read with the one from after it before.
+    offsets = [local.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta() for fold in (0, 1)]
+    low, high = ((local - offset).replace(tzinfo=UTC) for offset in (max(offsets), min(offsets)))
+    return _change(low, high, zone, high.astimezone(zone).utcoffset())
