@@ -9,7 +9,7 @@ class SpendConfig(AppConfig):
         from events.store import register
         from spend import jobs
         from spend.api.gate_schema import PATHS, SCHEMAS
-        from spend.projections import budgets, fine, prices
+        from spend.projections import budgets, fine, hourly, prices
         from spend.projections.gate import PROJECTOR
         from spend.queries import integrity
 
@@ -17,6 +17,7 @@ class SpendConfig(AppConfig):
         budgets.register_all()
         register(PROJECTOR)
         fine.register_reader()
+        hourly.register_hourly()
         integrity.register_checks()
         jobs.register_all()
         register_paths(PATHS, schemas=SCHEMAS)

@@ -12,6 +12,12 @@ from events.subscribers import subscribers
 # A job that was handed out and never done (its message was lost, its worker died) is handed out again after this.
 _LOST_AFTER: Final = timedelta(seconds=60)
 
+_RARE_SECONDS: Final = 3_600
+_DONE: Final = """
+SELECT d.name FROM due_jobs d JOIN unnest(%s::text[], %s::float8[]) AS j(name, every) ON j.name = d.name
+WHERE d.finished_at + make_interval(secs => j.every) > clock_timestamp()
+"""
+
 _CLAIM: Final = """
 INSERT INTO due_jobs AS d (name, claimed_at) VALUES (%(name)s, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET claimed_at = clock_timestamp()
@@ -63,12 +69,19 @@ def run_job(*, name: str) -> int:
 def run_everything_due() -> dict[str, int]:
     """This function will run every job once and hand every subscriber all that is new; what each did, by name.
 
-    Stops at the first error.
+    Hourly and rarer jobs run only when their period has passed since they were done. Stops at the first error.
     """
-    done = {each.name: run_job(name=each.name) for each in jobs()}
+    rested = set(run_in_transaction(_resting))
+    done = {each.name: run_job(name=each.name) for each in jobs() if each.name not in rested}
     for chosen in subscribers():
         done[chosen.name] = _drain(chosen.name)
     return done
+
+
+def _resting(cur: Cursor) -> list[str]:
+    rare = [each for each in jobs() if each.every_seconds >= _RARE_SECONDS]
+    names = [each.name for each in rare]
+    return [row[0] for row in cur.execute(_DONE, (names, [each.every_seconds for each in rare])).fetchall()]
 
 
 def _drain(name: str) -> int:
