@@ -4,7 +4,7 @@
 point does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.conf import settings
@@ -59,7 +59,8 @@ WHERE has_table_privilege(current_user, p.oid, wanted.privilege)
 """
 )
 _TOO_LITTLE: Final = """
-SELECT name, wanted.privilege FROM unnest(%s::text[]) AS name CROSS JOIN unnest(ARRAY['SELECT', 'INSERT']) AS wanted(privilege)
+SELECT name, wanted.privilege FROM unnest(%s::text[]) AS name
+CROSS JOIN unnest(ARRAY['SELECT', 'INSERT']) AS wanted(privilege)
 WHERE NOT has_table_privilege(current_user, 'public.' || name, wanted.privilege)
 """
 _MISSING_PARTITIONS: Final = """
@@ -98,10 +99,9 @@ def _found(cur: Cursor, alias: str) -> Iterator[tuple[str, str, str | None]]:
     if not _one(cur, "SELECT to_regclass('public.event_store') IS NOT NULL"):
         yield "events.E002", "The database has no event store.", "Run manage.py migrate --database owner."
         return
-    checks: tuple[Callable[[Cursor], Iterator[tuple[str, str, str | None]]], ...] = (
-        _role_problems, _durability_problems, _identity_problems, _guard_problems,
-    )  # fmt: skip
-    for check in checks:
+    powers = list(_role_problems(cur))
+    yield from powers or _right_problems(cur)
+    for check in (_durability_problems, _identity_problems, _guard_problems):
         yield from check(cur)
     for name, right in cur.execute(_TOO_LITTLE, (_MAY_INSERT[alias],)).fetchall():
         yield (
@@ -124,6 +124,11 @@ def _role_problems(cur: Cursor) -> Iterator[tuple[str, str, str | None]]:
         yield "events.E009", f"{role} may create objects in the schema public.", hint
 
 
+def _right_problems(cur: Cursor) -> Iterator[tuple[str, str, str | None]]:
+    for table, right in cur.execute(_TOO_MUCH, (_FACT_TABLES, _FACT_TABLES)).fetchall():
+        yield "events.E008", f"The role may {right} on {table}.", f"REVOKE {right} ON {table}."
+
+
 def _durability_problems(cur: Cursor) -> Iterator[tuple[str, str, str | None]]:
     if getattr(settings, "TEST_CLUSTER", False):
         return
@@ -143,11 +148,8 @@ def _identity_problems(cur: Cursor) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _guard_problems(cur: Cursor) -> Iterator[tuple[str, str, str | None]]:
-    both = (_FACT_TABLES, _FACT_TABLES)
-    for table, trigger in cur.execute(_UNGUARDED, both).fetchall():
+    for table, trigger in cur.execute(_UNGUARDED, (_FACT_TABLES, _FACT_TABLES)).fetchall():
         yield "events.E007", f"{table} has no working trigger {trigger}.", "Let the owner make it again."
-    for table, right in cur.execute(_TOO_MUCH, both).fetchall():
-        yield "events.E008", f"The role may {right} on {table}.", f"REVOKE {right} ON {table}."
     for (table,) in cur.execute(_MISSING_PARTITIONS).fetchall():
         yield "events.E011", f"The partition {table} is missing.", "Run manage.py make_partitions."
 
