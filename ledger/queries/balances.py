@@ -2,29 +2,31 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from common.errors import NotFound
 from events.store import Cursor
 from ledger.rules.grants import Grant, available
 
-BALANCE = """
-SELECT o.currency, a.id, a.posted, a.held, a.debt, clock_timestamp() + o.clock_offset
+# One statement, so that the balance and its grants are of one moment.
+BALANCE: Final = """
+SELECT o.currency, a.posted, a.held, a.debt, clock_timestamp() + o.clock_offset, g.id, g.kind, g.priority, g.scope,
+    g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at, g.expired_at, g.amount, g.reason
 FROM organizations o JOIN accounts a ON a.organization = o.id AND a.kind = 'customer_credit' AND a.currency = o.currency
     AND a.counterparty IS NULL
-WHERE o.id = %s
+LEFT JOIN credit_grants g ON g.account_id = a.id AND g.remaining > 0
+WHERE o.id = %s ORDER BY g.id
 """
-GRANTS = """
+_GRANTS: Final = """
 SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
-    amount, reason
-FROM credit_grants WHERE account_id = %s AND remaining > 0 ORDER BY id
+    amount, reason FROM credit_grants
 """
-GRANT_LIST = """
-SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
-    amount, reason
-FROM credit_grants WHERE organization = %s AND (%s::uuid IS NULL OR id < %s) ORDER BY id DESC LIMIT %s
-"""
+OPEN_GRANTS: Final = f"{_GRANTS} WHERE account_id = %s AND remaining > 0 ORDER BY id"
+FIND_GRANTS: Final = f"{_GRANTS} WHERE organization = %s AND id = ANY(%s::uuid[]) ORDER BY id"
+GRANT_LIST: Final = (
+    f"{_GRANTS} WHERE organization = %s AND (%s::uuid IS NULL OR id < %s) ORDER BY id DESC LIMIT %s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,24 @@ class CreditBalance:
 
 def credit_balance(cur: Cursor, *, organization: UUID) -> CreditBalance:
     """Return the organization's credit at its business clock. Raises NotFound."""
-    row = cur.execute(BALANCE, (organization,)).fetchone()
-    if row is None:
+    rows = cur.execute(BALANCE, (organization,)).fetchall()
+    if not rows:
         raise NotFound("This organization has no credit account.")
-    currency, account, posted, held, debt, now = row
-    grants = [grant_row(item) for item in cur.execute(GRANTS, (account,)).fetchall()]
+    currency, posted, held, debt, now = rows[0][:5]
+    grants = [grant_row(row[5:]) for row in rows if row[5] is not None]
     free = available([item.grant for item in grants], debt, now)
     return CreditBalance(currency, posted, held, debt, free, grants, now)
+
+
+def open_grants(cur: Cursor, *, account: UUID) -> list[GrantRow]:
+    """Return the grants of an account that still hold something, oldest first."""
+    return [grant_row(row) for row in cur.execute(OPEN_GRANTS, (account,)).fetchall()]
+
+
+def find_grants(cur: Cursor, *, organization: UUID, grants: list[UUID]) -> list[GrantRow]:
+    """Return these grants of the organization, used up or not."""
+    cur.execute(FIND_GRANTS, (organization, grants))
+    return [grant_row(row) for row in cur.fetchall()]
 
 
 def list_grants(cur: Cursor, *, organization: UUID, before: UUID | None, limit: int) -> list[GrantRow]:

@@ -4,9 +4,12 @@
 `settled` are holds; `burned` lowers grants, `debt` moves an account's debt. Amounts in units, ids as text.
 """
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from common.ids import new_id
+from orgs.rules.facts import time_text
 
 
 def entry(
@@ -18,11 +21,15 @@ def entry(
     currency: str,
     reason: str = "",
     reverses: str | None = None,
+    effective_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return a journal entry; raises ValueError when its lines do not sum to zero (L1)."""
-    if sum(amount for _, amount in lines) != 0:
+    """Return a journal entry, in effect when its event occurred unless said otherwise.
+
+    Raises ValueError when its lines do not sum to zero (L1) or one of them is zero.
+    """
+    if sum(amount for _, amount in lines) != 0 or not all(amount for _, amount in lines):
         raise ValueError(f"L1: the lines of {key} do not sum to zero")
-    made = {
+    made: dict[str, Any] = {
         "id": str(new_id()),
         "kind": kind,
         "key": key,
@@ -34,7 +41,50 @@ def entry(
         made["reason"] = reason
     if reverses is not None:
         made["reverses"] = reverses
+    if effective_at is not None:
+        made["effective_at"] = time_text(effective_at)
     return made
+
+
+def placed(*, hold: str, account: str, amount: int, source: str, grants: list[list[Any]]) -> dict[str, Any]:
+    """Return a new hold; `grants` is its receipt, [grant, amount] in the order taken."""
+    return {"hold": hold, "account": account, "amount": amount, "source": source, "grants": grants}
+
+
+def granted(
+    *,
+    grant: UUID,
+    account: UUID,
+    kind: str,
+    currency: str,
+    amount: int,
+    cost_basis: int,
+    effective_at: datetime,
+    reason: str,
+    source: str,
+    priority: int = 0,
+    scope: str = "organization",
+    scope_target: UUID | None = None,
+    expires_at: datetime | None = None,
+    repaid: int = 0,
+) -> dict[str, Any]:
+    """Return a new grant of credit, in effect in [effective_at, expires_at); `repaid` of it went to debt at once."""
+    return {
+        "id": str(grant),
+        "account": str(account),
+        "kind": kind,
+        "currency": currency,
+        "priority": priority,
+        "scope": scope,
+        "scope_target": None if scope_target is None else str(scope_target),
+        "amount": amount,
+        "repaid": repaid,
+        "cost_basis": cost_basis,
+        "effective_at": time_text(effective_at),
+        "expires_at": time_text(expires_at),
+        "reason": reason,
+        "source": source,
+    }
 
 
 def settled(*, hold: str, status: str, account: str, amount: int, grants: list[list[Any]]) -> dict[str, Any]:

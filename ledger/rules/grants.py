@@ -59,6 +59,11 @@ def burn_order(grants: Iterable[Grant], now: datetime, subject: GrantSubject) ->
     return usable
 
 
+def in_burn_order(grants: Iterable[Grant]) -> list[Grant]:
+    """Return grants in the order in which they are burnt, whomever they are for."""
+    return sorted(grants, key=_rank)
+
+
 def _rank(grant: Grant) -> tuple[object, ...]:
     expiry = grant.expires_at
     return (
@@ -77,7 +82,9 @@ def available(grants: Iterable[Grant], debt: int, now: datetime) -> int:
     return sum(grant.remaining - grant.held for grant in grants if is_live(grant, now)) - debt
 
 
-def free_without_holds(grants: Iterable[Grant], now: datetime, subject: GrantSubject, *, debt: int = 0) -> int:
+def free_without_holds(
+    grants: Iterable[Grant], now: datetime, subject: GrantSubject, *, debt: int = 0
+) -> int:
     """Return what the subject could take if no work were in flight: what its grants have left, less the debt."""
     left = sum(grant.remaining for grant in grants if is_live(grant, now) and applies(grant, subject))
     return max(0, left - debt)

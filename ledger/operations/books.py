@@ -1,0 +1,95 @@
+"""An organization's books under its lock: what every writer of the ledger begins with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.ids import new_id
+from events.store import Cursor, Event
+from ledger.queries.accounts import account_ids
+from ledger.queries.balances import open_grants
+from ledger.rules.corrections import Movement
+from ledger.rules.effects import granted
+from ledger.rules.grants import Grant
+from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
+from orgs.rules.rows import LockedOrganization
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """A locked organization with its accounts by kind and its credit: posted, held and debt in units."""
+
+    organization: LockedOrganization
+    accounts: Mapping[str, UUID]
+    posted: int
+    held: int
+    debt: int
+
+    @property
+    def credit(self) -> UUID:
+        """The account of the customer's credit."""
+        return self.accounts["customer_credit"]
+
+    @property
+    def currency(self) -> str:
+        """The organization's currency."""
+        return self.organization.currency
+
+    @property
+    def now(self) -> datetime:
+        """The business clock, read under the lock."""
+        return self.organization.now
+
+    def line(self, kind: str, amount: int) -> list[Any]:
+        """A line of an entry on the account of a kind."""
+        return [str(self.accounts[kind]), amount]
+
+    def event(
+        self,
+        stream: str,
+        stream_id: UUID,
+        verb: str,
+        data: dict[str, Any],
+        author: Author,
+        *,
+        version: int = 1,
+    ) -> Event:
+        """The event of something that happens to these books now."""
+        return Event(
+            self.organization.id, stream, stream_id, version, f"{stream}.{verb}", data, self.now, author.actor,
+            idempotency_key=author.idempotency_key,
+        )  # fmt: skip
+
+    def regranted(self, moved: Movement, *, kind: str, reason: str, source: str) -> dict[str, Any]:
+        """The definition of a grant without an end for credit that comes back."""
+        return granted(
+            grant=new_id(),
+            account=self.credit,
+            kind=kind,
+            currency=self.currency,
+            amount=moved.regranted,
+            repaid=moved.repaid,
+            cost_basis=moved.regranted if kind == "paid" else 0,
+            effective_at=self.now,
+            reason=reason,
+            source=source,
+        )
+
+
+def lock_books(cur: Cursor, organization: UUID) -> Books:
+    """This function will lock an organization and return its books. Raises NotFound."""
+    locked = lock_organization(cur, organization)
+    accounts = account_ids(cur, organization=locked.id, currency=locked.currency)
+    row = cur.execute(
+        "SELECT posted, held, debt FROM accounts WHERE id = %s", (accounts["customer_credit"],)
+    ).fetchone()
+    assert row is not None
+    return Books(locked, accounts, *row)
+
+
+def grants_of(cur: Cursor, books: Books) -> list[Grant]:
+    """This function will return the grants that hold something, as working copies."""
+    return [replace(row.grant) for row in open_grants(cur, account=books.credit)]

@@ -1,0 +1,87 @@
+"""Credit that goes back: refund of what is unused, and clawback of what may be used already (S08)."""
+
+from typing import Any
+from uuid import UUID
+
+from common.errors import AmountExceedsAvailable, InvalidField, NotFound
+from common.ids import new_id
+from common.money import checked_units
+from events.store import Cursor, append
+from ledger.operations.books import Books, grants_of, lock_books
+from ledger.queries.balances import find_grants
+from ledger.queries.journal import posted_keys
+from ledger.rules.adjustments import require_reason
+from ledger.rules.corrections import as_effects, take
+from ledger.rules.effects import entry
+from ledger.rules.grants import Grant, available
+from orgs.operations.facts import Author
+
+
+def refund_credit(
+    cur: Cursor, *, organization: UUID, grant: UUID, amount: int, reason: str, author: Author
+) -> UUID:
+    """This function will give back an unburnt part of paid credit (units) and return the journal entry's id (S08).
+
+    Not more than the grant has free, nor than the organization has available: a refund makes no debt.
+    Raises NotFound (also for credit that was not paid for), AmountExceedsAvailable, and InvalidField without a
+    reason.
+    """
+    text = require_reason(reason)
+    books = lock_books(cur, organization)
+    found = [row.grant for row in find_grants(cur, organization=organization, grants=[grant])]
+    if not found or found[0].kind != "paid":
+        raise NotFound("There is no such paid grant.")
+    free = min(_free(found[0], books), available(grants_of(cur, books), books.debt, books.now))
+    if amount > free:
+        raise AmountExceedsAvailable(
+            "Only what is neither burnt, held nor owed can be given back.", pointer="/amount"
+        )
+    refund = new_id()
+    made = _entry(
+        books, "refund", key=f"refund:{refund}", source=f"grant:{grant}", amount=amount, reason=text
+    )
+    ledger = {"entries": [made], "burned": [[str(grant), amount]]}
+    append(cur, [books.event("refund", refund, "refunded", {"ledger": ledger}, author)])
+    return UUID(made["id"])
+
+
+def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason: str, author: Author) -> UUID:
+    """This function will take credit (units) back whatever is left of it, and return the journal entry's id (S08).
+
+    Free paid credit goes first, the newest grant first; the rest becomes debt, and the gate is shut until a grant
+    has repaid it. `key` names what took it back (a dispute, a refund at the processor); repeated, it is posted once.
+    Raises NotFound, AmountOutOfRange, and InvalidField without a reason.
+    """
+    text = require_reason(reason)
+    if not key:
+        raise InvalidField("A clawback names what took the credit back.", pointer="/source")
+    books = lock_books(cur, organization)
+    known = posted_keys(cur, organization=organization, keys=[f"clawback:{key}"])
+    if known:
+        return known[f"clawback:{key}"]
+    checked_units(books.posted - amount)
+    paid = [grant for grant in grants_of(cur, books) if grant.kind == "paid" and _free(grant, books) > 0]
+    paid.sort(key=lambda grant: (grant.created_at, grant.id), reverse=True)
+    moved = take(paid, amount)
+    made = _entry(books, "clawback", key=f"clawback:{key}", source=key, amount=amount, reason=text)
+    ledger = {"entries": [made], **as_effects(moved, account=books.credit)}
+    append(cur, [books.event("clawback", new_id(), "clawed_back", {"ledger": ledger}, author)])
+    return UUID(made["id"])
+
+
+def _free(grant: Grant, books: Books) -> int:
+    """What has expired belongs to breakage, also before it was swept."""
+    if grant.expires_at is not None and grant.expires_at <= books.now:
+        return 0
+    return grant.remaining - grant.held
+
+
+def _entry(books: Books, kind: str, *, key: str, source: str, amount: int, reason: str) -> dict[str, Any]:
+    return entry(
+        kind=kind,
+        key=key,
+        source=source,
+        lines=[books.line("customer_credit", -amount), books.line("cash", amount)],
+        currency=books.currency,
+        reason=reason,
+    )
