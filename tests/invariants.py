@@ -57,7 +57,8 @@ CHECKS: Final = {
         SELECT h.id, h.status, r.status, r.late FROM holds h JOIN reservations r ON h.source = 'reservation:' || r.id
             AND r.organization = h.organization WHERE h.organization = ANY(%(organizations)s)
             AND h.status <> CASE WHEN r.status = 'active' THEN 'placed'
-                WHEN r.status = 'committed' AND NOT r.late THEN 'posted' WHEN r.status = 'released' THEN 'voided' ELSE 'expired' END
+                WHEN r.status = 'committed' AND NOT r.late THEN 'posted'
+                WHEN r.status = 'released' THEN 'voided' ELSE 'expired' END
     """,
     "L5 a reservation is reserved once, and ended and committed at most once": """
         SELECT stream, array_agg(type ORDER BY version) FROM v_events
@@ -91,7 +92,8 @@ CHECKS: Final = {
         SELECT u.id, u.charge, e.posted, e.n FROM usage_records u LEFT JOIN (
             SELECT e.source, count(DISTINCT e.entry_id) AS n, sum(p.amount) AS posted FROM v_entries e
             JOIN v_postings p USING (entry_id)
-            WHERE e.organization = ANY(%(organizations)s) AND p.account_kind = 'revenue' GROUP BY e.source) e ON e.source = 'usage_record:' || u.id
+            WHERE e.organization = ANY(%(organizations)s) AND p.account_kind = 'revenue'
+            GROUP BY e.source) e ON e.source = 'usage_record:' || u.id
         WHERE u.organization = ANY(%(organizations)s)
             AND (COALESCE(e.posted, 0) <> u.charge OR COALESCE(e.n, 0) <> (u.charge > 0)::int)
     """,

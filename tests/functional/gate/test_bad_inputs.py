@@ -1,0 +1,539 @@
+"""What every endpoint of the gate answers to bad input, by the ids of the catalogue; each refusal moves nothing."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.builders.gate import Customer, body_of, make_customer, make_model, usage_body
+from tests.builders.orgs import http, unique
+from tests.invariants import Still
+
+Put = Callable[[dict[str, Any], Any], None]
+BODY_ROUTES = ("reserve", "commit", "release", "extend", "usage", "reserve_batch", "commit_batch", "usage_batch")
+KEYED = ("reserve", "commit", "release")
+
+
+class Route:
+    """An endpoint with a body that it would accept, on a customer with one reservation."""
+
+    def __init__(self, customer: Customer, name: str) -> None:
+        self.customer, self.name = customer, name
+        self.reservation = customer.reserved("1")["id"]
+        one = f"/v1/reservations/{self.reservation}"
+        reserve = {"subject": {"agent": "bot"}, "estimate": {"amount": "1"}}
+        commit = {"outcome": "completed", "amount": "1"}
+        used = usage_body("1", occurred_at="2026-11-01T00:00:00Z")
+        self.path, self.body = {
+            "reserve": ("/v1/reservations", reserve),
+            "commit": (f"{one}/commit", commit),
+            "release": (f"{one}/release", {"reason": "x"}),
+            "extend": (f"{one}/extend", {"ttl_seconds": 60}),
+            "usage": ("/v1/usage", used),
+            "reserve_batch": ("/v1/reservations/batch", {"items": [{**reserve, "idempotency_key": unique()}]}),
+            "commit_batch": (
+                "/v1/reservations/commit_batch",
+                {"items": [{**commit, "id": self.reservation, "idempotency_key": unique()}]},
+            ),
+            "usage_batch": ("/v1/usage/batch", {"items": [used]}),
+        }[name]
+
+    def send(self, raw: bytes, **given: Any) -> Any:
+        """POST these bytes."""
+        headers = {"Authorization": f"Bearer {self.customer.api.secret}", "Idempotency-Key": unique()}
+        headers |= given.pop("headers", {})
+        media_type = given.pop("content_type", "application/json")
+        return http().post(self.path, raw, content_type=media_type, headers=headers, **given)
+
+    def refuses(self, raw: bytes, expected: tuple[int, str], **given: Any) -> Any:
+        """Sent twice, the refusal is the same and nothing moves."""
+        with Still(self.customer.id):
+            first, second = self.send(raw, **given), self.send(raw, **given)
+        assert result(first) == result(second) == expected
+        return first
+
+    def with_field(self, place: tuple[str, ...], value: bytes) -> bytes:
+        """The body with these bytes as the value at the place; of a batch, in its item."""
+        marker = "a-value-that-stands-for-another"
+        body = json.loads(json.dumps(self.body))
+        inner = body["items"][0] if "items" in body else body
+        for name in place[:-1]:
+            inner = inner.setdefault(name, {})
+        inner[place[-1]] = marker
+        return json.dumps(body).encode().replace(f'"{marker}"'.encode(), value)
+
+
+def result(answer: Any) -> tuple[int, str]:
+    """Status and code; of a batch, those of its only item."""
+    body = answer.json()
+    if "results" in body:
+        (item,) = body["results"]
+        return item["status"], item["body"].get("code")
+    return answer.status_code, body.get("code")
+
+
+@pytest.fixture(scope="module")
+def customer() -> Customer:
+    return make_customer("10000")
+
+
+@pytest.fixture(params=BODY_ROUTES)
+def route(request: pytest.FixtureRequest, customer: Customer) -> Route:
+    return Route(customer, request.param)
+
+
+AMOUNT_PLACES = {
+    "reserve": ("estimate", "amount"),
+    "commit": ("amount",),
+    "release": ("amount",),
+    "usage": ("amount",),
+    "reserve_batch": ("estimate", "amount"),
+    "commit_batch": ("amount",),
+    "usage_batch": ("amount",),
+}
+AMOUNTS = {
+    "B3": b'"NaN"',
+    "B5": b"1e400",
+    "B6": b'"1E+999999999"',
+    "B7": b'"1E-999999999"',
+    "B8": b"0.1",
+    "B9": b'"0.000000001"',
+    "B11": b'"-0"',
+    "B12": b"-1",
+    "B12 text": b'"-1"',
+    "B14": b'"123456789012"',
+    "B15": '"１０"'.encode(),
+    "B17": b'"1_000"',
+    "B18": b'"1,000"',
+    "B19": b'" 1 "',
+    "B20": b'"+1"',
+    "B21": b'"0x10"',
+    "B22": b"true",
+    "B23": b"null",
+    "B24": b"[]",
+    "B26": b"1" * 5_000,
+    "B27": b"9223372036854775808",
+    "B27 text": b'"9223372036854775808"',
+    "B28": b"-9223372036854775809",
+    "B28 text": b'"-9223372036854775809"',
+    "over the range": b'"92233720368.54775808"',
+}
+
+
+@pytest.mark.parametrize("row", AMOUNTS)
+@pytest.mark.parametrize("name", AMOUNT_PLACES)
+def test_an_amount_that_is_none_is_refused(customer: Customer, name: str, row: str) -> None:
+    route = Route(customer, name)
+    before = time.perf_counter()
+    route.refuses(route.with_field(AMOUNT_PLACES[name], AMOUNTS[row]), (400, "invalid_amount"))
+    if row in ("B6", "B7"):
+        assert time.perf_counter() - before < 2  # twice, with eight pictures of the books
+
+
+@pytest.mark.parametrize("name", AMOUNT_PLACES)
+@pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity"])
+def test_a_literal_that_is_no_json_is_refused(customer: Customer, name: str, literal: bytes) -> None:  # B1, B2
+    route = Route(customer, name)
+    with Still(customer.id):
+        answer = route.send(route.with_field(AMOUNT_PLACES[name], literal))
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize("name", ["reserve", "reserve_batch", "release"])
+def test_an_amount_of_nothing_is_refused_where_more_is_due(customer: Customer, name: str) -> None:  # B13
+    route = Route(customer, name)
+    route.refuses(route.with_field(AMOUNT_PLACES[name], b'"0"'), (400, "invalid_amount"))
+
+
+QUANTITIES = {
+    "B29": b"1.0",
+    "B30": b"1e3",
+    "B39": b"-1",
+    "B39 more": b"1000000000001",
+    "text": b'"1"',
+    "null": b"null",
+    "true": b"true",
+    "B27": b"9223372036854775808",
+    "B26": b"1" * 5_000,
+}
+QUANTITY_PLACES = [
+    ("reserve", ("estimate", "input_tokens")),
+    ("reserve", ("estimate", "max_output_tokens")),
+    ("reserve", ("estimate", "credits")),
+    ("reserve", ("estimate", "tool_calls", "search")),
+    ("commit", ("usage", "input_tokens")),
+    ("commit", ("usage", "output_tokens")),
+    ("commit", ("usage", "cache_read_input_tokens")),
+    ("commit", ("usage", "tool_calls", "search")),
+    ("commit", ("risk_points",)),
+    ("usage", ("usage", "output_tokens")),
+]
+
+
+@pytest.mark.parametrize("row", QUANTITIES)
+@pytest.mark.parametrize(("name", "place"), QUANTITY_PLACES)
+def test_a_count_that_is_none_is_refused(customer: Customer, name: str, place: tuple[str, ...], row: str) -> None:
+    route = Route(customer, name)
+    route.refuses(route.with_field(place, QUANTITIES[row]), (400, "invalid_quantity"))
+
+
+@pytest.mark.parametrize("value", ["usd", "USD ", "USĐ", "XXX", "", "US", None, 5])
+@pytest.mark.parametrize("name", ["reserve", "usage"])
+def test_a_currency_that_is_none_is_refused(customer: Customer, name: str, value: Any) -> None:  # B36
+    route = Route(customer, name)
+    route.refuses(route.with_field(("currency",), json.dumps(value).encode()), (400, "invalid_currency"))
+
+
+class TestABody:
+    @pytest.mark.parametrize(
+        ("raw", "expected"),
+        [
+            (b'{"a": "\xff"}', "invalid_json"),  # B45
+            (b'\xef\xbb\xbf{"a": 1}', "invalid_json"),  # B46
+            (b"", "invalid_json"),  # B48
+            (b"[]", "invalid_json"),  # B49
+            (b"null", "invalid_json"),  # B50
+            (b'{"a": 1} junk', "invalid_json"),  # B51
+            (b'{"amount": "1", "amount": "2"}', "duplicate_key"),  # B54
+            (b'{"a":' * 40 + b"1" + b"}" * 40, "invalid_json"),
+        ],
+    )
+    def test_that_is_not_strict_json_is_refused(self, route: Route, raw: bytes, expected: str) -> None:
+        route.refuses(raw, (400, expected))
+
+    def test_of_100_000_brackets_is_refused_at_once(self, route: Route) -> None:  # B52
+        before = time.perf_counter()
+        answer = route.send(b"[" * 100_000)
+        assert time.perf_counter() - before < 0.1
+        assert result(answer) == (400, "invalid_json")
+
+    def test_with_an_unknown_field_is_refused(self, route: Route) -> None:  # B55
+        answer = route.refuses(route.with_field(("colour",), b'"red"'), (400, "unknown_field"))
+        problem = answer.json()
+        problem = problem["results"][0]["body"] if "results" in problem else problem
+        assert [error["pointer"] for error in problem["errors"]] == ["/colour"]
+
+    @pytest.mark.parametrize("field", ["id", "org", "balance", "status", "created_at", "approved_by"])
+    def test_with_a_field_that_the_server_sets_is_refused(self, route: Route, field: str) -> None:  # B56
+        if field == "id" and route.name in ("usage", "commit_batch", "usage_batch"):
+            pytest.skip("here the id is the caller's")
+        route.refuses(route.with_field((field,), b'"x"'), (400, "read_only_field"))
+
+    def test_over_a_megabyte_is_refused(self, route: Route) -> None:  # B57
+        route.refuses(route.with_field(("reason",), b'"' + b"a" * 1_100_000 + b'"'), (413, "body_too_large"))
+
+    @pytest.mark.parametrize(
+        "media_type",
+        [
+            "application/json; charset=utf-7",  # B58
+            "application/json; charset=iso-8859-1",
+            "application/x-www-form-urlencoded",  # B60
+            "multipart/form-data; boundary=x",
+            "text/plain",
+        ],
+    )
+    def test_of_another_type_is_refused(self, route: Route, media_type: str) -> None:
+        raw = json.dumps(route.body).encode()
+        route.refuses(raw, (415, "unsupported_media_type"), content_type=media_type)
+
+    def test_in_another_encoding_is_refused(self, route: Route) -> None:
+        raw = json.dumps(route.body).encode()
+        route.refuses(raw, (415, "unsupported_media_type"), headers={"Content-Encoding": "gzip"})
+
+    def test_to_an_address_with_a_query_is_refused(self, route: Route) -> None:
+        route.path += "?colour=red"
+        route.refuses(json.dumps(route.body).encode(), (400, "unknown_parameter"))
+
+    def test_is_not_read_by_another_method(self, route: Route) -> None:
+        headers = {"Authorization": f"Bearer {route.customer.api.secret}"}
+        for method in ("put", "delete", "patch"):
+            answer = getattr(http(), method)(route.path, b"{}", content_type="application/json", headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+            assert "POST" in answer.headers["Allow"]
+
+
+TEXT_PLACES = [
+    ("reserve", ("subject", "run")),
+    ("reserve", ("subject", "user")),
+    ("reserve", ("subject", "agent")),
+    ("reserve", ("action", "model")),
+    ("reserve", ("action", "fingerprint")),
+    ("commit", ("response_id",)),
+    ("commit", ("reason",)),
+    ("release", ("reason",)),
+    ("usage", ("source",)),
+    ("usage", ("id",)),
+    ("reserve_batch", ("subject", "run")),
+]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'"a\\u0000b"',  # B41
+        b'"\\ud800"',  # B42
+        b'"a\\u202eb"',  # B61
+        b'"a\\u200bb"',
+        b'"a\\u2066b"',
+        b'"a\\u0007b"',
+    ],
+)
+@pytest.mark.parametrize(("name", "place"), TEXT_PLACES)
+def test_a_text_with_hidden_characters_is_refused(
+    customer: Customer, name: str, place: tuple[str, ...], value: bytes
+) -> None:
+    route = Route(customer, name)
+    raw = route.with_field(place, value)
+    with Still(customer.id):
+        answer = route.send(raw)
+    code = answer.json().get("code") or result(answer)[1]
+    assert code == "invalid_text"
+
+
+@pytest.mark.parametrize("raw", [b'{"a\\u0000": 1}', b'{"a": "\\u0000"}', b'{"a": {"b": ["\\u0000"]}}'])
+@pytest.mark.parametrize("name", ["commit", "usage"])
+def test_nul_inside_free_json_is_refused(customer: Customer, name: str, raw: bytes) -> None:  # B43
+    route = Route(customer, name)
+    route.refuses(route.with_field(("provider_usage",), raw), (400, "invalid_text"))
+
+
+def test_a_label_counts_code_points(customer: Customer) -> None:  # B63
+    fits = customer.reserve("1", subject={"user": "\U0001f916" * 200})
+    assert fits.status_code == 201
+    with Still(customer.id):
+        refused = customer.reserve("1", subject={"user": "\U0001f916" * 201})
+    assert result(refused) == (400, "invalid_field")
+
+
+class TestAPath:
+    @pytest.mark.parametrize(
+        "name", ["%EF%BC%91", "-1", "1" * 30, "%00", "..%2F", ";", "'", "0192D3C4-0000-7000-8000-000000000000"]
+    )
+    @pytest.mark.parametrize("verb", ["commit", "release", "extend"])
+    def test_that_is_no_id_is_not_found(self, customer: Customer, verb: str, name: str) -> None:  # B65 to B74
+        body = {"commit": {"outcome": "completed", "amount": "1"}, "release": {}, "extend": {"ttl_seconds": 1}}[verb]
+        with Still(customer.id):
+            answer = customer.api.post(f"/v1/reservations/{name}/{verb}", body, key=unique())
+        assert result(answer) == (404, "not_found")
+
+    def test_with_another_objects_id_is_not_found(self, customer: Customer) -> None:  # B71
+        with Still(customer.id):
+            assert result(customer.commit(str(customer.id), "1")) == (404, "not_found")
+
+    @pytest.mark.parametrize("name", ["1", "", None, 5, "0192D3C4-0000-7000-8000-000000000000", "x" * 36])
+    def test_in_a_batch_is_an_invalid_id(self, customer: Customer, name: Any) -> None:
+        route = Route(customer, "commit_batch")
+        route.refuses(route.with_field(("id",), json.dumps(name).encode()), (400, "invalid_id"))
+
+
+class TestAHeader:
+    def test_with_sql_is_no_credential(self, customer: Customer) -> None:  # B73
+        route = Route(customer, "reserve")
+        raw = json.dumps(route.body).encode()
+        route.refuses(raw, (401, "invalid_credentials"), headers={"Authorization": "Bearer ' OR 1=1 --"})
+
+    def test_with_sql_is_a_key_like_any_other(self, customer: Customer) -> None:
+        key = f"'; DROP TABLE events; -- {unique()}"
+        first, again = (customer.reserve("1", key=key) for _ in range(2))
+        assert (first.status_code, again.content) == (201, again.content)
+        assert first.json()["id"] == again.json()["id"]
+
+    def test_that_names_the_request_is_replaced(self, customer: Customer) -> None:
+        route = Route(customer, "reserve")
+        answer = route.send(b"{", headers={"X-Request-Id": "'; DROP TABLE events; --"})
+        assert "'" not in answer.headers["X-Request-Id"]
+        assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+
+
+class TestAnIdempotencyKey:
+    @pytest.mark.parametrize("name", KEYED)
+    def test_is_required(self, customer: Customer, name: str) -> None:  # B75
+        route = Route(customer, name)
+        with Still(customer.id):
+            answer = customer.api.post(route.path, route.body)
+        assert result(answer) == (400, "idempotency_key_required")
+
+    @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "a\tb"])
+    @pytest.mark.parametrize("name", [*KEYED, "extend", "usage"])
+    def test_has_1_to_255_printable_characters(self, customer: Customer, name: str, key: str) -> None:  # B76
+        route = Route(customer, name)
+        raw = json.dumps(route.body).encode()
+        route.refuses(raw, (400, "idempotency_key_invalid"), headers={"Idempotency-Key": key})
+
+    @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", None, 5, ["a"]])
+    @pytest.mark.parametrize("name", ["reserve_batch", "commit_batch"])
+    def test_of_an_item_is_the_same(self, customer: Customer, name: str, key: Any) -> None:
+        route = Route(customer, name)
+        wrong = "idempotency_key_invalid" if isinstance(key, str) else "idempotency_key_required"
+        route.refuses(route.with_field(("idempotency_key",), json.dumps(key).encode()), (400, wrong))
+
+    def test_of_255_characters_is_one(self, customer: Customer) -> None:
+        assert customer.reserve("1", key=unique("k" * 245)).status_code == 201
+
+    def test_with_another_body_is_refused(self, customer: Customer) -> None:  # B77
+        key = unique()
+        customer.reserved("1", key=key)
+        with Still(customer.id):
+            assert result(customer.reserve("2", key=key)) == (422, "idempotency_key_reused")
+            assert result(customer.reserve("1", key=key, ttl_seconds=60)) == (422, "idempotency_key_reused")
+
+    def test_with_another_path_is_refused(self, customer: Customer) -> None:
+        first, second = customer.reserved("1")["id"], customer.reserved("1")["id"]
+        key = unique()
+        body_of(customer.release(first, key=key), 200)
+        with Still(customer.id):
+            assert result(customer.release(second, key=key)) == (422, "idempotency_key_reused")
+            assert result(customer.commit(second, "1", key=key)) == (422, "idempotency_key_reused")
+
+    def test_of_another_organization_is_another(self, customer: Customer) -> None:  # B79
+        key, other = unique(), make_customer()
+        first, second = customer.reserve("1", key=key), other.reserve("1", key=key)
+        assert (first.status_code, second.status_code) == (201, 201)
+        assert first.json()["id"] != second.json()["id"]
+
+    def test_in_another_order_and_with_other_spaces_is_the_same(self, customer: Customer) -> None:  # B83
+        route, key = Route(customer, "reserve"), unique()
+        first = route.send(b'{"subject":{"agent":"bot"},"estimate":{"amount":"1"}}', headers={"Idempotency-Key": key})
+        with Still(customer.id):
+            again = route.send(
+                b'{ "estimate": {"amount":"\\u0031"},\n "subject" : {"agent" : "bot"} }', headers={"Idempotency-Key": key}
+            )
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert {**first.json(), "remaining_ttl_ms": 0} == {**again.json(), "remaining_ttl_ms": 0}
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert "Idempotent-Replayed" not in first.headers
+
+    def test_computes_only_the_remaining_time_anew(self) -> None:
+        customer, key = make_customer(), unique()
+        first = customer.reserve("1", key=key, ttl_seconds=600)
+        customer.pass_time(seconds=100)
+        again = customer.reserve("1", key=key, ttl_seconds=600)
+        spent = first.json()["remaining_ttl_ms"] - again.json()["remaining_ttl_ms"]
+        assert 100_000 <= spent < 160_000
+        mark = b'"remaining_ttl_ms":%d'
+        assert again.content.replace(mark % again.json()["remaining_ttl_ms"], b"") == first.content.replace(
+            mark % first.json()["remaining_ttl_ms"], b""
+        )
+        customer.pass_time(seconds=1_000)
+        assert customer.reserve("1", key=key, ttl_seconds=600).json()["remaining_ttl_ms"] == 0
+
+    @pytest.mark.parametrize("verb", ["commit", "release", "extend"])
+    def test_replays_the_very_bytes(self, customer: Customer, verb: str) -> None:
+        reservation, key = customer.reserved("1")["id"], unique()
+        call: Callable[[], Any] = {
+            "commit": lambda: customer.commit(reservation, "1", key=key),
+            "release": lambda: customer.release(reservation, key=key),
+            "extend": lambda: customer.extend(reservation, 1_000, key=key),
+        }[verb]
+        first = call()
+        with Still(customer.id):
+            again = call()
+        assert (first.status_code, again.status_code) == (200, 200)
+        if verb != "extend":
+            assert again.content == first.content
+        assert again.headers["Idempotent-Replayed"] == "true"
+
+    def test_is_good_for_thirty_days(self) -> None:  # B84
+        customer, key = make_customer(), unique()
+        first = customer.reserved("1", key=key)
+        customer.pass_time(days=2)
+        assert body_of(customer.reserve("1", key=key), 201)["id"] == first["id"]
+
+
+class TestATime:
+    @pytest.mark.parametrize(
+        ("value", "expected"),
+        [
+            ('"2026-11-01T00:00:00"', "naive_datetime"),  # B85
+            ('"2026-02-29T00:00:00Z"', "invalid_datetime"),  # B88
+            ('"2026-11-01T00:00:60Z"', "invalid_datetime"),  # B89
+            ('"2026-11-01T00:00:00+99:99"', "invalid_datetime"),  # B91
+            ("1767225600", "invalid_datetime"),  # B92
+            ('"1969-12-31T23:59:59Z"', "invalid_datetime"),
+            ('"now"', "invalid_datetime"),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["usage", "usage_batch"])
+    def test_that_is_none_is_refused(self, customer: Customer, name: str, value: str, expected: str) -> None:
+        route = Route(customer, name)
+        route.refuses(route.with_field(("occurred_at",), value.encode()), (400, expected))
+
+    @pytest.mark.parametrize("value", ["0", "-1", "86401", "1.0", "1e2", '"60"', "true", "[]"])
+    @pytest.mark.parametrize("name", ["reserve", "extend"])
+    def test_to_live_is_1_to_86400_seconds(self, customer: Customer, name: str, value: str) -> None:
+        route = Route(customer, name)
+        route.refuses(route.with_field(("ttl_seconds",), value.encode()), (400, "invalid_field"))
+
+
+class TestWhatBelongsToLater:
+    @pytest.mark.parametrize(
+        ("path", "field"),
+        [
+            ("/v1/rate-limits", "rate_limits"),
+            ("/v1/kill-switches", "kill_switches"),
+            ("/v1/runs/r/pause", "pause"),
+            ("/v1/runs/r/resume", "resume"),
+            ("/v1/runs/r/stop", "stop"),
+        ],
+    )
+    def test_says_so_and_names_it(self, path: str, field: str) -> None:
+        customer = make_customer(scopes=("admin", "spend:write", "spend:read"))
+        with Still(customer.id):
+            answer = customer.api.post(path, {})
+        assert result(answer) == (400, "not_available_yet")
+        assert answer.json()["errors"][0]["pointer"] == f"/{field}"
+
+
+class TestACommitsFields:
+    @pytest.mark.parametrize("outcome", ["", "done", None, 5, "COMPLETED"])
+    def test_have_an_outcome_of_three(self, customer: Customer, outcome: Any) -> None:
+        route = Route(customer, "commit")
+        route.refuses(route.with_field(("outcome",), json.dumps(outcome).encode()), (400, "invalid_field"))
+
+    def test_say_what_was_used_when_it_is_completed(self, customer: Customer) -> None:
+        route = Route(customer, "commit")
+        route.refuses(b'{"outcome": "completed"}', (400, "invalid_field"))
+
+    @pytest.mark.parametrize(
+        "usage",
+        [
+            {"input_tokens": 10, "cache_read_input_tokens": 11},
+            {"output_tokens": 10, "reasoning_output_tokens": 11},
+        ],
+    )
+    def test_count_parts_no_higher_than_the_whole(self, customer: Customer, usage: dict[str, int]) -> None:
+        model = make_model()
+        held = customer.reserved("1", action={"kind": "llm.chat", "provider": "acme", "model": model})
+        with Still(customer.id):
+            answer = customer.commit(held["id"], usage=usage)
+        assert answer.status_code == 400
+
+    def test_name_only_components_of_the_book(self, customer: Customer) -> None:  # B40
+        model = make_model()
+        held = customer.reserved("1", action={"kind": "llm.chat", "provider": "acme", "model": model})
+        with Still(customer.id):
+            usage = {"components": [{"component": "video_minutes", "quantity": "3"}]}
+            assert result(customer.commit(held["id"], usage=usage)) == (422, "price_unknown")
+
+
+class TestSumsOutOfRange:
+    def test_are_refused(self, customer: Customer) -> None:
+        top = "92233720368.54775807"
+        with Still(customer.id, decisions=1):
+            assert result(customer.reserve(top)) == (402, "credit_exhausted")
+        model = make_model()
+        action = {"kind": "llm.chat", "provider": "acme", "model": model}
+        estimate = {"amount": top, "input_tokens": 10**12, "max_output_tokens": 10**12}
+        with Still(customer.id):
+            refused = customer.reserve(None, estimate=estimate, action=action)
+        assert result(refused) == (422, "amount_out_of_range")
+
+    def test_of_a_budget_are_refused_too(self) -> None:
+        customer = make_customer("0", funding="postpaid", credit_limit=None)
+        top = "92233720368.54775807"
+        customer.budget(top, window="lifetime")
+        body_of(customer.commit(customer.reserved("1")["id"], top), 200)
+        with Still(customer.id):
+            assert result(customer.use("1", occurred_at="2026-11-01T00:00:00Z"))[0] == 422
