@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from common.money import format_amount
-from spend.queries.budgets import LiveCounter
+from spend.queries.budgets import ID_LENGTH, LiveCounter
 from spend.queries.reservations import LiveLayer
 from spend.queries.runs import RunRow, Spent
 from spend.rules.admission import shown as written_in
@@ -59,7 +59,7 @@ def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> 
     write = written_in(budget.unit)
     remaining = cap(definition_of(budget)) - counter.spent - counter.held
     return {
-        "target": names.get(counter.target, counter.target) or None,
+        "target": _target_name(counter.target, names),
         "window_start": utc(counter.window_start),
         "window_end": utc(counter.window_end),
         "spent": write(counter.spent),
@@ -67,6 +67,12 @@ def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> 
         "remaining": write(max(0, remaining)),
         "resets_at": utc(counter.resets_at),
     }
+
+
+def _target_name(target: str, names: Mapping[str, str]) -> str | None:
+    """A counter's target by key; where a window is a run, the target's key and the run's after a slash."""
+    head, tail = target[:ID_LENGTH], target[ID_LENGTH:]
+    return (names[head] + tail if head in names else target) or None
 
 
 def utc(moment: datetime | None) -> datetime | None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from common.errors import NotFound
+from common.fields import is_id
 from events.store import Cursor
 from orgs.queries.subjects import keys_of
 from orgs.rules.permissions import PolicyLevel, policy_level
@@ -22,6 +23,7 @@ SELECT id, scope, target_id, target_label, window_kind, rolling_seconds, unit, m
     time_zone, thresholds::text, version
 FROM budgets WHERE organization = %s AND archived_at IS NULL ORDER BY id
 """
+ID_LENGTH: Final = 36
 MAX_COUNTERS: Final = 20
 """How many targets of one budget are shown with it: those that use the most."""
 
@@ -149,7 +151,7 @@ def target_names(
 ) -> dict[str, str]:
     """Return the keys of the teams, agents, workflows and connections that these budgets and counters name by id."""
     wanted = {str(budget.target_id) for budget in budgets if budget.target_id is not None} | set(targets)
-    ids = [UUID(name) for name in wanted if len(name) == 36 and name.count("-") == 4]
+    ids = [UUID(name[:ID_LENGTH]) for name in wanted if is_id(name[:ID_LENGTH])]
     scopes = {budget.scope for budget in budgets} & TARGETED_SCOPES
     found: dict[str, str] = {}
     for kind in sorted(scopes):

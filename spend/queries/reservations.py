@@ -19,14 +19,15 @@ SELECT x.id, x.organization, x.status, x.held, x.estimated_cost, x.charged, x.ov
 FROM reservations x {SUBJECT_JOINS} JOIN organizations o ON o.id = x.organization
 """
 _LAYERS: Final = """
-SELECT c.id, b.id, b.scope, c.target, COALESCE(a.key, t.key, w.key, n.key, NULLIF(c.target, '')), b.window_kind,
+SELECT c.id, b.id, b.scope, c.target,
+    COALESCE(COALESCE(a.key, t.key, w.key, n.key) || substr(c.target, 37), NULLIF(c.target, '')), b.window_kind,
     b.rolling_seconds, b.unit, b.amount_limit, b.overdraft, b.thresholds::text, c.window_start, c.window_end, c.held,
     c.spent
 FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
-LEFT JOIN agents a ON b.scope = 'agent' AND a.id::text = c.target
-LEFT JOIN teams t ON b.scope = 'team' AND t.id::text = c.target
-LEFT JOIN workflows w ON b.scope = 'workflow' AND w.id::text = c.target
-LEFT JOIN connections n ON b.scope = 'connection' AND n.id::text = c.target
+LEFT JOIN agents a ON b.scope = 'agent' AND a.id::text = left(c.target, 36)
+LEFT JOIN teams t ON b.scope = 'team' AND t.id::text = left(c.target, 36)
+LEFT JOIN workflows w ON b.scope = 'workflow' AND w.id::text = left(c.target, 36)
+LEFT JOIN connections n ON b.scope = 'connection' AND n.id::text = left(c.target, 36)
 WHERE c.id = ANY(%s::uuid[])
 """
 _BUCKETS: Final = """

@@ -150,8 +150,12 @@ class Planner:
         found = []
         for scope, target, target_id, label in _targets(who):
             for budget in self.config.budgets.get(scope, ()):
-                if _applies(budget, target, target_id):
+                if not _applies(budget, target, target_id):
+                    continue
+                if budget.window_kind != "run" or scope == "run":
                     found.append(_place(budget, target, label, at))
+                elif who.run is not None:  # what this target spends in one run, that of its whole tree
+                    found.append(_place(budget, f"{target}/{who.run.root_key}", label, at))
         return found
 
     def _estimated(self, command: Reserve, who: Who) -> tuple[Rated, Amounts]:
