@@ -11,7 +11,6 @@ from sandbox.story.cast import Agent
 
 AT_ONCE = 8
 BETWEEN_SECONDS = 0.15
-Report = Callable[[int, int, int], None]  # calls that ended, granted, refused
 
 
 @dataclass(slots=True)
@@ -28,15 +27,27 @@ class Burst:
         else:
             self.refused.append(result)
 
+    @property
+    def ended(self) -> int:
+        """How many calls have ended."""
+        return len(self.done) + len(self.refused)
 
-def play_burst(*, caller: Caller, work: Work, calls: int, report: Report, every: int) -> Burst:
+    @property
+    def charged(self) -> int:
+        """What its calls were charged, in units."""
+        return sum(done.charged for done in self.done)
+
+
+def play_burst(
+    *, caller: Caller, work: Work, calls: int, report: Callable[[Burst], None], every: int
+) -> Burst:
     """Make the same call many times, eight at a time, and report now and then. Raises what a call raised."""
     burst = Burst()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for ended, result in enumerate(pool.map(lambda step: caller.make(work, step=step), range(calls)), 1):
+        for result in pool.map(lambda step: caller.make(work, step=step), range(calls)):
             burst.add(result)
-            if ended % every == 0 or ended == calls:
-                report(ended, len(burst.done), len(burst.refused))
+            if burst.ended % every == 0 or burst.ended == calls:
+                report(burst)
     return burst
 
 

@@ -81,7 +81,7 @@ class Books:
 
 
 def run_command(*arguments: str, environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Run a management command; return whether it ended well and what it said: its last line, or all that was wrong."""
+    """Run a management command; return whether it ended well, and its first line or all that was wrong."""
     command = [sys.executable, "-W", "ignore::RuntimeWarning", "manage.py", *arguments]
     answer = subprocess.run(
         command, cwd=CHECKOUT, env=dict(environment), capture_output=True, text=True, stdin=subprocess.DEVNULL
@@ -92,4 +92,4 @@ def run_command(*arguments: str, environment: Mapping[str, str]) -> tuple[bool, 
             f"exit status {answer.returncode}:\n{(answer.stdout + answer.stderr)[-LONGEST_COMPLAINT:]}",
         )
     lines = answer.stdout.strip().splitlines()
-    return True, lines[-1] if lines else ""
+    return True, lines[0] if lines else ""

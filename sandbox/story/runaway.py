@@ -59,10 +59,10 @@ def restarts(play: Play) -> None:
 def _burst(play: Play, run: str, calls: int) -> Burst:
     work = Work(RESEARCH, run, tool=CRM_SEARCH, call=LOOPING_CALL)
 
-    def report(ended: int, granted: int, refused: int) -> None:
+    def report(burst: Burst) -> None:
         play.transcript.say(
-            f"{ended:>4} of {calls} calls   allowed {granted:>3}   refused {refused:>3}   "
-            f"run spent {money(_spent_by_run(play, run))} of {money(RUN_CEILING)}"
+            f"{burst.ended:>4} of {calls} calls   allowed {len(burst.done):>3}   refused {len(burst.refused):>3}   "
+            f"run spent {money(burst.charged)} of {money(RUN_CEILING)}"
         )
 
     return play_burst(caller=play.caller, work=work, calls=calls, report=report, every=REPORT_EVERY)
@@ -94,7 +94,7 @@ def _check_stop(
         "S1", f"spent + held of the {scope} were never above {money(limit)}", limit=limit, found=peak,
         shown=f"highest {money(peak)}",
     )  # fmt: skip
-    _show_end(play, scope, _target(first, scope), spent=spent + len(burst.done) * first.charged)
+    _show_end(play, scope, _target(first, scope), spent=spent + burst.charged)
 
 
 def _show_end(play: Play, scope: str, target: str | None, *, spent: int) -> None:
@@ -118,10 +118,6 @@ def _target(done: Done, scope: str) -> str | None:
         item["target"] for item in done.reserve.body["budgets"] if item["scope"] == scope
     ]
     return found[0]
-
-
-def _spent_by_run(play: Play, run: str) -> int:
-    return sum(done.charged for done in list(play.account.done) if done.work.run == run)
 
 
 def _spent_by_agent(play: Play) -> int:

@@ -1,7 +1,6 @@
 """The transcript: printed as it happens, coloured where the terminal can, and kept for the picture."""
 
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -81,7 +80,3 @@ class Transcript:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture = self.console.export_svg(title="make run", theme=DIMMED_MONOKAI)
         path.write_text(WEB_FONTS.sub("", picture), encoding="utf-8")
-
-    def flush(self) -> None:
-        """Let a reader behind a pipe see everything so far."""
-        sys.stdout.flush()
