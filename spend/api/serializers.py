@@ -76,7 +76,7 @@ class ModeField(StrictField):
             },
             "additionalProperties": False,
         },
-        "description": "Distinct, ascending; each with a percent or an amount. Default: 50 notify, 80 notify, 100 block.",
+        "description": "Distinct and ascending, each a percent or an amount. Default: 50, 80 notify, 100 block.",
     }
 )
 class ThresholdsField(StrictField):
