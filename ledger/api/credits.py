@@ -1,4 +1,4 @@
-"""/v1/balance and /v1/credits/grants."""
+"""/v1/balance, and credit in and out: /v1/credits/grants, their refunds, /v1/credits/clawbacks."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,14 +10,25 @@ from rest_framework.request import Request
 
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.errors import InvalidField
+from common.api.views import path_id
+from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
+from common.money import to_document_units
 from common.transactions import run_in_transaction
 from events.store import Cursor
-from ledger.api.representations import show_balance, show_grant
-from ledger.api.serializers import BalanceSerializer, GrantSerializer
+from ledger.api.representations import show_balance, show_entry, show_grant
+from ledger.api.serializers import (
+    BalanceSerializer,
+    ClawbackSerializer,
+    EntrySerializer,
+    GrantSerializer,
+    RefundSerializer,
+)
 from ledger.operations.grants import NewGrant, grant_credit
-from ledger.queries.balances import credit_balance, list_grants
+from ledger.operations.taking_back import claw_back, refund_credit
+from ledger.queries.balances import credit_balance, find_grants, list_grants, organization_of_grant
+from ledger.queries.journal import find_entry
 from orgs.api.acting import OrgsView, checked
+from orgs.queries.organizations import find_organization
 from orgs.queries.subjects import resolve_agent, resolve_team, resolve_workflow
 from orgs.rules.scopes import PLATFORM, SPEND_READ
 
@@ -63,6 +74,7 @@ class GrantListView(OrgsView):
     def post(self, request: Request) -> HttpResponse:
         """Grant credit. Promotional credit without an expiry ends after 365 days, paid credit never."""
         values = checked(GrantSerializer, request)
+        _require_payable(values)
         organization = values["organization"]
 
         def operation(cur: Cursor) -> dict[str, Any]:
@@ -79,15 +91,73 @@ class GrantListView(OrgsView):
                 expires_at=values.get("expires_at"),
                 lifetime=timedelta(days=PROMOTIONAL_DAYS) if values["kind"] == "promotional" else None,
             )
-            grant = grant_credit(cur, new, author=self.author)
-            shown = next(
-                row
-                for row in list_grants(cur, organization=organization, before=None, limit=50)
-                if row.grant.id == grant
-            )
+            made = grant_credit(cur, new, author=self.author)
+            shown = find_grants(cur, organization=organization, grants=[made])[0]
             return {**show_grant(shown), "organization": str(organization), "currency": new.currency}
 
         return self.idempotent(request, operation)
+
+
+class GrantRefundView(OrgsView):
+    """POST /v1/credits/grants/{id}/refund."""
+
+    required_scope = PLATFORM
+    money_moves = True
+
+    @extend_schema(request=RefundSerializer, responses={201: EntrySerializer}, tags=["ledger"])
+    def post(self, request: Request, name: str) -> HttpResponse:
+        """Give back what a paid grant has left unused. Above that: 422 `amount_exceeds_available`."""
+        values = checked(RefundSerializer, request)
+        grant = path_id(name)
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            organization = organization_of_grant(cur, grant)
+            entry = refund_credit(
+                cur,
+                organization=organization,
+                grant=grant,
+                amount=values["amount"],
+                reason=values["reason"],
+                author=self.author,
+            )
+            return show_entry(find_entry(cur, organization=organization, entry=entry))
+
+        return self.idempotent(request, operation)
+
+
+class ClawbackListView(OrgsView):
+    """POST /v1/credits/clawbacks."""
+
+    required_scope = PLATFORM
+    money_moves = True
+
+    @extend_schema(request=ClawbackSerializer, responses={201: EntrySerializer}, tags=["ledger"])
+    def post(self, request: Request) -> HttpResponse:
+        """Take credit back. What is used already becomes debt, which shuts the gate until a grant repays it."""
+        values = checked(ClawbackSerializer, request)
+        organization = values["organization"]
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            if find_organization(cur, organization=organization).currency != values["currency"]:
+                raise CurrencyMismatch(pointer="/currency")
+            entry = claw_back(
+                cur,
+                organization=organization,
+                amount=values["amount"],
+                key=values["source"],
+                reason=values["reason"],
+                author=self.author,
+            )
+            return show_entry(find_entry(cur, organization=organization, entry=entry))
+
+        return self.idempotent(request, operation)
+
+
+def _require_payable(values: dict[str, Any]) -> None:
+    """What was paid has no more decimals than its currency. Raises InvalidAmount."""
+    amount, currency = values["amount"], values["currency"]
+    if values["kind"] == "paid" and to_document_units(amount, currency=currency) != amount:
+        raise InvalidAmount(f"Nobody pays a fraction of the smallest coin of {currency}.", pointer="/amount")
 
 
 def _target(cur: Cursor, organization: UUID, values: dict[str, Any]) -> UUID | None:

@@ -1,5 +1,7 @@
 """What requests to the ledger may hold and answers show."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from common.api.serializers import (
@@ -13,10 +15,15 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
+from ledger.queries.statements import AXES
+from ledger.rules.adjustments import CONTRA_KINDS
+from ledger.rules.chart import KINDS
 from orgs.api.serializers import OrganizationSerializer
 
 GRANT_KINDS = ("paid", "promotional")
 GRANT_SCOPES = ("organization", "team", "agent", "workflow")
+DIRECTIONS = ("credit", "debit")
+SIGNED = "Of either sign: a credit is positive, a debit negative."
 
 
 class NewOrganizationSerializer(OrganizationSerializer):
@@ -56,3 +63,129 @@ class BalanceSerializer(StrictSerializer):
     debt = AmountField(read_only=True)
     grants = serializers.ListField(child=GrantSerializer(), read_only=True)
     at = InstantField(read_only=True)
+
+
+class SignedAmountField(AmountField):
+    """An amount that the server states, of either sign."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(read_only=True, help_text=SIGNED, **kwargs)
+
+
+class AccountSerializer(StrictSerializer):
+    """An account of the ledger with its balance; a credit is positive."""
+
+    id = IdField(read_only=True)
+    kind = WordField(KINDS, read_only=True)
+    currency = CurrencyField(read_only=True)
+    counterparty = IdField(read_only=True, allow_null=True)
+    posted = SignedAmountField()
+    held = AmountField(read_only=True)
+    debt = AmountField(read_only=True)
+
+
+class EntryLineSerializer(StrictSerializer):
+    """One posting."""
+
+    account = IdField(read_only=True)
+    kind = WordField(KINDS, read_only=True)
+    currency = CurrencyField(read_only=True)
+    amount = SignedAmountField()
+
+
+class EntrySerializer(StrictSerializer):
+    """A journal entry; its lines sum to zero, and it is never changed."""
+
+    id = IdField(read_only=True)
+    kind = TextField(read_only=True)
+    source = TextField(read_only=True)  # type: ignore[assignment]
+    idempotency_key = TextField(read_only=True)
+    actor = TextField(read_only=True)
+    reason = TextField(read_only=True)
+    effective_at = InstantField(read_only=True)
+    recorded_at = InstantField(read_only=True)
+    reverses = IdField(read_only=True, allow_null=True)
+    reversed_by = IdField(read_only=True, allow_null=True)
+    lines = serializers.ListField(child=EntryLineSerializer(), read_only=True)
+
+
+class ReasonSerializer(StrictSerializer):
+    """Why."""
+
+    reason = TextField(max_length=500)
+
+
+class StatementLineSerializer(StrictSerializer):
+    """One posting of the period, with the balance after it."""
+
+    entry = IdField(read_only=True)
+    at = InstantField(read_only=True)
+    kind = TextField(read_only=True)
+    source = TextField(read_only=True)  # type: ignore[assignment]
+    reason = TextField(read_only=True)
+    amount = SignedAmountField()
+    balance = SignedAmountField()
+
+
+class StatementSerializer(StrictSerializer):
+    """An account's period [from, to): opening + lines = closing, over all pages."""
+
+    account = IdField(read_only=True)
+    currency = CurrencyField(read_only=True)
+    axis = WordField(AXES, read_only=True)
+    opening = SignedAmountField()
+    closing = SignedAmountField()
+    data = serializers.ListField(child=StatementLineSerializer(), read_only=True)  # type: ignore[assignment]
+    next_cursor = TextField(read_only=True, allow_null=True)
+
+
+class TrialLineSerializer(StrictSerializer):
+    """All accounts of one kind and currency."""
+
+    kind = WordField(KINDS, read_only=True)
+    currency = CurrencyField(read_only=True)
+    debits = SignedAmountField()
+    credits = SignedAmountField()
+    balance = SignedAmountField()
+
+
+class TrialBalanceSerializer(StrictSerializer):
+    """Debits and credits of all accounts; per currency they are equal."""
+
+    data = serializers.ListField(child=TrialLineSerializer(), read_only=True)  # type: ignore[assignment]
+
+
+class RefundSerializer(StrictSerializer):
+    """An unused part of paid credit goes back."""
+
+    amount = AmountField()
+    reason = TextField(max_length=500)
+
+
+class ClawbackSerializer(StrictSerializer):
+    """Credit is taken back, if need be into debt; `source` names what took it, and is posted once."""
+
+    organization = IdField()
+    amount = AmountField(document_currency="currency")
+    currency = CurrencyField()
+    source = TextField(max_length=200)  # type: ignore[assignment]
+    reason = TextField(max_length=500)
+
+
+class AdjustmentSerializer(StrictSerializer):
+    """A manual correction of credit: `credit` gives, `debit` takes; `contra` is the account against it."""
+
+    id = IdField(read_only=True)
+    organization = IdField()
+    direction = WordField(DIRECTIONS)
+    amount = AmountField()
+    currency = CurrencyField()
+    contra = WordField(CONTRA_KINDS)
+    reason = TextField(max_length=500)
+    status = WordField(("proposed", "posted", "rejected"), read_only=True)
+    proposed_by = TextField(read_only=True)
+    decided_by = TextField(read_only=True, allow_null=True)
+    decided_at = InstantField(read_only=True, allow_null=True)
+    decision_reason = TextField(read_only=True)
+    entry = IdField(read_only=True, allow_null=True)
+    created_at = InstantField(read_only=True)

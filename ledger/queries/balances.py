@@ -73,6 +73,15 @@ def find_grants(cur: Cursor, *, organization: UUID, grants: list[UUID]) -> list[
     return [grant_row(row) for row in cur.fetchall()]
 
 
+def organization_of_grant(cur: Cursor, grant: UUID) -> UUID:
+    """Return whose grant it is. Raises NotFound."""
+    row = cur.execute("SELECT organization FROM credit_grants WHERE id = %s", (grant,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such grant.")
+    found: UUID = row[0]
+    return found
+
+
 def list_grants(cur: Cursor, *, organization: UUID, before: UUID | None, limit: int) -> list[GrantRow]:
     """Return the organization's grants, newest first."""
     return [

@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 APPS = ("orgs", "ledger", "spend", "billing", "payouts", "webhooks")
 ROW = re.compile(r"^\| `(?P<type>[a-z_]+\.[a-z_]+)` \|", re.MULTILINE)
 TYPE = re.compile(r"[a-z_]+\.[a-z_]+")
-LEDGER_ONLY = {"grant", "refund", "clawback", "adjustment"}
+LEDGER_ONLY = {"grant", "refund", "clawback", "journal", "hold"}
 
 
 def documented_types() -> set[str]:
