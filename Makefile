@@ -5,9 +5,10 @@ PYTEST_ARGS ?=
 
 .PHONY: run test check bench soak lock install clean stop
 
-# Run everything, play the demo story, serve until Ctrl-C. ONCE=1 stops after the story.
+# Run everything, play the demo story, serve until Ctrl-C. ONCE=1 stops after the story;
+# BARE=1 serves without demo data and story.
 run: install
-	@exec $(VENV)/python -m sandbox.supervisor $(if $(filter-out 0,$(ONCE)),--once)
+	@exec $(VENV)/python -m sandbox.supervisor $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(BARE)),--bare)
 
 # The whole test suite on a throwaway cluster. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
 test: install

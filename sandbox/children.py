@@ -227,5 +227,7 @@ def end_leftovers(*, home: Path) -> list[str]:
 
 
 def own_environment(*, home: Path) -> dict[str, str]:
-    """Return the environment of our own children: ours, with the state folder named."""
-    return {**os.environ, "COUNTERFOIL_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    """Return the environment of our own children: ours, with the state folder named. They keep compiled code:
+    several processes start from the same sources, again and again."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "COUNTERFOIL_HOME": str(home), "PYTHONUNBUFFERED": "1"}

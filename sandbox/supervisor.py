@@ -2,6 +2,7 @@
 
     python -m sandbox.supervisor           serve until Ctrl-C or SIGTERM
     python -m sandbox.supervisor --once    play the story, stop; exit code = the story's
+    python -m sandbox.supervisor --bare    serve without demo data and story
 
 Starts PostgreSQL and Valkey (unless the environment names real ones), migrates, loads the demo data, starts
 web, worker and beat, says where to log in, and plays the demo story when there is one.
@@ -51,8 +52,9 @@ class Stopped(Exception):
 class Supervisor:
     """One state folder's processes from start to stop."""
 
-    def __init__(self, *, environment: Environment, progress: Progress) -> None:
+    def __init__(self, *, environment: Environment, progress: Progress, bare: bool = False) -> None:
         self.environment = environment
+        self.bare = bare
         self.home = environment.home.resolve()
         self.progress = progress
         self.port = self._choose_port()
@@ -134,9 +136,10 @@ class Supervisor:
         write_json(path=self.home / "run" / "urls.json", value=self.urls)
 
     def _prepare_database(self) -> None:
-        with self.progress.step("Migrations and demo data"):
+        with self.progress.step("Migrations" if self.bare else "Migrations and demo data"):
+            command = [sys.executable, "manage.py", "prepare", *(["--bare"] if self.bare else [])]
             answer = subprocess.run(
-                [sys.executable, "manage.py", "prepare"], cwd=CHECKOUT, env=own_environment(home=self.home),
+                command, cwd=CHECKOUT, env=own_environment(home=self.home),
                 capture_output=True, text=True, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             log = self.home / "log" / "prepare.log"
@@ -182,7 +185,7 @@ class Supervisor:
 
     def play_story(self) -> int:
         """Play the demo story through the public HTTP API; 0 when every step held, or there is no story."""
-        if not (CHECKOUT / "sandbox" / "story" / "__main__.py").exists():
+        if self.bare or not (CHECKOUT / "sandbox" / "story" / "__main__.py").exists():
             return 0
         command = [sys.executable, "-m", "sandbox.story"]
         environment = {**os.environ, "COUNTERFOIL_HOME": str(self.home)}
@@ -261,13 +264,13 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
     raise Stopped
 
 
-def _run(*, once: bool, progress: Progress) -> int:
+def _run(*, once: bool, bare: bool, progress: Progress) -> int:
     environment = read_environment(variables=os.environ)
     lock = _only_one(environment.home.resolve())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _on_signal)
     _take_over(environment.home.resolve(), progress)
-    supervisor = Supervisor(environment=environment, progress=progress)
+    supervisor = Supervisor(environment=environment, progress=progress, bare=bare)
     try:
         started_at = time.monotonic()
         supervisor.start()
@@ -289,9 +292,11 @@ def main() -> int:
     """Run until told to stop; what a person must mend is a message, not a stack."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.supervisor", description="Run Counterfoil.")
     parser.add_argument("--once", action="store_true", help="stop after the demo story")
+    parser.add_argument("--bare", action="store_true", help="neither demo data nor story")
+    given = parser.parse_args()
     progress = Progress()
     try:
-        return _run(once=parser.parse_args().once, progress=progress)
+        return _run(once=given.once, bare=given.bare, progress=progress)
     except Stopped:
         return 130
     except (WrongEnvironment, CannotStart, NoPostgres, ClusterUnusable, TimeoutError, psycopg.Error) as error:

@@ -1,3 +1,4 @@
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management import call_command, get_commands
@@ -11,7 +12,10 @@ class Command(BaseCommand):
     help = "Apply the migrations and load the demo data."
     requires_system_checks = []
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--bare", action="store_true", help="apply the migrations only")
+
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", database="owner", interactive=False, verbosity=options["verbosity"])
-        if "load_demo" in get_commands():
+        if not options["bare"] and "load_demo" in get_commands():
             call_command("load_demo")
