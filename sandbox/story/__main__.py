@@ -11,12 +11,16 @@ from sandbox.story.checks import InvariantBroken
 from sandbox.story.script import play_story
 from sandbox.story.transcript import Transcript
 
+OPENING = (0, 1, 2)  # until the runaway agent is stopped
+
 
 def main() -> int:
     """Play; 0 only when every step held."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.story", description="Play the demo story.")
-    parser.add_argument("--svg", type=Path, help="also keep a picture of the transcript in this file")
-    picture: Path | None = parser.parse_args().svg
+    parser.add_argument(
+        "--svg", type=Path, metavar="FOLDER", help="also keep pictures of the transcript there"
+    )
+    folder: Path | None = parser.parse_args().svg
     transcript, home = Transcript(), state_home()
     urls, demo = (read_json(path=home / "run" / name) for name in ("urls.json", "demo.json"))
     if not urls or not demo:
@@ -29,8 +33,9 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    if picture is not None:
-        transcript.save_picture(picture)
+    if folder is not None:
+        transcript.save_picture(folder / "story.svg")
+        transcript.save_picture(folder / "stopped.svg", acts=OPENING)
     return 0
 
 

@@ -1,14 +1,16 @@
 """The transcript: printed as it happens, coloured where the terminal can, and kept for the picture."""
 
+import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.json import JSON
 from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.rule import Rule
 from rich.table import Table
 from rich.terminal_theme import DIMMED_MONOKAI
 
@@ -20,34 +22,33 @@ class Transcript:
     """What the reader of the story sees."""
 
     def __init__(self, *, console: Console | None = None) -> None:
-        self.console = console or Console(width=WIDTH, highlight=False, record=True, soft_wrap=False)
+        self.console = console or Console(width=WIDTH, highlight=False)
         self._acts = 0
+        self._printed: list[tuple[int, RenderableType]] = []
 
     def title(self, text: str, lines: Iterable[str]) -> None:
         """Open the story."""
-        self.console.print()
         body = "\n".join(lines)
-        self.console.print(
-            Panel(body, title=f"[bold]{escape(text)}[/bold]", border_style="cyan", padding=(1, 2))
-        )
+        self._print(Panel(body, title=f"[bold]{escape(text)}[/bold]", border_style="cyan", padding=(1, 2)))
 
     def act(self, text: str) -> None:
         """Open a numbered act."""
         self._acts += 1
-        self.console.print()
-        self.console.rule(f"[bold cyan]{self._acts}  {escape(text)}[/bold cyan]", align="left", style="cyan")
+        self._print("")
+        title = f"[bold cyan]{self._acts}  {escape(text)}[/bold cyan]"
+        self._print(Rule(title, align="left", style="cyan"))
 
     def say(self, text: str) -> None:
         """Tell something; the text may hold markup."""
-        self.console.print(Padding(text, (0, 0, 0, 3)))
+        self._indented(text)
 
     def stopped(self, text: str) -> None:
         """Tell that somebody was stopped."""
-        self.console.print(Padding(f"[bold red]■ {text}[/bold red]", (0, 0, 0, 3)))
+        self._indented(f"[bold red]■ {text}[/bold red]")
 
     def holds(self, invariant: str, text: str) -> None:
         """Tell an invariant that was checked and holds."""
-        self.console.print(Padding(f"[green]✓[/green] [dim]{invariant:<3}[/dim] {text}", (0, 0, 0, 3)))
+        self._indented(f"[green]✓[/green] [dim]{invariant:<3}[/dim] {text}")
 
     def fails(self, text: str) -> None:
         """Tell loudly why the story ends here."""
@@ -61,7 +62,7 @@ class Transcript:
         panel = Panel(
             JSON(text, indent=2), title=f"[dim]{escape(title)}[/dim]", title_align="left", border_style="dim"
         )
-        self.console.print(Padding(panel, (0, 0, 0, 3)))
+        self._indented(panel)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int, total: bool = False
@@ -73,10 +74,21 @@ class Transcript:
         listed = list(rows)
         for place, row in enumerate(listed):
             table.add_row(*row, style="bold" if total and place == len(listed) - 1 else None)
-        self.console.print(Padding(table, (0, 0, 0, 3)))
+        self._indented(table)
 
-    def save_picture(self, path: Path) -> None:
-        """Keep the whole transcript as a picture."""
+    def save_picture(self, path: Path, *, acts: Container[int] | None = None) -> None:
+        """Keep the transcript, or some of its acts, as a picture."""
+        canvas = Console(width=WIDTH, highlight=False, record=True, file=io.StringIO())
+        for act, printed in self._printed:
+            if acts is None or act in acts:
+                canvas.print(printed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture = self.console.export_svg(title="make run", theme=DIMMED_MONOKAI)
+        picture = canvas.export_svg(title="make run", theme=DIMMED_MONOKAI)
         path.write_text(WEB_FONTS.sub("", picture), encoding="utf-8")
+
+    def _indented(self, renderable: RenderableType) -> None:
+        self._print(Padding(renderable, (0, 0, 0, 3)))
+
+    def _print(self, renderable: RenderableType) -> None:
+        self._printed.append((self._acts, renderable))
+        self.console.print(renderable)
