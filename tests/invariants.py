@@ -4,6 +4,7 @@
 """
 
 import os
+import threading
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final
@@ -154,6 +155,9 @@ PICTURE: Final = {
 }
 
 
+_KEPT = threading.local()
+
+
 def reading(url: str | None = None) -> psycopg.Connection[Any]:
     """A connection of the readers' role, to this session's database unless another is named."""
     return psycopg.connect(url or os.environ["DATABASE_READONLY_URL"], autocommit=True)
@@ -190,11 +194,20 @@ def picture(
     organization: UUID, *, connection: psycopg.Connection[Any] | None = None
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Everything of an organization that a call may move."""
-    if connection is None:
-        with reading() as own:
-            return picture(organization, connection=own)
+    connection = connection or _kept_reading()
     named = {"organization": organization}
-    return {name: connection.execute(sql, named).fetchall() for name, sql in PICTURE.items()}
+    with connection.pipeline():
+        asked = {name: connection.execute(sql, named) for name, sql in PICTURE.items()}
+        return {name: cursor.fetchall() for name, cursor in asked.items()}
+
+
+def _kept_reading() -> psycopg.Connection[Any]:
+    """This thread's connection: pictures are taken by the hundred."""
+    url = os.environ["DATABASE_READONLY_URL"]
+    if getattr(_KEPT, "url", None) != url or _KEPT.connection.closed:
+        _KEPT.url, _KEPT.connection = url, reading(url)
+    connection: psycopg.Connection[Any] = _KEPT.connection
+    return connection
 
 
 class Still:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -12,7 +12,16 @@ from tests.builders.orgs import http, unique
 from tests.invariants import Still
 
 Put = Callable[[dict[str, Any], Any], None]
-BODY_ROUTES = ("reserve", "commit", "release", "extend", "usage", "reserve_batch", "commit_batch", "usage_batch")
+BODY_ROUTES = (
+    "reserve",
+    "commit",
+    "release",
+    "extend",
+    "usage",
+    "reserve_batch",
+    "commit_batch",
+    "usage_batch",
+)
 KEYED = ("reserve", "commit", "release")
 
 
@@ -32,7 +41,10 @@ class Route:
             "release": (f"{one}/release", {"reason": "x"}),
             "extend": (f"{one}/extend", {"ttl_seconds": 60}),
             "usage": ("/v1/usage", used),
-            "reserve_batch": ("/v1/reservations/batch", {"items": [{**reserve, "idempotency_key": unique()}]}),
+            "reserve_batch": (
+                "/v1/reservations/batch",
+                {"items": [{**reserve, "idempotency_key": unique()}]},
+            ),
             "commit_batch": (
                 "/v1/reservations/commit_batch",
                 {"items": [{**commit, "id": self.reservation, "idempotency_key": unique()}]},
@@ -53,6 +65,15 @@ class Route:
             first, second = self.send(raw, **given), self.send(raw, **given)
         assert result(first) == result(second) == expected
         return first
+
+    def refuses_all(
+        self, place: tuple[str, ...], rows: Mapping[str, bytes], expected: tuple[int, str]
+    ) -> None:
+        """Each of these values at the place is refused twice in the same way, and nothing moves."""
+        bodies = {row: self.with_field(place, value) for row, value in rows.items()}
+        with Still(self.customer.id):
+            answers = {row: [result(self.send(raw)) for _ in range(2)] for row, raw in bodies.items()}
+        assert answers == {row: [expected] * 2 for row in rows}
 
     def with_field(self, place: tuple[str, ...], value: bytes) -> bytes:
         """The body with these bytes as the value at the place; of a batch, in its item."""
@@ -122,19 +143,25 @@ AMOUNTS = {
 }
 
 
-@pytest.mark.parametrize("row", AMOUNTS)
 @pytest.mark.parametrize("name", AMOUNT_PLACES)
-def test_an_amount_that_is_none_is_refused(customer: Customer, name: str, row: str) -> None:
-    route = Route(customer, name)
-    before = time.perf_counter()
-    route.refuses(route.with_field(AMOUNT_PLACES[name], AMOUNTS[row]), (400, "invalid_amount"))
-    if row in ("B6", "B7"):
-        assert time.perf_counter() - before < 2  # twice, with eight pictures of the books
+def test_an_amount_that_is_none_is_refused(customer: Customer, name: str) -> None:
+    Route(customer, name).refuses_all(AMOUNT_PLACES[name], AMOUNTS, (400, "invalid_amount"))
+
+
+@pytest.mark.parametrize("row", ["B6", "B7"])
+def test_an_exponent_is_refused_at_once(customer: Customer, row: str) -> None:
+    route = Route(customer, "reserve")
+    raw = route.with_field(("estimate", "amount"), AMOUNTS[row])
+    before = time.thread_time()
+    assert result(route.send(raw)) == (400, "invalid_amount")
+    assert time.thread_time() - before < 0.05
 
 
 @pytest.mark.parametrize("name", AMOUNT_PLACES)
 @pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity"])
-def test_a_literal_that_is_no_json_is_refused(customer: Customer, name: str, literal: bytes) -> None:  # B1, B2
+def test_a_literal_that_is_no_json_is_refused(
+    customer: Customer, name: str, literal: bytes
+) -> None:  # B1, B2
     route = Route(customer, name)
     with Still(customer.id):
         answer = route.send(route.with_field(AMOUNT_PLACES[name], literal))
@@ -172,18 +199,16 @@ QUANTITY_PLACES = [
 ]
 
 
-@pytest.mark.parametrize("row", QUANTITIES)
 @pytest.mark.parametrize(("name", "place"), QUANTITY_PLACES)
-def test_a_count_that_is_none_is_refused(customer: Customer, name: str, place: tuple[str, ...], row: str) -> None:
-    route = Route(customer, name)
-    route.refuses(route.with_field(place, QUANTITIES[row]), (400, "invalid_quantity"))
+def test_a_count_that_is_none_is_refused(customer: Customer, name: str, place: tuple[str, ...]) -> None:
+    Route(customer, name).refuses_all(place, QUANTITIES, (400, "invalid_quantity"))
 
 
-@pytest.mark.parametrize("value", ["usd", "USD ", "USĐ", "XXX", "", "US", None, 5])
 @pytest.mark.parametrize("name", ["reserve", "usage"])
-def test_a_currency_that_is_none_is_refused(customer: Customer, name: str, value: Any) -> None:  # B36
-    route = Route(customer, name)
-    route.refuses(route.with_field(("currency",), json.dumps(value).encode()), (400, "invalid_currency"))
+def test_a_currency_that_is_none_is_refused(customer: Customer, name: str) -> None:  # B36
+    values = ["usd", "USD ", "USĐ", "XXX", "", "US", None, 5]
+    rows = {repr(value): json.dumps(value).encode() for value in values}
+    Route(customer, name).refuses_all(("currency",), rows, (400, "invalid_currency"))
 
 
 class TestABody:
@@ -215,11 +240,10 @@ class TestABody:
         problem = problem["results"][0]["body"] if "results" in problem else problem
         assert [error["pointer"] for error in problem["errors"]] == ["/colour"]
 
-    @pytest.mark.parametrize("field", ["id", "org", "balance", "status", "created_at", "approved_by"])
-    def test_with_a_field_that_the_server_sets_is_refused(self, route: Route, field: str) -> None:  # B56
-        if field == "id" and route.name in ("usage", "commit_batch", "usage_batch"):
-            pytest.skip("here the id is the caller's")
-        route.refuses(route.with_field((field,), b'"x"'), (400, "read_only_field"))
+    def test_with_a_field_that_the_server_sets_is_refused(self, route: Route) -> None:  # B56
+        callers = {"id"} if route.name in ("usage", "commit_batch", "usage_batch") else set()
+        for field in {"id", "org", "balance", "status", "created_at", "approved_by"} - callers:
+            route.refuses(route.with_field((field,), b'"x"'), (400, "read_only_field"))
 
     def test_over_a_megabyte_is_refused(self, route: Route) -> None:  # B57
         route.refuses(route.with_field(("reason",), b'"' + b"a" * 1_100_000 + b'"'), (413, "body_too_large"))
@@ -249,7 +273,9 @@ class TestABody:
     def test_is_not_read_by_another_method(self, route: Route) -> None:
         headers = {"Authorization": f"Bearer {route.customer.api.secret}"}
         for method in ("put", "delete", "patch"):
-            answer = getattr(http(), method)(route.path, b"{}", content_type="application/json", headers=headers)
+            answer = getattr(http(), method)(
+                route.path, b"{}", content_type="application/json", headers=headers
+            )
             assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
             assert "POST" in answer.headers["Allow"]
 
@@ -269,27 +295,21 @@ TEXT_PLACES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        b'"a\\u0000b"',  # B41
-        b'"\\ud800"',  # B42
-        b'"a\\u202eb"',  # B61
-        b'"a\\u200bb"',
-        b'"a\\u2066b"',
-        b'"a\\u0007b"',
-    ],
-)
+HIDDEN = {
+    "B41": b'"a\\u0000b"',
+    "B42": b'"\\ud800"',
+    "B61": b'"a\\u202eb"',
+    "B61 zero width": b'"a\\u200bb"',
+    "B61 isolate": b'"a\\u2066b"',
+    "bell": b'"a\\u0007b"',
+}
+
+
 @pytest.mark.parametrize(("name", "place"), TEXT_PLACES)
 def test_a_text_with_hidden_characters_is_refused(
-    customer: Customer, name: str, place: tuple[str, ...], value: bytes
+    customer: Customer, name: str, place: tuple[str, ...]
 ) -> None:
-    route = Route(customer, name)
-    raw = route.with_field(place, value)
-    with Still(customer.id):
-        answer = route.send(raw)
-    code = answer.json().get("code") or result(answer)[1]
-    assert code == "invalid_text"
+    Route(customer, name).refuses_all(place, HIDDEN, (400, "invalid_text"))
 
 
 @pytest.mark.parametrize("raw", [b'{"a\\u0000": 1}', b'{"a": "\\u0000"}', b'{"a": {"b": ["\\u0000"]}}'])
@@ -309,11 +329,16 @@ def test_a_label_counts_code_points(customer: Customer) -> None:  # B63
 
 class TestAPath:
     @pytest.mark.parametrize(
-        "name", ["%EF%BC%91", "-1", "1" * 30, "%00", "..%2F", ";", "'", "0192D3C4-0000-7000-8000-000000000000"]
+        "name",
+        ["%EF%BC%91", "-1", "1" * 30, "%00", "..%2F", ";", "'", "0192D3C4-0000-7000-8000-000000000000"],
     )
     @pytest.mark.parametrize("verb", ["commit", "release", "extend"])
     def test_that_is_no_id_is_not_found(self, customer: Customer, verb: str, name: str) -> None:  # B65 to B74
-        body = {"commit": {"outcome": "completed", "amount": "1"}, "release": {}, "extend": {"ttl_seconds": 1}}[verb]
+        body = {
+            "commit": {"outcome": "completed", "amount": "1"},
+            "release": {},
+            "extend": {"ttl_seconds": 1},
+        }[verb]
         with Still(customer.id):
             answer = customer.api.post(f"/v1/reservations/{name}/{verb}", body, key=unique())
         assert result(answer) == (404, "not_found")
@@ -355,12 +380,12 @@ class TestAnIdempotencyKey:
             answer = customer.api.post(route.path, route.body)
         assert result(answer) == (400, "idempotency_key_required")
 
-    @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "a\tb"])
     @pytest.mark.parametrize("name", [*KEYED, "extend", "usage"])
-    def test_has_1_to_255_printable_characters(self, customer: Customer, name: str, key: str) -> None:  # B76
+    def test_has_1_to_255_printable_characters(self, customer: Customer, name: str) -> None:  # B76
         route = Route(customer, name)
         raw = json.dumps(route.body).encode()
-        route.refuses(raw, (400, "idempotency_key_invalid"), headers={"Idempotency-Key": key})
+        for key in ("", "x" * 256, "caf\u00e9", "a\tb"):
+            route.refuses(raw, (400, "idempotency_key_invalid"), headers={"Idempotency-Key": key})
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", None, 5, ["a"]])
     @pytest.mark.parametrize("name", ["reserve_batch", "commit_batch"])
@@ -395,10 +420,13 @@ class TestAnIdempotencyKey:
 
     def test_in_another_order_and_with_other_spaces_is_the_same(self, customer: Customer) -> None:  # B83
         route, key = Route(customer, "reserve"), unique()
-        first = route.send(b'{"subject":{"agent":"bot"},"estimate":{"amount":"1"}}', headers={"Idempotency-Key": key})
+        first = route.send(
+            b'{"subject":{"agent":"bot"},"estimate":{"amount":"1"}}', headers={"Idempotency-Key": key}
+        )
         with Still(customer.id):
             again = route.send(
-                b'{ "estimate": {"amount":"\\u0031"},\n "subject" : {"agent" : "bot"} }', headers={"Idempotency-Key": key}
+                b'{ "estimate": {"amount":"\\u0031"},\n "subject" : {"agent" : "bot"} }',
+                headers={"Idempotency-Key": key},
             )
         assert (first.status_code, again.status_code) == (201, 201)
         assert {**first.json(), "remaining_ttl_ms": 0} == {**again.json(), "remaining_ttl_ms": 0}
@@ -460,11 +488,10 @@ class TestATime:
         route = Route(customer, name)
         route.refuses(route.with_field(("occurred_at",), value.encode()), (400, expected))
 
-    @pytest.mark.parametrize("value", ["0", "-1", "86401", "1.0", "1e2", '"60"', "true", "[]"])
     @pytest.mark.parametrize("name", ["reserve", "extend"])
-    def test_to_live_is_1_to_86400_seconds(self, customer: Customer, name: str, value: str) -> None:
-        route = Route(customer, name)
-        route.refuses(route.with_field(("ttl_seconds",), value.encode()), (400, "invalid_field"))
+    def test_to_live_is_1_to_86400_seconds(self, customer: Customer, name: str) -> None:
+        rows = {text: text.encode() for text in ("0", "-1", "86401", "1.0", "1e2", '"60"', "true", "[]")}
+        Route(customer, name).refuses_all(("ttl_seconds",), rows, (400, "invalid_field"))
 
 
 class TestWhatBelongsToLater:

@@ -28,7 +28,9 @@ def row(customer: Customer, sql: str, *more: Any) -> Any:
 
 
 def status_of(customer: Customer, reservation: str) -> str:
-    found = row(customer, "SELECT status FROM v_reservations WHERE organization = %s AND id = %s", reservation)
+    found = row(
+        customer, "SELECT status FROM v_reservations WHERE organization = %s AND id = %s", reservation
+    )
     status: str = found[0]
     return status
 
@@ -67,7 +69,9 @@ class TestACommit:
             "output_tokens": 200,
             "reasoning_output_tokens": 50,
         }
-        body_of(customer.commit(held["id"], usage=usage, outcome="failed", reason="timeout", latency_ms=5), 200)
+        body_of(
+            customer.commit(held["id"], usage=usage, outcome="failed", reason="timeout", latency_ms=5), 200
+        )
         found = row(
             customer,
             "SELECT outcome, reason, provider, model, user_label, step, attempt, hop, parent_task, latency_ms, "
@@ -194,7 +198,10 @@ class TestARelease:
         customer = make_customer("1")
         held = customer.reserved("0.5")
         with Still(customer.id):
-            assert code(customer.release(held["id"], amount="0.50000001")) == (422, "amount_exceeds_available")
+            assert code(customer.release(held["id"], amount="0.50000001")) == (
+                422,
+                "amount_exceeds_available",
+            )
             assert code(customer.release(held["id"], amount="0.49")) == (400, "not_available_yet")
         assert body_of(customer.release(held["id"], amount="0.5"), 200)["released"] == "0.5"
 
@@ -254,7 +261,12 @@ class TestExpiry:
         customer = make_customer("250")
         for start in (0, 125):
             items = [
-                {"subject": {"agent": "bot"}, "estimate": {"amount": "1"}, "ttl_seconds": 60, "idempotency_key": f"k{n}"}
+                {
+                    "subject": {"agent": "bot"},
+                    "estimate": {"amount": "1"},
+                    "ttl_seconds": 60,
+                    "idempotency_key": f"k{n}",
+                }
                 for n in range(start, start + 125)
             ]
             results = body_of(customer.api.post("/v1/reservations/batch", {"items": items}), 200)["results"]
@@ -293,7 +305,11 @@ class TestUsageAfterTheFact:
         customer.release(held["id"])
         made = body_of(customer.use("0.4", occurred_at=at(customer), reservation=held["id"]), 201)
         assert row(customer, "SELECT id, reservation_id FROM v_usage WHERE organization = %s") is not None
-        found = row(customer, "SELECT reservation_id FROM usage_records WHERE organization = %s AND id = %s", made["id"])
+        found = row(
+            customer,
+            "SELECT reservation_id FROM usage_records WHERE organization = %s AND id = %s",
+            made["id"],
+        )
         assert str(found[0]) == held["id"]
         assert_sound(customer.id)
 
@@ -326,7 +342,9 @@ class TestUsageAfterTheFact:
         assert customer.available() == "98"
         assert_sound(customer.id)
 
-    @pytest.mark.parametrize(("span", "expected"), [({"days": -34}, False), ({"days": -36}, True), ({"days": -40}, True)])
+    @pytest.mark.parametrize(
+        ("span", "expected"), [({"days": -34}, False), ({"days": -36}, True), ({"days": -40}, True)]
+    )
     def test_older_than_35_days_is_an_adjustment(self, span: dict[str, float], expected: bool) -> None:  # B93
         customer = make_customer()
         customer.budget("5", window="year")
@@ -370,7 +388,8 @@ class TestUsageAfterTheFact:
         assert again["id"] == made["id"]
 
     @pytest.mark.parametrize(
-        "change", [{"specversion": "0.3"}, {"data": None}, {"data": "text"}, {"type": None}, {"colour": "red"}]
+        "change",
+        [{"specversion": "0.3"}, {"data": None}, {"data": "text"}, {"type": None}, {"colour": "red"}],
     )
     def test_in_a_wrong_envelope_is_refused(self, change: dict[str, Any]) -> None:
         customer = make_customer()
@@ -429,7 +448,9 @@ class TestBatches:
             for name, amount in [(ids[0], "1"), (ids[1], "2"), (ids[2], "1"), (other, "1"), (ids[0], "1")]
         ]
         items.append({"id": "1", "idempotency_key": unique(), "outcome": "completed", "amount": "1"})
-        results = body_of(customer.api.post("/v1/reservations/commit_batch", {"items": items}), 200)["results"]
+        results = body_of(customer.api.post("/v1/reservations/commit_batch", {"items": items}), 200)[
+            "results"
+        ]
         assert [(result["status"], result["body"].get("code")) for result in results] == [
             (200, None),
             (200, None),
@@ -449,7 +470,9 @@ class TestBatches:
         batch = body_of(customer.api.post("/v1/reservations/batch", {"items": items}), 200)["results"]
         assert (batch[0]["status"], batch[0]["body"]["id"]) == (201, single["id"])
 
-    @pytest.mark.parametrize("path", ["/v1/reservations/batch", "/v1/reservations/commit_batch", "/v1/usage/batch"])
+    @pytest.mark.parametrize(
+        "path", ["/v1/reservations/batch", "/v1/reservations/commit_batch", "/v1/usage/batch"]
+    )
     @pytest.mark.parametrize("items", [[], None, {}, "x", [1], ["x"], [[]]])
     def test_of_no_objects_are_refused(self, path: str, items: Any) -> None:
         customer = make_customer()
