@@ -1,0 +1,60 @@
+"""Manual adjustments: the limit, and who may approve."""
+
+import pytest
+
+from common.errors import InvalidField, MakerCannotApprove
+from common.money import UNITS_PER_MAJOR
+from ledger.rules.adjustments import (
+    APPROVAL_ABOVE_UNITS,
+    CONTRA_KINDS,
+    grant_kind,
+    needs_approval,
+    require_other_person,
+    require_reason,
+)
+from ledger.rules.chart import KINDS, LIVE
+
+
+class TestTheLimit:
+    def test_is_five_hundred_of_the_currency(self) -> None:
+        assert APPROVAL_ABOVE_UNITS == 500 * UNITS_PER_MAJOR
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_itself_needs_no_approval_but_one_unit_more_does(self, sign: int) -> None:
+        assert not needs_approval(sign * APPROVAL_ABOVE_UNITS, above=APPROVAL_ABOVE_UNITS)
+        assert needs_approval(sign * (APPROVAL_ABOVE_UNITS + 1), above=APPROVAL_ABOVE_UNITS)
+
+
+class TestTheApprover:
+    def test_is_another_person(self) -> None:
+        require_other_person(proposer="email:ada@example.com", approver="email:bob@example.com")
+
+    def test_is_not_the_maker(self) -> None:
+        with pytest.raises(MakerCannotApprove):
+            require_other_person(proposer="email:ada@example.com", approver="email:ada@example.com")
+
+    @pytest.mark.parametrize("proposer", [None, "email:ada@example.com"])
+    def test_is_not_a_key(self, proposer: str | None) -> None:
+        with pytest.raises(MakerCannotApprove):
+            require_other_person(proposer=proposer, approver=None)
+
+    def test_may_be_any_person_when_a_key_proposed(self) -> None:
+        require_other_person(proposer=None, approver="login:1")
+
+
+class TestTheReason:
+    @pytest.mark.parametrize("reason", ["", " ", "\n\t"])
+    def test_is_required(self, reason: str) -> None:
+        with pytest.raises(InvalidField):
+            require_reason(reason)
+
+    def test_is_kept_without_surrounding_space(self) -> None:
+        assert require_reason(" late delivery ") == "late delivery"
+
+
+class TestTheContraAccount:
+    def test_is_any_without_a_limit(self) -> None:
+        assert set(CONTRA_KINDS) == set(KINDS) - LIVE
+
+    def test_makes_paid_credit_only_when_it_is_cash(self) -> None:
+        assert {kind for kind in CONTRA_KINDS if grant_kind(kind) == "paid"} == {"cash"}
