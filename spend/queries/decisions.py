@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from events.store import Cursor
-from spend.queries.naming import Conditions, NamedRun, objects
+from spend.queries.naming import DECISIONS_OF_RUN, Conditions, NamedRun, objects
 
 ANSWERS: Final = ("allow", "allow_with_caps", "deny")
 _READ: Final = """
@@ -45,9 +45,7 @@ def list_decisions(
     clause = Conditions(organization=organization, limit=limit)
     clause.add("x.id < %(position)s" if newest_first else "x.id > %(position)s", "position", position)
     if wanted.run is not None:
-        clause.add(
-            "(x.run_id = %(run)s OR (x.run_id IS NULL AND x.detail->>'run' = %(key)s))", "key", wanted.run.key
-        )
+        clause.add(DECISIONS_OF_RUN, "key", wanted.run.key)
         clause.values["run"] = wanted.run.id
     clause.add("x.agent_id = %(agent)s", "agent", wanted.agent_id)
     clause.add("x.answer = %(answer)s", "answer", wanted.answer)

@@ -21,6 +21,10 @@ SUBJECT_COLUMNS: Final = (
     "a.key AS agent, t.key AS team, w.key AS workflow, c.key AS connection, r.key AS run, "
     "x.user_label AS user"
 )
+DECISIONS_OF_RUN: Final = (
+    "(x.run_id = %(run)s OR (x.run_id IS NULL AND x.detail IS NOT NULL AND x.detail->>'run' = %(key)s))"
+)
+"""Also the denials from before the run's first accepted call, which know its key only."""
 decode: Final[Callable[[str], Any]] = msgspec.json.Decoder().decode
 
 

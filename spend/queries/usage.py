@@ -6,7 +6,14 @@ from uuid import UUID
 
 from common.errors import NotFound
 from events.store import Cursor
-from spend.queries.naming import SUBJECT_COLUMNS, SUBJECT_JOINS, Conditions, NamedRun, objects
+from spend.queries.naming import (
+    DECISIONS_OF_RUN,
+    SUBJECT_COLUMNS,
+    SUBJECT_JOINS,
+    Conditions,
+    NamedRun,
+    objects,
+)
 
 OUTCOMES: Final = ("completed", "failed", "blocked")
 _RECORD_COLUMNS: Final = f"""
@@ -112,9 +119,7 @@ def _denials(
     clause = Conditions(organization=organization, limit=limit)
     clause.add("x.id < %(before)s", "before", before)
     if wanted.run is not None:
-        clause.add(
-            "(x.run_id = %(run)s OR (x.run_id IS NULL AND x.detail->>'run' = %(key)s))", "key", wanted.run.key
-        )
+        clause.add(DECISIONS_OF_RUN, "key", wanted.run.key)
         clause.values["run"] = wanted.run.id
     clause.add("x.agent_id = %(agent)s", "agent", wanted.agent_id)
     for name in ("team", "workflow", "connection"):

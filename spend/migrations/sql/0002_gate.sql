@@ -115,6 +115,8 @@ CREATE TABLE decisions (
 ) PARTITION BY RANGE (recorded_at);
 CREATE INDEX decisions_tx ON decisions (tx);
 CREATE INDEX decisions_organization ON decisions (organization, id);
+CREATE INDEX decisions_run ON decisions (run_id) WHERE run_id IS NOT NULL;  -- S47: the answers that a run got
+CREATE INDEX decisions_unstarted_run ON decisions (organization, (detail->>'run')) WHERE run_id IS NULL AND detail IS NOT NULL;
 INSERT INTO month_partitioned VALUES ('decisions', NULL);
 SELECT open_partitioned('decisions');
 

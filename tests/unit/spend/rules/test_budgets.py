@@ -1,0 +1,154 @@
+"""What a budget is: its cap, its thresholds, its terms."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import AmountOutOfRange, CurrencyMismatch, InvalidField, InvalidTransition, NotAvailableYet
+from spend.rules.budgetfacts import (
+    Budget,
+    archived,
+    changed,
+    check_terms,
+    created,
+    definition_of,
+    read_terms,
+    unit_of,
+)
+from spend.rules.budgets import SCOPE_RANK, SCOPES, Threshold, cap
+from spend.rules.thresholds import (
+    DEFAULT_THRESHOLDS,
+    InvalidThresholds,
+    from_stored,
+    parse_thresholds,
+    stored,
+)
+
+ONE = UUID("01900000-0000-7000-8000-000000000001")
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+VALUES = {"scope": "organization", "window": "day", "limit": "5.00", "currency": "USD"}
+
+
+def budget(**given: Any) -> Budget:
+    terms = read_terms({**VALUES, **given})
+    made, _ = created(
+        terms, identifier=ONE, organization=ONE, target_id=None, target_label=None, time_zone="UTC", at=NOW
+    )
+    return made
+
+
+def cap_of(**given: Any) -> int:
+    return cap(definition_of(budget(**given)))
+
+
+class TestTheCap:
+    def test_is_the_limit_and_the_overdraft(self) -> None:
+        assert cap_of() == 500_000_000
+        assert cap_of(overdraft="1.5") == 650_000_000
+
+    def test_is_a_lower_level_that_blocks(self) -> None:
+        assert cap_of(thresholds=[{"percent": 40, "action": "block"}], overdraft="1") == 200_000_000
+        assert cap_of(thresholds=[{"amount": "0.75", "action": "block"}]) == 75_000_000
+        assert cap_of(thresholds=[{"percent": 40, "action": "notify"}]) == 500_000_000
+
+    @given(st.integers(0, 10**18), st.integers(1, 99))
+    def test_of_a_percentage_is_cut_to_the_strict_side(self, limit: int, percent: int) -> None:
+        made = replace(budget(), amount_limit=limit, thresholds=(Threshold("block", percent),))
+        level = cap(definition_of(made))
+        assert level * 100 <= limit * percent < (level + 1) * 100
+
+    def test_scopes_go_from_narrow_to_wide(self) -> None:
+        assert sorted(SCOPES, key=lambda scope: SCOPE_RANK[scope]) == list(SCOPES)
+        assert (SCOPES[0], SCOPES[-1]) == ("run", "organization")
+
+
+class TestThresholds:
+    @given(st.lists(st.integers(1, 100), unique=True).map(sorted), st.sampled_from(["notify", "block"]))
+    def test_are_kept_as_they_are_stated(self, percents: list[int], action: str) -> None:
+        given_ = [{"percent": percent, "action": action} for percent in percents]
+        assert stored(parse_thresholds(given_, unit="USD")) == given_
+        assert from_stored(stored(parse_thresholds(given_, unit="USD"))) == parse_thresholds(
+            given_, unit="USD"
+        )
+
+    @given(st.lists(st.integers(1, 100), min_size=2).filter(lambda levels: levels != sorted(set(levels))))
+    def test_are_distinct_and_ascending(self, percents: list[int]) -> None:
+        with pytest.raises(InvalidThresholds):
+            parse_thresholds([{"percent": percent, "action": "notify"} for percent in percents], unit="USD")
+
+    def test_of_amounts_are_in_the_budgets_unit(self) -> None:
+        assert parse_thresholds([{"amount": "2.5", "action": "notify"}], unit="USD")[0].amount == 250_000_000
+        assert parse_thresholds([{"amount": "25", "action": "notify"}], unit="TOKENS")[0].amount == 25
+
+    def test_name_every_wrong_place(self) -> None:
+        wrong = [{"percent": 0, "action": "notify"}, {"percent": 50, "action": "pause"}]
+        with pytest.raises(InvalidThresholds) as refused:
+            parse_thresholds(wrong, unit="USD")
+        assert [(error.pointer, error.code) for error in refused.value.errors] == [
+            ("/thresholds/0/percent", "invalid_thresholds"),
+            ("/thresholds/1/action", "not_available_yet"),
+        ]
+
+    def test_name_what_comes_later(self) -> None:
+        with pytest.raises(NotAvailableYet) as refused:
+            parse_thresholds([{"percent": 50, "action": "throttle", "per_minute": 3}], unit="USD")
+        assert refused.value.errors[0].pointer == "/thresholds/0/per_minute"
+
+    def test_are_50_80_and_100_unless_given(self) -> None:
+        assert budget().thresholds == DEFAULT_THRESHOLDS
+        assert stored(DEFAULT_THRESHOLDS) == [
+            {"percent": 50, "action": "notify"},
+            {"percent": 80, "action": "notify"},
+            {"percent": 100, "action": "block"},
+        ]
+        assert budget(thresholds=[]).thresholds == ()
+
+
+class TestTerms:
+    def test_have_one_unit(self) -> None:
+        assert unit_of(currency="USD", unit=None) == "USD"
+        assert unit_of(currency=None, unit="TOKENS") == "TOKENS"
+        for currency, unit in (("USD", "TOKENS"), (None, None)):
+            with pytest.raises(InvalidField):
+                unit_of(currency=currency, unit=unit)
+
+    def test_are_in_the_organizations_currency(self) -> None:
+        check_terms(read_terms(VALUES), currency="USD")
+        with pytest.raises(CurrencyMismatch):
+            check_terms(read_terms(VALUES), currency="EUR")
+
+    def test_measure_cost_in_money_only(self) -> None:
+        check_terms(read_terms({**VALUES, "measure": "cost"}), currency="USD")
+        tokens = {"scope": "agent", "window": "day", "limit": "5", "unit": "TOKENS", "measure": "cost"}
+        with pytest.raises(InvalidField):
+            check_terms(read_terms(tokens), currency="USD")
+
+    def test_stay_in_the_range_of_amounts(self) -> None:
+        with pytest.raises(AmountOutOfRange):
+            budget(limit="92233720368.54775807", overdraft="0.00000001")
+
+
+class TestALife:
+    def test_counts_versions_and_keeps_old_and_new_values(self) -> None:
+        first = budget()
+        second, fact = changed(first, {"limit": "2"}, at=NOW)
+        assert fact is not None
+        assert (fact.verb, fact.version, second.version) == ("changed", 2, 2)
+        assert fact.data["changed"] == {"amount_limit": [500_000_000, 200_000_000]}
+        assert (fact.data["amount_limit"], fact.data["scope"]) == (200_000_000, "organization")
+
+    def test_has_no_fact_of_the_same_again(self) -> None:
+        assert changed(budget(), {"limit": "5", "mode": "enforce"}, at=NOW) == (budget(), None)
+
+    def test_ends_once(self) -> None:
+        ended, fact = archived(budget(), at=NOW)
+        assert fact is not None
+        assert fact.data["changed"]["archived_at"] == [None, "2026-11-24T12:00:00Z"]
+        assert archived(ended, at=NOW) == (ended, None)
+        with pytest.raises(InvalidTransition):
+            changed(ended, {"limit": "2"}, at=NOW)
