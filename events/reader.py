@@ -62,8 +62,10 @@ _LOCK: Final = """
 SELECT epoch, lo::text, hi::text, seq, ceiling FROM event_cursors WHERE name = %s FOR NO KEY UPDATE SKIP LOCKED
 """
 _STORE: Final = """
-UPDATE event_cursors SET epoch = %s, lo = %s::text::xid8, hi = %s::text::xid8, seq = %s, ceiling = %s,
-    moved_at = clock_timestamp() WHERE name = %s
+UPDATE event_cursors SET epoch = %(epoch)s, lo = %(lo)s::text::xid8, hi = %(hi)s::text::xid8, seq = %(seq)s,
+    ceiling = %(ceiling)s, moved_at = clock_timestamp(),
+    opened_at = CASE WHEN hi = %(hi)s::text::xid8 THEN opened_at ELSE clock_timestamp() END
+WHERE name = %(name)s
 """
 _LAST_NUMBER: Final = "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM event_seq"
 _NEXT_TRANSACTION: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
@@ -95,10 +97,8 @@ def read_batch(cur: Cursor, name: str, limit: int, *, patience_seconds: float = 
 
 def advance(cur: Cursor, name: str, position: Position) -> None:
     """This function will store how far a reader is."""
-    cur.execute(
-        _STORE,
-        (position.epoch, str(position.lo), str(position.hi), position.seq, position.ceiling, name),
-    )
+    given = {"lo": str(position.lo), "hi": str(position.hi), "seq": position.seq, "ceiling": position.ceiling}
+    cur.execute(_STORE, {**given, "epoch": position.epoch, "name": name})
 
 
 def lock_position(cur: Cursor, name: str) -> Position | None:

@@ -7,12 +7,13 @@ from typing import Final
 from common.clock import wall_now
 from common.transactions import run_in_transaction
 from events.headfile import Head, append_heads, last_head
+from events.queries.health import SEALER
 from events.reader import Position, advance, finished, lock_position, open_window, wait_until_final
 from events.rules.chain import EVENT_ITEM_BYTES, FORMAT, SealedLists, SealHeader, merkle_root
 from events.sealing import LOCK, LastSeal, Range, cut, digests, insert, last_seal
 from events.store import Cursor
 
-CURSOR: Final = "sealer"
+CURSOR: Final = SEALER
 _WORKING_SECONDS: Final = 4.0
 # Of a database that the head file does not know, only the newest seal: the file vouches for what it saw being made.
 _HEADS: Final = """

@@ -43,6 +43,7 @@ CREATE TABLE event_cursors (
     hi xid8 NOT NULL DEFAULT '0',
     seq bigint NOT NULL DEFAULT 0,
     ceiling bigint NOT NULL DEFAULT 0,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),  -- when hi was noted
     moved_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
