@@ -85,7 +85,7 @@ def _go_on(play: Play) -> None:
     )
     last = play.caller.make(Work(RESEARCH, "research-bot-evening", call=RESEARCH.call(0)), step=0)
     refused = isinstance(last, Refused) and last.answer.code == "budget_exhausted"
-    play.checks.true("S42", "research-bot stays stopped until its day ends", holds=refused)
+    play.checks.true("S28", "research-bot stays stopped until its day ends", holds=refused)
 
 
 def _wait_for_a_whole_day(transcript: Transcript) -> None:
