@@ -32,7 +32,26 @@ UNIQUE_CONSTRAINTS: Final = frozenset(f"api_idempotency_keys_{part}_pkey" for pa
 """The names under which two simultaneous stores of one key collide; a second run finds the stored answer."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_COMPRESSION_LEVEL = 1
+_COMPRESSION_LEVEL = 6
+# Frequent words last. A change makes the answers kept before it unreadable for the rest of their 30 days: add none
+# without a second dictionary beside this one.
+_WORDS: Final = (
+    b'","organization":"","name":"","key":"","status":"archived","created_at":"2026-","reason":"","kind":"paid",'
+    b'"remaining":"","priority":0,"effective_at":"","expires_at":null,"amount":"","late":false}"late":true'
+    b'{"id":"01","status":"released","released":"0"}"source":"","external_id":"","outcome":"completed","charge":"'
+    b'"occurred_at":"2026-","adjustment":false}{"id":"01a","status":"committed","charged":"0.0","released":"0.0",'
+    b'"overage":"0","cost":"0.0","currency":"USD","price_version":"01a","usage_record":"01a","credit":{"available":"'
+    b'{"id":"01a","decision":"allow","status":"active","held":"0.0","currency":"USD","estimated_cost":"0.0",'
+    b'"price_version":null,"expires_at":"2026-","remaining_ttl_ms":900000,"caps":{},"budgets":[{"id":"01a",'
+    b'"scope":"run","target":"","window":"run","unit":"USD","limit":"2","spent":"0.0","held":"0.0","remaining":"1.9",'
+    b'"resets_at":null},{"id":"01a","scope":"user","target":"u","window":"day","unit":"USD","limit":"20","spent":"0.0",'
+    b'"held":"0.0","remaining":"","resets_at":"2026-11-25T00:00:00Z"},{"id":"01a","scope":"agent","target":"","window":'
+    b'"month","unit":"USD","limit":"","spent":"0.","held":"0.","remaining":"","resets_at":"2026-12-01T00:00:00Z"},'
+    b'{"id":"01a","scope":"workflow","target":"","window":"week","unit":"USD","limit":"","spent":"0.","held":"0.",'
+    b'"remaining":"","resets_at":"2026-"},{"id":"01a","scope":"team","target":"","window":"month"},{"id":"01a",'
+    b'"scope":"organization","target":null,"window":"month","unit":"USD","limit":"50","spent":"0.","held":"0.",'
+    b'"remaining":"49.9","resets_at":"2026-12-01T00:00:00Z"}],"credit":{"available":"99.9","held":"0.0"},"warnings":[]}'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,17 @@ class StoredAnswer:
 
     request: KeyedRequest
     answer: Answer
+
+
+def packed(body: bytes) -> bytes:
+    """An answer as it is kept: compressed against the words that answers are made of."""
+    press = zlib.compressobj(_COMPRESSION_LEVEL, zdict=_WORDS)
+    return press.compress(body) + press.flush()
+
+
+def unpacked(kept: bytes) -> bytes:
+    """The answer that was kept."""
+    return zlib.decompressobj(zdict=_WORDS).decompress(kept)
 
 
 def read_key(header: str | None, *, required: bool) -> str | None:
@@ -116,7 +146,7 @@ def store(cur: psycopg.Cursor[Any], stored: Iterable[StoredAnswer]) -> None:
             "keys": [row.request.key for row in rows],
             "digests": [row.request.digest for row in rows],
             "statuses": [row.answer.status for row in rows],
-            "bodies": [zlib.compress(row.answer.body, _COMPRESSION_LEVEL) for row in rows],
+            "bodies": [packed(row.answer.body) for row in rows],
         },
     )
 
@@ -175,7 +205,7 @@ def _stored(cur: psycopg.Cursor[Any]) -> dict[tuple[UUID, str], StoredAnswer]:
     found = {}
     for organization, key, digest, status, body in cur.fetchall():
         request = KeyedRequest(organization, key, bytes(digest))
-        found[organization, key] = StoredAnswer(request, Answer(status, zlib.decompress(body)))
+        found[organization, key] = StoredAnswer(request, Answer(status, unpacked(bytes(body))))
     return found
 
 

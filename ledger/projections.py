@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from events.store import Cursor, Event, ProjectedTable, Projector
+from ledger.rules.effects import expanded
 
 INSERT_ACCOUNTS = """
 INSERT INTO accounts (id, organization, kind, currency, counterparty, live, credit_limit, version)
@@ -86,7 +87,7 @@ class _Changes:
         self.grants: dict[str, list[Any]] = {}
 
     def add(self, event: Event) -> None:
-        part: Row = event.data["ledger"]
+        part = expanded(event_type=event.type, stream_id=event.stream_id, part=event.data["ledger"])
         for entry in part.get("entries", ()):
             self._entry(event, entry)
         for hold in part.get("placed", ()):

@@ -118,8 +118,10 @@ CHECKS: Final = {
     """,
     "S5 a budget has spent what the facts booked on it": """
         SELECT c.id, c.spent, COALESCE(t.spent, 0) FROM budget_counters c LEFT JOIN (
-            SELECT (part->>0)::uuid AS id, sum((part->>2)::bigint) AS spent
-            FROM v_events e, jsonb_array_elements(e.data->'counters') AS part
+            SELECT part.id::uuid AS id, sum(COALESCE((e.data->>(CASE substr(e.data->>'measures', part.n::int, 1)
+                WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits'
+                ELSE 'risk_points' END))::bigint, 0)) AS spent
+            FROM v_events e, jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS part(id, n)
             WHERE e.organization = ANY(%(organizations)s) AND e.type IN ('reservation.committed', 'usage.recorded')
             GROUP BY 1) t ON t.id = c.id
         WHERE c.organization = ANY(%(organizations)s) AND c.spent <> COALESCE(t.spent, 0)

@@ -1,7 +1,7 @@
 """The ledger's part of all events, replayed in plain Python, one organization after the other.
 
-It shares no code with the projections: it judges each hold at the moment it was placed, and what is left at the end
-is compared with the rows.
+It shares no code with the projections but the reading of an event's short form: it judges each hold at the moment
+it was placed, and what is left at the end is compared with the rows.
 """
 
 import json
@@ -13,6 +13,7 @@ from uuid import UUID
 
 from events.store import Cursor
 from ledger.queries.integrity import Violation
+from ledger.rules.effects import expanded
 
 _Finding = tuple[str, str, str]
 _AT_ONCE: Final = 5_000
@@ -70,7 +71,7 @@ class _Books:
             for account in self.accounts.values():
                 if account.kind == "unbilled_receivable":
                     account.limit = data["credit_limit"]
-        part: dict[str, Any] = data.get("ledger") or {}
+        part = expanded(event_type=kind, stream_id=stream, part=data.get("ledger") or {})
         # Holds that the event places were judged on the state before it; what it settles was freed by then.
         for hold in part.get("settled", ()):
             self._settle(hold)

@@ -4,6 +4,7 @@
 `settled` are holds; `burned` lowers grants, `debt` moves an account's debt. Amounts in units, ids as text.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,28 +16,30 @@ from orgs.rules.facts import time_text
 def entry(
     *,
     kind: str,
-    key: str,
     source: str,
     lines: list[list[Any]],
     currency: str,
+    key: str | None = None,
     reason: str = "",
     reverses: str | None = None,
     effective_at: datetime | None = None,
 ) -> dict[str, Any]:
     """Return a journal entry, in effect when its event occurred unless said otherwise.
 
-    Raises ValueError when its lines do not sum to zero (L1) or one of them is zero.
+    Its idempotency key is that of the event's own entry (see `expanded`) unless one is given. Raises ValueError
+    when its lines do not sum to zero (L1) or one of them is zero.
     """
     if sum(amount for _, amount in lines) != 0 or not all(amount for _, amount in lines):
-        raise ValueError(f"L1: the lines of {key} do not sum to zero")
+        raise ValueError(f"L1: the lines of {source} do not sum to zero")
     made: dict[str, Any] = {
         "id": str(new_id()),
         "kind": kind,
-        "key": key,
         "source": source,
         "currency": currency,
         "lines": lines,
     }
+    if key is not None:
+        made["key"] = key
     if reason:
         made["reason"] = reason
     if reverses is not None:
@@ -87,6 +90,30 @@ def granted(
     }
 
 
-def settled(*, hold: str, status: str, account: str, amount: int, grants: list[list[Any]]) -> dict[str, Any]:
+def settled(
+    *, status: str, account: str, amount: int, grants: list[list[Any]], hold: str | None = None
+) -> dict[str, Any]:
     """Return the end of a hold: posted, voided or expired (L5); `amount` and the grants' parts are free again."""
-    return {"hold": hold, "status": status, "account": account, "amount": amount, "grants": grants}
+    made: dict[str, Any] = {"status": status, "account": account, "amount": amount, "grants": grants}
+    if hold is not None:
+        made["hold"] = hold
+    return made
+
+
+def expanded(*, event_type: str, stream_id: UUID, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ledger's part of an event with what it leaves out because the event's stream says it.
+
+    A hold without an id has the stream's; its source is the stream. An entry without a key has <verb>:<stream id>.
+    """
+    stream, _, verb = event_type.partition(".")
+    hold = {"hold": str(stream_id)}
+    source = {"source": f"{stream}:{stream_id}"}
+    key = {"key": f"{verb}:{stream_id}"}
+    full = dict(part)
+    if "placed" in part:
+        full["placed"] = [{**hold, **source, **placed} for placed in part["placed"]]
+    if "settled" in part:
+        full["settled"] = [{**hold, **ended} for ended in part["settled"]]
+    if "entries" in part:
+        full["entries"] = [{**key, **made} for made in part["entries"]]
+    return full

@@ -85,6 +85,26 @@ WHERE r.id = e.id
 """
 
 Row = dict[str, Any]
+ESTIMATED = {"c": "held", "k": "cost", "t": "tokens", "r": "credits", "p": "risk_points"}
+BOOKED = {**ESTIMATED, "c": "charge"}
+"""Which figure of an event a layer counts, by the letter of its measure; what is 0 is left out of events."""
+
+
+def reserved_funding(event: Event) -> list[list[Any]]:
+    """Return the receipt of a reservation: the grants that its hold took, then the postpaid line."""
+    receipt: list[list[Any]] = []
+    for hold in event.data.get("ledger", {}).get("placed", ()):
+        receipt += [["credit", grant, amount] for grant, amount in hold["grants"]]
+        if not hold["grants"]:
+            receipt.append(["postpaid", hold["hold"], hold["amount"]])
+    return receipt
+
+
+def burned_funding(data: Row) -> list[list[Any]]:
+    """Return the receipt of a charge; it stands in the event where it is more than the grants burnt."""
+    if "funding" in data:
+        return list(data["funding"])
+    return [["credit", grant, amount] for grant, amount in data.get("ledger", {}).get("burned", ())]
 
 
 class _Changes:
@@ -114,7 +134,8 @@ class _Changes:
             self._use(data)
 
     def _reserve(self, event: Event, data: Row) -> None:
-        counters = data["counters"]
+        counters, measures = data["counters"], data["measures"]
+        amounts = [data.get(ESTIMATED[measure], 0) for measure in measures]
         self.reserved[str(event.stream_id)] = {
             **data,
             "id": event.stream_id,
@@ -124,36 +145,36 @@ class _Changes:
             "status": "active",
             "late": False,
             "action": encode(data["action"]).decode(),
-            "counters": "{" + ",".join(counter for counter, _ in counters) + "}",
-            "amounts": "{" + ",".join(str(amount) for _, amount in counters) + "}",
-            "funding": encode(data["funding"]).decode(),
+            "counters": "{" + ",".join(counters) + "}",
+            "amounts": "{" + ",".join(map(str, amounts)) + "}",
+            "funding": encode(reserved_funding(event)).decode(),
             "own_key": data.get("own_key", False),
             "root": data.get("root", data.get("run")),
         }
-        for counter, amount in counters:
+        for counter, amount in zip(counters, amounts, strict=True):
             self._count(counter, amount, 0)
         self._run(data.get("run"), (data["held"], 0, 0, 0, 0, 1, 0))
 
     def _end(self, event: Event, data: Row, status: str) -> None:
         late = data.get("late", False)
-        funding = data.get("funding")
         self._change(
             event,
             status=status,
             ended_at=event.occurred_at,
             charged=data.get("charge"),
-            overage=data.get("overage"),
+            overage=data.get("overage", 0) if "charge" in data else None,
             late=late,
-            funding=None if funding is None else encode(funding).decode(),
+            funding=encode(burned_funding(data)).decode() if "charge" in data else None,
         )
         self._use(data)
 
     def _use(self, data: Row) -> None:
-        for counter, freed, spent in data["counters"]:
-            self._count(counter, -freed, spent)
+        freed = data.get("freed", {})
+        for counter, measure in zip(data["counters"], data["measures"], strict=True):
+            self._count(counter, -freed.get(measure, 0), data.get(BOOKED[measure], 0))
         used = 1 if "charge" in data else 0
         figures = (
-            -data.get("freed", 0),
+            -freed.get("c", 0),
             data.get("charge", 0),
             data.get("cost", 0),
             data.get("tokens", 0),

@@ -3,7 +3,6 @@
 Every `ask_*` sends its statement and returns what collects the answer: in a pipeline all of them take one round trip.
 """
 
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 
+from common.idempotency import unpacked
 from events.writer import array_literal
 from spend.rules.settlement import usage_body
 from spend.rules.state import Counter, OrganizationState, Reservation, Run
@@ -69,7 +69,7 @@ class KeptAnswer:
 
     def body(self) -> bytes:
         """Return the stored bytes."""
-        return zlib.decompress(self.packed)
+        return unpacked(self.packed)
 
 
 def _ask(connection: Connection, sql: bytes, columns: Sequence[Sequence[Any]]) -> psycopg.Cursor[Any]:
@@ -97,7 +97,7 @@ def ask_reservations(
     connection: Connection, wanted: Sequence[tuple[UUID, UUID]], states: Mapping[UUID, OrganizationState]
 ) -> Collect:
     """Ask for the named reservations, and for those of the organizations that have expired (at most 200 of each)."""
-    columns = [[organization for organization, _ in wanted], [reservation for _, reservation in wanted]]
+    columns: list[list[Any]] = [[row[0] for row in wanted], [row[1] for row in wanted]]
     columns += [list(states), [state.now for state in states.values()]]
     cur = _ask(connection, RESERVATIONS, columns)
 

@@ -52,8 +52,10 @@ WHERE c.held <> coalesce(s.amount, 0) AND {_OF.format("c")}
 _COUNTERS_SPENT: Final = f"""
 SELECT c.organization, 'budget counter ' || c.id, 'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
 FROM budget_counters c LEFT JOIN (
-    SELECT (x->>0)::uuid AS counter, sum((x->>2)::bigint) AS spent
-    FROM events e CROSS JOIN jsonb_array_elements(e.data->'counters') AS x
+    SELECT x.id::uuid AS counter, sum(coalesce((e.data->>(CASE substr(e.data->>'measures', x.n::int, 1)
+        WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits' ELSE 'risk_points'
+        END))::bigint, 0)) AS spent
+    FROM events e CROSS JOIN jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(id, n)
     WHERE e.type IN ('reservation.committed', 'reservation.released', 'reservation.expired', 'usage.recorded')
         AND {_OF.format("e")} GROUP BY 1
 ) s ON s.counter = c.id

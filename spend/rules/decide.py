@@ -33,7 +33,7 @@ from spend.rules.denials import (
     TtlLimit,
 )
 from spend.rules.effects import Answer, DecisionRow, Effects
-from spend.rules.plan import LayerPlace, Plan, Who, measure_of
+from spend.rules.plan import MEASURES, LayerPlace, Plan, Who, measure_of
 from spend.rules.state import Counter, Layer, OrganizationState, Reservation, Run
 
 MAX_TTL_SECONDS = 86_400
@@ -263,9 +263,6 @@ def _hold(
     state.reservations[reservation.id] = reservation
     data = _reserved_data(state, reservation)
     if placed:
-        for hold in placed:
-            hold["source"] = f"reservation:{reservation.id}"
-        placed[0].setdefault("hold", str(reservation.id))
         data["ledger"] = {"placed": placed}
     key = command.key.key if command.key else None
     effects.events.append(event_of(state, command, reservation, "reserved", data, key=key))
@@ -370,7 +367,6 @@ def event_of(
 
 
 def _reserved_data(state: OrganizationState, reservation: Reservation) -> dict[str, Any]:
-    counters = zip(reservation.counters, reservation.counter_amounts, strict=True)
     data = {
         "agent": str(reservation.agent_id),
         "team": _text(reservation.team_id),
@@ -383,14 +379,19 @@ def _reserved_data(state: OrganizationState, reservation: Reservation) -> dict[s
         "price_version": _text(reservation.price_version),
         "held": reservation.held,
         "cost": reservation.estimated_cost,
-        "currency": state.currency,
         "expires_at": written(reservation.expires_at),
-        "counters": [[str(counter), amount] for counter, amount in counters],
+        "counters": [str(counter) for counter in reservation.counters],
         "measures": reservation.measures,
-        "funding": reservation.funding,
+        **measured(reservation),
         "own_key": reservation.own_key or None,
     }
     return {name: value for name, value in data.items() if value is not None}
+
+
+def measured(reservation: Reservation) -> dict[str, int]:
+    """Return what layers count beside charge and cost: tokens, credits, risk points; without what is 0."""
+    amounts = zip(reservation.measures, reservation.counter_amounts, strict=True)
+    return {MEASURES[measure]: amount for measure, amount in amounts if measure not in "ck" and amount}
 
 
 def _reserved_body(

@@ -1,4 +1,4 @@
-"""The gate's refusals: request errors first (400, 404, 422), then 403, 429, 402, 409; in a class the narrowest binds."""
+"""The gate's refusals: request errors first (400, 404, 422), then 403, 429, 402, 409; in a class the narrowest."""
 
 from typing import Any
 

@@ -30,7 +30,7 @@ from spend.rules.decide import (
 from spend.rules.denials import ReservationFinalized
 from spend.rules.effects import Answer, Effects, UsageRow
 from spend.rules.explaining import rating_detail
-from spend.rules.plan import Plan
+from spend.rules.plan import Amounts, Plan, measure_of
 from spend.rules.state import OrganizationState, Reservation
 
 SYSTEM = "system:expire"
@@ -76,32 +76,23 @@ def decide_commit(
     subject = _grant_subject(reservation)
     burn = _burn(state, [] if late else reservation.funding, charge, subject)
     usage = _usage_of_commit(state, command, plan, reservation, burn)
-    key = f"commit:{reservation.id}"
     _post(
-        state,
-        ledger,
-        burn,
-        rated,
-        accounts,
-        source=f"usage_record:{usage.id}",
-        key=key,
-        own_key=reservation.own_key,
+        state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", own_key=reservation.own_key
     )
-    _return_expired(state, reservation, burn, ledger, accounts, late=late)
-    counters = _settle_counters(state, reservation, plan, freed=not late)
-    freed = 0 if late else reservation.held
+    receipt_is_told = not _return_expired(state, reservation, burn, ledger, accounts, late=late)
+    data = {
+        "usage": str(usage.id),
+        **_booked(plan.amounts),
+        **_settle_counters(state, reservation, plan, freed=not late),
+        **_of_run(reservation.run_id),
+    }
+    if burn.line or burn.debt or not receipt_is_told:
+        data["funding"] = burn.receipt
     overage = max(0, charge - reservation.held)
     reservation.status = "committed"
     reservation.version += 1
-    data = {
-        "usage": str(usage.id),
-        "charge": charge,
-        "cost": rated.cost_units,
-        "overage": overage,
-        "counters": counters,
-        "funding": burn.receipt,
-        **_run_figures(reservation, usage, freed),
-    }
+    if overage:
+        data["overage"] = overage
     if late:
         data["late"] = True
     if ledger:
@@ -173,21 +164,15 @@ def decide_usage(
         command.reservation,
     )
     ledger: dict[str, Any] = {}
-    source = f"usage_record:{usage.id}"
-    _post(state, ledger, burn, rated, accounts, source=source, key=f"usage:{usage.id}", own_key=who.own_key)
-    counters = []
+    _post(state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", own_key=who.own_key)
     for layer in layers:
         layer.counter.spent += layer.requested
-        counters.append([str(layer.counter.id), 0, layer.requested])
-    data = {
-        "charge": rated.charge_units,
-        "cost": rated.cost_units,
-        "counters": counters,
-        "run": str(who.run.id) if who.run else None,
-        "tokens": usage.input_tokens + usage.output_tokens,
-        "calls": usage.tool_calls,
+    data: dict[str, Any] = {
+        **_booked(plan.amounts),
+        "counters": [str(layer.counter.id) for layer in layers],
+        "measures": "".join(measure_of(layer.budget) for layer in layers),
+        **_of_run(who.run.id if who.run else None),
     }
-    data = {name: value for name, value in data.items() if value is not None}
     if ledger:
         data["ledger"] = ledger
     effects.usages.append(usage)
@@ -242,12 +227,9 @@ def _free(
     ledger: dict[str, Any] = {}
     _end_holds(state, reservation, "voided" if status == "released" else "expired", ledger)
     _return_expired(state, reservation, None, ledger, accounts, late=False)
-    counters = _settle_counters(state, reservation, None, freed=True)
+    data = {**_settle_counters(state, reservation, None, freed=True), **_of_run(reservation.run_id)}
     reservation.status = status
     reservation.version += 1
-    data: dict[str, Any] = {"counters": counters, "freed": reservation.held}
-    if reservation.run_id is not None:
-        data["run"] = str(reservation.run_id)
     if reason:
         data["reason"] = reason
     if ledger:
@@ -268,7 +250,6 @@ def _end_holds(
             grant.held -= held.get(grant.id, 0)
         settled.append(
             ledger_effects.settled(
-                hold=str(reservation.id),
                 status=status,
                 account=str(books.credit.id),
                 amount=credit,
@@ -339,7 +320,6 @@ def _post(
     accounts: Accounts,
     *,
     source: str,
-    key: str,
     own_key: bool,
 ) -> None:
     lines: list[list[Any]] = []
@@ -354,9 +334,7 @@ def _post(
         lines.append([accounts.provider_cost, -rated.cost_units])
         lines.append([accounts.provider_payable, rated.cost_units])
     if lines:
-        entry = ledger_effects.entry(
-            kind="usage", key=key, source=source, lines=lines, currency=state.currency
-        )
+        entry = ledger_effects.entry(kind="usage", source=source, lines=lines, currency=state.currency)
         ledger["entries"] = [entry]
     if burn.burned:
         ledger["burned"] = burn.burned
@@ -372,11 +350,11 @@ def _return_expired(
     accounts: Accounts,
     *,
     late: bool,
-) -> None:
-    """Post breakage for what comes back to grants whose expiry was posted while it was held."""
+) -> bool:
+    """Post breakage for what comes back to grants whose expiry was posted while it was held; return whether."""
     if late:
-        return
-    used = {name: amount for name, amount in (burn.burned or [])} if burn else {}
+        return False
+    used: dict[str, int] = dict(burn.burned or []) if burn else {}
     back = {UUID(n): a - used.get(n, 0) for source, n, a in reservation.funding if source == "credit"}
     broken = [
         [str(grant.id), back[grant.id]]
@@ -384,7 +362,7 @@ def _return_expired(
         if grant.expired_at is not None and back.get(grant.id, 0) > 0
     ]
     if not broken:
-        return
+        return False
     _take(state.books.grants, broken)
     amount = sum(part for _, part in broken)
     state.books.credit.posted -= amount
@@ -397,24 +375,52 @@ def _return_expired(
     )
     ledger.setdefault("entries", []).append(entry)
     ledger["burned"] = _merged(ledger.get("burned", []), broken)
+    return True
 
 
 def _settle_counters(
     state: OrganizationState, reservation: Reservation, plan: Plan | None, *, freed: bool
-) -> list[list[Any]]:
-    """Return [counter, held freed, spent] per layer of the receipt, and move loaded counters on."""
-    rows = []
+) -> dict[str, Any]:
+    """Return the event's part on the layers, and move loaded counters on.
+
+    `counters` are the layers of the receipt, `measures` what each counts, `freed` what is no longer held by measure
+    (c, the charge, also for the run). What is spent stands in the event as charge, cost, tokens, ...
+    """
+    free = {"c": reservation.held}
     for counter_id, amount, measure in zip(
         reservation.counters, reservation.counter_amounts, reservation.measures, strict=True
     ):
-        spent = plan.amounts.measured(measure) if plan is not None else 0
-        free = amount if freed else 0
-        rows.append([str(counter_id), free, spent])
+        free[measure] = amount
         counter = state.counters_by_id.get(counter_id)
         if counter is not None:
-            counter.held -= free
-            counter.spent += spent
-    return rows
+            counter.held -= amount if freed else 0
+            counter.spent += plan.amounts.measured(measure) if plan is not None else 0
+    part: dict[str, Any] = {
+        "counters": [str(counter) for counter in reservation.counters],
+        "measures": reservation.measures,
+    }
+    if freed:
+        part["freed"] = free
+    return part
+
+
+def _booked(amounts: Amounts) -> dict[str, int]:
+    """Return charge and cost, and of the other figures those that are not 0."""
+    others = {
+        "tokens": amounts.tokens,
+        "calls": amounts.tool_calls,
+        "credits": amounts.credits,
+        "risk_points": amounts.risk_points,
+    }
+    return {
+        "charge": amounts.charge,
+        "cost": amounts.cost,
+        **{name: amount for name, amount in others.items() if amount},
+    }
+
+
+def _of_run(run: UUID | None) -> dict[str, str]:
+    return {} if run is None else {"run": str(run)}
 
 
 def _usage_of_commit(
@@ -477,14 +483,3 @@ def _grant_subject(reservation: Reservation) -> GrantSubject:
     return GrantSubject(
         team=reservation.team_id, agent=reservation.agent_id, workflow=reservation.workflow_id
     )
-
-
-def _run_figures(reservation: Reservation, usage: UsageRow, freed: int) -> dict[str, Any]:
-    if reservation.run_id is None:
-        return {}
-    return {
-        "run": str(reservation.run_id),
-        "freed": freed,
-        "tokens": usage.input_tokens + usage.output_tokens,
-        "calls": usage.tool_calls,
-    }

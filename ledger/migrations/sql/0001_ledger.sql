@@ -120,7 +120,6 @@ CREATE TABLE holds (
     grant_amounts bigint[] NOT NULL DEFAULT '{}',
     source text NOT NULL                         -- reservation:<id> (later: payout:<id>)
 ) WITH (fillfactor = 70);
-CREATE INDEX holds_placed ON holds (account_id) WHERE status = 'placed';
 
 -- Manual adjustments: proposed by one person, above the limit approved by another.
 CREATE TABLE adjustments (

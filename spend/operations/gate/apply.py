@@ -7,7 +7,6 @@ commands with the same key have one effect. Round trips: the lock with the clock
 import hashlib
 import random
 import time
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +17,7 @@ import msgspec
 import psycopg
 
 from common.errors import GateUnavailable, IdempotencyKeyReused, ProblemError, ServiceUnavailable
-from common.idempotency import UNIQUE_CONSTRAINTS
+from common.idempotency import UNIQUE_CONSTRAINTS, packed
 from common.transactions import is_conflict, problem_of
 from events.store import Cursor
 from events.writer import Writer
@@ -365,7 +364,7 @@ def _with_remaining_time(body: bytes, now: datetime) -> bytes:
 def _keep(batch: Batch, command: Command, answer: Answer) -> None:
     assert command.key is not None
     answer.packed = encode_body(answer.body)
-    kept = KeptAnswer(command.key.request, answer.status, zlib.compress(answer.packed, 1))
+    kept = KeptAnswer(command.key.request, answer.status, packed(answer.packed))
     batch.kept[command.organization, command.key.key] = kept
     batch.new_keys.append((command.organization, command.key.key, kept))
 
