@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 
+SEALER: Final = "sealer"
+"""The name of the sealer's cursor."""
+
+
 class Asks(Protocol):
     """A cursor of the driver or of Django."""
 
@@ -18,18 +22,19 @@ class Asks(Protocol):
 class StoreHealth:
     """Ages in seconds. `lags`: by reader, the age of the oldest event that it has not read (0: none);
     `horizon`: the age of the oldest transaction that holds closed batches back; `heartbeat`: since a worker
-    last took work (None: never)."""
+    last took work (None: never). `default_rows`: rows in default partitions, whose month was not made."""
 
     lags: dict[str, float]
     horizon_seconds: float
     heartbeat_seconds: float | None
     parked_subscribers: int
     failing_jobs: int
+    default_rows: int
 
     @property
     def sealing_seconds(self) -> float:
         """The age of the oldest fact that no seal covers yet, by the sealer's cursor."""
-        return self.lags.get("sealer", 0.0)
+        return self.lags.get(SEALER, 0.0)
 
 
 _LAGS: Final = """
@@ -37,15 +42,20 @@ SELECT c.name, coalesce(extract(epoch FROM clock_timestamp() - oldest.recorded_a
 FROM event_cursors c
 LEFT JOIN LATERAL (SELECT recorded_at FROM events e WHERE e.seq > c.seq ORDER BY e.seq LIMIT 1) oldest ON true
 """
-# Other roles' transactions are visible to a member of pg_read_all_stats only; without it our own are seen.
+# Other roles' transactions are visible to a member of pg_read_all_stats only; a reader's window that stays open tells
+# of all of them.
 _HORIZON: Final = """
-SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8
-FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+SELECT greatest(
+    (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)
+        FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()),
+    (SELECT coalesce(max(extract(epoch FROM moved_at - opened_at)), 0) FROM event_cursors WHERE lo <> hi)
+)::float8
 """
 _REST: Final = """
 SELECT (SELECT extract(epoch FROM clock_timestamp() - max(beaten_at))::float8 FROM worker_heartbeats),
        (SELECT count(*) FROM event_subscribers WHERE state = 'parked'),
-       (SELECT count(*) FROM due_jobs WHERE failures > 0)
+       (SELECT count(*) FROM due_jobs WHERE failures > 0),
+       (SELECT sum(row_count)::bigint FROM default_partition_rows())
 """
 
 
@@ -65,4 +75,5 @@ def store_health(cur: Asks) -> StoreHealth:
         heartbeat_seconds=rest[0],
         parked_subscribers=rest[1],
         failing_jobs=rest[2],
+        default_rows=rest[3] or 0,
     )
