@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from common.errors import ProblemError
+from common.money import parse_amount
 from config.database_urls import with_role
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -34,7 +36,9 @@ VARIABLES = (
     "STRIPE_CONNECT_WEBHOOK_SECRETS",
     "SECRET_KEY",
     "ALLOWED_HOSTS",
+    "ADJUSTMENT_APPROVAL_ABOVE",
 )
+DEFAULT_APPROVAL_ABOVE = "500"
 
 
 class WrongEnvironment(Exception):
@@ -67,6 +71,7 @@ class Environment:
     stripe_connect_webhook_secrets: tuple[str, ...]
     secret_key: str | None
     allowed_hosts: tuple[str, ...]
+    adjustment_approval_above_units: int
 
 
 class _Reader:
@@ -108,6 +113,13 @@ class _Reader:
             return int(value)
         self.errors.append(f"{name}: {value!r} is not a port between 1 and 65535")
         return default
+
+    def amount(self, name: str, default: str) -> int:
+        try:
+            return parse_amount(self.text(name) or default, allow_zero=True)
+        except ProblemError:
+            self.errors.append(f"{name}: is not a plain decimal amount with up to 8 decimals")
+            return 0
 
     def names(self, name: str) -> tuple[str, ...]:
         value = self.text(name)
@@ -229,6 +241,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         stripe_connect_webhook_secrets=reader.names("STRIPE_CONNECT_WEBHOOK_SECRETS"),
         secret_key=reader.checked("SECRET_KEY", _secret_problem),
         allowed_hosts=_allowed_hosts(reader, bind),
+        adjustment_approval_above_units=reader.amount("ADJUSTMENT_APPROVAL_ABOVE", DEFAULT_APPROVAL_ABOVE),
     )
     if reader.errors:
         raise WrongEnvironment(list(dict.fromkeys(reader.errors)))

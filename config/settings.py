@@ -185,6 +185,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {**EVENTS_BEAT}
 
 # --- Stripe ---
 
+ADJUSTMENT_APPROVAL_ABOVE_UNITS = ENVIRONMENT.adjustment_approval_above_units
+
 STRIPE_API_KEY = ENVIRONMENT.stripe_api_key
 STRIPE_API_BASE = ENVIRONMENT.stripe_api_base
 STRIPE_WEBHOOK_SECRETS = ENVIRONMENT.stripe_webhook_secrets

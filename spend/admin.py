@@ -3,7 +3,7 @@ budgets are made and changed by the operations that the API calls, too."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -15,8 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from common.errors import ProblemError
 from common.fields import time_zone
 from common.transactions import run_in_transaction
-from orgs.admin import ReadOnlyAdmin
-from orgs.models import Organization
+from orgs.admin import OrganizationFilter, ReadOnlyAdmin
 from orgs.operations.facts import Author
 from spend.models import (
     Budget,
@@ -41,25 +40,6 @@ if TYPE_CHECKING:  # generic to the type checker only
     _BudgetForm = forms.ModelForm[Budget]
 else:
     _BudgetForm = forms.ModelForm
-
-MAX_CHOICES: Final = 500
-
-
-class OrganizationFilter(admin.SimpleListFilter):
-    """One organization's rows; until one is chosen there are none, for these tables are indexed by organization."""
-
-    title = "organization"
-    parameter_name = "organization"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """The organizations by name."""
-        rows = Organization.objects.filter(is_platform=False).order_by("name")[:MAX_CHOICES]
-        return [(str(row.id), row.name) for row in rows]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows of the chosen organization."""
-        chosen = self.value()
-        return queryset.filter(organization=chosen) if chosen else queryset.none()
 
 
 def words(options: Any) -> list[tuple[str, str]]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from common.errors import AmountExceedsAvailable, CurrencyMismatch, InvalidField, InvalidTransition
 from common.ids import new_id
 from common.money import checked_units
@@ -33,10 +35,10 @@ class NewAdjustment:
     reason: str
 
 
-def propose_adjustment(
-    cur: Cursor, new: NewAdjustment, *, author: Author, above: int = rules.APPROVAL_ABOVE_UNITS
-) -> UUID:
+def propose_adjustment(cur: Cursor, new: NewAdjustment, *, author: Author, above: int | None = None) -> UUID:
     """This function will propose an adjustment and return its id; up to the limit it is posted at once (S12).
+
+    The limit is the setting ADJUSTMENT_APPROVAL_ABOVE, in the organization's currency; `above` (units) replaces it.
 
     Raises NotFound, CurrencyMismatch, InvalidField (no reason, amount 0, a contra account that has a limit or
     does not exist) and, where it is posted, AmountExceedsAvailable and AmountOutOfRange.
@@ -59,7 +61,8 @@ def propose_adjustment(
         "created_at": time_text(books.now),
         "status": "proposed",
     }
-    if rules.needs_approval(new.amount, above=above):
+    limit = settings.ADJUSTMENT_APPROVAL_ABOVE_UNITS if above is None else above
+    if rules.needs_approval(new.amount, above=limit):
         append(cur, [books.event("adjustment", adjustment, "proposed", data, author)])
     else:
         posted = _posted(cur, books, adjustment, data, author)

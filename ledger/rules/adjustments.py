@@ -3,11 +3,7 @@
 from typing import Final
 
 from common.errors import InvalidField, MakerCannotApprove
-from common.money import UNITS_PER_MAJOR
 from ledger.rules.chart import KINDS, LIVE
-
-APPROVAL_ABOVE_UNITS: Final = 500 * UNITS_PER_MAJOR
-"""Default: 500.00 in the organization's currency. More than this needs another person."""
 
 CONTRA_KINDS: Final = tuple(kind for kind in KINDS if kind not in LIVE)
 """Any account without a limit may stand against the credit."""
