@@ -6,7 +6,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from psycopg_pool import PoolTimeout
 
+from common.errors import ServiceUnavailable
+from common.transactions import run_in_transaction
 from config.metrics import scrape
+from events.queries.health import store_health
 
 
 def livez(request: HttpRequest) -> JsonResponse:
@@ -15,6 +18,17 @@ def livez(request: HttpRequest) -> JsonResponse:
 
 
 _is_migrated = False
+
+# Above these the figures of /readyz count as degraded.
+_WORST = {
+    "event_lag_seconds": 30,
+    "sealing_age_seconds": 10,
+    "horizon_age_seconds": 10,
+    "worker_heartbeat_age_seconds": 60,
+    "parked_subscribers": 0,
+    "failing_jobs": 0,
+    "default_partition_rows": 0,
+}
 
 
 def _database_problem() -> str | None:
@@ -32,12 +46,33 @@ def _database_problem() -> str | None:
     return None if _is_migrated else "migrations"
 
 
+def _unavailable(problem: str) -> JsonResponse:
+    return JsonResponse({"status": "unavailable", "problem": problem}, status=503)
+
+
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 503 only when nothing can be served: no database, or migrations missing."""
+    """Answer 503 only when nothing can be served: no database, or migrations missing. What lags behind is
+    reported as degraded, with 200: taking the process out of service would not help it."""
     problem = _database_problem()
     if problem:
-        return JsonResponse({"status": "unavailable", "problem": problem}, status=503)
-    return JsonResponse({"status": "ok", "problem": None})
+        return _unavailable(problem)
+    try:
+        health = run_in_transaction(store_health)
+    except ServiceUnavailable:
+        return _unavailable("database")
+    figures = {
+        "event_lag_seconds": max(health.lags.values(), default=0.0),
+        "sealing_age_seconds": health.sealing_seconds,
+        "horizon_age_seconds": health.horizon_seconds,
+        "worker_heartbeat_age_seconds": health.heartbeat_seconds,
+        "parked_subscribers": health.parked_subscribers,
+        "failing_jobs": health.failing_jobs,
+        "default_partition_rows": health.default_rows,
+        "reconciliation_age_seconds": None,  # there is nothing to reconcile with yet
+    }
+    degraded = [name for name, worst in _WORST.items() if (figures[name] or 0) > worst]
+    status = "degraded" if degraded else "ok"
+    return JsonResponse({"status": status, "problem": None, "degraded": degraded, "figures": figures})
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

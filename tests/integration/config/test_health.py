@@ -42,3 +42,16 @@ class TestReadiness:
             connection.close_pool()
         assert (answer.status_code, answer.json()["problem"]) == (503, "database")
         assert Client().get("/readyz").status_code == 200
+
+
+class TestFigures:
+    def test_tell_how_far_behind_the_background_work_is(self, web: str) -> None:
+        answer = httpx.get(f"{web}/readyz").json()
+        assert set(answer["degraded"]) <= set(answer["figures"])
+        assert answer["figures"]["event_lag_seconds"] >= answer["figures"]["sealing_age_seconds"] >= 0
+
+    def test_are_scraped_by_name(self, web: str) -> None:
+        text = httpx.get(f"{web}/metrics").text
+        assert "counterfoil_database_up 1.0" in text
+        for name in ("sealing_age_seconds", "horizon_age_seconds", "parked_subscribers", "failing_jobs"):
+            assert f"\ncounterfoil_{name} " in text
