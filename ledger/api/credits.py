@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from common.api.answers import json_response
 from common.api.paging import envelope
 from common.api.views import path_id
-from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
+from common.errors import CurrencyMismatch, InvalidAmount, InvalidField, NotFound
 from common.money import to_document_units
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -92,10 +92,22 @@ class GrantListView(OrgsView):
                 lifetime=timedelta(days=PROMOTIONAL_DAYS) if values["kind"] == "promotional" else None,
             )
             made = grant_credit(cur, new, author=self.author)
-            shown = find_grants(cur, organization=organization, grants=[made])[0]
-            return {**show_grant(shown), "organization": str(organization), "currency": new.currency}
+            return {**_shown(cur, organization, made), "currency": new.currency}
 
         return self.idempotent(request, operation)
+
+
+class GrantDetailView(OrgsView):
+    """GET /v1/credits/grants/{id}."""
+
+    required_scope = SPEND_READ
+
+    @extend_schema(responses=GrantSerializer, tags=["ledger"])
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """One grant, used up or not."""
+        grant = path_id(name)
+        organization = self.for_object(name, organization_of_grant)
+        return json_response(run_in_transaction(lambda cur: _shown(cur, organization, grant)))
 
 
 class GrantRefundView(OrgsView):
@@ -151,6 +163,13 @@ class ClawbackListView(OrgsView):
             return show_entry(find_entry(cur, organization=organization, entry=entry))
 
         return self.idempotent(request, operation)
+
+
+def _shown(cur: Cursor, organization: UUID, grant: UUID) -> dict[str, Any]:
+    found = find_grants(cur, organization=organization, grants=[grant])
+    if not found:
+        raise NotFound("There is no such grant.")
+    return {**show_grant(found[0]), "organization": str(organization)}
 
 
 def _require_payable(values: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ from ledger.queries.journal import EntryFilter, find_entry, list_entries, organi
 from ledger.queries.statements import AXES, After, Period, StatementLine, statement, trial_balance
 from orgs.api.acting import OrgsView, checked
 from orgs.rules.facts import time_text
-from orgs.rules.scopes import AUDIT_READ, PLATFORM
+from orgs.rules.scopes import AUDIT_READ, PLATFORM, SPEND_READ
 
 
 class AuditView(OrgsView):
@@ -49,7 +49,15 @@ class AuditView(OrgsView):
         return AsOf(self.query.instant("as_of"), self.query.instant("recorded_as_of"))
 
 
-class EntryListView(AuditView):
+class EntryView(OrgsView):
+    """Journal entries: also for whoever may see what was spent."""
+
+    def scope_for(self, method: str) -> str | None:
+        """audit:read, or spend:read where the key has that."""
+        return SPEND_READ if self.caller.has_scope(SPEND_READ) else AUDIT_READ
+
+
+class EntryListView(EntryView):
     """GET /v1/entries."""
 
     query_parameters = ("kind", "source", "idempotency_key", "account", "from", "to")
@@ -79,7 +87,7 @@ class EntryListView(AuditView):
         return json_response(run_in_transaction(read))
 
 
-class EntryDetailView(AuditView):
+class EntryDetailView(EntryView):
     """GET /v1/entries/{id}."""
 
     @extend_schema(responses=EntrySerializer, tags=["ledger"])

@@ -8,6 +8,7 @@ urlpatterns = [
     path("organizations", organizations.OrganizationListView.as_view()),
     path("balance", credits.BalanceView.as_view()),
     path("credits/grants", credits.GrantListView.as_view()),
+    path("credits/grants/<str:name>", credits.GrantDetailView.as_view()),
     path("credits/grants/<str:name>/refund", credits.GrantRefundView.as_view()),
     path("credits/clawbacks", credits.ClawbackListView.as_view()),
     path("entries", journal.EntryListView.as_view()),
