@@ -1,0 +1,327 @@
+"""The real ledger and gate beside the plain model: every answer and every sum is the same after each operation."""
+
+import os
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from common.money import format_amount
+from spend.operations.gate.submit import submit
+from spend.rules.budgets import Threshold
+from spend.rules.commands import (
+    Action,
+    Actual,
+    Caller,
+    Command,
+    Commit,
+    Estimate,
+    Extend,
+    RecordUsage,
+    Release,
+    RequestKey,
+    Reserve,
+    Subject,
+)
+from spend.rules.effects import Answer
+from tests.builders.gate import Customer, make_customer
+from tests.builders.orgs import unique
+from tests.invariants import reading, violations_of
+from tests.property.gate.model import HOUR, Budget, Model
+
+OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "2000"))
+STEPS = 100
+CHECK_EVERY = int(os.environ.get("MODEL_CHECK_EVERY", "1"))
+CALLER = Caller(actor="system:test")
+AMOUNTS = st.one_of(st.integers(1, 40), st.sampled_from([10**8, 5 * 10**8, 10**9, 3 * 10**8 + 1]))
+CREDIT = st.sampled_from([1, 10**8, 10**9, 4 * 10**9])
+LIFETIMES = st.sampled_from([1, 3, 5, 23, 47])
+SUBJECTS = st.fixed_dictionaries(
+    {"agent": st.sampled_from(["bot", "crawler"])},
+    optional={"run": st.sampled_from(["r1", "r2"]), "user": st.sampled_from(["u1", "u2"])},
+)
+BUDGETS = (
+    ("organization", "day", 40 * 10**8),
+    ("organization", "hour", 15 * 10**8),
+    ("agent", "day", 12 * 10**8),
+    ("user", "lifetime", 20 * 10**8),
+    ("run", "run", 8 * 10**8),
+)
+PLAIN = (Threshold("notify", 50), Threshold("block", 100))
+
+
+class GateBesideModel(RuleBasedStateMachine):
+    """One organization in both worlds."""
+
+    organizations: list[UUID] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done = 0
+        self.accepted: list[tuple[Command, Answer]] = []
+        self.ids: list[UUID] = []
+
+    @initialize()
+    def an_organization(self) -> None:
+        """Its clock stands at ten past midnight, so that a test's minutes cross no hour."""
+        self.customer: Customer = make_customer("0", agents=("bot", "crawler"))
+        self.organizations.append(self.customer.id)
+        self.connection = reading()
+        now = self._clock()
+        midnight = (now + timedelta(days=1)).replace(hour=0, minute=10, second=0, microsecond=0)
+        self.customer.pass_time(seconds=(midnight - now).total_seconds() + 1)
+        self.agents = dict(
+            self.connection.execute(
+                "SELECT key, id::text FROM agents WHERE organization = %s", (self.customer.id,)
+            ).fetchall()
+        )
+        self.model = Model(offset=0)
+        self.budgets = [
+            self.customer.budget(format_amount(limit), scope=scope, window=window, thresholds=PLAIN)
+            for scope, window, limit in BUDGETS
+        ]
+        self.model.budgets = [Budget(scope, window, limit) for scope, window, limit in BUDGETS]
+
+    @rule(
+        amount=CREDIT,
+        kind=st.sampled_from(["paid", "promotional"]),
+        priority=st.integers(0, 1),
+        lifetime=st.none() | LIFETIMES,
+    )
+    def grant(self, amount: int, kind: str, priority: int, lifetime: int | None) -> None:
+        given = {} if lifetime is None else {"lifetime": timedelta(minutes=30 * lifetime)}
+        self.customer.grant(format_amount(amount), kind=kind, priority=priority, **given)
+        self.model.grant(amount, kind, priority, lifetime)
+        self._compare()
+
+    @rule()
+    def expire_grants(self) -> None:
+        self.customer.expire_grants()
+        self.model.expire_grants()
+        self._compare()
+
+    @rule(hours=st.sampled_from([1, 1, 2, 12, 24]))
+    def pass_time(self, hours: int) -> None:
+        self.customer.pass_time(hours=hours)
+        self.model.now += hours * HOUR
+
+    @rule(place=st.integers(0, len(BUDGETS) - 1), limit=st.sampled_from([10**8, 10**9, 5 * 10**9]))
+    def change_budget(self, place: int, limit: int) -> None:
+        self.customer.change_budget(self.budgets[place], limit=format_amount(limit))
+        self.model.budgets[place].limit = limit
+
+    @rule(amount=AMOUNTS, subject=SUBJECTS, lifetime=LIFETIMES)
+    def reserve(self, amount: int, subject: dict[str, str], lifetime: int) -> None:
+        command = self._reserve(amount, subject, lifetime)
+        self._reserved(submit([command])[0], command, self.model.reserve(amount, subject, lifetime))
+        self._compare()
+
+    @rule(calls=st.lists(st.tuples(AMOUNTS, SUBJECTS, LIFETIMES), min_size=2, max_size=4))
+    def reserve_together(self, calls: list[tuple[int, dict[str, str], int]]) -> None:
+        commands = [self._reserve(*call) for call in calls]
+        for answer, command, call in zip(submit(commands), commands, calls, strict=True):
+            self._reserved(answer, command, self.model.reserve(*call))
+        self._compare()
+
+    @rule(amount=AMOUNTS, subject=SUBJECTS)
+    def ask_only(self, amount: int, subject: dict[str, str]) -> None:
+        command = replace(self._reserve(amount, subject, 1), dry_run=True, key=None)
+        answer = submit([command])[0]
+        before = len(self.model.reservations)
+        expected = _copy_of(self.model).reserve(amount, subject, 1)
+        self.model.reclaim()
+        assert answer.body is not None
+        assert answer.body.get("code", "") == expected
+        assert len(self.model.reservations) == before
+        self._compare()
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), charge=st.one_of(st.just(0), AMOUNTS))
+    def commit(self, data: st.DataObject, charge: int) -> None:
+        number = data.draw(st.integers(0, len(self.ids) - 1))
+        command = Commit(
+            self.customer.id, CALLER, self._key(), self.ids[number], "completed", Actual(amount=charge)
+        )
+        answer, expected = submit([command])[0], self.model.commit(number, charge)
+        if expected:
+            self._is_finalized(answer, expected)
+        else:
+            assert answer.error is None
+            assert answer.body is not None
+            held = self.model.reservations[number].amount
+            assert answer.body["charged"] == format_amount(charge)
+            assert answer.body["overage"] == format_amount(max(0, charge - held))
+            self.accepted.append((command, answer))
+        self._compare()
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        number = data.draw(st.integers(0, len(self.ids) - 1))
+        command = Release(self.customer.id, CALLER, self._key(), self.ids[number], "test")
+        answer, expected = submit([command])[0], self.model.release(number)
+        if expected == "committed":
+            self._is_finalized(answer, expected)
+        else:
+            assert answer.body is not None
+            assert answer.body["status"] == expected
+            self.accepted.append((command, answer))
+        self._compare()
+
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), lifetime=LIFETIMES)
+    def extend(self, data: st.DataObject, lifetime: int) -> None:
+        number = data.draw(st.integers(0, len(self.ids) - 1))
+        command = Extend(self.customer.id, CALLER, None, self.ids[number], lifetime * 1_800)
+        answer, expected = submit([command])[0], self.model.extend(number, lifetime)
+        assert (answer.error.code if answer.error else "") == expected
+        self._compare()
+
+    @rule(charge=AMOUNTS, subject=SUBJECTS, ago=st.sampled_from([0, 2, 4, 48]))
+    def use(self, charge: int, subject: dict[str, str], ago: int) -> None:
+        command = RecordUsage(
+            self.customer.id, CALLER, None, "test", unique(), b"0" * 16, Subject(**subject), Action("custom"),
+            "completed", Actual(amount=charge), self._clock() - timedelta(minutes=30 * ago),
+        )  # fmt: skip
+        answer = submit([command])[0]
+        assert answer.status == 201
+        self.model.use(charge, subject, ago)
+        self.accepted.append((command, answer))
+        self._compare()
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        """The same call again: the same answer, no effect."""
+        command, first = data.draw(st.sampled_from(self.accepted))
+        again = submit([command])[0]
+        assert again.replayed
+        assert again.status == first.status
+        if command.key is not None and b"remaining_ttl_ms" not in (first.packed or b""):
+            assert again.packed == first.packed
+        self.model.reclaim()
+        self._compare()
+
+    def teardown(self) -> None:
+        if hasattr(self, "connection"):
+            assert violations_of([self.customer.id], connection=self.connection) == {}
+            self.connection.close()
+
+    def _reserve(self, amount: int, subject: dict[str, str], lifetime: int) -> Reserve:
+        return Reserve(
+            self.customer.id, CALLER, self._key(), Subject(**subject), Action("custom"), Estimate(amount=amount), "USD",
+            ttl_seconds=lifetime * 1_800,
+        )  # fmt: skip
+
+    def _reserved(self, answer: Answer, command: Command, expected: str) -> None:
+        assert (answer.error.code if answer.error else "") == expected
+        if not expected:
+            assert answer.body is not None
+            self.ids.append(UUID(answer.body["id"]))
+            self.accepted.append((command, answer))
+
+    @staticmethod
+    def _is_finalized(answer: Answer, status: str) -> None:
+        assert answer.error is not None
+        assert (answer.error.code, answer.error.extra["reservation_status"]) == (
+            "reservation_finalized",
+            status,
+        )
+
+    def _key(self) -> RequestKey:
+        key = unique()
+        return RequestKey(key, key.encode().ljust(32, b"0"))
+
+    def _clock(self) -> datetime:
+        row = self.connection.execute(
+            "SELECT clock_timestamp() + clock_offset FROM organizations WHERE id = %s", (self.customer.id,)
+        ).fetchone()
+        assert row is not None
+        now: datetime = row[0]
+        return now
+
+    def _compare(self) -> None:
+        self.done += 1
+        assert self._in_database() == self._in_model()
+        if self.done % CHECK_EVERY == 0:
+            assert violations_of([self.customer.id], connection=self.connection) == {}
+
+    def _in_database(self) -> dict[str, Any]:
+        with self.connection.pipeline():
+            asked = {name: self.connection.execute(sql, (self.customer.id,)) for name, sql in STATE.items()}
+            found = {name: cursor.fetchall() for name, cursor in asked.items()}
+        counters: dict[Any, tuple[int, int]] = {}
+        for budget, target, start, held, spent in found.pop("counters"):
+            if held or spent:
+                counters[budget, target, start] = (held, spent)
+        return {**found, "counters": counters}
+
+    def _in_model(self) -> dict[str, Any]:
+        model = self.model
+        return {
+            "account": [(model.posted, sum(grant.held for grant in model.grants), model.debt)],
+            "grants": [(grant.remaining, grant.held) for grant in model.grants],
+            "reservations": [(reservation.status, reservation.amount) for reservation in model.reservations],
+            "counters": self._counters(),
+        }
+
+    def _counters(self) -> dict[Any, tuple[int, int]]:
+        start = (self._clock() - timedelta(minutes=30 * self.model.now)).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
+        found = {}
+        for budget, row in zip(self.model.budgets, self.budgets, strict=True):
+            for (target, number), (held, spent) in budget.counters.items():
+                if not held and not spent:
+                    continue
+                shown = self.agents[target] if budget.scope == "agent" else target
+                if budget.window == "hour":
+                    begins = start + timedelta(hours=number)
+                elif budget.window == "day":
+                    begins = start + timedelta(days=number)
+                else:
+                    begins = datetime(1970, 1, 1, tzinfo=start.tzinfo)
+                found[row.id, shown, begins] = (held, spent)
+        return found
+
+
+STATE = {
+    "account": "SELECT posted, held, debt FROM accounts WHERE organization = %s AND kind = 'customer_credit'",
+    "grants": "SELECT remaining, held FROM credit_grants WHERE organization = %s ORDER BY id",
+    "reservations": "SELECT status, held FROM reservations WHERE organization = %s ORDER BY id",
+    "counters": "SELECT budget_id, target, window_start, held, spent FROM v_budgets WHERE organization = %s",
+}
+
+
+def _copy_of(model: Model) -> Model:
+    from copy import deepcopy
+
+    return deepcopy(model)
+
+
+def test_the_gate_and_the_ledger_do_what_plain_arithmetic_says() -> None:
+    GateBesideModel.organizations = []
+    run_state_machine_as_test(
+        GateBesideModel,
+        settings=settings(
+            max_examples=max(1, OPERATIONS // STEPS),
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            print_blob=True,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert len(GateBesideModel.organizations) >= OPERATIONS // STEPS
+    assert violations_of(GateBesideModel.organizations) == {}
