@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sandbox.demo import load_demo
 from sandbox.places import CHECKOUT
 from tests.builders.orgs import Caller
 
@@ -19,8 +20,9 @@ def bodies() -> list[dict[str, Any]]:
 
 
 class TestTryingItYourself:
-    def test_stops_the_agent_at_the_second_call(self, demo_file: Path) -> None:
-        organization = json.loads(demo_file.read_text(encoding="utf-8"))["organizations"][0]
+    def test_stops_the_agent_at_the_second_call(self, tmp_path: Path) -> None:
+        load_demo(path=tmp_path / "demo.json")
+        organization = json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))["organizations"][0]
         caller = Caller(organization["api_key"])
         budget, reservation, commit = bodies()
         assert caller.post("/v1/budgets", budget).status_code == 201
