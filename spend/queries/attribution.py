@@ -12,7 +12,7 @@ from uuid import UUID
 from events.store import Cursor
 from orgs.queries.subjects import keys_of
 from spend.queries.naming import decode
-from spend.rules.shares import FINE, dimension_shares
+from spend.rules.shares import FINE, tool_shares
 
 COARSE: Final = {
     "agent": "agent_id",
@@ -192,18 +192,25 @@ def _unfinished_days(cur: Cursor, organization: UUID, whole: Period) -> list[dat
 
 
 def _fine_records(cur: Cursor, organization: UUID, dimension: str, part: Period) -> list[tuple[Any, ...]]:
+    bounds = _bounds(cur, organization, part)
+    if dimension == "tool":
+        return _tool_records(cur, bounds)
+    column = {"user": "user_label", "run": "run_id::text"}[dimension]
     cur.execute(
-        "SELECT x.user_label, x.run_id, x.tool, x.cost, x.charge, "
-        + ("x.detail::text" if dimension == "tool" else "NULL::text")
-        + f" FROM usage_records x WHERE {_OCCURRED}",
-        _bounds(cur, organization, part),
+        f"SELECT x.{column}, NULL::text, count(*), sum(x.cost), sum(x.charge) FROM usage_records x "
+        f"WHERE {_OCCURRED} GROUP BY 1",
+        bounds,
+    )
+    return cur.fetchall()
+
+
+def _tool_records(cur: Cursor, bounds: dict[str, Any]) -> list[tuple[Any, ...]]:
+    cur.execute(
+        f"SELECT x.tool, x.cost, x.charge, x.detail::text FROM usage_records x WHERE {_OCCURRED}", bounds
     )
     found = []
-    for user, run, tool, cost, charge, detail in cur.fetchall():
-        read = decode(detail) if detail else None
-        shares = dimension_shares(
-            dimension, user=user, run=run, tool=tool, cost=cost, charge=charge, detail=read
-        )
+    for tool, cost, charge, detail in cur.fetchall():
+        shares = tool_shares(decode(detail) if detail else None, cost=cost, charge=charge, tool=tool)
         found += [(value or None, None, *share) for value, share in shares.items()]
     return found
 
