@@ -36,7 +36,6 @@ class Report:
 
     def __init__(self) -> None:
         self.figures: dict[str, Figure] = {}
-        self.notes: list[str] = []
 
     def add(self, values: Mapping[str, float], *, against: Mapping[str, float] | None = None) -> None:
         """Note what one round measured; rates are put in relation to the floors that the same round measured."""

@@ -8,13 +8,19 @@ from typing import Protocol
 
 from rich.console import Console
 
+from tests.bench.attribution import AttributionQuery
+from tests.bench.books import Posting, UsageInProcess, UsageOverHttp
 from tests.bench.figures import Report
+from tests.bench.filling import lifecycles_in_batches
 from tests.bench.floor import Floor, make_floor_database
+from tests.bench.growth import grow, nobody_connected
 from tests.bench.inproc import GateInProcess
 from tests.bench.place import Place
 from tests.bench.population import Customer, make_customers, make_prices
+from tests.bench.proofs import rebuild_events_per_second, verify_entries_per_second
 from tests.bench.showing import show_storage
-from tests.bench.storage import measure
+from tests.bench.storage import measure as measure_storage
+from tests.bench.web import BatchOverHttp, GateOverHttp, Web
 
 console = Console(stderr=True)
 CLIENTS = (1, 16, 64)
@@ -50,6 +56,7 @@ class Bench:
         self.endings: list[Callable[[], None]] = []
         self._customers: list[Customer] = []
         self._has_floor = False
+        self._web: Web | None = None
 
     def prepare(self, section: str) -> None:
         """Make what the section needs and add what it measures."""
@@ -80,6 +87,13 @@ class Bench:
                 self._customers = make_customers(self.given.organizations)
         return self._customers
 
+    def web(self) -> Web:
+        """The web server on the main database, started when it is first asked for."""
+        if self._web is None:
+            self._web = Web(self.place)
+            self.endings.append(self._web.close)
+        return self._web
+
     def run(self) -> None:
         """Run the rounds, then what is measured once."""
         for number in range(self.given.rounds if self.measures else 0):
@@ -90,27 +104,20 @@ class Bench:
                 work()
 
     def _round(self, number: int) -> None:
-        found: dict[str, float] = {}
         # Every other round goes the other way round, so that no measure always follows the same one.
         order = sorted(self.measures.values(), key=lambda measure: not measure.name.startswith("floor."))
-        for measure in order if number % 2 == 0 else reversed(order):
-            values = measure.run(self.given.seconds)
-            found.update(values)
+        found = {
+            measure.name: measure.run(self.given.seconds)
+            for measure in (order if number % 2 == 0 else reversed(order))
+        }
         for measure in order:
-            floors = {name: found[name] for name in measure.against}
-            own = {
-                key: value for key, value in found.items() if key == measure.name or _is_of(key, measure.name)
-            }
-            self.report.add(own, against=floors)
+            floors = {name: found[name][name] for name in measure.against}
+            self.report.add(found[measure.name], against=floors)
 
     def close(self) -> None:
         """Stop what was started."""
         for end in self.endings:
             end()
-
-
-def _is_of(identifier: str, name: str) -> bool:
-    return identifier.startswith(f"{name}.")
 
 
 def _floor(bench: Bench) -> None:
@@ -129,15 +136,65 @@ def _storage(bench: Bench) -> None:
     customers = bench.customers()
 
     def work() -> None:
-        found = measure(bench.place, bench.main, customers[:100], lifecycles=bench.given.lifecycles)
+        found = measure_storage(bench.place, bench.main, customers[:100], lifecycles=bench.given.lifecycles)
         bench.report.add({"storage.bytes_per_lifecycle": found.total})
         show_storage(found)
 
     bench.afterwards.append(("storage", work))
 
 
+def _http(bench: Bench) -> None:
+    customers, web = bench.customers(), bench.web()
+    for spread, clients in (("hot", 1), ("hot", 16), ("hot", 64), ("spread", 16), ("spread", 64)):
+        bench.add(GateOverHttp(bench.place, web, customers, spread=spread, clients=clients))
+    bench.add(BatchOverHttp(web, customers[-1]))
+
+
+def _ledger(bench: Bench) -> None:
+    bench.add(Posting(bench.customers()[-2]))
+
+
+def _usage(bench: Bench) -> None:
+    bench.add(UsageInProcess(bench.customers()[-3]))
+    bench.add(UsageOverHttp(bench.web(), bench.customers()[-3]))
+
+
+def _growth(bench: Bench) -> None:
+    largest = bench.given.largest or (7 if bench.given.full else 6)
+    growth = grow(bench.place, bench.main, bench.customers()[0], largest=largest)
+    bench.endings.append(growth.close)
+    bench.add(growth)
+
+
+def _attribution(bench: Bench) -> None:
+    customer = bench.customers()[0]
+    lifecycles_in_batches(customer, count=1_000)
+    with nobody_connected():
+        name = bench.place.clone("attribution", template="main")
+    bench.add(AttributionQuery(bench.place, name, customer, records=bench.given.records))
+
+
+def _proofs(bench: Bench) -> None:
+    def work() -> None:
+        for customer in bench.customers()[:20]:
+            lifecycles_in_batches(customer, count=bench.given.lifecycles // 20)
+        for _ in range(3):
+            bench.report.add({"verify.entries_per_s": verify_entries_per_second()})
+            bench.report.add({"rebuild.events_per_s": rebuild_events_per_second()})
+
+    bench.afterwards.append(("proofs", work))
+
+
+# In the order in which they prepare: databases are copied before a web server holds connections to the first.
 SECTIONS: dict[str, Callable[[Bench], None]] = {
+    "growth": _growth,
+    "attribution": _attribution,
     "floor": _floor,
     "gate": _gate,
+    "http": _http,
+    "ledger": _ledger,
+    "usage": _usage,
     "storage": _storage,
+    "proofs": _proofs,
 }
+LATER = ("invoices.per_s", "webhooks.accepted_per_s", "webhooks.processed_per_s")

@@ -1,5 +1,6 @@
 """The tables on the screen."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from tests.bench.storage import Storage
 console = Console(width=120)
 
 
-def show(report: Report, machine: dict[str, Any]) -> None:
+def show(report: Report, machine: dict[str, Any], *, later: Iterable[str] = ()) -> None:
     """Print every figure with its ratios and its spread over the rounds."""
     postgres = machine["postgres"]
     title = f"{machine['cpus']} CPUs ({machine['cpu']}), PostgreSQL {postgres['server_version']}"
@@ -24,9 +25,9 @@ def show(report: Report, machine: dict[str, Any]) -> None:
     table.add_column("ratio to")
     for identifier, figure in report.figures.items():
         table.add_row(identifier, *_cells(identifier, figure))
+    for identifier in later:
+        table.add_row(identifier, "not built yet")
     console.print(table)
-    for note in report.notes:
-        console.print(note)
 
 
 def _cells(identifier: str, figure: Figure) -> list[str]:

@@ -1,0 +1,128 @@
+"""The gate over HTTP through the real web server, and batches of reservations through the same door."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from sandbox.places import CHECKOUT, free_port
+from tests.bench.cpu import tree_seconds
+from tests.bench.inproc import latencies
+from tests.bench.lifecycle import fresh_name
+from tests.bench.place import Place
+from tests.bench.population import MODEL, PROVIDER, Customer
+from tests.servers import serving, web_spec
+
+BATCH = 100
+
+
+class Web:
+    """A running web server on the benchmarks' database."""
+
+    def __init__(self, place: Place) -> None:
+        self.port = free_port()
+        self._stack = ExitStack()
+        child = self._stack.enter_context(serving(web_spec(self.port), folder=place.folder / "log"))
+        assert child.process is not None
+        self.pid = child.process.pid
+        self.close: Callable[[], None] = self._stack.close
+
+    def post(self, connection: http.client.HTTPConnection, path: str, secret: str, body: Any) -> Any:
+        """POST without an idempotency key of its own and return the answer's body."""
+        headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+        connection.request("POST", path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status not in (200, 201):
+            raise RuntimeError(f"{path}: {answer.status} {content[:400]!r}")
+        return json.loads(content)
+
+
+class GateOverHttp:
+    """Lifecycles per second over HTTP with that many clients, hot (one customer) or spread (all)."""
+
+    def __init__(
+        self, place: Place, web: Web, customers: Sequence[Customer], *, spread: str, clients: int
+    ) -> None:
+        self.place, self.web, self.clients = place, web, clients
+        self.customers = [customer.secret for customer in (customers[:1] if spread == "hot" else customers)]
+        self.name = f"gate.http.{spread}.{clients}"
+        self.against = tuple(dict.fromkeys((f"floor.{spread}.{clients}", f"floor.{spread}.1")))
+
+    def run(self, seconds: float) -> dict[str, float]:
+        order = {
+            "port": self.web.port, "clients": self.clients, "seconds": seconds, "name": fresh_name(),
+            "customers": self.customers,
+        }  # fmt: skip
+        web, server = tree_seconds(self.web.pid), tree_seconds(self.place.postmaster)
+        found = _generate(order)
+        web, server = tree_seconds(self.web.pid) - web, tree_seconds(self.place.postmaster) - server
+        done = len(found["commit"])
+        return {
+            f"{self.name}.lifecycles_per_s": done / found["seconds"],
+            **latencies(self.name, found["reserve"], found["commit"]),
+            f"{self.name}.web_cpu_us": web / done * 1e6,
+            f"{self.name}.postgres_cpu_us": server / done * 1e6,
+            f"{self.name}.client_cpu_us": found["cpu"] / done * 1e6,
+        }
+
+
+def _generate(order: dict[str, Any]) -> Any:
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.bench.load"],
+        input=json.dumps(order), capture_output=True, text=True, cwd=CHECKOUT, env=dict(os.environ),
+    )  # fmt: skip
+    if answer.returncode:
+        raise RuntimeError(f"The load generator failed:\n{answer.stderr[-2000:]}")
+    return json.loads(answer.stdout)
+
+
+class BatchOverHttp:
+    """Reservations per second in batches of a hundred, one caller, one organization; each batch is released by
+    committing it, which is not counted."""
+
+    name = "gate.http.batch"
+    against = ("floor.hot.1",)
+
+    def __init__(self, web: Web, customer: Customer) -> None:
+        self.web, self.customer = web, customer
+
+    def run(self, seconds: float) -> dict[str, float]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.web.port, timeout=60)
+        name, taken, done, number = fresh_name(), 0.0, 0, 0
+        until = time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            number += 1
+            body = {"items": [_reservation(f"{name}-{number}-{place}", number) for place in range(BATCH)]}
+            begun = time.perf_counter()
+            results = self.web.post(connection, "/v1/reservations/batch", self.customer.secret, body)[
+                "results"
+            ]
+            taken += time.perf_counter() - begun
+            done += sum(result["status"] == 201 for result in results)
+            commits = [_commit(f"c-{name}-{number}-{place}", result) for place, result in enumerate(results)]
+            self.web.post(
+                connection, "/v1/reservations/commit_batch", self.customer.secret, {"items": commits}
+            )
+        connection.close()
+        return {"gate.http.batch.reservations_per_s": done / taken}
+
+
+def _reservation(key: str, run: int) -> dict[str, Any]:
+    return {
+        "idempotency_key": key,
+        "subject": {"agent": "bot", "workflow": "report", "run": f"batch-{run}", "user": "user-1"},
+        "action": {"kind": "llm.chat", "provider": PROVIDER, "model": MODEL},
+        "estimate": {"input_tokens": 1_800, "max_output_tokens": 900},
+        "currency": "USD",
+    }
+
+
+def _commit(key: str, result: dict[str, Any]) -> dict[str, Any]:
+    usage = {"input_tokens": 1_730, "cache_read_input_tokens": 1_200, "output_tokens": 412}
+    return {"idempotency_key": key, "id": result["body"]["id"], "outcome": "completed", "usage": usage}
