@@ -5,10 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from spend.operations.gate.apply import Gate
+from spend.operations.gate.pool import configure
+from spend.rules.effects import Answer
+from tests.bench.lifecycle import Call
+from tests.bench.population import make_customers, make_prices
 from tests.database import Session
 
 Connection = psycopg.Connection[Any]
@@ -41,3 +47,25 @@ def superuser(private_database: str, test_session: Session) -> Iterator[Connecti
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         yield connection
+
+
+@pytest.fixture
+def busy_store(connect: Callable[..., Connection]) -> list[UUID]:
+    """Two customers whose agents spent: every kind of fact is there. Gives the organizations. The gate has a
+    connection and caches of its own, so that nothing of this database outlives the test."""
+    make_prices()
+    customers = make_customers(2)
+    gate, connection = Gate(), connect("GATE_DATABASE_URL")
+    configure(connection)
+    calls = [Call.next(customer, "test") for customer in customers for _ in range(4)]
+    granted = gate.apply(connection, [call.reserve() for call in calls])
+    ids = [UUID(body_of(answer)["id"]) for answer in granted]
+    gate.apply(connection, [call.commit(name) for call, name in zip(calls[:-1], ids, strict=False)])
+    return [customer.id for customer in customers]
+
+
+def body_of(answer: Answer) -> dict[str, Any]:
+    """The body of an accepted answer."""
+    assert answer.status < 300, answer
+    assert answer.body is not None
+    return answer.body
