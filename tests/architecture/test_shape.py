@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ APPS = ("common", "events", "orgs", "ledger", "spend", "billing", "payouts", "we
 PRODUCT = (*APPS, "config", "sandbox")
 LONGEST_FUNCTION_LINES = 60
 LONGEST_MODULE_LINES = 500
+LONGEST_TEST_MODULE_LINES = 800  # a table of cases may be long
 # The border of the API: whatever happened becomes a problem document, and is logged.
 LAST_RESORTS = {"common/api/views.py"}
 VAGUE = {"service", "services", "manager", "managers", "utils", "util", "helper", "helpers"}
@@ -31,6 +33,7 @@ def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef
             yield node
 
 
+@cache
 def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -48,8 +51,10 @@ class TestSize:
     def test_no_module_is_longer_than_one_can_keep_in_mind(self) -> None:
         long = [
             _name(path)
-            for path in modules(*PRODUCT, "tests")
-            if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_MODULE_LINES
+            for folder in (*PRODUCT, "tests")
+            for path in modules(folder)
+            if len(path.read_text(encoding="utf-8").splitlines())
+            > (LONGEST_TEST_MODULE_LINES if folder == "tests" else LONGEST_MODULE_LINES)
         ]
         assert long == []
 

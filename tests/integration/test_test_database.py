@@ -1,6 +1,9 @@
 """The database that tests work in."""
 
+import pytest
 from django.db import connection
+
+from tests.conftest import prove_everything
 
 
 def _one(statement: str) -> object:
@@ -28,3 +31,16 @@ class TestAPrivateDatabase:
     def test_is_another_one_that_is_migrated_too(self, private_database: str) -> None:
         assert _one("SELECT current_database()") == private_database
         assert _one("SELECT count(*) > 0 FROM pg_tables WHERE tablename = 'django_migrations'") is True
+
+
+class TestTheProofAtTheEnd:
+    def test_holds_over_a_fresh_database(self, private_database: str) -> None:
+        prove_everything()
+
+    def test_fails_the_run_when_a_projection_does_not_follow_from_the_events(
+        self, private_database: str
+    ) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE organizations SET name = 'changed behind the events'")
+        with pytest.raises(pytest.fail.Exception, match="rebuild"):
+            prove_everything()

@@ -18,6 +18,11 @@ class TestDefaults:
         assert (found.port, found.port_was_given, found.bind) == (8000, False, "127.0.0.1")
         assert found.database_url is None
         assert found.allowed_hosts == ("127.0.0.1", "localhost", "[::1]")
+        assert found.adjustment_approval_above_units == 500 * 10**8
+
+    def test_give_way_to_what_is_set(self, tmp_path: Path) -> None:
+        given = {"COUNTERFOIL_HOME": str(tmp_path), "ADJUSTMENT_APPROVAL_ABOVE": "0.01"}
+        assert read_environment(variables=given).adjustment_approval_above_units == 10**6
 
     def test_an_empty_value_counts_as_unset(self, tmp_path: Path) -> None:
         found = read_environment(variables={"COUNTERFOIL_HOME": str(tmp_path), "COUNTERFOIL_PORT": ""})
@@ -100,6 +105,8 @@ class TestErrors:
             ("STRIPE_API_BASE", "ftp://stripe"),
             ("STRIPE_WEBHOOK_SECRETS", "a,,b"),
             ("SECRET_KEY", "short"),
+            ("ADJUSTMENT_APPROVAL_ABOVE", "-1"),
+            ("ADJUSTMENT_APPROVAL_ABOVE", "5e2"),
             ("COUNTERFOIL_HOME", "/dev/null"),
         ],
     )
