@@ -5,7 +5,6 @@ import pytest
 from common.errors import InvalidField, MakerCannotApprove
 from common.money import UNITS_PER_MAJOR
 from ledger.rules.adjustments import (
-    APPROVAL_ABOVE_UNITS,
     CONTRA_KINDS,
     grant_kind,
     needs_approval,
@@ -14,15 +13,14 @@ from ledger.rules.adjustments import (
 )
 from ledger.rules.chart import KINDS, LIVE
 
+LIMIT = 500 * UNITS_PER_MAJOR
+
 
 class TestTheLimit:
-    def test_is_five_hundred_of_the_currency(self) -> None:
-        assert APPROVAL_ABOVE_UNITS == 500 * UNITS_PER_MAJOR
-
     @pytest.mark.parametrize("sign", [1, -1])
     def test_itself_needs_no_approval_but_one_unit_more_does(self, sign: int) -> None:
-        assert not needs_approval(sign * APPROVAL_ABOVE_UNITS, above=APPROVAL_ABOVE_UNITS)
-        assert needs_approval(sign * (APPROVAL_ABOVE_UNITS + 1), above=APPROVAL_ABOVE_UNITS)
+        assert not needs_approval(sign * LIMIT, above=LIMIT)
+        assert needs_approval(sign * (LIMIT + 1), above=LIMIT)
 
 
 class TestTheApprover:
