@@ -16,6 +16,8 @@ def every_stored_event_is_documented(django_db_setup: None) -> Iterator[None]:
         cursor.execute("SELECT DISTINCT type FROM events")
         stored = {name for (name,) in cursor.fetchall()}
     # Tests of the store itself make types of their own, under names that no product code uses.
-    undocumented = {name for name in stored - documented_types() if not name.startswith(("test", "thing", "sample"))}
+    undocumented = {
+        name for name in stored - documented_types() if not name.startswith(("test", "thing", "sample"))
+    }
     if undocumented:
         pytest.fail(f"docs/events.md does not name {sorted(undocumented)}")

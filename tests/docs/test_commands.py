@@ -6,7 +6,18 @@ from pathlib import Path
 from django.core.management import get_commands
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-OWN_APPS = ("common", "events", "orgs", "ledger", "spend", "billing", "payouts", "webhooks", "config", "sandbox")
+OWN_APPS = (
+    "common",
+    "events",
+    "orgs",
+    "ledger",
+    "spend",
+    "billing",
+    "payouts",
+    "webhooks",
+    "config",
+    "sandbox",
+)
 ROW = re.compile(r"^\| `manage\.py (?P<name>[a-z_]+)[^|]*` \|", re.MULTILINE)
 TARGET = re.compile(r"^(?P<name>[a-z]+):", re.MULTILINE)
 

@@ -42,6 +42,24 @@ def texts(folder: Path) -> Iterator[str]:
                 yield node.value
 
 
+def made(folder: Path) -> Iterator[str]:
+    """Every type that the code below a folder makes by `….event("stream", …, "verb", …)`."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "event"
+            ):
+                words = [
+                    arg.value
+                    for arg in node.args
+                    if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+                ]
+                if len(words) == 2:
+                    yield ".".join(words)
+
+
 def test_every_documented_type_is_one_that_changes_something() -> None:
     types = {name for name in documented_types() if name.partition(".")[0] not in LEDGER_ONLY}
     assert {name for name in types if not is_projected(name)} == set()
@@ -50,3 +68,9 @@ def test_every_documented_type_is_one_that_changes_something() -> None:
 def test_every_type_that_the_code_names_is_documented() -> None:
     named = {text for app in APPS for text in texts(CHECKOUT / app) if TYPE.fullmatch(text)}
     assert {name for name in named if is_projected(name)} - documented_types() == set()
+
+
+def test_every_type_that_an_operation_makes_is_documented() -> None:
+    types = {name for app in APPS for name in made(CHECKOUT / app)}
+    assert {"price.published", "grant.granted"} <= types
+    assert types - documented_types() == set()
