@@ -98,7 +98,6 @@ def _records(
         "outcome": "outcome",
         "provider": "provider",
         "model": "model",
-        "tool": "tool",
         "user": "user_label",
     }
     for name in ("agent_id", "team_id", "workflow_id", "connection_id"):
@@ -106,6 +105,7 @@ def _records(
     columns["reservation"] = "reservation_id"
     for name, column in columns.items():
         clause.add(f"x.{column} = %({name})s", name, getattr(wanted, name))
+    clause.add("(x.tool = %(tool)s OR jsonb_exists(x.detail->'tools', %(tool)s))", "tool", wanted.tool)
     clause.add("x.occurred_at >= %(start)s", "start", wanted.start)
     clause.add("x.occurred_at < %(end)s", "end", wanted.end)
     where = clause.where("x.organization = %(organization)s")

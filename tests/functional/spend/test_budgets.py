@@ -217,6 +217,17 @@ class TestWhatABudgetMayNotBe:
         answer = admin.post("/v1/budgets", {**DAILY, "scope": "agent", "target": "a"})
         assert problem(answer) == (409, "invalid_transition", ["/target"])
 
+    def test_one_of_a_closed_organization(self) -> None:
+        organization = make_organization()
+        made = caller(organization).post("/v1/budgets", DAILY).json()["id"]
+        assert platform().post(f"/v1/organizations/{organization}/archive").status_code == 200
+        body = {**DAILY, "organization": str(organization)}
+        assert problem(platform().post("/v1/budgets", body))[:2] == (403, "organization_closed")
+        assert problem(platform().patch(f"/v1/budgets/{made}", {"limit": "9"}))[:2] == (
+            403,
+            "organization_closed",
+        )
+
 
 class TestChangingABudget:
     def test_is_kept_with_actor_old_and_new_value(self) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders.orgs import caller, make_organization
+from tests.builders.orgs import caller, make_organization, platform
 from tests.builders.spend import Spender, spender
 
 UNKNOWN = "01900000-0000-7000-8000-0000000000ff"
@@ -227,6 +227,8 @@ class TestUsage:
             ({"user": "u-7"}, 2),
             ({"user": "u-8"}, 0),
             ({"model": "m"}, 0),
+            ({"tool": "search"}, 2),
+            ({"tool": "mail"}, 0),
             ({"from": "2020-01-01T00:00:00Z"}, 2),
             ({"to": "2020-01-01T00:00:00Z"}, 0),
         ],
@@ -234,8 +236,8 @@ class TestUsage:
     def test_is_filtered(self, query: dict[str, str], count: int) -> None:
         acme = spender()
         acme.budget(limit="1")
-        acme.call("0.5", subject={"run": "r-1", "user": "u-7"})
-        acme.reserve("3", subject={"run": "r-1", "user": "u-7"})
+        acme.call("0.5", subject={"run": "r-1", "user": "u-7"}, action={"tool": "search"})
+        acme.reserve("3", subject={"run": "r-1", "user": "u-7"}, action={"tool": "search"})
         assert len(rows(acme.client, "/v1/usage", **query)) == count
 
     def test_leaves_out_what_was_only_asked(self) -> None:
@@ -256,6 +258,10 @@ class TestTenants:
         acme, other = self.filled(), caller(make_organization())
         for path in ("reservations", "runs", "decisions", "usage", "budgets"):
             assert rows(other, f"/v1/{path}") == []
+        for dimension in ("agent", "user", "run", "tool"):
+            shown = other.get("/v1/usage/attribution", group_by=dimension).json()
+            assert (shown["data"], shown["total"]["calls"]) == ([], 0)
+        assert [row["target"] for row in rows(other, "/v1/reports/uncapped")] == [None, None, None]
         for path in ("reservations", "usage"):
             theirs = rows(acme.client, f"/v1/{path}")[0]["id"]
             answers = [other.get(f"/v1/{path}/{name}") for name in (theirs, UNKNOWN, "-1", "%00")]
@@ -271,6 +277,14 @@ class TestTenants:
         agent = rows(acme.client, "/v1/agents")[0]["id"]
         for query in ({"run": run}, {"run": UNKNOWN}, {"agent": agent}, {"agent": UNKNOWN}):
             assert problem(other.get(f"/v1/{path}", **query)) == (404, "not_found")
+
+    def test_cannot_be_named_by_others(self) -> None:
+        acme, other = self.filled(), caller(make_organization())
+        for path in ("reservations", "runs", "decisions", "usage", "budgets", "reports/uncapped"):
+            answer = other.get(f"/v1/{path}", organization=str(acme.organization))
+            assert problem(answer) == (404, "not_found")
+            assert rows(platform(), f"/v1/{path}", organization=str(acme.organization)) is not None
+            assert problem(platform().get(f"/v1/{path}")) == (400, "invalid_parameter")
 
     def test_cannot_use_each_others_cursors(self) -> None:
         acme, other = self.filled(), self.filled()
