@@ -130,6 +130,23 @@ FROM usage_records u CROSS JOIN LATERAL (
 ) f
 WHERE f.amount <> u.charge AND {_OF.format("u")}
 """
+_USAGE_FINE: Final = f"""
+SELECT f.organization, 'usage of ' || f.day || ' by ' || f.dimension, 'the finer rollup has charge ' || f.charge
+    || ' of ' || n.calls || ' calls, the hourly one ' || h.charge || ' of ' || h.calls
+FROM (
+    SELECT organization, day, dimension, sum(cost) AS cost, sum(charge) AS charge FROM usage_daily_fine x
+    WHERE {_OF.format("x")} GROUP BY 1, 2, 3
+) f JOIN (
+    SELECT organization, day, sum(calls) AS calls FROM usage_daily_fine x
+    WHERE dimension = 'user' AND {_OF.format("x")} GROUP BY 1, 2
+) n USING (organization, day) LEFT JOIN (
+    SELECT organization, (hour AT TIME ZONE 'UTC')::date AS day, sum(calls) AS calls, sum(cost) AS cost,
+        sum(charge) AS charge
+    FROM usage_hourly x WHERE {_OF.format("x")} GROUP BY 1, 2
+) h USING (organization, day)
+WHERE h.calls IS NULL OR n.calls > h.calls OR f.cost > h.cost OR f.charge > h.charge
+    OR n.calls = h.calls AND (f.cost, f.charge) <> (h.cost, h.charge)
+"""
 _RECORDS: Final = """
 SELECT id, currency, cost, charge, detail::text FROM usage_records
 WHERE organization = %s AND (%s::uuid IS NULL OR id > %s) ORDER BY id LIMIT %s
@@ -145,6 +162,7 @@ STATEMENTS: Final = (
     ("S2", "spend.reservations_are_funded", _RESERVATIONS_FUNDED),
     ("S5", "spend.commits_have_one_record", _COMMITS_RECORDED),
     ("S7", "spend.rollups_equal_records", _USAGE_HOURLY),
+    ("S7", "spend.finer_rollups_equal_hourly_ones", _USAGE_FINE),
     ("S9", "spend.receipts_sum_to_charges", _USAGE_FUNDED),
 )
 

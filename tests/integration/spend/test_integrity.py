@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from common.transactions import run_in_transaction
+from events.operations.advance import advance_subscriber
 from spend.queries.integrity import STATEMENTS, Violation, violations
 from tests.builders.spend import Spender, spender
 from tests.database import Session
@@ -65,3 +66,27 @@ class TestTheChecks:
             connection.rollback()
         assert {violation.invariant for violation in wrong} == invariants
         assert {violation.organization for violation in wrong} == {acme.organization}
+
+    @pytest.mark.parametrize("dimension", ["user", "run", "tool"])
+    def test_compare_the_finer_rollups_with_the_hourly_ones(
+        self, test_session: Session, dimension: str
+    ) -> None:
+        acme = busy()
+        url = test_session.databases.superuser_url(test_session.name)
+        with psycopg.connect(url, autocommit=True) as connection:
+            cur = connection.cursor()
+            for _ in range(200):
+                advance_subscriber(name="spend.usage_daily_fine")
+                cur.execute(
+                    "SELECT sum(calls) FROM usage_daily_fine WHERE organization = %s", (acme.organization,)
+                )
+                if cur.fetchone() == (6,):
+                    break
+            assert found(acme) == []
+            with connection.transaction(force_rollback=True):
+                where = "WHERE organization = %s AND dimension = %s"
+                cur.execute(
+                    f"UPDATE usage_daily_fine SET charge = charge + 1 {where}", (acme.organization, dimension)
+                )
+                wrong = list(violations(cur, organization=acme.organization))
+        assert [(v.invariant, v.subject.rsplit(" ", 1)[1]) for v in wrong] == [("S7", dimension)]
