@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-
 SEALER: Final = "sealer"
 """The name of the sealer's cursor."""
 
