@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-_UNITS = {"_per_s": "1/s", "_ms": "ms", "_us": "us", "_per_lifecycle": "bytes"}
+_UNITS = {"_per_s": "1/s", "_ms": "ms", "_us": "us", ".retried": "calls", "_per_lifecycle": "bytes"}
 
 
 def unit_of(identifier: str) -> str:

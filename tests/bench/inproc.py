@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
+from common.errors import GateUnavailable
 from spend.operations.gate.submit import submit
 from spend.rules.commands import Command
 from spend.rules.effects import Answer
@@ -22,6 +23,7 @@ class Callers:
         self.reserve_seconds: list[float] = []
         self.commit_seconds: list[float] = []
         self.name = fresh_name()
+        self.retried = 0
         self._errors: list[BaseException] = []
         self._until = 0.0
         self._at_most: float = float("inf")
@@ -61,19 +63,23 @@ class Callers:
         """One lifecycle."""
         call = Call.next(customer, self.name)
         begun = time.perf_counter()
-        reserved = accepted(call.reserve())
+        reserved = self.accepted(call.reserve())
         between = time.perf_counter()
-        accepted(call.commit(UUID(reserved.body["id"])))
+        self.accepted(call.commit(UUID(reserved.body["id"])))
         self.reserve_seconds.append(between - begun)
         self.commit_seconds.append(time.perf_counter() - between)
 
-
-def accepted(command: Command) -> Answer:
-    """Submit a command that must be accepted."""
-    answer = submit([command])[0]
-    if answer.error is not None:
-        raise answer.error
-    return answer
+    def accepted(self, command: Command) -> Answer:
+        """Submit a command until it is accepted: what is retryable is tried again with its key, as clients do."""
+        while True:
+            try:
+                answer = submit([command])[0]
+            except GateUnavailable:
+                self.retried += 1
+                continue
+            if answer.error is not None:
+                raise answer.error
+            return answer
 
 
 def percentile_ms(seconds: Sequence[float], share: float) -> float:
@@ -113,6 +119,7 @@ class GateInProcess:
         return {
             f"{self.name}.lifecycles_per_s": done / taken,
             **latencies(self.name, callers.reserve_seconds, callers.commit_seconds),
+            f"{self.name}.retried": callers.retried,
             f"{self.name}.python_cpu_us": python / done * 1e6,
             f"{self.name}.postgres_cpu_us": server / done * 1e6,
         }

@@ -15,18 +15,19 @@ class ProofFailed(Exception):
 
 def verify_entries_per_second() -> float:
     """Seal what is not sealed, verify everything, and return journal entries per second."""
-    _manage("run_due")
-    found = _manage("verify_ledger", "--json")
+    manage("run_due")
+    found = manage("verify_ledger", "--json")
     entries: int = found["counts"].get("journal_entries", found["counts"].get("entries", 0))
     return entries / max(float(found["seconds"]), 1e-9)
 
 
 def rebuild_events_per_second() -> float:
     """Replay all events, compare the projections, and return events per second of the replay."""
-    return float(_manage("rebuild", "--check", "--json")["events_per_s"])
+    return float(manage("rebuild", "--check", "--json")["events_per_s"])
 
 
-def _manage(command: str, *arguments: str) -> Any:
+def manage(command: str, *arguments: str) -> Any:
+    """Run a management command on the main database; with arguments, return the JSON that it prints."""
     answer = subprocess.run(
         [sys.executable, "manage.py", command, *arguments],
         cwd=CHECKOUT, env=dict(os.environ), capture_output=True, text=True,

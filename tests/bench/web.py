@@ -66,6 +66,7 @@ class GateOverHttp:
         return {
             f"{self.name}.lifecycles_per_s": done / found["seconds"],
             **latencies(self.name, found["reserve"], found["commit"]),
+            f"{self.name}.retried": found["retried"],
             f"{self.name}.web_cpu_us": web / done * 1e6,
             f"{self.name}.postgres_cpu_us": server / done * 1e6,
             f"{self.name}.client_cpu_us": found["cpu"] / done * 1e6,
