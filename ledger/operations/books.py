@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from common.errors import NotFound
 from common.ids import new_id
 from events.store import Cursor, Event
 from ledger.queries.accounts import account_ids
@@ -80,9 +81,11 @@ class Books:
 
 
 def lock_books(cur: Cursor, organization: UUID) -> Books:
-    """This function will lock an organization and return its books. Raises NotFound."""
+    """This function will lock an organization and return its books. Raises NotFound: the platform has none."""
     locked = lock_organization(cur, organization)
     accounts = account_ids(cur, organization=locked.id, currency=locked.currency)
+    if "customer_credit" not in accounts:
+        raise NotFound("This organization has no books.")
     row = cur.execute(
         "SELECT posted, held, debt FROM accounts WHERE id = %s", (accounts["customer_credit"],)
     ).fetchone()

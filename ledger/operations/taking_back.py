@@ -65,8 +65,9 @@ def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason:
     moved = take(paid, amount)
     made = _entry(books, "clawback", key=f"clawback:{key}", source=key, amount=amount, reason=text)
     ledger = {"entries": [made], **as_effects(moved, account=books.credit)}
-    append(cur, [books.event("clawback", new_id(), "clawed_back", {"ledger": ledger}, author)])
-    return UUID(made["id"])
+    entry_id = UUID(made["id"])
+    append(cur, [books.event("clawback", entry_id, "clawed_back", {"ledger": ledger}, author)])
+    return entry_id
 
 
 def _free(grant: Grant, books: Books) -> int:

@@ -29,6 +29,18 @@ WHERE e.organization = %(organization)s AND (%(before)s::uuid IS NULL OR e.id < 
 ORDER BY e.id DESC LIMIT %(limit)s
 """
 )
+# The event was recorded in the entry's transaction.
+_EVENT: Final = """
+SELECT (v.data->'ledger')::text FROM journal_entries e JOIN events v ON v.organization = e.organization
+    AND v.tx = e.tx AND v.epoch = e.epoch AND v.recorded_at BETWEEN e.recorded_at - interval '1 hour'
+        AND e.recorded_at + interval '1 hour'
+WHERE e.organization = %(organization)s AND e.id = %(entry)s
+    AND v.data->'ledger'->'entries' @> jsonb_build_array(jsonb_build_object('id', e.id::text))
+"""
+_OF_STREAM: Final = """
+    AND v.stream_id = COALESCE(substring(e.idempotency_key FROM
+        '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$')::uuid, e.id)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +125,15 @@ def posted_keys(cur: Cursor, *, organization: UUID, keys: list[str]) -> dict[str
 def ledger_part(cur: Cursor, *, organization: UUID, entry: UUID) -> dict[str, Any]:
     """Return the ledger's part of the event that an entry was posted with: which grants it burnt, made or expired.
 
-    The event was recorded in the entry's transaction, so it is looked for around its time only. Raises NotFound.
+    The entry's key mostly ends with the id of the event's stream, which has an index; else the organization's events
+    around the entry's time are searched. Raises NotFound.
     """
-    row = cur.execute(
-        """
-        SELECT (v.data->'ledger')::text FROM journal_entries e JOIN events v ON v.organization = e.organization
-            AND v.tx = e.tx AND v.epoch = e.epoch AND v.recorded_at BETWEEN e.recorded_at - interval '1 hour'
-                AND e.recorded_at + interval '1 hour'
-        WHERE e.organization = %s AND e.id = %s
-            AND v.data->'ledger'->'entries' @> jsonb_build_array(jsonb_build_object('id', e.id::text))
-        """,
-        (organization, entry),
-    ).fetchone()
-    if row is None:
-        raise NotFound("There is no such journal entry.")
-    part: dict[str, Any] = json.loads(row[0])
-    return part
+    for condition in (_OF_STREAM, ""):
+        row = cur.execute(_EVENT + condition, {"organization": organization, "entry": entry}).fetchone()
+        if row is not None:
+            part: dict[str, Any] = json.loads(row[0])
+            return part
+    raise NotFound("There is no such journal entry.")
 
 
 def _entry(row: tuple[Any, ...]) -> EntryRow:
