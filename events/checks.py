@@ -88,10 +88,11 @@ def _problems_of(alias: str) -> list[CheckMessage]:
     with connection.cursor():  # opens the connection
         raw = connection.connection
     with raw.cursor() as cur:
-        return [Error(text, hint=hint, id=name) for name, text, hint in _found(cur, alias)]
+        return [Error(text, hint=hint, id=name) for name, text, hint in problems_found(cur, alias)]
 
 
-def _found(cur: Cursor, alias: str) -> Iterator[tuple[str, str, str | None]]:
+def problems_found(cur: Cursor, alias: str) -> Iterator[tuple[str, str, str | None]]:
+    """Give the id, the text and the hint of everything that stands against serving with a connection as `alias`."""
     version = cur.connection.info.server_version
     if version < _OLDEST_VERSION:
         yield "events.E001", f"PostgreSQL {version // 10_000} is too old.", "Use version 15 or newer."

@@ -69,3 +69,10 @@ def body_of(answer: Answer) -> dict[str, Any]:
     assert answer.status < 300, answer
     assert answer.body is not None
     return answer.body
+
+
+@pytest.fixture
+def session_connect() -> Iterator[Callable[..., Connection]]:
+    """Opens connections to the session's own database."""
+    with ExitStack() as stack:
+        yield lambda variable: stack.enter_context(psycopg.connect(os.environ[variable], autocommit=True))
