@@ -457,7 +457,8 @@ def _usage_row(
         cost=rated.cost_units, charge=rated.charge_units, funding=burn.receipt, agent_id=agent, team_id=team,
         workflow_id=workflow, connection_id=connection, run_id=run, root_run_id=None, user_label=user, action=action,
         price_version=rated.price_version, fx_rate=rated.fx_rate, latency_ms=command.actual.latency_ms,
-        response_id=command.actual.response_id, reason=command.actual.reason, raw=command.actual.raw, detail=usage_detail(plan, command, own_key),
+        response_id=command.actual.response_id, reason=command.actual.reason, raw=command.actual.raw,
+        detail=usage_detail(plan, command, own_key),
     )  # fmt: skip
     if used is not None:
         row.input_tokens = used.input_tokens
