@@ -48,7 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2, help="of one measurement in a round")
     parser.add_argument("--organizations", type=int, default=1_000)
-    parser.add_argument("--lifecycles", type=int, default=4_000, help="that storage is measured with")
+    parser.add_argument("--lifecycles", type=int, default=3_200, help="that storage is measured with")
     parser.add_argument("--largest", type=int, default=0, help="power of ten to which growth goes")
     parser.add_argument(
         "--records", type=int, default=10**6, help="usage records under the attribution query"

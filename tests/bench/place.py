@@ -22,7 +22,8 @@ class Place:
     def __init__(self, *, throwaway: bool = False) -> None:
         self.throwaway = throwaway
         self.folder = state_home() / "bench"
-        home = cluster_home() if throwaway else self.folder
+        tests = Path(os.environ.get("COUNTERFOIL_TEST_HOME") or cluster_home())
+        home = tests if throwaway else self.folder
         self.cluster, self._started = running_cluster(home=home, durable=not throwaway)
         self.databases = TestDatabases(self.cluster)
         self._names: list[str] = []

@@ -1,12 +1,10 @@
 """How fast the proofs are: `verify_ledger` over all sealed facts, `rebuild --check` over all events."""
 
+import io
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
-from sandbox.places import CHECKOUT
+from django.core.management import CommandError, call_command
 
 
 class ProofFailed(Exception):
@@ -28,10 +26,9 @@ def rebuild_events_per_second() -> float:
 
 def manage(command: str, *arguments: str) -> Any:
     """Run a management command on the main database; with arguments, return the JSON that it prints."""
-    answer = subprocess.run(
-        [sys.executable, "manage.py", command, *arguments],
-        cwd=CHECKOUT, env=dict(os.environ), capture_output=True, text=True,
-    )  # fmt: skip
-    if answer.returncode:
-        raise ProofFailed(f"{command}:\n{answer.stdout[-3000:]}{answer.stderr[-3000:]}")
-    return json.loads(answer.stdout.splitlines()[-1]) if arguments else None
+    output = io.StringIO()
+    try:
+        call_command(command, *arguments, stdout=output, stderr=output)
+    except CommandError as error:
+        raise ProofFailed(f"{command}: {error}\n{output.getvalue()[-3000:]}") from error
+    return json.loads(output.getvalue().splitlines()[-1]) if arguments else None

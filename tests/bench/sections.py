@@ -87,6 +87,11 @@ class Bench:
                 self._customers = make_customers(self.given.organizations)
         return self._customers
 
+    def customer(self, place: int) -> Customer:
+        """The customer at that place, going round where there are few."""
+        customers = self.customers()
+        return customers[place % len(customers)]
+
     def web(self) -> Web:
         """The web server on the main database, started when it is first asked for."""
         if self._web is None:
@@ -144,27 +149,27 @@ def _http(bench: Bench) -> None:
     customers, web = bench.customers(), bench.web()
     for spread, clients in (("hot", 1), ("hot", 16), ("hot", 64), ("spread", 16), ("spread", 64)):
         bench.add(GateOverHttp(bench.place, web, customers, spread=spread, clients=clients))
-    bench.add(BatchOverHttp(web, customers[-1]))
+    bench.add(BatchOverHttp(web, bench.customer(-1)))
 
 
 def _ledger(bench: Bench) -> None:
-    bench.add(Posting(bench.customers()[-2]))
+    bench.add(Posting(bench.customer(-2)))
 
 
 def _usage(bench: Bench) -> None:
-    bench.add(UsageInProcess(bench.customers()[-3]))
-    bench.add(UsageOverHttp(bench.web(), bench.customers()[-3]))
+    bench.add(UsageInProcess(bench.customer(-3)))
+    bench.add(UsageOverHttp(bench.web(), bench.customer(-3)))
 
 
 def _growth(bench: Bench) -> None:
     largest = bench.given.largest or (7 if bench.given.full else 6)
-    growth = grow(bench.place, bench.main, bench.customers()[0], largest=largest)
+    growth = grow(bench.place, bench.main, bench.customer(0), largest=largest)
     bench.endings.append(growth.close)
     bench.add(growth)
 
 
 def _attribution(bench: Bench) -> None:
-    customer = bench.customers()[0]
+    customer = bench.customer(0)
     lifecycles_in_batches(customer, count=1_000)
     with nobody_connected():
         name = bench.place.clone("attribution", template="main")
@@ -174,8 +179,8 @@ def _attribution(bench: Bench) -> None:
 def _proofs(bench: Bench) -> None:
     def work() -> None:
         for customer in bench.customers()[:20]:
-            lifecycles_in_batches(customer, count=bench.given.lifecycles // 20)
-        for _ in range(3):
+            lifecycles_in_batches(customer, count=max(1, bench.given.lifecycles // 20))
+        for _ in range(min(3, bench.given.rounds)):
             bench.report.add({"verify.entries_per_s": verify_entries_per_second()})
             bench.report.add({"rebuild.events_per_s": rebuild_events_per_second()})
 

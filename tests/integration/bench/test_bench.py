@@ -1,0 +1,52 @@
+"""The benchmarks run: at a tiny size and on the throwaway cluster, so that their figures mean nothing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.places import CHECKOUT
+
+QUICK = ["--throwaway", "--rounds", "1", "--seconds", "0.2", "--organizations", "2", "--lifecycles", "40"]
+
+
+def bench(tmp_path: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
+    """Run the benchmarks and return what they print and write."""
+    out = tmp_path / "latest.json"
+    answer = subprocess.run(
+        [sys.executable, "-m", "tests.bench", *QUICK, "--out", str(out), *arguments],
+        cwd=CHECKOUT, env={**os.environ, "COUNTERFOIL_HOME": str(tmp_path)}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return answer.stdout, json.loads(out.read_text(encoding="utf-8"))
+
+
+class TestTheBenchmarks:
+    def test_measure_the_gate_beside_its_floor(self, tmp_path: Path) -> None:
+        printed, written = bench(tmp_path, "gate", "ledger", "storage", "proofs")
+        figures = written["figures"]
+        for name in (
+            "floor.spread.16",
+            "gate.inproc.spread.16.lifecycles_per_s",
+            "gate.inproc.hot.32.p99_ms",
+            "ledger.entries_per_s",
+            "storage.bytes_per_lifecycle",
+            "verify.entries_per_s",
+            "rebuild.events_per_s",
+        ):
+            assert figures[name]["value"] > 0, name
+            assert name in printed
+        rate = figures["gate.inproc.spread.16.lifecycles_per_s"]
+        assert rate["unit"] == "1/s"
+        assert set(rate["ratio_to"]) == {"floor.spread.1", "floor.spread.16"}
+        assert len(rate["runs"]) == 1
+        assert set(written) == {"machine", "started_at", "figures"}
+
+    def test_refuse_a_section_that_does_not_exist(self, tmp_path: Path) -> None:
+        with pytest.raises(AssertionError, match="unknown section invoice"):
+            bench(tmp_path, "invoice")
