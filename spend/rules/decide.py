@@ -22,7 +22,7 @@ from spend.rules.admission import (
     refusal_of_layer,
     refuse,
 )
-from spend.rules.commands import Extend, Reserve
+from spend.rules.commands import Caller, Extend, Reserve
 from spend.rules.denials import (
     Archived,
     Binding,
@@ -64,7 +64,7 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
 
 def decide_extend(state: OrganizationState, command: Extend, effects: Effects) -> Answer:
     """Return the answer to a heartbeat: expires_at = max(expires_at, now + ttl), at most 24 h after creation."""
-    reservation = find_reservation(state, command.reservation)
+    reservation = find_reservation(state, command.reservation, command.caller)
     if reservation.status != "active":
         raise ReservationFinalized(extra={"reservation_status": reservation.status})
     until = state.now + timedelta(seconds=command.ttl_seconds)
@@ -84,11 +84,17 @@ def decide_extend(state: OrganizationState, command: Extend, effects: Effects) -
     return Answer(200, body)
 
 
-def find_reservation(state: OrganizationState, wanted: UUID) -> Reservation:
-    """Return a reservation of the organization. Raises NotFound, for another organization's too (S20)."""
+def find_reservation(state: OrganizationState, wanted: UUID, caller: Caller) -> Reservation:
+    """Return a reservation of the organization that the caller may act on.
+
+    Raises NotFound, for another organization's too (S20), and NotPermitted for that of an agent or connection that
+    the caller's key is not for.
+    """
     found = state.reservations.get(wanted)
     if found is None:
         raise NotFound("There is no such reservation.")
+    if caller.forbidden(agent=found.agent_id, connection=found.connection_id) is not None:
+        raise NotPermitted
     return found
 
 

@@ -27,7 +27,7 @@ from spend.rules.decide import (
     start_runs,
     written,
 )
-from spend.rules.denials import ReservationFinalized
+from spend.rules.denials import NotPermitted, ReservationFinalized
 from spend.rules.effects import Answer, Effects, UsageRow
 from spend.rules.explaining import rating_detail
 from spend.rules.plan import Amounts, Plan, measure_of
@@ -63,7 +63,7 @@ def decide_commit(
     state: OrganizationState, command: Commit, plan: Plan, accounts: Accounts, effects: Effects
 ) -> Answer:
     """Return the answer to a commit: cost and charge booked once, the rest of the hold free, the usage recorded."""
-    reservation = find_reservation(state, command.reservation)
+    reservation = find_reservation(state, command.reservation, command.caller)
     if reservation.status not in ("active", "expired"):
         raise ReservationFinalized(extra={"reservation_status": reservation.status})
     rated = plan.rated
@@ -119,7 +119,7 @@ def decide_release(
     state: OrganizationState, command: Release, accounts: Accounts, effects: Effects
 ) -> Answer:
     """Return the answer to a release: everything that was held is free again."""
-    reservation = find_reservation(state, command.reservation)
+    reservation = find_reservation(state, command.reservation, command.caller)
     if reservation.status in ("expired", "released"):
         return Answer(200, {"id": str(reservation.id), "status": reservation.status, "released": "0"})
     if reservation.status == "committed":
@@ -144,9 +144,15 @@ def expire(
 def decide_usage(
     state: OrganizationState, command: RecordUsage, plan: Plan, accounts: Accounts, effects: Effects
 ) -> Answer:
-    """Return the answer to a cost-bearing fact after the event: booked in full on every layer, without a hold (S5)."""
+    """Return the answer to a cost-bearing fact after the event: booked in full on every layer, without a hold (S5).
+
+    What an archived agent or a closed organization used is booked, too. Raises NotPermitted for an agent or connection
+    that the caller's key is not for.
+    """
     who, rated = plan.who, plan.rated
     assert who is not None and rated is not None
+    if who.forbidden is not None:
+        raise NotPermitted
     layers = [open_layer(state, place, plan) for place in plan.places]
     actor = command.caller.actor
     open_counters(state, actor, [layer.counter for layer in layers], effects)

@@ -306,7 +306,7 @@ def _judge(batch: Batch, command: Command, plan: Plan | None) -> Answer:
     if isinstance(command, Extend):
         return decide_extend(state, command, effects)
     if isinstance(command, Commit):
-        reservation = find_reservation(state, command.reservation)
+        reservation = find_reservation(state, command.reservation, command.caller)
         if plan is None:  # reserved earlier in this very batch
             plan = batch.planners[command.organization].commit(command, reservation)
         if plan.error is not None and reservation.status in ("active", "expired"):
@@ -330,7 +330,7 @@ def _usage(
             raise UsageIdReused
         return Answer(201, known[1], replayed=True)
     if command.reservation is not None:
-        find_reservation(state, command.reservation)
+        find_reservation(state, command.reservation, command.caller)
     answer = decide_usage(state, command, plan, accounts, batch.effects)
     usage = batch.effects.usages[-1]
     batch.effects.usage_keys.append((*name, command.payload, usage.id))

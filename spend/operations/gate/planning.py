@@ -115,19 +115,16 @@ class Planner:
         for kind, row in (("agent", agent), ("workflow", workflow), ("connection", connection)):
             if row is not None and row.archived:
                 who.archived = kind
-        if caller.agent_ids is not None and agent.id not in caller.agent_ids:
-            who.forbidden = "agent"
-        if caller.connection_ids is not None and (
-            connection is None or connection.id not in caller.connection_ids
-        ):
-            who.forbidden = "connection"
+        who.forbidden = caller.forbidden(agent=agent.id, connection=who.connection_id)
         return who
 
     def _runs(self, subject: Subject) -> tuple[Run | None, Run | None]:
         if subject.run is None:
             return None, None
         known = self._run(subject.run)
-        if known is not None:  # new: a refused call of this batch named it first, so its parent may be new as well
+        if (
+            known is not None
+        ):  # new: a refused call of this batch named it first, so its parent may be new as well
             parent = self.state.runs_by_id.get(known.parent_id) if known.is_new and known.parent_id else None
             return parent, known
         parent = None
