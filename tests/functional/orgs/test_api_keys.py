@@ -72,10 +72,10 @@ class TestMakingAKey:
         assert Caller(secret).get("/v1/agents").status_code == 200
 
         def stored(cur: Any) -> bytes:
-            import zlib
+            from common.idempotency import unpacked
 
             cur.execute("SELECT body FROM api_idempotency_keys WHERE organization = %s", (organization,))
-            return b"".join(zlib.decompress(row[0]) for row in cur.fetchall())
+            return b"".join(unpacked(bytes(row[0])) for row in cur.fetchall())
 
         assert secret[4:].encode() not in write(stored)
 
