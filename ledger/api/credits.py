@@ -92,7 +92,7 @@ class GrantListView(OrgsView):
                 lifetime=timedelta(days=PROMOTIONAL_DAYS) if values["kind"] == "promotional" else None,
             )
             made = grant_credit(cur, new, author=self.author)
-            return {**_shown(cur, organization, made), "currency": new.currency}
+            return _shown(cur, organization, made)
 
         return self.idempotent(request, operation)
 
@@ -169,7 +169,7 @@ def _shown(cur: Cursor, organization: UUID, grant: UUID) -> dict[str, Any]:
     found = find_grants(cur, organization=organization, grants=[grant])
     if not found:
         raise NotFound("There is no such grant.")
-    return {**show_grant(found[0]), "organization": str(organization)}
+    return show_grant(found[0])
 
 
 def _require_payable(values: dict[str, Any]) -> None:

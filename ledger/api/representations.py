@@ -16,7 +16,9 @@ def show_grant(row: GrantRow) -> dict[str, Any]:
     grant = row.grant
     return {
         "id": str(grant.id),
+        "organization": str(row.organization),
         "kind": grant.kind,
+        "currency": row.currency,
         "amount": format_amount(row.amount),
         "remaining": format_amount(grant.remaining),
         "held": format_amount(grant.held),

@@ -12,7 +12,8 @@ from ledger.rules.grants import Grant, available
 # One statement, so that the balance and its grants are of one moment.
 BALANCE: Final = """
 SELECT o.currency, a.posted, a.held, a.debt, clock_timestamp() + o.clock_offset, g.id, g.kind, g.priority, g.scope,
-    g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at, g.expired_at, g.amount, g.reason
+    g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at, g.expired_at,
+    g.organization, g.currency, g.amount, g.reason
 FROM organizations o JOIN accounts a ON a.organization = o.id AND a.kind = 'customer_credit' AND a.currency = o.currency
     AND a.counterparty IS NULL
 LEFT JOIN credit_grants g ON g.account_id = a.id AND g.remaining > 0
@@ -20,7 +21,7 @@ WHERE o.id = %s ORDER BY g.id
 """
 _GRANTS: Final = """
 SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
-    amount, reason FROM credit_grants
+    organization, currency, amount, reason FROM credit_grants
 """
 OPEN_GRANTS: Final = f"{_GRANTS} WHERE account_id = %s AND remaining > 0 ORDER BY id"
 FIND_GRANTS: Final = f"{_GRANTS} WHERE organization = %s AND id = ANY(%s::uuid[]) ORDER BY id"
@@ -31,9 +32,11 @@ GRANT_LIST: Final = (
 
 @dataclass(frozen=True, slots=True)
 class GrantRow:
-    """A grant with what only people ask for: its first amount and its reason."""
+    """A grant with what only people ask for: whose it is, its currency, its first amount and its reason."""
 
     grant: Grant
+    organization: UUID
+    currency: str
     amount: int
     reason: str
 
@@ -91,5 +94,5 @@ def list_grants(cur: Cursor, *, organization: UUID, before: UUID | None, limit: 
 
 def grant_row(row: tuple[Any, ...]) -> GrantRow:
     """Return the grant of a row of these statements."""
-    *grant, amount, reason = row
-    return GrantRow(Grant(*grant), amount, reason)
+    *grant, organization, currency, amount, reason = row
+    return GrantRow(Grant(*grant), organization, currency, amount, reason)

@@ -108,6 +108,31 @@ class TestEntries:
         assert seen == list(reversed(made))
 
 
+class TestGrants:
+    def test_are_shown_the_same_when_made_alone_in_the_list_and_beside_the_balance(
+        self, organization: UUID
+    ) -> None:
+        new = {
+            "organization": str(organization),
+            "amount": "12.5",
+            "currency": "USD",
+            "kind": "paid",
+            "reason": "Top-up",
+        }
+        made = body(platform().post("/v1/credits/grants", new, key=unique()), 201)
+        assert {name: made[name] for name in new} == new
+        assert (made["remaining"], made["held"], made["scope"], made["priority"]) == (
+            "12.5",
+            "0",
+            "organization",
+            0,
+        )
+        who = caller(organization, SPEND)
+        assert body(who.get(f"/v1/credits/grants/{made['id']}")) == made
+        assert body(who.get("/v1/credits/grants"))["data"] == [made]
+        assert body(who.get("/v1/balance"))["grants"] == [made]
+
+
 class TestAccounts:
     def test_are_the_whole_chart_with_balances(self, organization: UUID, auditor: Caller) -> None:
         give(organization, "3")
