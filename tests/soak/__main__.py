@@ -1,0 +1,127 @@
+"""`make soak`: the proofs of concurrency, crash, order and model at full size.
+
+`python -m tests.soak model crash --operations 5000 --seed 7` runs some of them, smaller, with a seed of one's own. Each
+is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
+"""
+
+import argparse
+import os
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.places import CHECKOUT, write_json
+from sandbox.places import home as state_home
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One proof: the tests, and the variables that tell them their size and seed."""
+
+    name: str
+    tests: tuple[str, ...]
+    size: dict[str, int]
+    seed: int
+
+    def command(self) -> list[str]:
+        """How it is run."""
+        seeds = (f"--hypothesis-seed={self.seed}", f"--randomly-seed={self.seed}")
+        return [
+            sys.executable,
+            "-m",
+            "tests.run",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "tests.soak.rounds",
+            *seeds,
+            *self.tests,
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Ours, with the proof's size and seed."""
+        return {
+            **os.environ,
+            **{name: str(value) for name, value in self.size.items()},
+            "SOAK_SEED": str(self.seed),
+        }
+
+
+def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
+    """Every proof at the size that was asked for."""
+    return [
+        Proof(
+            "model",
+            ("tests/property/gate",),
+            {"MODEL_OPERATIONS": given.operations, "MODEL_CHECK_EVERY": 10},
+            seed,
+        ),
+        Proof("concurrency", ("tests/concurrency",), {"SOAK_ROUNDS": given.rounds}, seed),
+        Proof("order", ("tests/integration/events/test_reader.py",), {"SOAK_ROUNDS": given.rounds}, seed),
+        Proof("crash", ("tests/crash",), {"CRASH_ROUNDS": given.kills}, seed),
+    ]
+
+
+def run(proof: Proof) -> dict[str, Any]:
+    """Run one proof and say what came of it."""
+    print(f"\n{proof.name}: {proof.size}, seed {proof.seed}", flush=True)
+    started = time.monotonic()
+    code = subprocess.run(proof.command(), cwd=CHECKOUT, env=proof.environment()).returncode
+    return {
+        "size": proof.size,
+        "seed": proof.seed,
+        "seconds": round(time.monotonic() - started, 1),
+        "passed": code == 0,
+    }
+
+
+def main() -> int:
+    """Run the proofs that the command line names, all without one; write the file after each."""
+    given = _arguments()
+    seed = given.seed if given.seed is not None else secrets.randbits(32)
+    chosen = [proof for proof in proofs(given, seed) if not given.proofs or proof.name in given.proofs]
+    path = state_home().resolve() / "soak" / "latest.json"
+    told: dict[str, Any] = {"started_at": datetime.now(UTC).isoformat(timespec="seconds"), "proofs": {}}
+    for proof in chosen:
+        told["proofs"][proof.name] = run(proof)
+        write_json(path=path, value=told)
+    _show(told["proofs"], path)
+    return 0 if all(outcome["passed"] for outcome in told["proofs"].values()) else 1
+
+
+def _show(outcomes: dict[str, dict[str, Any]], path: Path) -> None:
+    print()
+    for name, outcome in outcomes.items():
+        word = "held" if outcome["passed"] else "BROKEN"
+        print(f"{name:<12} {word:<7} {outcome['seconds']:>8.1f} s  seed {outcome['seed']}  {outcome['size']}")
+    print(f"\n{path}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "proofs", nargs="*", metavar="proof", help="of: model concurrency order crash; all of them"
+    )
+    parser.add_argument("--operations", type=int, default=100_000, help="of the model")
+    parser.add_argument("--rounds", type=int, default=20, help="of every test of concurrency and order")
+    parser.add_argument(
+        "--kills", type=int, default=25, help="rounds of kills; each process dies twice in one"
+    )
+    parser.add_argument("--seed", type=int, default=None, help="another one each time unless given")
+    given = parser.parse_args()
+    unknown = set(given.proofs) - {proof.name for proof in proofs(given, 0)}
+    if unknown:
+        parser.error(f"there is no proof called {', '.join(sorted(unknown))}")
+    return given
+
+
+if __name__ == "__main__":
+    sys.exit(main())
