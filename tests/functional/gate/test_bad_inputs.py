@@ -229,10 +229,12 @@ class TestABody:
         route.refuses(raw, (400, expected))
 
     def test_of_100_000_brackets_is_refused_at_once(self, route: Route) -> None:  # B52
-        before = time.perf_counter()
-        answer = route.send(b"[" * 100_000)
-        assert time.perf_counter() - before < 0.1
-        assert result(answer) == (400, "invalid_json")
+        taken = []
+        for _ in range(5):  # the fastest: what the body costs, not what the machine is busy with
+            before = time.perf_counter()
+            assert result(route.send(b"[" * 100_000)) == (400, "invalid_json")
+            taken.append(time.perf_counter() - before)
+        assert min(taken) < 0.1
 
     def test_with_an_unknown_field_is_refused(self, route: Route) -> None:  # B55
         answer = route.refuses(route.with_field(("colour",), b'"red"'), (400, "unknown_field"))
