@@ -56,7 +56,12 @@ def _literal(kind: str, column: Iterable[Any]) -> str:
     if kind in _PLAIN:
         parts = ["NULL" if value is None else value if type(value) is str else str(value) for value in column]
     else:
-        parts = ["NULL" if value is None else _quoted(value) for value in column]
+        parts = [
+            "NULL" if value is None
+            else f'"{value}"' if type(value) is str and '"' not in value and "\\" not in value
+            else _quoted(value)
+            for value in column
+        ]  # fmt: skip
     return "{" + ",".join(parts) + "}"
 
 
