@@ -3,8 +3,10 @@
 import time
 from collections.abc import Iterator
 
+import psycopg
+
 from events.database import own_session
-from events.integrity import checks
+from events.integrity import Check, checks
 from events.retired import RetiredRows
 from events.store import Cursor
 from events.verifying.chain import read_seals, verify_chain
@@ -14,6 +16,7 @@ from events.verifying.report import Finding, Report
 from events.verifying.rows import verify_rows
 
 _MOST_LOOKED_INTO = 200
+_STUMBLES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, psycopg.Error)
 
 
 def verify(*, database: str = "default") -> Report:
@@ -49,5 +52,13 @@ def _found_between_rows(cur: Cursor) -> Iterator[Finding]:
     yield from out_of_range_findings(cur)
     yield from reference_findings(cur)
     for name, check in checks():
+        yield from _violations(cur, name, check)
+
+
+def _violations(cur: Cursor, name: str, check: Check) -> Iterator[Finding]:
+    """A check that stumbles over rows that were tampered with has found something, too."""
+    try:
         for violation in check(cur):
             yield Finding(name, "", "violated", str(violation))
+    except _STUMBLES as error:
+        yield Finding(name, "", "broken", f"the check could not go on: {type(error).__name__}: {error}")
