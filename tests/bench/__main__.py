@@ -13,6 +13,7 @@ from sandbox.places import write_json
 from tests.bench.figures import Report
 from tests.bench.place import Place, now_text
 from tests.bench.profiling import profile
+from tests.bench.proofs import ProofFailed
 from tests.bench.sections import LATER, SECTIONS, Bench
 from tests.bench.showing import show
 
@@ -31,6 +32,10 @@ def main() -> int:
         for name in (name for name in SECTIONS if not given.sections or name in given.sections):
             bench.prepare(name)
         bench.run()
+    except ProofFailed as error:
+        show(bench.report, machine)
+        print(f"The database does not verify, so nothing is written: {error}", file=sys.stderr)
+        return 1
     finally:
         bench.close()
         place.close()

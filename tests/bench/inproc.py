@@ -111,6 +111,7 @@ class GateInProcess:
         )
 
     def run(self, seconds: float) -> dict[str, float]:
+        Callers(self.customers, threads=self.threads).run_exactly(self.threads * 3)  # opens connections
         callers = Callers(self.customers, threads=self.threads)
         python, server = own_seconds(), tree_seconds(self.place.postmaster)
         taken = callers.run(seconds)

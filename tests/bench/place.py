@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class Place:
         home = tests if throwaway else self.folder
         self.cluster, self._started = running_cluster(home=home, durable=not throwaway)
         self.databases = TestDatabases(self.cluster)
+        # The seals' head file stands there; one of an earlier run's database would be found to contradict ours.
+        shutil.rmtree(self.folder / "home", ignore_errors=True)
         self._names: list[str] = []
 
     @property
