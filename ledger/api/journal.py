@@ -1,11 +1,12 @@
 """/v1/entries, /v1/accounts with their statements, and /v1/trial-balance."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from common.api.answers import json_response
@@ -166,13 +167,20 @@ class AccountDetailView(AuditView):
         return json_response(run_in_transaction(read))
 
 
+PERIOD: Final = [
+    OpenApiParameter("from", OpenApiTypes.DATETIME, required=True),
+    OpenApiParameter("to", OpenApiTypes.DATETIME, required=True, description="Not included."),
+    OpenApiParameter("axis", str, enum=AXES, default="effective"),
+]
+
+
 class StatementView(AuditView):
     """GET /v1/accounts/{id}/statement."""
 
     query_parameters = ("from", "to", "axis")
     paged = True
 
-    @extend_schema(responses=StatementSerializer, tags=["ledger"])
+    @extend_schema(parameters=PERIOD, responses=StatementSerializer, tags=["ledger"])
     def get(self, request: Request, name: str) -> HttpResponse:
         """Opening, lines and closing of [from, to), by when entries took effect or were recorded."""
         account = path_id(name)

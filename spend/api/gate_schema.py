@@ -11,9 +11,12 @@ TIME: Final = {"type": "string", "format": "date-time"}
 ID: Final = {"type": "string", "format": "uuid"}
 TOOL_CALLS: Final = {"type": "object", "additionalProperties": COUNT, "examples": [{"web_search": 3}]}
 KEY: Final = {
-    "name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "name": "Idempotency-Key", "in": "header", "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": "1 to 255 printable ASCII characters. An accepted call is kept under it for 30 days.",
 }  # fmt: skip
+OPTIONAL_KEY: Final = {**KEY, "required": False}
+RESERVE_KEY: Final = {**OPTIONAL_KEY, "description": f"Required, except in a dry run. {KEY['description']}"}
 RESERVATION: Final = {"name": "reservation", "in": "path", "required": True, "schema": ID}
 
 
@@ -98,9 +101,11 @@ CREDIT: Final = {
 RESERVED: Final = {
     "type": "object",
     "properties": {
-        "id": ID, "decision": {"enum": ["allow", "allow_with_caps"]}, "status": {"const": "active"}, "held": AMOUNT,
+        "id": {**ID, "type": ["string", "null"]}, "decision": {"enum": ["allow", "allow_with_caps"]},
+        "status": {"enum": ["active", None], "description": "Null, like id and times, in a dry run."}, "held": AMOUNT,
         "currency": {"type": "string"}, "estimated_cost": AMOUNT, "price_version": {"type": ["string", "null"]},
-        "expires_at": TIME, "remaining_ttl_ms": {"type": "integer"}, "caps": {"type": "object"},
+        "expires_at": {**TIME, "type": ["string", "null"]}, "remaining_ttl_ms": {"type": ["integer", "null"]},
+        "caps": {"type": "object"},
         "budgets": {"type": "array", "items": _ref("GateLayer")}, "credit": CREDIT,
         "warnings": {"type": "array", "items": {"type": "object"}},
     },
@@ -122,10 +127,37 @@ FACT: Final = _object(
     required=("source", "id", "subject", "occurred_at"),
     text="(source, id) is unique for ever. A CloudEvents 1.0 envelope with this as its data is taken, too.",
 )  # fmt: skip
+BINDING: Final = {
+    "type": "object",
+    "description": "The layer that binds: its scope (of a budget, or credit, agent, …), its target and its figures.",
+    "properties": {
+        "scope": {"type": "string"}, "target": {"type": ["string", "null"]}, "budget_id": ID,
+        "unit": {"type": "string"}, "limit": {"type": "string"}, "spent": {"type": "string"}, "held": {"type": "string"},
+        "remaining": {"type": "string"}, "requested": {"type": "string"}, "resets_at": TIME,
+    },
+}  # fmt: skip
+REFUSED: Final = {
+    "allOf": [
+        _ref("Problem"),
+        {
+            "type": "object",
+            "required": ["binding", "also_failing"],
+            "properties": {
+                "binding": BINDING,
+                "also_failing": {
+                    "type": "array",
+                    "items": BINDING,
+                    "description": "The other layers in the way.",
+                },
+            },
+        },
+    ]
+}
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "GateSubject": SUBJECT, "GateAction": ACTION, "GateEstimate": ESTIMATE, "GateUsage": USAGE,
     "GateReserve": RESERVE, "GateLayer": LAYER, "GateReserved": RESERVED, "GateCommitted": COMMITTED,
     "GateCommit": _object(ACTUAL, required=("outcome",)), "GateUsageFact": FACT,
+    "GateRefused": REFUSED,
 }  # fmt: skip
 
 
@@ -136,7 +168,15 @@ def _post(
     answers: dict[str, tuple[str, dict[str, Any]]],
     *,
     parameters: Any = (),
+    refused: str | None = None,
 ) -> dict[str, Any]:
+    answered = {
+        status: {"description": said, "content": {"application/json": {"schema": schema}}}
+        for status, (said, schema) in answers.items()
+    }
+    if refused is not None:
+        shown = {"application/problem+json": {"schema": _ref("GateRefused")}}
+        answered[refused] = {"description": "Refused for money", "content": shown}
     return {
         "post": {
             "operationId": name,
@@ -145,10 +185,7 @@ def _post(
             "tags": ["gate"],
             "parameters": list(parameters),
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-            "responses": {
-                status: {"description": said, "content": {"application/json": {"schema": schema}}}
-                for status, (said, schema) in answers.items()
-            },
+            "responses": answered,
         }
     }
 
@@ -160,8 +197,11 @@ def _batch(item: dict[str, Any], limit: int) -> dict[str, Any]:
 
 
 def _keyed(name: str, more: dict[str, Any]) -> dict[str, Any]:
-    extra = {"type": "object", "properties": {"idempotency_key": {"type": "string"}, **more}}
-    return {"allOf": [_ref(name), extra]}
+    """The object with more fields. Not by `allOf`: the object alone allows no field that it does not name."""
+    item = SCHEMAS[name]
+    key = {"type": "string", "minLength": 1, "maxLength": 255}
+    needed = [*item["required"], "idempotency_key", *more]
+    return {**item, "properties": {**item["properties"], "idempotency_key": key, **more}, "required": needed}
 
 
 RESULTS: Final = {
@@ -195,7 +235,8 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
             "201": ("Held", _ref("GateReserved")),
             "200": ("What a dry run would be answered", _ref("GateReserved")),
         },
-        parameters=(KEY,),
+        parameters=(RESERVE_KEY,),
+        refused="402",
     ),
     f"{_ONE}/commit": _post(
         "commit",
@@ -221,7 +262,7 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
             {"ttl_seconds": {"type": "integer", "minimum": 1, "maximum": 86400}}, required=("ttl_seconds",)
         ),
         {"200": ("Extended", EXTENDED)},
-        parameters=(RESERVATION, KEY),
+        parameters=(RESERVATION, OPTIONAL_KEY),
     ),
     "/v1/reservations/batch": _post(
         "reserve_batch",
@@ -241,7 +282,7 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
         "days it is an adjustment, more than 5 minutes ahead it is 400 event_in_future.",
         _ref("GateUsageFact"),
         {"201": ("Recorded, now or before", {"type": "object"})},
-        parameters=(KEY,),
+        parameters=(OPTIONAL_KEY,),
     ),
     "/v1/usage/batch": _post(
         "record_usage_batch",

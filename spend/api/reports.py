@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from common.errors import InvalidParameter
@@ -22,7 +22,10 @@ _PARTS: Final = 10**6
 """Shares are written with six decimals and sum to exactly 1."""
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["usage"]))
+GROUP_BY: Final = OpenApiParameter("group_by", str, required=True, enum=DIMENSIONS)
+
+
+@extend_schema_view(get=extend_schema(parameters=[GROUP_BY], responses=OpenApiTypes.OBJECT, tags=["usage"]))
 class AttributionView(ReadView):
     """GET /v1/usage/attribution."""
 

@@ -24,3 +24,39 @@ def test_every_address_of_this_app_is_described() -> None:
     methods = {"get", "post", "patch", "put", "delete"}
     assert {path: methods & set(paths.get(path, {})) for path in expected} == expected
     assert "/v1/kill-switches" not in paths
+
+
+def test_a_refused_reservation_is_described_with_the_layer_that_binds() -> None:
+    document = json.loads(Client().get("/v1/openapi.json").content)
+    answers = document["paths"]["/v1/reservations"]["post"]["responses"]
+    shown = answers["402"]["content"]["application/problem+json"]["schema"]
+    assert shown == {"$ref": "#/components/schemas/GateRefused"}
+    assert {"binding", "also_failing"} == set(
+        document["components"]["schemas"]["GateRefused"]["allOf"][1]["properties"]
+    )
+
+
+def test_an_item_of_a_batch_allows_the_key_that_it_needs() -> None:
+    document = json.loads(Client().get("/v1/openapi.json").content)
+    body = document["paths"]["/v1/reservations/batch"]["post"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ]
+    item = body["properties"]["items"]["items"]
+    assert "idempotency_key" in item["properties"]
+    assert item["required"] == ["subject", "idempotency_key"]
+    assert item["additionalProperties"] is False
+
+
+def test_a_parameter_that_must_be_given_says_so() -> None:
+    paths = json.loads(Client().get("/v1/openapi.json").content)["paths"]
+    needed = {
+        (path, parameter["name"])
+        for path in ("/v1/usage/attribution", "/v1/accounts/{name}/statement")
+        for parameter in paths[path]["get"]["parameters"]
+        if parameter.get("required") and parameter["in"] == "query"
+    }
+    assert needed == {
+        ("/v1/usage/attribution", "group_by"),
+        ("/v1/accounts/{name}/statement", "from"),
+        ("/v1/accounts/{name}/statement", "to"),
+    }
