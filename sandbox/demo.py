@@ -78,7 +78,7 @@ CUSTOMERS = (
     ),
 )
 
-# role -> what its people may look at and change; the admin user may do everything.
+# role -> what its people may look at, and where they may propose and decide; the admin user may do everything.
 STAFF = {
     "finance": (("orgs", "ledger", "spend", "events"), ("ledger", "spend")),
     "support": (("orgs", "spend"), ()),
@@ -187,6 +187,6 @@ def _group(role: str) -> Group:
     readable, changeable = STAFF[role]
     group, _ = Group.objects.get_or_create(name=role)
     may_view = Q(content_type__app_label__in=readable, codename__startswith="view_")
-    may_change = Q(content_type__app_label__in=changeable, codename__startswith="change_")
+    may_change = Q(content_type__app_label__in=changeable, codename__regex="^(add|change)_")
     group.permissions.set(Permission.objects.filter(may_view | may_change))
     return group

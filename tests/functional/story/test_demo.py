@@ -72,6 +72,7 @@ class TestTheDemoData:
         assert support.has_perm("orgs.view_organization")
         ledger = Permission.objects.filter(content_type__app_label="ledger", codename__startswith="change_")
         assert {kind for kind in ledger if not finance.has_perm(f"ledger.{kind.codename}")} == set()
+        assert finance.has_perm("ledger.add_adjustment")
         assert not support.has_module_perms("ledger")
 
     def test_loaded_again_changes_nothing(self, demo_file: Path) -> None:
