@@ -132,7 +132,8 @@ BINDING: Final = {
     "description": "The layer that binds: its scope (of a budget, or credit, agent, …), its target and its figures.",
     "properties": {
         "scope": {"type": "string"}, "target": {"type": ["string", "null"]}, "budget_id": ID,
-        "unit": {"type": "string"}, "limit": {"type": "string"}, "spent": {"type": "string"}, "held": {"type": "string"},
+        "unit": {"type": "string"}, "limit": {"type": "string"}, "spent": {"type": "string"},
+        "held": {"type": "string"},
         "remaining": {"type": "string"}, "requested": {"type": "string"}, "resets_at": TIME,
     },
 }  # fmt: skip
