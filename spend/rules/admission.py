@@ -79,17 +79,17 @@ def layer_binding(layer: Layer) -> Binding:
 def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Receipt, int, int]:
     """Return (grant parts of the receipt, credit part, postpaid part) for a charge; the rest is not funded.
 
-    Credit first, grants in burn order, then the postpaid line up to its limit (S75, as far as it exists).
+    Credit first, grants in burn order, then the postpaid line up to its limit (S75, as far as it exists). Debt shuts
+    the line, too, until a grant has repaid it (S08).
     """
+    line = books.open_line
     taken, missing = allocate(books.grants, charge, now, subject, debt=books.credit.debt)
     receipt: Receipt = [["credit", str(grant), amount] for grant, amount in taken]
     credit = charge - missing
-    if missing and books.line is not None:
-        room = books.line.room()
-        line = missing if room is None else max(0, min(missing, room))
-    else:
-        line = 0
-    return receipt, credit, line
+    if missing and line is not None:
+        room = line.room()
+        return receipt, credit, missing if room is None else max(0, min(missing, room))
+    return receipt, credit, 0
 
 
 def refuse(failing: Sequence[tuple[type[Denied], Binding]]) -> Denied:

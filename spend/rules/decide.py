@@ -159,8 +159,8 @@ def _money_failures(
         if credit + line < charge:
             books = state.books
             idle = free_without_holds(books.grants, state.now, plan.who.grants, debt=books.credit.debt)
-            if books.line is not None:
-                idle += max(0, (books.line.room() or 0) + books.line.held)
+            if books.open_line is not None:
+                idle += max(0, (books.open_line.room() or 0) + books.open_line.held)
             failing.append(credit_refusal(books, charge, credit + line, state.currency, idle))
     return failing
 

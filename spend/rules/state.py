@@ -115,6 +115,11 @@ class Books:
     line: LiveAccount | None
     grants: list[Grant]
 
+    @property
+    def open_line(self) -> LiveAccount | None:
+        """The postpaid line that new work may draw on: none while credit is owed (S08)."""
+        return None if self.credit.debt else self.line
+
 
 @dataclass(slots=True)
 class OrganizationState:

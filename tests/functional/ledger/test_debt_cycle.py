@@ -260,3 +260,16 @@ class TestAReversal:
         assert figures(customer) == {"posted": "-4", "held": "0", "available": "-4", "debt": "4"}
         refused(customer)
         assert_sound(customer.id)
+
+
+def test_debt_shuts_the_line_of_a_postpaid_customer_too() -> None:
+    customer = make_customer("5", funding="postpaid", credit_limit=10 * UNIT)
+    body_of(customer.commit(customer.reserved("5")["id"], "5"), 200)
+    body_of(take_back(customer, "5"), 201)
+    for amount in ("0.00000001", "10"):
+        refused(customer, amount)
+
+    top_up(customer, "5")
+    body_of(customer.commit(customer.reserved("10")["id"], "10"), 200)
+    assert books(customer)["unbilled_receivable"] == -10 * UNIT
+    assert_sound(customer.id)
