@@ -32,9 +32,10 @@ INSERT INTO postings (entry_id, n, account_id, organization, amount, currency, r
 SELECT p.*, clock.t, clock.epoch FROM unnest(%s::uuid[], %s::smallint[], %s::uuid[], %s::uuid[], %s::bigint[],
     %s::text[]) AS p, (SELECT clock_timestamp() AS t, epoch FROM event_store) AS clock
 """
+# What a chunk adds to an account without a limit, which is not kept here, may be more than a bigint holds.
 UPDATE_ACCOUNTS = """
 UPDATE accounts a SET posted = a.posted + e.posted, held = a.held + e.held, debt = a.debt + e.debt
-FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[]) AS e(id, posted, held, debt)
+FROM unnest(%s::uuid[], %s::numeric[], %s::bigint[], %s::bigint[]) AS e(id, posted, held, debt)
 WHERE a.id = e.id AND a.live
 """
 INSERT_HOLDS = """

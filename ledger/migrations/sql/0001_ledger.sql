@@ -143,9 +143,11 @@ CREATE INDEX adjustments_organization ON adjustments (organization, id);
 CREATE VIEW v_entries AS SELECT id AS entry_id, organization, kind, source, idempotency_key, effective_at, recorded_at FROM journal_entries;
 CREATE VIEW v_postings AS SELECT p.entry_id, p.account_id, a.kind AS account_kind, p.organization, p.currency, p.amount
     FROM postings p JOIN accounts a ON a.id = p.account_id;
+-- The sum of an account without a limit may pass a bigint; it stops there, and does not fail the view for all others.
 CREATE VIEW v_balances AS SELECT a.id AS account_id, a.kind AS account_kind, a.organization, a.currency,
-    CASE WHEN a.live THEN a.posted ELSE (COALESCE(s.balance, 0) + COALESCE((SELECT sum(p.amount) FROM postings p WHERE p.account_id = a.id
-        AND (p.epoch, p.tx) >= (COALESCE(s.epoch, 0), COALESCE(s.horizon, '0'))), 0))::bigint END AS posted, a.held
+    CASE WHEN a.live THEN a.posted ELSE LEAST(GREATEST(COALESCE(s.balance, 0) + COALESCE((SELECT sum(p.amount) FROM postings p
+        WHERE p.account_id = a.id AND (p.epoch, p.tx) >= (COALESCE(s.epoch, 0), COALESCE(s.horizon, '0'))), 0),
+        -9223372036854775807), 9223372036854775807)::bigint END AS posted, a.held
     FROM accounts a LEFT JOIN account_snapshots s ON s.account_id = a.id;
 
 GRANT SELECT, INSERT ON journal_entries, postings TO {gate}, {app};
