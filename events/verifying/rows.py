@@ -4,15 +4,20 @@ import struct
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
+import psycopg
+
 from events.store import Cursor
 from events.tables import DECISIONS, ENTRIES, EVENTS, POSTINGS, USAGE
 from events.verifying.chain import SealRow
 from events.verifying.report import Finding, Problem, Report
+
+DAMAGED: Final = (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted)
 
 _ROWS_AT_ONCE: Final = 50_000
 Item = tuple[bytes, bytes]
@@ -61,9 +66,21 @@ def verify_rows(
     `is_retired(table, id, digest)` says whether a missing row stands in the file of a month that was retired.
     """
     for group in _groups(seals):
-        _verify_events(cur, group, report)
+        with _readable("events", group, report):
+            _verify_events(cur, group, report)
         for table in _STATEMENTS:
-            _verify_facts(cur, table, group, report, is_retired)
+            with _readable(table, group, report):
+                _verify_facts(cur, table, group, report, is_retired)
+
+
+@contextmanager
+def _readable(table: str, group: Sequence[SealRow], report: Report) -> Iterator[None]:
+    """A page that the disk gave back otherwise than it was written: the server's checksum says so (F27)."""
+    try:
+        yield
+    except DAMAGED as error:
+        key = f"of seals {group[0].number} to {group[-1].number}"
+        report.add(Finding(table, key, "broken", f"cannot be read: {error}"))
 
 
 def _groups(seals: Iterable[SealRow]) -> Iterator[list[SealRow]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import psycopg
 
@@ -42,15 +43,19 @@ def verify(*, database: str = "default") -> Report:
 
 def _name_postings(cur: Cursor, report: Report) -> None:
     """An entry and its postings are sealed as one; the event says which of them is wrong."""
-    wrong = [finding for finding in report.findings if finding.table == "journal_entries"]
+    wrong = [finding for finding in report.findings if _is_wrong_entry(finding)]
     for finding in wrong[:_MOST_LOOKED_INTO]:
-        for posting in posting_findings(cur, finding.key):
+        for posting in _violations(cur, "postings", partial(posting_findings, entry=finding.key)):
             report.add(posting)
 
 
+def _is_wrong_entry(finding: Finding) -> bool:
+    return finding.table == "journal_entries" and finding.problem in ("changed", "removed", "inserted")
+
+
 def _found_between_rows(cur: Cursor) -> Iterator[Finding]:
-    yield from out_of_range_findings(cur)
-    yield from reference_findings(cur)
+    yield from _violations(cur, "seals", out_of_range_findings)
+    yield from _violations(cur, "references", reference_findings)
     for name, check in checks():
         yield from _violations(cur, name, check)
 
@@ -59,6 +64,9 @@ def _violations(cur: Cursor, name: str, check: Check) -> Iterator[Finding]:
     """A check that stumbles over rows that were tampered with has found something, too."""
     try:
         for violation in check(cur):
-            yield Finding(name, "", "violated", str(violation))
+            if isinstance(violation, Finding):
+                yield violation
+            else:
+                yield Finding(name, "", "violated", str(violation))
     except _STUMBLES as error:
         yield Finding(name, "", "broken", f"the check could not go on: {type(error).__name__}: {error}")
