@@ -27,9 +27,9 @@ CHECKS: Final = {
             AND e.entry_id IS NULL
     """,
     "L3 a balance equals the sum of its postings": """
-        SELECT b.account_id, b.account_kind, b.posted, COALESCE(sum(p.amount), 0)
-        FROM v_balances b LEFT JOIN v_postings p USING (account_id) WHERE b.organization = ANY(%(organizations)s)
-        GROUP BY b.account_id, b.account_kind, b.posted HAVING b.posted <> COALESCE(sum(p.amount), 0)
+        SELECT b.account_id, b.account_kind, b.posted, p.summed FROM v_balances b, LATERAL (
+            SELECT COALESCE(sum(amount), 0) AS summed FROM v_postings WHERE account_id = b.account_id) p
+        WHERE b.organization = ANY(%(organizations)s) AND b.posted <> p.summed
     """,
     "L4 an account's held equals its open holds": """
         SELECT b.account_id, b.account_kind, b.held, COALESCE(sum(h.amount), 0)
@@ -84,11 +84,12 @@ CHECKS: Final = {
         SELECT currency, sum(amount) FROM v_postings WHERE account_kind = 'intercompany_clearing'
         GROUP BY currency HAVING sum(amount) <> 0
     """,
-    "S3 every committed reservation has one usage record and every charge one entry": """
+    "S3 every committed reservation has one usage record": """
         SELECT r.id, r.charged, count(u.id), sum(u.charge) FROM v_reservations r
-        LEFT JOIN v_usage u ON u.reservation_id = r.id AND u.organization = r.organization
-            AND EXISTS (SELECT 1 FROM v_events e
-                WHERE e.stream = 'reservation:' || r.id AND e.data->>'usage' = u.id::text)
+        LEFT JOIN (SELECT substr(stream, 13) AS reservation, (data->>'usage')::uuid AS usage FROM v_events
+            WHERE organization = ANY(%(organizations)s) AND type = 'reservation.committed') e
+            ON e.reservation = r.id::text
+        LEFT JOIN usage_records u ON u.organization = r.organization AND u.id = e.usage AND u.reservation_id = r.id
         WHERE r.organization = ANY(%(organizations)s) AND r.status = 'committed'
         GROUP BY r.id, r.charged HAVING count(u.id) <> 1 OR sum(u.charge) <> r.charged
     """,

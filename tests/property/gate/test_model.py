@@ -1,6 +1,8 @@
 """The real ledger and gate beside the plain model: every answer and every sum is the same after each operation."""
 
 import os
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +52,9 @@ SUBJECTS = st.fixed_dictionaries(
     {"agent": st.sampled_from(["bot", "crawler"])},
     optional={"run": st.sampled_from(["r1", "r2"]), "user": st.sampled_from(["u1", "u2"])},
 )
+RESERVATIONS = st.tuples(AMOUNTS, SUBJECTS, LIFETIMES)
+CHARGES = st.one_of(st.just(0), AMOUNTS)
+PLACES = st.integers(0, 1_000)
 BUDGETS = (
     ("organization", "day", 40 * 10**8),
     ("organization", "hour", 15 * 10**8),
@@ -120,84 +125,64 @@ class GateBesideModel(RuleBasedStateMachine):
         self.customer.change_budget(self.budgets[place], limit=format_amount(limit))
         self.model.budgets[place].limit = limit
 
-    @rule(amount=AMOUNTS, subject=SUBJECTS, lifetime=LIFETIMES)
-    def reserve(self, amount: int, subject: dict[str, str], lifetime: int) -> None:
-        command = self._reserve(amount, subject, lifetime)
-        self._reserved(submit([command])[0], command, self.model.reserve(amount, subject, lifetime))
-        self._compare()
+    @rule(call=RESERVATIONS)
+    def reserve(self, call: tuple[int, dict[str, str], int]) -> None:
+        self._submit([self._reserving(*call)])
 
-    @rule(calls=st.lists(st.tuples(AMOUNTS, SUBJECTS, LIFETIMES), min_size=2, max_size=4))
+    @rule(calls=st.lists(RESERVATIONS, min_size=2, max_size=4))
     def reserve_together(self, calls: list[tuple[int, dict[str, str], int]]) -> None:
-        commands = [self._reserve(*call) for call in calls]
-        for answer, command, call in zip(submit(commands), commands, calls, strict=True):
-            self._reserved(answer, command, self.model.reserve(*call))
-        self._compare()
+        self._submit([self._reserving(*call) for call in calls])
 
     @rule(amount=AMOUNTS, subject=SUBJECTS)
     def ask_only(self, amount: int, subject: dict[str, str]) -> None:
-        command = replace(self._reserve(amount, subject, 1), dry_run=True, key=None)
-        answer = submit([command])[0]
-        before = len(self.model.reservations)
-        expected = _copy_of(self.model).reserve(amount, subject, 1)
+        command, _ = self._reserving(amount, subject, 1)
+        answer = submit([replace(command, dry_run=True, key=None)])[0]
+        expected = deepcopy(self.model).reserve(amount, subject, 1)
         self.model.reclaim()
         assert answer.body is not None
         assert answer.body.get("code", "") == expected
-        assert len(self.model.reservations) == before
         self._compare()
 
     @precondition(lambda self: self.ids)
-    @rule(data=st.data(), charge=st.one_of(st.just(0), AMOUNTS))
-    def commit(self, data: st.DataObject, charge: int) -> None:
-        number = data.draw(st.integers(0, len(self.ids) - 1))
-        command = Commit(
-            self.customer.id, CALLER, self._key(), self.ids[number], "completed", Actual(amount=charge)
-        )
-        answer, expected = submit([command])[0], self.model.commit(number, charge)
-        if expected:
-            self._is_finalized(answer, expected)
-        else:
-            assert answer.error is None
-            assert answer.body is not None
-            held = self.model.reservations[number].amount
-            assert answer.body["charged"] == format_amount(charge)
-            assert answer.body["overage"] == format_amount(max(0, charge - held))
-            self.accepted.append((command, answer))
-        self._compare()
+    @rule(place=PLACES, charge=CHARGES)
+    def commit(self, place: int, charge: int) -> None:
+        self._submit([self._committing(place, charge)])
 
     @precondition(lambda self: self.ids)
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        number = data.draw(st.integers(0, len(self.ids) - 1))
-        command = Release(self.customer.id, CALLER, self._key(), self.ids[number], "test")
-        answer, expected = submit([command])[0], self.model.release(number)
-        if expected == "committed":
-            self._is_finalized(answer, expected)
-        else:
-            assert answer.body is not None
-            assert answer.body["status"] == expected
-            self.accepted.append((command, answer))
-        self._compare()
+    @rule(place=PLACES)
+    def release(self, place: int) -> None:
+        self._submit([self._releasing(place)])
 
     @precondition(lambda self: self.ids)
-    @rule(data=st.data(), lifetime=LIFETIMES)
-    def extend(self, data: st.DataObject, lifetime: int) -> None:
-        number = data.draw(st.integers(0, len(self.ids) - 1))
-        command = Extend(self.customer.id, CALLER, None, self.ids[number], lifetime * 1_800)
-        answer, expected = submit([command])[0], self.model.extend(number, lifetime)
-        assert (answer.error.code if answer.error else "") == expected
-        self._compare()
+    @rule(place=PLACES, lifetime=LIFETIMES)
+    def extend(self, place: int, lifetime: int) -> None:
+        self._submit([self._extending(place, lifetime)])
 
     @rule(charge=AMOUNTS, subject=SUBJECTS, ago=st.sampled_from([0, 2, 4, 48]))
     def use(self, charge: int, subject: dict[str, str], ago: int) -> None:
-        command = RecordUsage(
-            self.customer.id, CALLER, None, "test", unique(), b"0" * 16, Subject(**subject), Action("custom"),
-            "completed", Actual(amount=charge), self._clock() - timedelta(minutes=30 * ago),
-        )  # fmt: skip
-        answer = submit([command])[0]
-        assert answer.status == 201
-        self.model.use(charge, subject, ago)
-        self.accepted.append((command, answer))
-        self._compare()
+        self._submit([self._using(charge, subject, ago)])
+
+    @precondition(lambda self: self.ids)
+    @rule(
+        reserved=st.lists(RESERVATIONS, max_size=2),
+        committed=st.lists(st.tuples(PLACES, CHARGES), max_size=2),
+        released=st.lists(PLACES, max_size=1),
+        extended=st.lists(st.tuples(PLACES, LIFETIMES), max_size=1),
+        used=st.lists(st.tuples(AMOUNTS, SUBJECTS, st.sampled_from([0, 2])), max_size=1),
+        order=st.randoms(use_true_random=False),
+    )
+    def do_everything_in_one_transaction(
+        self, reserved: Any, committed: Any, released: Any, extended: Any, used: Any, order: Any
+    ) -> None:
+        """As callers are gathered who come at once."""
+        asked = [self._reserving(*call) for call in reserved]
+        asked += [self._committing(*call) for call in committed]
+        asked += [self._releasing(place) for place in released]
+        asked += [self._extending(*call) for call in extended]
+        asked += [self._using(*call) for call in used]
+        order.shuffle(asked)
+        if asked:
+            self._submit(asked)
 
     @precondition(lambda self: self.accepted)
     @rule(data=st.data())
@@ -217,18 +202,86 @@ class GateBesideModel(RuleBasedStateMachine):
             assert violations_of([self.customer.id], connection=self.connection) == {}
             self.connection.close()
 
-    def _reserve(self, amount: int, subject: dict[str, str], lifetime: int) -> Reserve:
-        return Reserve(
+    def _submit(self, asked: list[tuple[Any, Callable[[Answer], bool]]]) -> None:
+        """Have the commands decided in one transaction; each check makes the model's move and says if it held."""
+        answers = submit([command for command, _ in asked])
+        for answer, (command, is_accepted) in zip(answers, asked, strict=True):
+            if is_accepted(answer):
+                self.accepted.append((command, answer))
+        self._compare()
+
+    def _reserving(
+        self, amount: int, subject: dict[str, str], lifetime: int
+    ) -> tuple[Reserve, Callable[[Answer], bool]]:
+        def check(answer: Answer) -> bool:
+            expected = self.model.reserve(amount, subject, lifetime)
+            assert (answer.error.code if answer.error else "") == expected
+            if not expected:
+                assert answer.body is not None
+                self.ids.append(UUID(answer.body["id"]))
+            return not expected
+
+        command = Reserve(
             self.customer.id, CALLER, self._key(), Subject(**subject), Action("custom"), Estimate(amount=amount), "USD",
             ttl_seconds=lifetime * 1_800,
         )  # fmt: skip
+        return command, check
 
-    def _reserved(self, answer: Answer, command: Command, expected: str) -> None:
-        assert (answer.error.code if answer.error else "") == expected
-        if not expected:
+    def _committing(self, place: int, charge: int) -> tuple[Commit, Callable[[Answer], bool]]:
+        number = place % len(self.ids)
+
+        def check(answer: Answer) -> bool:
+            expected = self.model.commit(number, charge)
+            if expected:
+                self._is_finalized(answer, expected)
+                return False
+            assert answer.error is None
             assert answer.body is not None
-            self.ids.append(UUID(answer.body["id"]))
-            self.accepted.append((command, answer))
+            held = self.model.reservations[number].amount
+            assert answer.body["charged"] == format_amount(charge)
+            assert answer.body["overage"] == format_amount(max(0, charge - held))
+            return True
+
+        actual = Actual(amount=charge)
+        return Commit(self.customer.id, CALLER, self._key(), self.ids[number], "completed", actual), check
+
+    def _releasing(self, place: int) -> tuple[Release, Callable[[Answer], bool]]:
+        number = place % len(self.ids)
+
+        def check(answer: Answer) -> bool:
+            expected = self.model.release(number)
+            if expected == "committed":
+                self._is_finalized(answer, expected)
+                return False
+            assert answer.body is not None
+            assert answer.body["status"] == expected
+            return True
+
+        return Release(self.customer.id, CALLER, self._key(), self.ids[number], "test"), check
+
+    def _extending(self, place: int, lifetime: int) -> tuple[Extend, Callable[[Answer], bool]]:
+        number = place % len(self.ids)
+
+        def check(answer: Answer) -> bool:
+            expected = self.model.extend(number, lifetime)
+            assert (answer.error.code if answer.error else "") == expected
+            return False
+
+        return Extend(self.customer.id, CALLER, None, self.ids[number], lifetime * 1_800), check
+
+    def _using(
+        self, charge: int, subject: dict[str, str], ago: int
+    ) -> tuple[RecordUsage, Callable[[Answer], bool]]:
+        def check(answer: Answer) -> bool:
+            assert answer.status == 201
+            self.model.use(charge, subject, ago)
+            return True
+
+        command = RecordUsage(
+            self.customer.id, CALLER, None, "test", unique(), b"0" * 16, Subject(**subject), Action("custom"),
+            "completed", Actual(amount=charge), self._clock() - timedelta(minutes=30 * ago),
+        )  # fmt: skip
+        return command, check
 
     @staticmethod
     def _is_finalized(answer: Answer, status: str) -> None:
@@ -301,12 +354,6 @@ STATE = {
     "reservations": "SELECT status, held FROM reservations WHERE organization = %s ORDER BY id",
     "counters": "SELECT budget_id, target, window_start, held, spent FROM v_budgets WHERE organization = %s",
 }
-
-
-def _copy_of(model: Model) -> Model:
-    from copy import deepcopy
-
-    return deepcopy(model)
 
 
 def test_the_gate_and_the_ledger_do_what_plain_arithmetic_says() -> None:
