@@ -20,24 +20,16 @@ Apply = Callable[[Commands], list[Answer]]
 
 
 class _Call:
-    """One caller's commands; `turn` is set when they are answered, or when the caller is to have `batch` decided."""
+    """One caller's commands; `turn` is set when they were decided, or when the caller is to have `batch` decided."""
 
-    __slots__ = ("answers", "batch", "commands", "error", "turn")
+    __slots__ = ("answers", "batch", "commands", "turn", "unavailable")
 
     def __init__(self, commands: Commands) -> None:
         self.commands = commands
-        self.answers: list[Answer] = []
-        self.error: BaseException | None = None
+        self.answers: list[Answer] | None = None
+        self.unavailable: GateUnavailable | None = None
         self.batch: list[_Call] | None = None
         self.turn = threading.Event()
-
-    def result(self) -> list[Answer]:
-        """The answers, or the error that there was instead."""
-        if isinstance(self.error, GateUnavailable):
-            raise GateUnavailable(retry_after=1) from self.error
-        if self.error is not None:
-            raise self.error
-        return self.answers
 
 
 class Gatherer:
@@ -64,8 +56,11 @@ class Gatherer:
             try:
                 self._decide(call.batch)
             finally:
-                self._pass_on(organization, call.error)
-        return call.result()
+                self._pass_on(organization, call.unavailable)
+        if call.unavailable is not None:
+            raise GateUnavailable(retry_after=1) from call.unavailable
+        # Without answers the transaction failed by a fault in somebody's commands: whose, shows when each is alone.
+        return self._apply(commands) if call.answers is None else call.answers
 
     def _joins(self, organization: UUID, call: _Call) -> bool:
         """Whether a transaction runs and the call now waits for the next one."""
@@ -86,16 +81,16 @@ class Gatherer:
             waiting.remove(call)
             return True
 
-    def _pass_on(self, organization: UUID, error: BaseException | None) -> None:
+    def _pass_on(self, organization: UUID, unavailable: GateUnavailable | None) -> None:
         """Give the next caller its turn, with everybody who fits into its transaction.
 
         When the organization's row could not be had, those who waited for it meanwhile would wait as long again.
         """
         with self._guard:
             waiting = self._waiting[organization]
-            if isinstance(error, GateUnavailable):
+            if unavailable is not None:
                 for call in waiting:
-                    call.error = error
+                    call.unavailable = unavailable
                     call.turn.set()
                 waiting.clear()
             if not waiting:
@@ -110,18 +105,17 @@ class Gatherer:
             batch[0].turn.set()
 
     def _decide(self, batch: list[_Call]) -> None:
-        """Have the calls decided in one transaction; each gets its answers or the error."""
+        """Have the calls decided in one transaction; each gets its answers, or GateUnavailable when nobody does."""
         try:
             answers = iter(self._apply([command for call in batch for command in call.commands]))
             for call in batch:
                 call.answers = [next(answers) for _ in call.commands]
-        except BaseException as error:  # every caller raises it in its own thread
-            if len(batch) == 1 or isinstance(error, GateUnavailable):
-                for call in batch:
-                    call.error = error
-            else:
-                for call in batch:  # the fault of one is not the others'
-                    self._decide([call])
+        except GateUnavailable as error:
+            for call in batch:
+                call.unavailable = error
+        except Exception:
+            if len(batch) == 1:
+                raise
         finally:
             for call in batch:
                 call.turn.set()
