@@ -152,7 +152,7 @@ class Planner:
                 if budget.window_kind != "run" or scope == "run":
                     found.append(_place(budget, target, label, at))
                 elif who.run is not None:  # what this target spends in one run, that of its whole tree
-                    found.append(_place(budget, f"{target}/{who.run.root_key}", label, at))
+                    found.append(_place(budget, f"{_escaped(target)}/{who.run.root_key}", label, at))
         return found
 
     def _estimated(self, command: Reserve, who: Who) -> tuple[Rated, Amounts]:
@@ -190,6 +190,11 @@ class Planner:
         if entry is not None and entry.context_window and entry.max_output_tokens:
             return Estimate(input_tokens=entry.context_window, max_output_tokens=entry.max_output_tokens)
         raise EstimateRequired(pointer="/estimate")
+
+
+def _escaped(target: str) -> str:
+    """A user's label before the slash that ends it: "a" in run "b/c" is not "a/b" in run "c"."""
+    return target.replace("%", "%25").replace("/", "%2F")
 
 
 def _applies(budget: BudgetDefinition, target: str, target_id: UUID | None) -> bool:
