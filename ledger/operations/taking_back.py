@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from common.errors import AmountExceedsAvailable, InvalidField, NotFound
+from common.errors import AmountExceedsAvailable, InvalidField, InvalidTransition, NotFound
 from common.ids import new_id
 from common.money import checked_units
 from events.store import Cursor, append
 from ledger.operations.books import Books, grants_of, lock_books
 from ledger.queries.balances import find_grants
-from ledger.queries.journal import posted_keys
+from ledger.queries.journal import find_entry, posted_keys
 from ledger.rules.adjustments import require_reason
 from ledger.rules.corrections import as_effects, take
 from ledger.rules.effects import entry
@@ -50,7 +50,8 @@ def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason:
 
     Free paid credit goes first, the newest grant first; the rest becomes debt, and the gate is shut until a grant
     has repaid it. `key` names what took it back (a dispute, a refund at the processor); repeated, it is posted once.
-    Raises NotFound, AmountOutOfRange, and InvalidField without a reason.
+    Raises NotFound, AmountOutOfRange, InvalidTransition for the key of another amount, and InvalidField without a
+    reason.
     """
     text = require_reason(reason)
     if not key:
@@ -58,7 +59,13 @@ def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason:
     books = lock_books(cur, organization)
     known = posted_keys(cur, organization=organization, keys=[f"clawback:{key}"])
     if known:
-        return known[f"clawback:{key}"]
+        entry_id = known[f"clawback:{key}"]
+        before = find_entry(cur, organization=organization, entry=entry_id)
+        if (books.credit, -amount) not in {(line.account, line.amount) for line in before.lines}:
+            raise InvalidTransition(
+                "This source took another amount back already; a second part needs its own."
+            )
+        return entry_id
     checked_units(books.posted - amount)
     paid = [grant for grant in grants_of(cur, books) if grant.kind == "paid" and _free(grant, books) > 0]
     paid.sort(key=lambda grant: (grant.created_at, grant.id), reverse=True)

@@ -273,3 +273,14 @@ def test_debt_shuts_the_line_of_a_postpaid_customer_too() -> None:
     body_of(customer.commit(customer.reserved("10")["id"], "10"), 200)
     assert books(customer)["unbilled_receivable"] == -10 * UNIT
     assert_sound(customer.id)
+
+
+def test_a_second_part_under_the_same_source_is_refused_instead_of_lost() -> None:
+    customer = make_customer("10")
+    first = body_of(take_back(customer, "4", "dispute:1"), 201)
+    assert body_of(take_back(customer, "4", "dispute:1"), 201)["id"] == first["id"]
+    with Still(customer.id):
+        answer = take_back(customer, "2", "dispute:1")
+        assert (answer.status_code, answer.json()["code"]) == (409, "invalid_transition")
+    body_of(take_back(customer, "2", "dispute:1:2"), 201)
+    assert figures(customer)["posted"] == "4"
