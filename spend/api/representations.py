@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import add
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,6 +16,9 @@ from spend.queries.runs import RunRow, Spent
 from spend.rules.admission import shown as written_in
 from spend.rules.budgetfacts import Budget, definition_of
 from spend.rules.budgets import MONEY_FREE_UNITS, BudgetDefinition, cap
+
+MAX_LEVELS = 50
+"""How deep a run shows its child runs."""
 
 
 def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[LiveCounter]) -> dict[str, Any]:
@@ -149,59 +153,74 @@ def show_run(run: RunRow, *, currency: str) -> dict[str, Any]:
         "status": run.status,
         "started_at": utc(run.started_at),
         "currency": currency,
-        **_totals((run,)),
+        **_totals((_figures_of(run),)),
     }
 
 
 def show_run_tree(
     tree: list[RunRow], *, currency: str, retries: Mapping[UUID, Spent], steps: list[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """A run (the first of the list) with its own totals, those of all below it, its steps and its child runs."""
+    """A run (the first of the list) with its own totals, those of all below it, its steps and its child runs, down to
+    MAX_LEVELS; what is deeper is in the totals."""
     run = tree[0]
     return {
         **show_run(run, currency=currency),
-        "total": _totals(tree),
+        "total": _totals([_figures_of(each) for each in tree]),
         "retries": _spent(retries.get(run.id)),
         "steps": [_money(step) for step in steps],
-        "children": _children(run, tree, retries),
+        "children": _children(tree, retries),
     }
 
 
-def _children(parent: RunRow, tree: list[RunRow], retries: Mapping[UUID, Spent]) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": run.id,
-            "key": run.key,
-            "agent": run.agent,
-            "status": run.status,
-            **_totals((run,)),
-            "total": _totals(_below(run, tree)),
-            "retries": _spent(retries.get(run.id)),
-            "children": _children(run, tree, retries),
-        }
-        for run in tree
-        if run.parent_id == parent.id
-    ]
+def _children(tree: list[RunRow], retries: Mapping[UUID, Spent]) -> list[dict[str, Any]]:
+    """What is below the first of the list, level by level (parents stand first), so that no depth costs a call each."""
+    total, level, nested = _sums_below(tree), {tree[0].id: 0}, {tree[0].id: list[dict[str, Any]]()}
+    for run in tree[1:]:
+        assert run.parent_id is not None
+        level[run.id] = level[run.parent_id] + 1
+        if level[run.id] > MAX_LEVELS:
+            continue
+        nested[run.id] = []
+        nested[run.parent_id].append(
+            {
+                "id": run.id,
+                "key": run.key,
+                "agent": run.agent,
+                "status": run.status,
+                **_totals((_figures_of(run),)),
+                "total": _totals((total[run.id],)),
+                "retries": _spent(retries.get(run.id)),
+                "children": nested[run.id],
+            }
+        )
+    return nested[tree[0].id]
 
 
-def _below(run: RunRow, tree: list[RunRow]) -> list[RunRow]:
-    """The run and everything below it."""
-    found = [run]
-    for child in tree:
-        if child.parent_id == run.id:
-            found += _below(child, tree)
-    return found
+def _sums_below(tree: list[RunRow]) -> dict[UUID, tuple[int, ...]]:
+    """Each run's figures with those of all below it."""
+    sums = {run.id: _figures_of(run) for run in tree}
+    for run in reversed(tree[1:]):
+        assert run.parent_id is not None
+        sums[run.parent_id] = tuple(map(add, sums[run.parent_id], sums[run.id]))
+    return sums
 
 
-def _totals(runs: Sequence[RunRow]) -> dict[str, Any]:
+def _figures_of(run: RunRow) -> tuple[int, ...]:
+    return run.held, run.charged, run.cost, run.tokens, run.tool_calls, run.reservations, run.usage_count
+
+
+def _totals(figures: Sequence[tuple[int, ...]]) -> dict[str, Any]:
+    held, charged, cost, tokens, tool_calls, reservations, usage_records = map(
+        sum, zip(*figures, strict=True)
+    )
     return {
-        "held": format_amount(sum(run.held for run in runs)),
-        "charged": format_amount(sum(run.charged for run in runs)),
-        "cost": format_amount(sum(run.cost for run in runs)),
-        "tokens": sum(run.tokens for run in runs),
-        "tool_calls": sum(run.tool_calls for run in runs),
-        "reservations": sum(run.reservations for run in runs),
-        "usage_records": sum(run.usage_count for run in runs),
+        "held": format_amount(held),
+        "charged": format_amount(charged),
+        "cost": format_amount(cost),
+        "tokens": tokens,
+        "tool_calls": tool_calls,
+        "reservations": reservations,
+        "usage_records": usage_records,
     }
 
 
