@@ -14,6 +14,9 @@ def _api_of(app: str) -> bool:
     return find_spec(f"{app}.api") is not None and find_spec(f"{app}.api.urls") is not None
 
 
+admin.site.site_header = admin.site.site_title = "Counterfoil"
+admin.site.site_url = None  # there is no page at "/" to go back to
+
 urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),

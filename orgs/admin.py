@@ -53,6 +53,13 @@ class ReadOnlyAdmin(_ModelAdmin):
         name = self.opts.model_name
         return bool(request.user.has_perm(f"{self.opts.app_label}.change_{name}"))
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The list, or word of what to do to see one."""
+        filters = self.get_list_filter(request)
+        if OrganizationFilter in filters and not request.GET.get(OrganizationFilter.parameter_name):
+            self.message_user(request, "Choose an organization in the filter to see its rows.", messages.INFO)
+        return super().changelist_view(request, extra_context)
+
     def run(self, request: HttpRequest, rows: QuerySet[Any], operation: Operation) -> None:
         """Run an operation for each chosen row, each in a transaction of its own, and say what came of it."""
         author, done = Author(f"staff:{request.user.pk}"), 0

@@ -67,6 +67,14 @@ def used() -> UUID:
     return customer.id
 
 
+def test_a_list_without_a_chosen_organization_says_what_to_do(used: UUID) -> None:
+    _, client = staff(superuser=True)
+    hint = b"Choose an organization in the filter to see its rows."
+    assert hint in client.get("/admin/ledger/account/").content
+    assert hint not in client.get("/admin/ledger/account/", {"organization": str(used)}).content
+    assert hint not in client.get("/admin/ledger/adjustment/").content
+
+
 @pytest.mark.parametrize("model", MODELS)
 class TestEachPage:
     def test_lists_and_shows_and_offers_no_change_to_a_superuser(self, model: str, used: UUID) -> None:
