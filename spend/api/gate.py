@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
 from common.api.requests import read_object, request_id_of
@@ -30,6 +31,8 @@ class Call:
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         self.principal: Any = authenticate(request)
+        # The gate has connections of its own: while this call waits there, others can be authenticated with this one.
+        connection.close_if_unusable_or_obsolete()
         require_scope(self.principal, WRITE)
         if request.GET:
             from common.errors import UnknownParameter
