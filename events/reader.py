@@ -68,10 +68,16 @@ UPDATE event_cursors SET epoch = %(epoch)s, lo = %(lo)s::text::xid8, hi = %(hi)s
 WHERE name = %(name)s
 """
 _LAST_NUMBER: Final = "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END FROM event_seq"
-_NEXT_TRANSACTION: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
-_ARE_OVER: Final = """
-SELECT NOT EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS running WHERE running < %s::text::xid8)
+# A snapshot knows no transaction above the last one that is over: its xmax is not the next id, and later ones may run.
+# Everyone who has an id holds the lock on it until after it has become visible. Locks name the lower 32 bits.
+_RUNNING: Final = """
+SELECT me + mod(mod(transactionid::text::bigint - me, 4294967296) + 6442450944, 4294967296) - 2147483648 AS id
+FROM pg_locks, (SELECT pg_current_xact_id()::text::bigint AS me) AS own
+WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted AND pid IS DISTINCT FROM pg_backend_pid()
 """
+_LAST_RUNNING: Final = f"SELECT COALESCE(max(id), 0) FROM ({_RUNNING}) AS running"
+_LAST_ENDED: Final = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+_ARE_OVER: Final = f"SELECT NOT EXISTS (SELECT FROM ({_RUNNING}) AS running WHERE id < %s::text::bigint)"
 _SELECT: Final = f"SELECT {COLUMNS} FROM events WHERE seq > %s AND seq <= %s ORDER BY seq LIMIT %s"
 
 
@@ -113,7 +119,7 @@ def lock_position(cur: Cursor, name: str) -> Position | None:
 def open_window(cur: Cursor, position: Position) -> Position:
     """This function will return the position with an open window: the one it has, or a new one.
 
-    The number is read before the transaction id: see above.
+    The number is read first, then who runs, then who is over: see above.
     """
     if position.epoch < _value(cur, "SELECT epoch FROM event_store"):
         last = _value(cur, "SELECT max(seq) FROM events WHERE epoch = %s", position.epoch) or 0
@@ -121,7 +127,9 @@ def open_window(cur: Cursor, position: Position) -> Position:
     if not position.is_between_windows:
         return position
     ceiling = _value(cur, _LAST_NUMBER)
-    return replace(position, hi=int(_value(cur, _NEXT_TRANSACTION)), ceiling=max(ceiling, position.seq))
+    running = int(_value(cur, _LAST_RUNNING))  # who is over before this look is below the xmax of a later one
+    hi = max(running + 1, int(_value(cur, _LAST_ENDED)))
+    return replace(position, hi=hi, ceiling=max(ceiling, position.seq))
 
 
 def wait_until_final(cur: Cursor, position: Position, *, patience_seconds: float) -> bool:

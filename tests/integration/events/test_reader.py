@@ -68,6 +68,17 @@ class TestATransactionThatCommitsLate:
         assert before == []
         assert after == [first, second]
 
+    def test_is_not_skipped_when_no_later_one_is_over(self, connect: Connect, reader: Connection) -> None:
+        """A snapshot's xmax stands behind the last transaction that is over, and this one's id lies beyond it."""
+        alone = connect(autocommit=False)
+        only = put_event(alone)
+
+        before = read_all(reader)
+        alone.commit()
+
+        assert before == []
+        assert read_all(reader, 1) == [only]
+
     def test_would_be_skipped_by_a_cursor_on_the_number_alone(
         self, connect: Connect, reader: Connection
     ) -> None:
