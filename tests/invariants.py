@@ -204,12 +204,20 @@ def picture(
 
 
 def _kept_reading() -> psycopg.Connection[Any]:
-    """This thread's connection: pictures are taken by the hundred."""
+    """This thread's connection: pictures are taken by the hundred. Its database may have been dropped meanwhile."""
     url = os.environ["DATABASE_READONLY_URL"]
-    if getattr(_KEPT, "url", None) != url or _KEPT.connection.closed:
-        _KEPT.url, _KEPT.connection = url, reading(url)
-    connection: psycopg.Connection[Any] = _KEPT.connection
-    return connection
+    kept: psycopg.Connection[Any] | None = getattr(_KEPT, "connection", None)
+    if kept is not None and _KEPT.url == url:
+        try:
+            kept.execute("SELECT 1")
+            return kept
+        except psycopg.OperationalError:
+            pass
+    if kept is not None:
+        kept.close()
+    _KEPT.url, _KEPT.connection = url, reading(url)
+    fresh: psycopg.Connection[Any] = _KEPT.connection
+    return fresh
 
 
 class Still:

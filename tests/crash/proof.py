@@ -88,8 +88,27 @@ def seconds_until_done(stack: Stack, tenants: list[Tenant], *, within: float) ->
             sums = connection.execute(UNSEEN, {"o": all_ids(tenants)}).fetchone()
         return row == (0,) and sums is not None and sums[0] == sums[1]
 
-    assert eventually(is_done, seconds=within), "background work was lost"
+    assert eventually(is_done, seconds=within), f"background work was lost: {_state_of_work(stack, tenants)}"
     return time.monotonic() - began
+
+
+def _state_of_work(stack: Stack, tenants: list[Tenant]) -> dict[str, list[tuple[object, ...]]]:
+    """What the background says of itself."""
+    asked = {
+        "expired": (LATE, (all_ids(tenants),)),
+        "sums": (UNSEEN, {"o": all_ids(tenants)}),
+        "subscribers": ("SELECT name, state, failures, last_error FROM event_subscribers", None),
+        "jobs": (
+            "SELECT name, clock_timestamp() - claimed_at, finished_at, failures, last_error FROM due_jobs",
+            None,
+        ),
+        "hearts": (
+            "SELECT name, clock_timestamp() - beaten_at FROM worker_heartbeats ORDER BY 2 LIMIT 5",
+            None,
+        ),
+    }
+    with stack.reading() as connection:
+        return {name: connection.execute(sql, values).fetchall() for name, (sql, values) in asked.items()}
 
 
 def _repeat(stack: Stack, call: Call) -> Reply:
