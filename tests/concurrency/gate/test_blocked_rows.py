@@ -46,7 +46,7 @@ def test_the_blocked_organization_is_refused_within_two_seconds_and_others_go_on
         thread = threading.Thread(target=go_on)
         thread.start()
         refused = crowd(
-            web, blocked.api.secret, lambda client, _: timed(client, reserve_body("1"), unique()), clients=40
+            web, blocked.api.secret, lambda client, _: timed(client, reserve_body("1"), unique()), clients=24
         )
         stop.set()
         thread.join()
