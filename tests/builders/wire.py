@@ -17,6 +17,8 @@ from typing import Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from spend.operations.gate.connections import GateConnection
+
 STATEMENTS: Final = frozenset((b"E", b"Q"))  # Execute of the extended protocol, a simple query
 SYNC: Final = b"S" + struct.pack("!I", 4)
 BEFORE, AFTER = "before", "after"
@@ -93,7 +95,7 @@ def wired(
 ) -> Iterator[tuple[Wire, psycopg.Connection[object]]]:
     """A connection through a wire."""
     wire = Wire(url, cut_at=None)
-    connection = psycopg.connect(wire.url, autocommit=True)
+    connection = GateConnection.connect(wire.url, autocommit=True)
     connection.prepare_threshold = 1
     wire.statements, wire.cut_at, wire.how = 0, cut_at, how
     try:

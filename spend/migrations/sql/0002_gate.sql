@@ -89,7 +89,7 @@ CREATE TABLE reservations (
     funding jsonb NOT NULL,              -- receipt: [source, grant or null, amount]
     own_key boolean NOT NULL DEFAULT false,
     PRIMARY KEY (organization, id)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 95);
 CREATE INDEX reservations_active ON reservations (organization, expires_at) WHERE status = 'active';
 CREATE INDEX reservations_run ON reservations (run_id) WHERE run_id IS NOT NULL;
 

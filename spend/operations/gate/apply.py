@@ -24,6 +24,7 @@ from events.writer import Writer
 from ledger.queries.gate import ask_books
 from orgs import PLATFORM_ID
 from orgs.operations.locks import lock_organizations
+from spend.operations.gate.connections import in_one_transaction
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.writing import write
 from spend.queries.gate_config import ConfigCache, GateConfig, load_subjects
@@ -125,7 +126,7 @@ class Gate:
         self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]
     ) -> list[Answer]:
         batch = Batch(commands)
-        with connection.pipeline(), connection.transaction(), connection.cursor(binary=True) as cur:
+        with in_one_transaction(connection), connection.cursor(binary=True) as cur:
             self._lock(connection, cur, batch)
             self._plan_new(connection, cur, batch)
             _read(connection, batch)

@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from common.errors import GateUnavailable
 from spend.operations.gate.apply import Gate
+from spend.operations.gate.connections import GateConnection
 
 SETTINGS = (
     "plan_cache_mode = force_generic_plan",
@@ -20,7 +21,7 @@ SETTINGS = (
     "jit = off",
 )
 _lock = threading.Lock()
-_pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+_pool: ConnectionPool[GateConnection] | None = None
 GATE = Gate()
 
 
@@ -34,13 +35,14 @@ def configure(connection: psycopg.Connection[Any]) -> None:
         connection.execute(f"SET {setting}".encode())
 
 
-def pool() -> "ConnectionPool[psycopg.Connection[Any]]":
+def pool() -> "ConnectionPool[GateConnection]":
     """Return this process's pool, opened at first use (a fork gets its own)."""
     global _pool
     with _lock:
         if _pool is None:
             _pool = ConnectionPool(
                 settings.GATE_DATABASE_URL,
+                connection_class=GateConnection,
                 kwargs={**settings.GATE_CONNECTION_OPTIONS, "autocommit": True},
                 min_size=1,
                 max_size=settings.GATE_POOL_SIZE,
