@@ -93,7 +93,7 @@ def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Re
 
 
 def refuse(failing: Sequence[tuple[type[Denied], Binding]]) -> Denied:
-    """Return the one refusal of all that failed: 402 before 409, then the narrowest scope, then by code; the others are also_failing."""
+    """Return the one refusal of all that failed: 402 before 409, then the narrowest scope, then by code."""
     ordered = sorted(failing, key=lambda item: (item[0].status, item[1].rank, item[0].code))
     first, binding = ordered[0]
     also = [{"code": kind.code, **other.figures} for kind, other in ordered[1:]]

@@ -186,7 +186,9 @@ def test_random_bytes_never_raise_anything_but_a_problem(raw: bytes) -> None:
 )  # fmt: skip
 def test_a_hostile_body_is_refused_in_under_100_ms_b52(raw: bytes) -> None:
     taken = []
-    for _ in range(5):  # the fastest, in time of this thread: what the body costs, not what the machine is busy with
+    for _ in range(
+        5
+    ):  # the fastest, in time of this thread: what the body costs, not what the machine is busy with
         started = time.thread_time()
         with pytest.raises(InvalidJson):
             parse_object(raw)
