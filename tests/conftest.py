@@ -1,6 +1,7 @@
 """Fixtures for every test: the session's database, open to all; and the proof at the end over all of it."""
 
 import io
+import secrets
 import time
 from collections.abc import Iterator
 
@@ -86,7 +87,8 @@ def _point_at(urls: dict[str, str]) -> None:
 def private_database(test_session: Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A freshly migrated database for this test alone, for statements about the whole platform. Django's
     connections, GATE_DATABASE_URL and the environment of child processes point at it; gives its name."""
-    name = f"{test_session.name}_own"
+    # A name of its own for each: the seals' head file outlives the database and knows it by its name.
+    name = f"{test_session.name}_{secrets.token_hex(3)}"
     databases = test_session.databases
     databases.clone(name)
     urls = databases.urls(name)

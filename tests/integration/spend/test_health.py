@@ -1,11 +1,16 @@
 """The gate's figures for operators."""
 
+import pytest
+
 from common.transactions import run_in_transaction
+from spend.queries import health
 from spend.queries.health import samples
 from tests.builders.spend import spender
 
 
-def test_tell_of_decisions_usage_holds_and_what_remains() -> None:
+def test_tell_of_decisions_usage_holds_and_what_remains(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Only the budgets that are used most are watched, and other tests leave theirs in the same database.
+    monkeypatch.setattr(health, "WATCHED_BUDGETS", 1_000_000)
     acme = spender()
     budget = acme.budget(limit="2")
     acme.call("0.5")
