@@ -10,9 +10,12 @@ from events.rebuilding.checkpoints import Checkpoint, load_into, newest, registe
 from events.rebuilding.compare import Difference, Since, find_suspects, settle
 from events.rebuilding.replay import Replay, start_position
 from events.rebuilding.tables import make_temporary, rebuilt_tables
+from events.store import Cursor
 
 _ALONE: Final = "SELECT pg_try_advisory_lock(hashtext('counterfoil checkpoint'))"
 _SMALL_REST: Final = 2_000
+_TRIES: Final = 20
+_PAUSE_SECONDS: Final = 0.1
 MOST_DIFFERENCES: Final = 1_000
 
 
@@ -43,6 +46,15 @@ class Outcome:
         return {"ok": not self.differences, "events_per_s": self.events_per_second, **asdict(self)}
 
 
+def _is_alone(cur: Cursor) -> bool:
+    """Whether no other checkpoint is being taken; the server may still be ending the session of the last one."""
+    for _ in range(_TRIES):
+        if cur.execute(_ALONE).fetchone() == (True,):
+            return True
+        time.sleep(_PAUSE_SECONDS)
+    return False
+
+
 def rebuild(
     *, from_checkpoint: bool = False, take_checkpoint: bool = False, database: str = "default"
 ) -> Outcome:
@@ -60,7 +72,7 @@ def rebuild(
         session = stack.enter_context(own_session(database))
         reader = stack.enter_context(own_session(database))
         cur = session.cursor()
-        if take_checkpoint and not cur.execute(_ALONE).fetchone() == (True,):
+        if take_checkpoint and not _is_alone(cur):
             raise AlreadyRunning
         tables = rebuilt_tables(cur)
         make_temporary(cur, tables)
