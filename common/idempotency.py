@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import psycopg
+from backports import zstd
 from psycopg import errors as database_errors
 
 from common.errors import (
@@ -32,7 +33,6 @@ UNIQUE_CONSTRAINTS: Final = frozenset(f"api_idempotency_keys_{part}_pkey" for pa
 """The names under which two simultaneous stores of one key collide; a second run finds the stored answer."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_COMPRESSION_LEVEL = 6
 # Frequent words last. A change makes the answers kept before it unreadable for the rest of their 30 days: add none
 # without a second dictionary beside this one.
 _WORDS: Final = (
@@ -52,6 +52,8 @@ _WORDS: Final = (
     b'"scope":"organization","target":null,"window":"month","unit":"USD","limit":"50","spent":"0.","held":"0.",'
     b'"remaining":"49.9","resets_at":"2026-12-01T00:00:00Z"}],"credit":{"available":"99.9","held":"0.0"},"warnings":[]}'
 )
+
+_DICTIONARY: Final = zstd.ZstdDict(_WORDS, is_raw=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +82,30 @@ class StoredAnswer:
     answer: Answer
 
 
+class _Press(threading.local):
+    """A compressor of each thread's own; frames carry no sizes, checksums and names of dictionaries."""
+
+    def __init__(self) -> None:
+        options: dict[int, int] = {
+            zstd.CompressionParameter.compression_level: 3,
+            zstd.CompressionParameter.content_size_flag: 0,
+            zstd.CompressionParameter.checksum_flag: 0,
+            zstd.CompressionParameter.dict_id_flag: 0,
+        }
+        self.compressor = zstd.ZstdCompressor(options=options, zstd_dict=_DICTIONARY.as_digested_dict)
+
+
+_press: Final = _Press()
+
+
 def packed(body: bytes) -> bytes:
     """An answer as it is kept: compressed against the words that answers are made of."""
-    press = zlib.compressobj(_COMPRESSION_LEVEL, zdict=_WORDS)
-    return press.compress(body) + press.flush()
+    return _press.compressor.compress(body, zstd.ZstdCompressor.FLUSH_FRAME)
 
 
 def unpacked(kept: bytes) -> bytes:
     """The answer that was kept."""
-    return zlib.decompressobj(zdict=_WORDS).decompress(kept)
+    return zstd.decompress(kept, zstd_dict=_DICTIONARY)
 
 
 def read_key(header: str | None, *, required: bool) -> str | None:

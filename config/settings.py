@@ -145,7 +145,7 @@ GATE_DATABASE_URL = ENVIRONMENT.gate_database_url or _absent(DATABASE_ROLES["gat
 GATE_CONNECTION_OPTIONS = connection_options(
     statement_timeout_ms=2_000 if process.declared() == "web" else None
 )
-GATE_POOL_SIZE = 32
+GATE_LANES = 2
 
 # The tests' cluster waits for no disk; everywhere else the system checks refuse to serve without durability.
 TEST_CLUSTER = "COUNTERFOIL_TEST_HOME" in os.environ

@@ -6,6 +6,7 @@ it decided on are still true and the order of `seq` within an organization is th
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import psycopg
@@ -57,7 +58,7 @@ INSERT INTO events (organization, stream_id, occurred_at, epoch, version, schema
                     idempotency_key, data)
 SELECT o, i, t, (SELECT epoch FROM event_store), v, s, st, ty, a, c, k, d
 FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::int[], %s::smallint[], %s::text[], %s::text[], %s::text[],
-            %s::text[], %s::text[], %s::jsonb[]) WITH ORDINALITY AS e(o, i, t, v, s, st, ty, a, c, k, d, n)
+            %s::text[], %s::text[], %s::json[]) WITH ORDINALITY AS e(o, i, t, v, s, st, ty, a, c, k, d, n)
 ORDER BY n
 """
 
@@ -82,17 +83,13 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
             projector.project(cur, wanted)
 
 
-def _columns(events: Sequence[Event]) -> tuple[list[Any], ...]:
-    return (
-        [e.organization for e in events],
-        [e.stream_id for e in events],
-        [e.occurred_at for e in events],
-        [e.version for e in events],
-        [e.schema for e in events],
-        [e.stream_type for e in events],
-        [e.type for e in events],
-        [e.actor for e in events],
-        [e.cause for e in events],
-        [e.idempotency_key for e in events],
-        [encode(e.data).decode() for e in events],
-    )
+_row = attrgetter(
+    "organization", "stream_id", "occurred_at", "version", "schema", "stream_type", "type", "actor", "cause",
+    "idempotency_key",
+)  # fmt: skip
+
+
+def _columns(events: Sequence[Event]) -> list[list[Any]]:
+    columns = [list(column) for column in zip(*map(_row, events), strict=True)]
+    columns.append([encode(event.data).decode() for event in events])
+    return columns

@@ -105,7 +105,7 @@ class Hold(models.Model):
     status = models.TextField()
     grants = ArrayField(models.UUIDField())
     grant_amounts = ArrayField(models.BigIntegerField())
-    source = models.TextField()
+    source = models.TextField(null=True)
 
     class Meta:
         managed = False

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from events.store import Cursor, Event, ProjectedTable, Projector
-from ledger.rules.effects import expanded
 
 INSERT_ACCOUNTS = """
 INSERT INTO accounts (id, organization, kind, currency, counterparty, live, credit_limit, version)
@@ -88,13 +87,15 @@ class _Changes:
         self.grants: dict[str, list[Any]] = {}
 
     def add(self, event: Event) -> None:
-        part = expanded(event_type=event.type, stream_id=event.stream_id, part=event.data["ledger"])
-        for entry in part.get("entries", ()):
-            self._entry(event, entry)
+        part, stream = event.data["ledger"], str(event.stream_id)
+        if "entries" in part:
+            default_key = f"{event.type.partition('.')[2]}:{stream}"
+            for entry in part["entries"]:
+                self._entry(event, entry, default_key)
         for hold in part.get("placed", ()):
-            self._place(event, hold)
+            self._place(event, hold, stream)
         for hold in part.get("settled", ()):
-            self._settle(event, hold)
+            self._settle(event, hold, stream)
         for grant in part.get("granted", ()):
             self._grant(event, grant)
         for name, amount in part.get("burned", ()):
@@ -104,38 +105,41 @@ class _Changes:
         for name, amount in part.get("debt", ()):
             self._move_account(name, 0, 0, amount)
 
-    def _entry(self, event: Event, entry: Row) -> None:
+    def _entry(self, event: Event, entry: Row, default_key: str) -> None:
+        name, organization, currency = entry["id"], event.organization, entry["currency"]
         self.entries.append(
-            (entry["id"], event.organization, entry.get("effective_at") or event.occurred_at, entry.get("reverses"),
-             entry["kind"], entry["source"], entry["key"], event.actor, entry.get("reason", ""))
+            (name, organization, entry.get("effective_at") or event.occurred_at, entry.get("reverses"),
+             entry["kind"], entry["source"], entry.get("key") or default_key, event.actor, entry.get("reason", ""))
         )  # fmt: skip
         for number, (account, amount) in enumerate(entry["lines"]):
-            self.postings.append(
-                (entry["id"], number, account, event.organization, amount, entry["currency"])
-            )
+            self.postings.append((name, number, account, organization, amount, currency))
             self._move_account(account, amount, 0, 0)
 
-    def _place(self, event: Event, hold: Row) -> None:
-        grants = hold["grants"]
-        self.placed[hold["hold"]] = [
-            hold["hold"], event.organization, hold["account"], hold["amount"], event.occurred_at, None, "placed",
-            "{" + ",".join(name for name, _ in grants) + "}",
-            "{" + ",".join(str(amount) for _, amount in grants) + "}",
-            hold["source"],
+    def _place(self, event: Event, hold: Row, stream: str) -> None:
+        name, grants, source = hold.get("hold"), hold["grants"], hold.get("source")
+        if name is not None and source is None:  # a reservation's second hold
+            source = f"{event.stream_type}:{stream}"
+        name = name or stream
+        self.placed[name] = [
+            name, event.organization, hold["account"], hold["amount"], event.occurred_at, None, "placed",
+            "{" + ",".join([grant for grant, _ in grants]) + "}",
+            "{" + ",".join([str(amount) for _, amount in grants]) + "}",
+            source,
         ]  # fmt: skip
         self._move_account(hold["account"], 0, hold["amount"], 0)
-        for name, amount in grants:
-            self._move_grant(name, 0, amount)
+        for grant, amount in grants:
+            self._move_grant(grant, 0, amount)
 
-    def _settle(self, event: Event, hold: Row) -> None:
-        row = self.placed.get(hold["hold"])
+    def _settle(self, event: Event, hold: Row, stream: str) -> None:
+        name = hold.get("hold") or stream
+        row = self.placed.get(name)
         if row is None:
-            self.settled[hold["hold"]] = (hold["status"], event.occurred_at)
+            self.settled[name] = (hold["status"], event.occurred_at)
         else:
             row[5:7] = event.occurred_at, hold["status"]
         self._move_account(hold["account"], 0, -hold["amount"], 0)
-        for name, amount in hold["grants"]:
-            self._move_grant(name, 0, -amount)
+        for grant, amount in hold["grants"]:
+            self._move_grant(grant, 0, -amount)
 
     def _grant(self, event: Event, grant: Row) -> None:
         remaining = grant["amount"] - grant.get("repaid", 0)
@@ -154,7 +158,10 @@ class _Changes:
             new[14] = new[14] or expired
             new[17] += expired is not None
             return
-        row = self.grants.setdefault(name, [0, 0, None])
+        row = self.grants.get(name)
+        if row is None:
+            self.grants[name] = [remaining, held, expired]
+            return
         row[0] += remaining
         row[1] += held
         row[2] = row[2] or expired

@@ -30,9 +30,8 @@ from spend.models import (
 from spend.operations.budgets.archive import archive_budget
 from spend.operations.budgets.change import change_budget
 from spend.operations.budgets.create import create_budget
-from spend.rules.admission import shown
 from spend.rules.budgetfacts import MEASURES, MODES, read_terms
-from spend.rules.budgets import MONEY_FREE_UNITS, SCOPES
+from spend.rules.budgets import MONEY_FREE_UNITS, SCOPES, shown
 from spend.rules.thresholds import parse_limit, parse_thresholds
 from spend.rules.windows import WINDOW_KINDS
 

@@ -12,6 +12,7 @@ from django.db import connections
 
 from common.transactions import run_in_transaction
 from config.database_urls import django_database
+from spend.operations.gate.submit import close_gate
 from tests.database import Session, session_of
 
 _ALIASES = {
@@ -96,6 +97,8 @@ def private_database(test_session: Session, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(variable, url)
     monkeypatch.setattr(settings, "GATE_DATABASE_URL", urls["GATE_DATABASE_URL"])
     _point_at(urls)
+    close_gate()  # lanes and caches belong to one database
     yield name
+    close_gate()
     _point_at(databases.urls(test_session.name))
     databases.drop(name)

@@ -52,13 +52,16 @@ CHECKS: Final = {
     """,
     "L4 a budget's held equals what active reservations took of it": """
         SELECT c.id, c.held, COALESCE(t.taken, 0) FROM budget_counters c LEFT JOIN (
-            SELECT u.id, sum(u.amount) AS taken
-            FROM reservations r, unnest(r.counters, r.counter_amounts) AS u(id, amount)
-            WHERE r.status = 'active' AND r.organization = ANY(%(organizations)s) GROUP BY u.id) t ON t.id = c.id
+            SELECT r.organization, u.number, sum((ARRAY[r.held, r.estimated_cost, r.tokens, r.credits, r.risk_points])
+                [position(u.letter in 'cktrp')]) AS taken
+            FROM reservations r, unnest(r.counters, string_to_array(r.measures, NULL)) AS u(number, letter)
+            WHERE r.status = 'active' AND r.organization = ANY(%(organizations)s) GROUP BY 1, 2) t
+            ON t.organization = c.organization AND t.number = c.number
         WHERE c.organization = ANY(%(organizations)s) AND c.held <> COALESCE(t.taken, 0)
     """,
     "L5 a hold is open exactly as long as its reservation": """
-        SELECT h.id, h.status, r.status, r.late FROM holds h JOIN reservations r ON h.source = 'reservation:' || r.id
+        SELECT h.id, h.status, r.status, r.late FROM holds h JOIN reservations r
+            ON (h.source = 'reservation:' || r.id OR h.source IS NULL AND h.id = r.id)
             AND r.organization = h.organization WHERE h.organization = ANY(%(organizations)s)
             AND h.status <> CASE WHEN r.status = 'active' THEN 'placed'
                 WHEN r.status = 'committed' AND NOT r.late THEN 'posted'
@@ -118,16 +121,16 @@ CHECKS: Final = {
     "S9 the receipts of a usage record sum to its charge": """
         SELECT u.id, u.charge, u.funding FROM usage_records u
         WHERE u.organization = ANY(%(organizations)s) AND u.charge <>
-            (SELECT COALESCE(sum((part->>2)::bigint), 0) FROM jsonb_array_elements(u.funding) AS part)
+            (SELECT COALESCE(sum((part->>2)::bigint), 0) FROM json_array_elements(u.funding) AS part)
     """,
     "S5 a budget has spent what the facts booked on it": """
         SELECT c.id, c.spent, COALESCE(t.spent, 0) FROM budget_counters c LEFT JOIN (
-            SELECT part.id::uuid AS id, sum(COALESCE((e.data->>(CASE substr(e.data->>'measures', part.n::int, 1)
+            SELECT e.organization, part.number::int AS number, sum(COALESCE((e.data->>(CASE substr(e.data->>'measures', part.n::int, 1)
                 WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits'
                 ELSE 'risk_points' END))::bigint, 0)) AS spent
-            FROM v_events e, jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS part(id, n)
+            FROM v_events e, jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS part(number, n)
             WHERE e.organization = ANY(%(organizations)s) AND e.type IN ('reservation.committed', 'usage.recorded')
-            GROUP BY 1) t ON t.id = c.id
+            GROUP BY 1, 2) t ON t.organization = c.organization AND t.number = c.number
         WHERE c.organization = ANY(%(organizations)s) AND c.spent <> COALESCE(t.spent, 0)
     """,
     "E a stream's versions count from one": """

@@ -13,8 +13,9 @@ from events.factprojectors import ROWS, FactProjector, fact_projectors
 from events.reader import Position, finished, open_window, wait_until_final
 from events.reading import COLUMNS, StoredEvent, stored_events
 from events.rebuilding.tables import RebuiltTable, analyze
-from events.rebuilding.writing import Collector, Statement, write
+from events.rebuilding.writing import write
 from events.store import Cursor, project
+from events.writer import Collector, Statement
 
 CHUNK: Final = 10_000
 _FACTS_AT_ONCE: Final = 100_000

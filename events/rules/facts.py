@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
@@ -12,11 +11,11 @@ encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Event:
-    """One fact of a stream. `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""
+    """One fact of a stream. Its ids are UUIDs, or their texts where the gate made it. `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""
 
-    organization: UUID
+    organization: Any
     stream_type: str
-    stream_id: UUID
+    stream_id: Any
     version: int
     type: str
     data: dict[str, Any]

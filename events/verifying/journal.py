@@ -11,7 +11,7 @@ from events.verifying.report import Finding, Problem
 _ENTRY: Final = "SELECT organization FROM journal_entries WHERE id = %s"
 _EVENT: Final = """
 SELECT data::text FROM events WHERE (%(organization)s::uuid IS NULL OR organization = %(organization)s)
-    AND data @> jsonb_build_object('ledger', jsonb_build_object('entries',
+    AND data::jsonb @> jsonb_build_object('ledger', jsonb_build_object('entries',
         jsonb_build_array(jsonb_build_object('id', %(id)s::text)))) LIMIT 1
 """
 _POSTINGS: Final = "SELECT n, account_id::text, amount, currency FROM postings WHERE entry_id = %s"

@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
                     "grant_amounts",
                     django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
                 ),
-                ("source", models.TextField()),
+                ("source", models.TextField(null=True)),
             ],
             options={
                 "db_table": "holds",

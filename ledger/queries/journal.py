@@ -35,7 +35,7 @@ SELECT (v.data->'ledger')::text FROM journal_entries e JOIN events v ON v.organi
     AND v.tx = e.tx AND v.epoch = e.epoch AND v.recorded_at BETWEEN e.recorded_at - interval '1 hour'
         AND e.recorded_at + interval '1 hour'
 WHERE e.organization = %(organization)s AND e.id = %(entry)s
-    AND v.data->'ledger'->'entries' @> jsonb_build_array(jsonb_build_object('id', e.id::text))
+    AND (v.data->'ledger'->'entries')::jsonb @> jsonb_build_array(jsonb_build_object('id', e.id::text))
 """
 _OF_STREAM: Final = """
     AND v.stream_id = COALESCE(substring(e.idempotency_key FROM

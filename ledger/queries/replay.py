@@ -22,9 +22,9 @@ SELECT id FROM organizations WHERE %(only)s::uuid[] IS NULL OR id = ANY(%(only)s
 """
 _EVENTS: Final = """
 SELECT seq, type, stream_id, occurred_at, CASE WHEN type IN ('account.opened', 'organization.changed')
-    THEN data::text ELSE jsonb_build_object('ledger', data->'ledger')::text END
+    THEN data::text ELSE json_build_object('ledger', data->'ledger')::text END
 FROM events WHERE organization = %s AND seq > %s
-    AND (data ? 'ledger' OR type IN ('account.opened', 'organization.changed'))
+    AND (data->'ledger' IS NOT NULL OR type IN ('account.opened', 'organization.changed'))
 ORDER BY seq LIMIT %s
 """
 _ACCOUNTS: Final = """

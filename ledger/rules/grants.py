@@ -7,7 +7,9 @@ promotional before paid, earliest expiry (none last), oldest.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from typing import Any
+
+from common.ids import AnyId
 
 _SCOPE_ORDER = {"agent": 0, "workflow": 0, "team": 1, "organization": 2}
 _KIND_ORDER = {"included": 0, "promotional": 1, "paid": 2}
@@ -15,13 +17,13 @@ _KIND_ORDER = {"included": 0, "promotional": 1, "paid": 2}
 
 @dataclass(slots=True)
 class Grant:
-    """A credit grant's row as a working copy; amounts in units."""
+    """A credit grant's row as a working copy; amounts in units, ids as UUIDs or, in the gate, as texts."""
 
-    id: UUID
+    id: Any
     kind: str
     priority: int
     scope: str
-    scope_target: UUID | None
+    scope_target: AnyId | None
     remaining: int
     held: int
     effective_at: datetime
@@ -34,9 +36,9 @@ class Grant:
 class GrantSubject:
     """Whom a call is made for, as far as a grant's scope asks."""
 
-    team: UUID | None = None
-    agent: UUID | None = None
-    workflow: UUID | None = None
+    team: AnyId | None = None
+    agent: AnyId | None = None
+    workflow: AnyId | None = None
 
 
 def is_live(grant: Grant, now: datetime) -> bool:
@@ -92,12 +94,12 @@ def free_without_holds(
 
 def allocate(
     grants: Iterable[Grant], amount: int, now: datetime, subject: GrantSubject, *, debt: int = 0
-) -> tuple[list[tuple[UUID, int]], int]:
+) -> tuple[list[tuple[Any, int]], int]:
     """Return ([(grant, amount)] in burn order, what is not covered) for an amount; nothing is changed.
 
     Debt comes first: while it stands, that much of the free credit is not to be had.
     """
-    taken: list[tuple[UUID, int]] = []
+    taken: list[tuple[Any, int]] = []
     missing, owed = amount, debt
     for grant in burn_order(grants, now, subject):
         if missing == 0:
@@ -112,9 +114,9 @@ def allocate(
     return taken, missing
 
 
-def settle(receipt: Sequence[tuple[UUID, int]], actual: int) -> list[tuple[UUID, int]]:
+def settle(receipt: Sequence[tuple[Any, int]], actual: int) -> list[tuple[Any, int]]:
     """Return what is burnt of each grant of a receipt, in the order taken; the rest returns, last-taken first."""
-    burned: list[tuple[UUID, int]] = []
+    burned: list[tuple[Any, int]] = []
     rest = actual
     for grant, amount in receipt:
         part = min(amount, rest)

@@ -13,9 +13,10 @@ from common.money import format_amount
 from spend.queries.budgets import ID_LENGTH, LiveCounter
 from spend.queries.reservations import LiveLayer
 from spend.queries.runs import RunRow, Spent
-from spend.rules.admission import shown as written_in
 from spend.rules.budgetfacts import Budget, definition_of
 from spend.rules.budgets import MONEY_FREE_UNITS, BudgetDefinition, cap
+from spend.rules.budgets import shown as written_in
+from spend.rules.state import HOLDS
 
 MAX_LEVELS = 50
 """How deep a run shows its child runs."""
@@ -85,12 +86,12 @@ def utc(moment: datetime | None) -> datetime | None:
 
 
 def show_reservation(
-    row: Mapping[str, Any], *, layers: Mapping[UUID, LiveLayer], now: datetime
+    row: Mapping[str, Any], *, layers: Mapping[int, LiveLayer], now: datetime
 ) -> dict[str, Any]:
     """A reservation: what the 201 said as far as it is stored, who it is for, and how it ended."""
     active = row["status"] == "active"
     left = max(0, int((row["expires_at"] - now).total_seconds() * 1000)) if active else None
-    receipt = zip(row["counters"], row["counter_amounts"], strict=True)
+    receipt = zip(row["counters"], (row[HOLDS[letter]] or 0 for letter in row["measures"]), strict=True)
     return {
         "id": row["id"],
         "organization": row["organization"],
@@ -110,7 +111,7 @@ def show_reservation(
         "overage": amount_or_none(row["overage"]),
         "late": row["late"],
         "caps": {},
-        "budgets": [_layer(layers[name], amount) for name, amount in receipt if name in layers],
+        "budgets": [_layer(layers[number], amount) for number, amount in receipt if number in layers],
     }
 
 

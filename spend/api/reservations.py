@@ -43,7 +43,12 @@ class ReservationListView(ReadView):
                     cur, organization=organization, wanted=wanted, before=after(page), limit=page.fetch
                 )
             now = business_now(cur, organization)
-            layers = queries.live_layers(cur, [name for row in rows for name in row["counters"]], now)
+            layers = queries.live_layers(
+                cur,
+                organization=organization,
+                counters=[name for row in rows for name in row["counters"]],
+                now=now,
+            )
             return self.answer_rows(rows, page, lambda row: show_reservation(row, layers=layers, now=now))
 
         return self.answer(read)
@@ -61,6 +66,7 @@ class ReservationDetailView(ReadView):
         def read(cur: Cursor) -> dict[str, Any]:
             row = queries.find_reservation(cur, organization=organization, reservation=reservation)
             now = business_now(cur, organization)
-            return show_reservation(row, layers=queries.live_layers(cur, row["counters"], now), now=now)
+            layers = queries.live_layers(cur, organization=organization, counters=row["counters"], now=now)
+            return show_reservation(row, layers=layers, now=now)
 
         return self.answer(read)

@@ -49,6 +49,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(primary_key=True, serialize=False)),
                 ("organization", models.UUIDField()),
+                ("number", models.IntegerField()),
                 ("target", models.TextField()),
                 ("window_start", models.DateTimeField()),
                 ("window_end", models.DateTimeField(null=True)),
@@ -128,6 +129,9 @@ class Migration(migrations.Migration):
                 ("price_version", models.UUIDField(null=True)),
                 ("held", models.BigIntegerField()),
                 ("estimated_cost", models.BigIntegerField()),
+                ("tokens", models.BigIntegerField(null=True)),
+                ("credits", models.BigIntegerField(null=True)),
+                ("risk_points", models.BigIntegerField(null=True)),
                 ("charged", models.BigIntegerField(null=True)),
                 ("overage", models.BigIntegerField(null=True)),
                 ("created_at", models.DateTimeField()),
@@ -140,11 +144,7 @@ class Migration(migrations.Migration):
                 ("action", models.JSONField()),
                 (
                     "counters",
-                    django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField(), size=None),
-                ),
-                (
-                    "counter_amounts",
-                    django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
+                    django.contrib.postgres.fields.ArrayField(base_field=models.IntegerField(), size=None),
                 ),
                 ("measures", models.TextField()),
                 ("funding", models.JSONField()),

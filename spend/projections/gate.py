@@ -29,23 +29,22 @@ ENDED = {
 
 INSERT_RESERVATIONS = """
 INSERT INTO reservations (id, organization, agent_id, team_id, workflow_id, connection_id, run_id, root_run_id,
-    price_version, held,
-    estimated_cost, charged, overage, created_at, expires_at, ended_at, version, status, late, user_label, action,
-    counters, counter_amounts, measures, funding, own_key)
-SELECT id, o, agent, team, workflow, connection, run, root, price, held, cost, charged, overage, created, expires,
-    ended, version, status, late, label, action, counters::uuid[], amounts::bigint[], measures, funding, own_key
+    price_version, held, estimated_cost, tokens, credits, risk_points, charged, overage, created_at, expires_at,
+    ended_at, version, status, late, user_label, action, counters, measures, funding, own_key)
+SELECT id, o, agent, team, workflow, connection, run, root, price, held, cost, tokens, credits, risk, charged, overage,
+    created, expires, ended, version, status, late, label, action, counters::int[], measures, funding, own_key
 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
-    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[],
-    %s::timestamptz[], %s::int[], %s::text[], %s::boolean[], %s::text[], %s::jsonb[], %s::text[], %s::text[],
-    %s::text[], %s::jsonb[], %s::boolean[])
-    AS r(id, o, agent, team, workflow, connection, run, root, price, held, cost, charged, overage, created, expires,
-    ended, version, status, late, label, action, counters, amounts, measures,
-    funding, own_key)
+    %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::text[], %s::boolean[], %s::text[],
+    %s::jsonb[], %s::text[], %s::text[], %s::jsonb[], %s::boolean[])
+    AS r(id, o, agent, team, workflow, connection, run, root, price, held, cost, tokens, credits, risk, charged,
+    overage, created, expires, ended, version, status, late, label, action, counters, measures, funding, own_key)
 """
-RESERVATION_COLUMNS = (
-    "id organization agent team workflow connection run root price_version held cost charged overage created_at "
-    "expires_at ended_at version status late user action counters amounts measures funding own_key"
+RESERVED_COLUMNS = (
+    "id organization agent team workflow connection run root price_version held cost tokens credits risk_points "
+    "charged overage created_at expires_at ended_at version status late user action counters measures funding own_key"
 ).split()
+CHANGED_PLACES = {name: place for place, name in enumerate(RESERVED_COLUMNS)}
 
 UPDATE_RESERVATIONS = """
 UPDATE reservations r SET version = e.version, status = COALESCE(e.status, r.status),
@@ -60,13 +59,14 @@ WHERE r.organization = e.organization AND r.id = e.id
 CHANGE_COLUMNS = "organization id version status expires_at ended_at charged overage late funding".split()
 
 INSERT_COUNTERS = """
-INSERT INTO budget_counters (id, organization, budget_id, target, window_start, window_end, held, spent)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[],
+INSERT INTO budget_counters (id, organization, number, budget_id, target, window_start, window_end, held, spent)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[],
     %s::bigint[], %s::bigint[])
 """
 UPDATE_COUNTERS = """
 UPDATE budget_counters c SET held = c.held + e.held, spent = c.spent + e.spent
-FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS e(id, held, spent) WHERE c.id = e.id
+FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[]) AS e(organization, number, held, spent)
+WHERE c.organization = e.organization AND c.number = e.number
 """
 INSERT_RUNS = """
 INSERT INTO runs (id, organization, key, root_id, parent_id, agent_id, workflow_id, started_at, version,
@@ -108,14 +108,14 @@ def burned_funding(data: Row) -> list[list[Any]]:
 
 
 class _Changes:
-    """What a list of events adds up to, by row."""
+    """What a list of events adds up to, by row. Counters are named by organization and number."""
 
     def __init__(self) -> None:
-        self.reserved: dict[str, Row] = {}
+        self.reserved: dict[str, list[Any]] = {}
         self.changed: dict[str, Row] = {}
-        self.opened: dict[str, Row] = {}
-        self.counters: dict[str, list[int]] = {}
-        self.started: dict[str, Row] = {}
+        self.opened: dict[tuple[str, int], Event] = {}
+        self.counters: dict[tuple[str, int], list[int]] = {}
+        self.started: dict[str, Event] = {}
         self.runs: dict[str, list[int]] = {}
 
     def add(self, event: Event) -> None:
@@ -125,90 +125,85 @@ class _Changes:
         elif kind in ENDED:
             self._end(event, data, ENDED[kind])
         elif kind == "reservation.extended":
-            self._change(event, expires_at=data["expires_at"])
+            self._change(event, {"expires_at": data["expires_at"]})
         elif kind == "budget_counter.opened":
-            self.opened[str(event.stream_id)] = {"event": event, **data}
+            self.opened[str(event.organization), data["number"]] = event
         elif kind == "run.started":
-            self.started[str(event.stream_id)] = {"event": event, **data}
+            self.started[str(event.stream_id)] = event
         else:
-            self._use(data)
+            self._use(event, data)
 
     def _reserve(self, event: Event, data: Row) -> None:
-        counters, measures = data["counters"], data["measures"]
-        amounts = [data.get(ESTIMATED[measure], 0) for measure in measures]
-        self.reserved[str(event.stream_id)] = {
-            **data,
-            "id": event.stream_id,
-            "organization": event.organization,
-            "created_at": event.occurred_at,
-            "version": event.version,
-            "status": "active",
-            "late": False,
-            "action": encode(data["action"]).decode(),
-            "counters": "{" + ",".join(counters) + "}",
-            "amounts": "{" + ",".join(map(str, amounts)) + "}",
-            "funding": encode(reserved_funding(event)).decode(),
-            "own_key": data.get("own_key", False),
-            "root": data.get("root", data.get("run")),
-        }
-        for counter, amount in zip(counters, amounts, strict=True):
-            self._count(counter, amount, 0)
-        self._run(data.get("run"), (data["held"], 0, 0, 0, 0, 1, 0))
+        organization, run, get = str(event.organization), data.get("run"), data.get
+        counters = data["counters"]
+        self.reserved[str(event.stream_id)] = [
+            event.stream_id, organization, data["agent"], get("team"), get("workflow"), get("connection"), run,
+            get("root", run), get("price_version"), data["held"], data["cost"], get("tokens"), get("credits"),
+            get("risk_points"), None, None, event.occurred_at, data["expires_at"], None, event.version, "active", False,
+            get("user"), encode(data["action"]).decode(), "{" + ",".join(map(str, counters)) + "}", data["measures"],
+            encode(reserved_funding(event)).decode(), get("own_key", False),
+        ]  # fmt: skip
+        for number, letter in zip(counters, data["measures"], strict=True):
+            self._count(organization, number, get(ESTIMATED[letter], 0), 0)
+        if run is not None:
+            self._run(run, (data["held"], 0, 0, 0, 0, 1, 0))
 
     def _end(self, event: Event, data: Row, status: str) -> None:
-        late = data.get("late", False)
-        self._change(
-            event,
-            status=status,
-            ended_at=event.occurred_at,
-            charged=data.get("charge"),
-            overage=data.get("overage", 0) if "charge" in data else None,
-            late=late,
-            funding=encode(burned_funding(data)).decode() if "charge" in data else None,
-        )
-        self._use(data)
+        change: Row = {"status": status, "ended_at": event.occurred_at}
+        if "charge" in data:
+            change["charged"], change["overage"] = data["charge"], data.get("overage", 0)
+            change["funding"] = encode(burned_funding(data)).decode()
+            if "late" in data:
+                change["late"] = True
+        self._change(event, change)
+        self._use(event, data)
 
-    def _use(self, data: Row) -> None:
-        freed = data.get("freed", {})
-        for counter, measure in zip(data["counters"], data["measures"], strict=True):
-            self._count(counter, -freed.get(measure, 0), data.get(BOOKED[measure], 0))
-        used = 1 if "charge" in data else 0
-        figures = (
-            -freed.get("c", 0),
-            data.get("charge", 0),
-            data.get("cost", 0),
-            data.get("tokens", 0),
-            data.get("calls", 0),
-            0,
-            used,
-        )
-        self._run(data.get("run"), figures)
+    def _use(self, event: Event, data: Row) -> None:
+        organization, freed = str(event.organization), data.get("freed", {})
+        for number, letter in zip(data["counters"], data["measures"], strict=True):
+            self._count(organization, number, -freed.get(letter, 0), data.get(BOOKED[letter], 0))
+        run = data.get("run")
+        if run is not None:
+            get = data.get
+            used = 1 if "charge" in data else 0
+            figures = (
+                -freed.get("c", 0),
+                get("charge", 0),
+                get("cost", 0),
+                get("tokens", 0),
+                get("calls", 0),
+                0,
+                used,
+            )
+            self._run(run, figures)
 
-    def _change(self, event: Event, **columns: Any) -> None:
+    def _change(self, event: Event, change: Row) -> None:
         name = str(event.stream_id)
         row = self.reserved.get(name)
-        if row is None:
-            row = self.changed.setdefault(
-                name, {"id": event.stream_id, "organization": event.organization, "late": False}
-            )
-        columns["late"] = row["late"] or columns.get("late", False)
-        row.update((column, value) for column, value in columns.items() if value is not None)
-        row["version"] = event.version
+        change["version"] = event.version
+        if row is not None:
+            for column, value in change.items():
+                row[CHANGED_PLACES[column]] = value
+            return
+        known = self.changed.get(name)
+        if known is None:
+            self.changed[name] = {"id": name, "organization": event.organization, "late": False, **change}
+        else:
+            known.update(change)
 
-    def _count(self, counter: str, held: int, spent: int) -> None:
-        figures = self.counters.get(counter)
+    def _count(self, organization: str, number: int, held: int, spent: int) -> None:
+        figures = self.counters.get((organization, number))
         if figures is None:
-            self.counters[counter] = [held, spent]
+            self.counters[organization, number] = [held, spent]
         else:
             figures[0] += held
             figures[1] += spent
 
-    def _run(self, run: str | None, figures: tuple[int, ...]) -> None:
-        if run is not None:
-            before = self.runs.get(run)
-            self.runs[run] = (
-                list(figures) if before is None else [a + b for a, b in zip(before, figures, strict=True)]
-            )
+    def _run(self, run: str, figures: tuple[int, ...]) -> None:
+        before = self.runs.get(run)
+        self.runs[run] = (
+            list(figures) if before is None else [a + b for a, b in zip(before, figures, strict=True)]
+        )
 
 
 def project(cur: Cursor, events: Sequence[Event]) -> None:
@@ -218,57 +213,41 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
         changes.add(event)
     _write_counters(cur, changes)
     _write_runs(cur, changes)
-    if changes.reserved:
-        cur.execute(INSERT_RESERVATIONS, _columns(changes.reserved.values(), RESERVATION_COLUMNS))
-    if changes.changed:
-        cur.execute(UPDATE_RESERVATIONS, _columns(changes.changed.values(), CHANGE_COLUMNS))
+    _write(cur, INSERT_RESERVATIONS, list(changes.reserved.values()))
+    changed = [[row.get(name) for name in CHANGE_COLUMNS] for row in changes.changed.values()]
+    _write(cur, UPDATE_RESERVATIONS, changed)
 
 
 def _write_counters(cur: Cursor, changes: _Changes) -> None:
-    if changes.opened:
-        rows = []
-        for name, row in changes.opened.items():
-            event = row["event"]
-            held, spent = changes.counters.pop(name, (0, 0))
-            rows.append(
-                (
-                    name,
-                    event.organization,
-                    row["budget"],
-                    row["target"],
-                    row["start"],
-                    row.get("end"),
-                    held,
-                    spent,
-                )
-            )
-        cur.execute(INSERT_COUNTERS, [list(column) for column in zip(*rows, strict=True)])
-    moved = [(name, *figures) for name, figures in changes.counters.items() if any(figures)]
-    if moved:
-        moved.sort()
-        cur.execute(UPDATE_COUNTERS, [list(column) for column in zip(*moved, strict=True)])
+    rows = []
+    for name, event in changes.opened.items():
+        data = event.data
+        figures = changes.counters.pop(name, (0, 0))
+        rows.append(
+            (event.stream_id, *name, data["budget"], data["target"], data["start"], data.get("end"), *figures)
+        )
+    _write(cur, INSERT_COUNTERS, rows)
+    moved = [(*name, *figures) for name, figures in changes.counters.items() if figures[0] or figures[1]]
+    _write(cur, UPDATE_COUNTERS, sorted(moved))
 
 
 def _write_runs(cur: Cursor, changes: _Changes) -> None:
-    if changes.started:
-        rows = []
-        for name, row in changes.started.items():
-            event = row["event"]
-            figures = changes.runs.pop(name, [0] * 7)
-            rows.append(
-                (name, event.organization, row["key"], row["root"], row.get("parent"), row["agent"],
-                 row.get("workflow"), event.occurred_at, event.version, *figures)
-            )  # fmt: skip
-        cur.execute(INSERT_RUNS, [list(column) for column in zip(*rows, strict=True)])
+    rows = []
+    for name, event in changes.started.items():
+        data = event.data
+        figures = changes.runs.pop(name, [0] * 7)
+        rows.append(
+            (name, event.organization, data["key"], data["root"], data.get("parent"), data["agent"],
+             data.get("workflow"), event.occurred_at, event.version, *figures)
+        )  # fmt: skip
+    _write(cur, INSERT_RUNS, rows)
     moved = [(name, *figures) for name, figures in changes.runs.items() if any(figures)]
-    if moved:
-        moved.sort()
-        cur.execute(UPDATE_RUNS, [list(column) for column in zip(*moved, strict=True)])
+    _write(cur, UPDATE_RUNS, sorted(moved))
 
 
-def _columns(rows: Any, names: Sequence[str]) -> list[list[Any]]:
-    listed = list(rows)
-    return [[row.get(name) for row in listed] for name in names]
+def _write(cur: Cursor, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    if rows:
+        cur.execute(statement, [list(column) for column in zip(*rows, strict=True)])
 
 
 PROJECTOR = Projector(
@@ -277,7 +256,7 @@ PROJECTOR = Projector(
     project=project,
     tables=(
         ProjectedTable("reservations", ("organization", "id")),
-        ProjectedTable("budget_counters", ("id",)),
+        ProjectedTable("budget_counters", ("organization", "number")),
         ProjectedTable("runs", ("id",)),
     ),
 )

@@ -76,7 +76,9 @@ def load_definitions(cur: Cursor, organization: UUID) -> list[BudgetDefinition]:
 
 def definition(row: tuple[Any, ...]) -> BudgetDefinition:
     """Return the definition that a row of DEFINITIONS is."""
-    values: Any = (*row[:11], ZoneInfo(row[11]), from_stored(_decode(row[12])), row[13])
+    target = None if row[2] is None else str(row[2])
+    zone, thresholds = ZoneInfo(row[11]), from_stored(_decode(row[12]))
+    values: Any = (str(row[0]), row[1], target, *row[3:11], zone, thresholds, row[13])
     return BudgetDefinition(*values)
 
 

@@ -1,8 +1,8 @@
 """Estimates from history: what calls of this agent to this model have taken before (S29)."""
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
+from common.ids import AnyId
 from events.store import Cursor
 from spend.rules.commands import Estimate
 
@@ -17,7 +17,7 @@ WHERE organization = %s AND hour >= %s AND agent_id = %s AND provider IS NOT DIS
 
 
 def estimate_from_history(
-    cur: Cursor, *, organization: UUID, agent: UUID, provider: str | None, model: str | None, now: datetime
+    cur: Cursor, *, organization: AnyId, agent: AnyId, provider: str | None, model: str | None, now: datetime
 ) -> Estimate | None:
     """Return the largest charge of the agent's completed calls to this model in the last 30 days, as an amount.
 

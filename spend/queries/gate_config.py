@@ -1,15 +1,16 @@
 """What the gate knows of an organization without asking: subjects, budgets, prices, accounts; cached per process.
 
 A cache is valid for one (config_epoch, price epoch) pair, which every batch reads with its locks. So a change of any
-of these is seen by the next decision of every process (S42), and nothing is ever invalidated by a message.
+of these is seen by the next decision of every process (S42), and nothing is ever invalidated by a message. What is not
+there yet raises Missing, and is then read by a connection beside the gate's own; while the organization's lock is held
+nothing of it can change.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from common.errors import NotFound
 from events.store import Cursor
@@ -17,25 +18,39 @@ from ledger.queries.accounts import account_ids
 from spend.queries.budgets import load_definitions
 from spend.queries.prices import load_book_entry, load_organization_pricing
 from spend.rules.budgets import BudgetDefinition
+from spend.rules.plan import LayerPlace, Route
 from spend.rules.prices import BookEntry
 from spend.rules.rating import OrganizationPricing, PriceCard, price_card
+from spend.rules.settlement import Accounts
 from spend.rules.state import Run
 
 MAX_RUNS = 4_096
+MAX_PLACES = 4_096
+MAX_SUBJECTS = 20_000
 MAX_ORGANIZATIONS = 20_000
+Load = Callable[[Cursor], None]
+Valid = tuple[datetime, datetime | None]
+"""[from, until) in which something that was looked up is the same; until None: for ever."""
+
+
+class Missing(Exception):
+    """Something is not in the cache; `load` reads it into the cache."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
 
 
 class SubjectRow(NamedTuple):
     """An agent, team, workflow or connection as the gate needs it; `extra` is the agent's team or the billing."""
 
-    id: UUID
+    id: str
     key: str
     archived: bool
-    extra: UUID | str | None = None
+    extra: str | None = None
 
 
 SUBJECTS = {
-    "agent": "SELECT id, key, archived_at IS NOT NULL, team_id FROM agents",
+    "agent": "SELECT id, key, archived_at IS NOT NULL, team_id::text FROM agents",
     "team": "SELECT id, key, archived_at IS NOT NULL, NULL FROM teams",
     "workflow": "SELECT id, key, archived_at IS NOT NULL, NULL FROM workflows",
     "connection": "SELECT id, key, archived_at IS NOT NULL, billing FROM connections",
@@ -44,28 +59,38 @@ SUBJECTS = {
 
 @dataclass(slots=True)
 class GateConfig:
-    """One organization's cached configuration; `subjects[kind]` maps keys and ids (as text) to rows."""
+    """One organization's cached configuration; `subjects[kind]` maps keys and ids to rows, None for what is not there
+    (at this epoch: whatever comes raises it). `clock_ahead` is how far its clock was before ours.
+    """
 
-    organization: UUID
+    organization: str
     epochs: tuple[int, int]
     currency: str
-    zone: ZoneInfo
-    accounts: dict[str, UUID]
+    accounts: Accounts
     budgets: dict[str, list[BudgetDefinition]]
     pricing: OrganizationPricing
-    subjects: dict[str, dict[str, SubjectRow]] = field(
+    subjects: dict[str, dict[str, SubjectRow | None]] = field(
         default_factory=lambda: {kind: {} for kind in SUBJECTS}
     )
     runs: dict[str, Run] = field(default_factory=dict)
     cards: dict[tuple[str, str] | None, tuple[datetime, PriceCard]] = field(default_factory=dict)
+    routes: dict[tuple[str | None, ...], Route] = field(default_factory=dict)
+    places: dict[tuple[str | None, ...], tuple[Valid, list[LayerPlace]]] = field(default_factory=dict)
+    clock_ahead: timedelta = timedelta()
 
-    def team(self, cur: Cursor, team_id: UUID | None) -> SubjectRow | None:
-        """Return the row of a team by its id, read when it is not cached."""
-        if team_id is None:
-            return None
-        if str(team_id) not in self.subjects["team"]:
-            load_subjects(cur, self, "team", [str(team_id)])
-        return self.subjects["team"].get(str(team_id))
+    def expected_now(self) -> datetime:
+        """Return what the organization's clock will about say; only the locked row tells."""
+        return datetime.now(UTC) + self.clock_ahead
+
+    def subject(self, kind: str, name: str) -> SubjectRow:
+        """Return a subject by key or id. Raises NotFound for what the organization does not have (S20), and Missing."""
+        known = self.subjects[kind]
+        if name not in known:
+            raise Missing(lambda cur: load_subjects(cur, self, kind, (name,)))
+        found = known[name]
+        if found is None:
+            raise NotFound(f"There is no {kind} {name!r} in this organization.", pointer=f"/subject/{kind}")
+        return found
 
     def remember_run(self, run: Run) -> None:
         """Keep where a run stands in its tree (it never changes), at most MAX_RUNS of them."""
@@ -73,95 +98,112 @@ class GateConfig:
             self.runs.pop(next(iter(self.runs)))
         self.runs[run.key] = run
 
+    def remember_places(self, key: tuple[str | None, ...], valid: Valid, places: list[LayerPlace]) -> None:
+        """Keep which budgets count a call, at most MAX_PLACES of them."""
+        if len(self.places) >= MAX_PLACES:
+            self.places.pop(next(iter(self.places)))
+        self.places[key] = (valid, places)
+
 
 class ConfigCache:
     """The configurations of a process's organizations and the price book's entries that they use."""
 
     def __init__(self) -> None:
-        self._configs: dict[UUID, GateConfig] = {}
+        self._configs: dict[str, GateConfig] = {}
         self._entries: dict[tuple[str, str], BookEntry | None] = {}
         self._price_epoch = 0
 
-    def get(
-        self, cur: Cursor, organization: UUID, *, epochs: tuple[int, int], currency: str, time_zone: str
-    ) -> GateConfig:
-        """Return the organization's configuration at these epochs, read anew when the cached one is older."""
+    def peek(self, organization: str) -> GateConfig | None:
+        """Return what is cached, which may be stale."""
+        return self._configs.get(organization)
+
+    def get(self, organization: str, *, epochs: tuple[int, int], currency: str) -> GateConfig:
+        """Return the organization's configuration at these epochs. Raises Missing when the cached one is older."""
         if epochs[1] != self._price_epoch:
             self._entries, self._price_epoch = {}, epochs[1]
         config = self._configs.get(organization)
         if config is None or config.epochs != epochs:
-            fresh = self._load(cur, organization, epochs, currency, time_zone)
-            if config is not None:
-                fresh.runs = config.runs
-            elif len(self._configs) >= MAX_ORGANIZATIONS:
-                self._configs.pop(next(iter(self._configs)))
-            config = self._configs[organization] = fresh
+            raise Missing(lambda cur: self._keep(_load(cur, organization, epochs, currency)))
         return config
 
     def card(
-        self, cur: Cursor, config: GateConfig, provider: str | None, model: str | None, at: datetime
-    ) -> PriceCard:
-        """Return every price of this organization for this model at this moment (without a model: tools only)."""
+        self, config: GateConfig, provider: str | None, model: str | None, at: datetime
+    ) -> tuple[Valid, PriceCard]:
+        """Return every price of this organization for this model at this moment (without a model: tools only), and how
+        long they hold. Raises Missing.
+        """
         name = (provider, model) if provider is not None and model is not None else None
         known = config.cards.get(name)
         if known is not None and known[0] <= at and (known[1].until is None or at < known[1].until):
-            return known[1]
-        entry = self._entry(cur, name) if name is not None else None
+            return (known[0], known[1].until), known[1]
+        entry = self.entry(*name) if name is not None else None
         card = price_card(entry, config.pricing, at, provider=provider, model=model)
         if known is None or at > known[0] or known[1].until == card.until:
             config.cards[name] = (at, card)
-        return card
+        return (at, card.until), card
 
-    def entry(self, cur: Cursor, provider: str, model: str) -> BookEntry | None:
-        """Return the price book's entry of a model, None when the book has none."""
-        return self._entry(cur, (provider, model))
-
-    def _entry(self, cur: Cursor, name: tuple[str, str]) -> BookEntry | None:
-        # Another thread may put an empty one in its place meanwhile; what is read now belongs into this one.
+    def entry(self, provider: str, model: str) -> BookEntry | None:
+        """Return the price book's entry of a model, None when the book has none. Raises Missing."""
+        name = (provider, model)
+        # Another lane may put an empty one in its place meanwhile; what is read now belongs into this one.
         entries = self._entries
         if name not in entries:
-            entries[name] = load_book_entry(cur, name[0], name[1])
+            raise Missing(lambda cur: entries.__setitem__(name, load_book_entry(cur, provider, model)))
         return entries[name]
 
-    def _load(
-        self, cur: Cursor, organization: UUID, epochs: tuple[int, int], currency: str, time_zone: str
-    ) -> GateConfig:
-        by_scope: dict[str, list[BudgetDefinition]] = {}
-        for budget in load_definitions(cur, organization):
-            if budget.mode == "enforce":
-                by_scope.setdefault(budget.scope, []).append(budget)
-        return GateConfig(
-            organization=organization,
-            epochs=epochs,
-            currency=currency,
-            zone=ZoneInfo(time_zone),
-            accounts=account_ids(cur, organization=organization, currency=currency),
-            budgets=by_scope,
-            pricing=load_organization_pricing(cur, organization, currency),
-        )
+    def _keep(self, fresh: GateConfig) -> None:
+        known = self._configs.get(fresh.organization)
+        if known is not None:
+            fresh.runs, fresh.clock_ahead = known.runs, known.clock_ahead
+        elif len(self._configs) >= MAX_ORGANIZATIONS:
+            self._configs.pop(next(iter(self._configs)))
+        self._configs[fresh.organization] = fresh
+
+
+def _load(cur: Cursor, name: str, epochs: tuple[int, int], currency: str) -> GateConfig:
+    organization = UUID(name)
+    by_scope: dict[str, list[BudgetDefinition]] = {}
+    for budget in load_definitions(cur, organization):
+        if budget.mode == "enforce":
+            by_scope.setdefault(budget.scope, []).append(budget)
+    return GateConfig(
+        organization=name,
+        epochs=epochs,
+        currency=currency,
+        accounts=_accounts(account_ids(cur, organization=organization, currency=currency)),
+        budgets=by_scope,
+        pricing=load_organization_pricing(cur, organization, currency),
+    )
+
+
+def _accounts(ids: dict[str, UUID]) -> Accounts:
+    return Accounts(
+        credit=str(ids["customer_credit"]),
+        line=str(ids["unbilled_receivable"]) if "unbilled_receivable" in ids else None,
+        revenue=str(ids["revenue"]),
+        provider_cost=str(ids["provider_cost"]),
+        provider_payable=str(ids["provider_payable"]),
+        breakage=str(ids["breakage"]),
+    )
 
 
 def load_subjects(cur: Cursor, config: GateConfig, kind: str, names: Iterable[str]) -> None:
-    """Read the subjects of these keys or ids that are not cached yet; unknown ones stay out (they may come later)."""
+    """Read the subjects of these keys or ids that are not cached yet; unknown ones are kept as None."""
     known = config.subjects[kind]
+    if len(known) > MAX_SUBJECTS:
+        known.clear()
     missing = [name for name in names if name not in known]
     if not missing:
         return
     cur.execute(
         SUBJECTS[kind] + " WHERE organization = %s AND (key = ANY(%s) OR id = ANY(%s))",
-        (config.organization, missing, _ids(missing)),
+        (UUID(config.organization), missing, _ids(missing)),
     )
     for row in cur.fetchall():
-        subject = SubjectRow(row[0], row[1], row[2], row[3])
-        known[row[1]] = known[str(row[0])] = subject
-
-
-def find_subject(config: GateConfig, kind: str, name: str) -> SubjectRow:
-    """Return a subject by key or id. Raises NotFound for what the organization does not have (S20)."""
-    found = config.subjects[kind].get(name)
-    if found is None:
-        raise NotFound(f"There is no {kind} {name!r} in this organization.", pointer=f"/subject/{kind}")
-    return found
+        subject = SubjectRow(str(row[0]), row[1], row[2], row[3])
+        known[subject.key] = known[subject.id] = subject
+    for name in missing:
+        known.setdefault(name, None)
 
 
 def _ids(names: Sequence[str]) -> list[UUID]:

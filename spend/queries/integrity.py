@@ -41,31 +41,32 @@ _KEPT: Final = """(
 )"""
 
 _COUNTERS_HELD: Final = f"""
-SELECT c.organization, 'budget counter ' || c.id, 'held ' || c.held || ', active reservations ' || coalesce(s.amount, 0)
+SELECT c.organization, 'budget counter ' || c.number, 'held ' || c.held || ', active reservations ' || coalesce(s.amount, 0)
 FROM budget_counters c LEFT JOIN (
-    SELECT u.counter, sum(u.amount) AS amount FROM reservations r
-    CROSS JOIN unnest(r.counters, r.counter_amounts) AS u(counter, amount)
-    WHERE r.status = 'active' AND {_OF.format("r")} GROUP BY 1
-) s ON s.counter = c.id
+    SELECT r.organization, u.counter, sum(CASE u.letter WHEN 'c' THEN r.held WHEN 'k' THEN r.estimated_cost
+        WHEN 't' THEN r.tokens WHEN 'r' THEN r.credits ELSE r.risk_points END) AS amount
+    FROM reservations r CROSS JOIN unnest(r.counters, string_to_array(r.measures, NULL)) AS u(counter, letter)
+    WHERE r.status = 'active' AND {_OF.format("r")} GROUP BY 1, 2
+) s ON s.organization = c.organization AND s.counter = c.number
 WHERE c.held <> coalesce(s.amount, 0) AND {_OF.format("c")}
 """
 _COUNTERS_SPENT: Final = f"""
-SELECT c.organization, 'budget counter ' || c.id, 'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
+SELECT c.organization, 'budget counter ' || c.number, 'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
 FROM budget_counters c LEFT JOIN (
-    SELECT x.id::uuid AS counter, sum(coalesce((e.data->>(CASE substr(e.data->>'measures', x.n::int, 1)
+    SELECT e.organization, x.number::int AS counter, sum(coalesce((e.data->>(CASE substr(e.data->>'measures', x.n::int, 1)
         WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits' ELSE 'risk_points'
         END))::bigint, 0)) AS spent
-    FROM events e CROSS JOIN jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(id, n)
+    FROM events e CROSS JOIN json_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(number, n)
     WHERE e.type IN ('reservation.committed', 'reservation.released', 'reservation.expired', 'usage.recorded')
-        AND {_OF.format("e")} GROUP BY 1
-) s ON s.counter = c.id
+        AND {_OF.format("e")} GROUP BY 1, 2
+) s ON s.organization = c.organization AND s.counter = c.number
 WHERE c.spent <> coalesce(s.spent, 0) AND {_OF.format("c")}
 """
 _COUNTERS_ORPHANED: Final = f"""
 SELECT r.organization, 'reservation ' || r.id, 'counter ' || u.counter || ' does not exist'
 FROM reservations r CROSS JOIN unnest(r.counters) AS u(counter)
 WHERE {_OF.format("r")} AND NOT EXISTS (
-    SELECT FROM budget_counters c WHERE c.id = u.counter AND c.organization = r.organization)
+    SELECT FROM budget_counters c WHERE c.organization = r.organization AND c.number = u.counter)
 """
 _RUNS_HELD: Final = f"""
 SELECT n.organization, 'run ' || n.id, 'held ' || n.held || ' of ' || n.reservations || ' reservations, these are '
@@ -126,7 +127,7 @@ HAVING sum(calls) <> 0 OR sum(input_tokens) <> 0 OR sum(cache_read_input_tokens)
 _USAGE_FUNDED: Final = f"""
 SELECT u.organization, 'usage record ' || u.id, 'charge ' || u.charge || ', its receipts sum to ' || f.amount
 FROM usage_records u CROSS JOIN LATERAL (
-    SELECT coalesce(sum((x->>2)::bigint), 0) AS amount FROM jsonb_array_elements(u.funding) AS x
+    SELECT coalesce(sum((x->>2)::bigint), 0) AS amount FROM json_array_elements(u.funding) AS x
 ) f
 WHERE f.amount <> u.charge AND {_OF.format("u")}
 """

@@ -15,11 +15,11 @@ STATUSES: Final = ("active", "committed", "released", "expired")
 _READ: Final = f"""
 SELECT x.id, x.organization, x.status, x.held, x.estimated_cost, x.charged, x.overage, x.late, x.price_version,
     x.created_at, x.expires_at, x.ended_at, x.own_key, x.action::text AS action, x.funding::text AS funding,
-    x.counters, x.counter_amounts, {SUBJECT_COLUMNS}, o.currency
+    x.tokens, x.credits, x.risk_points, x.counters, x.measures, {SUBJECT_COLUMNS}, o.currency
 FROM reservations x {SUBJECT_JOINS} JOIN organizations o ON o.id = x.organization
 """
 _LAYERS: Final = """
-SELECT c.id, b.id, b.scope, c.target,
+SELECT c.number, b.id, b.scope, c.target,
     COALESCE(COALESCE(a.key, t.key, w.key, n.key) || substr(c.target, 37), NULLIF(c.target, '')), b.window_kind,
     b.rolling_seconds, b.unit, b.amount_limit, b.overdraft, b.thresholds::text, c.window_start, c.window_end, c.held,
     c.spent
@@ -28,11 +28,11 @@ LEFT JOIN agents a ON b.scope = 'agent' AND a.id::text = left(c.target, 36)
 LEFT JOIN teams t ON b.scope = 'team' AND t.id::text = left(c.target, 36)
 LEFT JOIN workflows w ON b.scope = 'workflow' AND w.id::text = left(c.target, 36)
 LEFT JOIN connections n ON b.scope = 'connection' AND n.id::text = left(c.target, 36)
-WHERE c.id = ANY(%s::uuid[])
+WHERE c.organization = %s AND c.number = ANY(%s::int[])
 """
 _BUCKETS: Final = """
 SELECT w.c, sum(x.held)::bigint, sum(x.spent)::bigint
-FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[]) AS w(c, b, t, s)
+FROM unnest(%s::int[], %s::uuid[], %s::text[], %s::timestamptz[]) AS w(c, b, t, s)
 JOIN budget_counters x ON x.budget_id = w.b AND x.target = w.t AND x.window_start >= w.s GROUP BY w.c
 """
 
@@ -48,7 +48,7 @@ class ReservationFilter(NamedTuple):
 class LiveLayer(NamedTuple):
     """A budget layer of a reservation with what its window holds and has spent now, in the budget's unit."""
 
-    counter_id: UUID
+    number: int
     budget_id: UUID
     scope: str
     target: str
@@ -97,16 +97,18 @@ def organization_of_reservation(cur: Cursor, reservation: UUID) -> UUID:
     return owner
 
 
-def live_layers(cur: Cursor, counters: Sequence[UUID], now: datetime) -> dict[UUID, LiveLayer]:
-    """Return the budget layers of these counters with live figures; of a rolling budget over its whole window."""
-    cur.execute(_LAYERS, (list(set(counters)),))
+def live_layers(
+    cur: Cursor, *, organization: UUID, counters: Sequence[int], now: datetime
+) -> dict[int, LiveLayer]:
+    """Return the budget layers of these counters of an organization with live figures; of a rolling budget over its whole window."""
+    cur.execute(_LAYERS, (organization, list(set(counters))))
     found = {
         row[0]: LiveLayer(*row)._replace(thresholds=from_stored(decode(row[10]))) for row in cur.fetchall()
     }
     rolling = [layer for layer in found.values() if layer.window_kind == "rolling"]
     if rolling:
         starts = [first_bucket_at(now, layer.rolling_seconds or 1) for layer in rolling]
-        places = [[layer.counter_id, layer.budget_id, layer.target] for layer in rolling]
+        places = [[layer.number, layer.budget_id, layer.target] for layer in rolling]
         cur.execute(_BUCKETS, (*(list(column) for column in zip(*places, strict=True)), starts))
         for counter, held, spent in cur.fetchall():
             found[counter] = found[counter]._replace(held=held, spent=spent)

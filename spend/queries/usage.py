@@ -105,7 +105,9 @@ def _records(
     columns["reservation"] = "reservation_id"
     for name, column in columns.items():
         clause.add(f"x.{column} = %({name})s", name, getattr(wanted, name))
-    clause.add("(x.tool = %(tool)s OR jsonb_exists(x.detail->'tools', %(tool)s))", "tool", wanted.tool)
+    clause.add(
+        "(x.tool = %(tool)s OR jsonb_exists((x.detail->'tools')::jsonb, %(tool)s))", "tool", wanted.tool
+    )
     clause.add("x.occurred_at >= %(start)s", "start", wanted.start)
     clause.add("x.occurred_at < %(end)s", "end", wanted.end)
     where = clause.where("x.organization = %(organization)s")

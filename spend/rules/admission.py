@@ -3,12 +3,12 @@
 Source of the order and of the meaning of each code: the API contract ("The gate"). Equality with a cap passes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from common.money import format_amount
 from ledger.rules.grants import GrantSubject, allocate
-from spend.rules.budgets import MONEY_FREE_UNITS, SCOPE_RANK, cap
+from spend.rules.budgets import SCOPE_RANK
 from spend.rules.denials import (
     Binding,
     BudgetBusy,
@@ -25,45 +25,39 @@ RETRY_BUSY_SECONDS = 1
 Receipt = list[list[Any]]
 
 
-def shown(unit: str) -> Callable[[int], str]:
-    """Return how amounts of this unit are written: money as decimals, the rest as plain integers."""
-    return str if unit in MONEY_FREE_UNITS else format_amount
-
-
 def layer_figures(layer: Layer) -> dict[str, Any]:
     """Return limit, spent, held and remaining of a layer as the API shows them."""
-    budget, write = layer.budget, shown(layer.budget.unit)
-    spent, held = layer.spent, layer.held
+    budget, spent, held = layer.budget, layer.spent, layer.held
     return {
-        "limit": write(budget.amount_limit),
-        "spent": write(spent),
-        "held": write(held),
-        "remaining": write(max(0, cap(budget) - spent - held)),
+        "limit": budget.limit_text,
+        "spent": budget.shown(spent),
+        "held": budget.shown(held),
+        "remaining": budget.shown(max(0, budget.most - spent - held)),
         "resets_at": layer.resets_at,
     }
 
 
 def refusal_of_layer(layer: Layer) -> type[Denied] | None:
     """Return why this layer refuses what is requested of it; None when it has room (equality passes)."""
-    limit, requested = cap(layer.budget), layer.requested
-    if layer.spent + layer.held + requested <= limit:
+    budget, requested = layer.budget, layer.requested
+    if layer.spent + layer.held + requested <= budget.most:
         return None
-    if requested > layer.budget.amount_limit + layer.budget.overdraft:
+    if requested > budget.amount_limit + budget.overdraft:
         return TooLarge
-    if layer.spent + requested > limit:
-        return RunCeilingReached if layer.budget.scope == "run" else BudgetExhausted
+    if layer.spent + requested > budget.most:
+        return RunCeilingReached if budget.scope == "run" else BudgetExhausted
     return BudgetBusy
 
 
 def layer_binding(layer: Layer) -> Binding:
     """Return the layer as the binding of a denial."""
-    budget, write = layer.budget, shown(layer.budget.unit)
+    budget = layer.budget
     figures = {
         "scope": budget.scope,
         "target": layer.label,
-        "budget_id": str(budget.id),
+        "budget_id": budget.id,
         **layer_figures(layer),
-        "requested": write(layer.requested),
+        "requested": budget.shown(layer.requested),
         "unit": budget.unit,
     }
     return Binding(
@@ -84,7 +78,7 @@ def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Re
     """
     line = books.open_line
     taken, missing = allocate(books.grants, charge, now, subject, debt=books.credit.debt)
-    receipt: Receipt = [["credit", str(grant), amount] for grant, amount in taken]
+    receipt: Receipt = [["credit", grant, amount] for grant, amount in taken]
     credit = charge - missing
     if missing and line is not None:
         room = line.room()

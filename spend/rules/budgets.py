@@ -1,14 +1,23 @@
 """What a budget is, and how far it lets spending go. Pure values on the hot path."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from common.ids import AnyId
+from common.money import format_amount
 
 SCOPES = ("run", "user", "agent", "workflow", "connection", "team", "organization")
 """Narrow to wide: the order in which layers are shown and in which one binds."""
 SCOPE_RANK = {scope: rank for rank, scope in enumerate(SCOPES)}
 MONEY_FREE_UNITS = frozenset(("TOKENS", "CREDITS", "RISK_POINTS"))
+_UNIT_MEASURES = {"TOKENS": "t", "CREDITS": "r", "RISK_POINTS": "p"}
+
+
+def shown(unit: str) -> Callable[[int], str]:
+    """Return how amounts of this unit are written: money as decimals, the rest as plain integers."""
+    return str if unit in MONEY_FREE_UNITS else format_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +39,16 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class BudgetDefinition:
-    """One budget as the gate reads it; limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS, RISK_POINTS."""
+    """One budget as the gate reads it; limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS, RISK_POINTS.
 
-    id: UUID
+    What follows from the definition is worked out once: the most that spent + held may be (`most`), its notice levels,
+    the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p risk points), how amounts of its
+    unit are written (`shown`), and the limit so written.
+    """
+
+    id: AnyId
     scope: str
-    target_id: UUID | None
+    target_id: AnyId | None
     target_label: str | None
     window_kind: str
     rolling_seconds: int | None
@@ -46,6 +60,26 @@ class BudgetDefinition:
     zone: ZoneInfo
     thresholds: tuple[Threshold, ...]
     version: int
+    most: int = field(init=False)
+    letter: str = field(init=False)
+    shown: Callable[[int], str] = field(init=False)
+    limit_text: str = field(init=False)
+    notices: tuple[tuple[int, Threshold], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        of_unit = _UNIT_MEASURES.get(self.unit)
+        notices = [(t.level(self.amount_limit), t) for t in self.thresholds if t.action == "notify"]
+        self._keep(
+            most=cap(self),
+            letter=of_unit or ("c" if self.measure == "charge" else "k"),
+            shown=shown(self.unit),
+            notices=tuple(notices) if self.amount_limit else (),
+        )
+        self._keep(limit_text=self.shown(self.amount_limit))
+
+    def _keep(self, **derived: Any) -> None:
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
 
 def cap(budget: BudgetDefinition) -> int:

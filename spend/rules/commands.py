@@ -17,11 +17,13 @@ class Caller:
     agent_ids: frozenset[UUID] | None = None
     connection_ids: frozenset[UUID] | None = None
 
-    def forbidden(self, *, agent: UUID, connection: UUID | None) -> str | None:
+    def forbidden(self, *, agent: str, connection: str | None) -> str | None:
         """Return which limit of the key, agent or connection, a call of these two would pass; None when neither."""
-        if self.connection_ids is not None and connection not in self.connection_ids:
+        if self.connection_ids is not None and (
+            connection is None or UUID(connection) not in self.connection_ids
+        ):
             return "connection"
-        if self.agent_ids is not None and agent not in self.agent_ids:
+        if self.agent_ids is not None and UUID(agent) not in self.agent_ids:
             return "agent"
         return None
 

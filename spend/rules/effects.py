@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from common.errors import ProblemError
-from common.ids import new_id
+from common.ids import new_id_text
 from events.rules.facts import Event
 
 
@@ -14,46 +13,46 @@ from events.rules.facts import Event
 class DecisionRow:
     """One answer of the gate; equal denials of one transaction are one row with a count (S47)."""
 
-    organization: UUID
+    organization: str
     at: datetime
     answer: str
     requested: int
-    agent_id: UUID | None
-    run_id: UUID | None = None
-    reservation_id: UUID | None = None
+    agent_id: str | None
+    run_id: str | None = None
+    reservation_id: str | None = None
     code: str | None = None
     binding_scope: str | None = None
-    binding_budget: UUID | None = None
+    binding_budget: str | None = None
     binding_version: int | None = None
     dry: bool = False
     detail: dict[str, Any] | None = None
     count: int = 1
-    id: UUID = field(default_factory=new_id)
+    id: str = field(default_factory=new_id_text)
 
 
 @dataclass(slots=True)
 class UsageRow:
     """One usage record, as its table has it; token counts are inclusive, money in units."""
 
-    organization: UUID
-    id: UUID
+    organization: str
+    id: str
     occurred_at: datetime
     currency: str
     outcome: str
     cost: int
     charge: int
     funding: list[list[Any]]
-    agent_id: UUID | None
-    team_id: UUID | None
-    workflow_id: UUID | None
-    connection_id: UUID | None
-    run_id: UUID | None
-    root_run_id: UUID | None
+    agent_id: str | None
+    team_id: str | None
+    workflow_id: str | None
+    connection_id: str | None
+    run_id: str | None
+    root_run_id: str | None
     user_label: str | None
     action: dict[str, Any]
-    reservation_id: UUID | None = None
-    price_version: UUID | None = None
-    fx_rate: UUID | None = None
+    reservation_id: str | None = None
+    price_version: str | None = None
+    fx_rate: str | None = None
     input_tokens: int = 0
     cache_read_input_tokens: int = 0
     cache_creation_input_tokens: int = 0
@@ -77,7 +76,7 @@ class Effects:
     events: list[Event] = field(default_factory=list)
     decisions: dict[object, DecisionRow] = field(default_factory=dict)
     usages: list[UsageRow] = field(default_factory=list)
-    usage_keys: list[tuple[UUID, str, bytes, bytes, UUID]] = field(default_factory=list)
+    usage_keys: list[tuple[str, str, bytes, bytes, str]] = field(default_factory=list)
 
     def decide(self, row: DecisionRow) -> None:
         """Add a decision; a denial equal to an earlier one of this batch only raises its count."""
@@ -102,7 +101,7 @@ class Effects:
 
 @dataclass(slots=True)
 class Answer:
-    """What one command is answered: a status with a body, or a refusal."""
+    """What one command is answered: a status with a body, or a refusal. `packed` is the body as it is sent."""
 
     status: int
     body: dict[str, Any] | None = None

@@ -2,48 +2,67 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
 
 from common.errors import ProblemError
 from ledger.rules.grants import GrantSubject
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.rating import Rated, Usage
-from spend.rules.state import Run
+from spend.rules.state import CounterKey, Run
 from spend.rules.windows import Window
 
 
-@dataclass(frozen=True, slots=True)
+def written(moment: datetime) -> str:
+    """Return a time as the API and the events write it (RFC 3339, UTC)."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
 class LayerPlace:
     """Where a budget counts a call: target and window, the target's name for people (`label`), and of a rolling
     budget the first bucket that still counts.
     """
 
-    budget: BudgetDefinition
-    target: str
-    window: Window
-    label: str | None = None
-    first_bucket: datetime | None = None
+    __slots__ = ("budget", "first_bucket", "key", "label", "resets_text", "target", "window")
+
+    def __init__(
+        self,
+        budget: BudgetDefinition,
+        target: str,
+        window: Window,
+        label: str | None = None,
+        first_bucket: datetime | None = None,
+    ) -> None:
+        self.budget, self.target, self.window, self.label = budget, target, window, label
+        self.first_bucket = first_bucket
+        self.key: CounterKey = (str(budget.id), target, window.start)
+        self.resets_text = None if window.end is None else written(window.end)
 
 
 @dataclass(slots=True)
-class Who:
-    """The resolved subject of a call. `label` of a run stands in `run`; `root` is its tree's root."""
+class Route:
+    """The resolved subjects of a call but for its user and run: the same for many calls, so it is made once."""
 
-    agent_id: UUID
-    team_id: UUID | None
-    workflow_id: UUID | None
-    connection_id: UUID | None
+    agent_id: str
+    team_id: str | None
+    workflow_id: str | None
+    connection_id: str | None
     own_key: bool
     agent_key: str
     team_key: str | None
     workflow_key: str | None
     connection_key: str | None
+    grants: GrantSubject
+    archived: tuple[str, str] | None = None  # scope and key of what is
+
+
+@dataclass(slots=True)
+class Who:
+    """The resolved subject of a call; `forbidden` is the limit of the caller's key that it passes."""
+
+    route: Route
     user: str | None
     run: Run | None
     parent: Run | None
-    grants: GrantSubject
-    archived: str | None = None
-    forbidden: str | None = None
+    forbidden: tuple[str, str | None] | None = None  # scope and key
 
 
 @dataclass(slots=True)
@@ -57,23 +76,17 @@ class Amounts:
     risk_points: int = 0
     tool_calls: int = 0
 
-    def measured(self, measure: str) -> int:
-        """Return the amount of one measure: c charge, k cost, t tokens, r credits, p risk points."""
-        return int(getattr(self, MEASURES[measure]))
-
-
-MEASURES = {"c": "charge", "k": "cost", "t": "tokens", "r": "credits", "p": "risk_points"}
-_UNIT_MEASURES = {"TOKENS": "t", "CREDITS": "r", "RISK_POINTS": "p"}
-
-
-def measure_of(budget: BudgetDefinition) -> str:
-    """Return the letter of what a budget counts; a reservation's receipt keeps one per layer."""
-    return _UNIT_MEASURES.get(budget.unit) or ("c" if budget.measure == "charge" else "k")
+    def by_letter(self) -> dict[str, int]:
+        """Return the amounts by the letter of their measure."""
+        return {"c": self.charge, "k": self.cost, "t": self.tokens, "r": self.credits, "p": self.risk_points}
 
 
 @dataclass(slots=True)
 class Plan:
-    """A command ready to be decided; `error` is why it cannot be (a request error, before any judgement)."""
+    """A command ready to be decided; `error` is why it cannot be (a request error, before any judgement).
+
+    What was looked up holds for decisions in [valid_from, valid_until).
+    """
 
     who: Who | None = None
     rated: Rated | None = None
@@ -82,3 +95,11 @@ class Plan:
     places: list[LayerPlace] = field(default_factory=list)
     error: ProblemError | None = None
     adjustment: bool = False
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Return whether the plan would be the same if it were made at this moment."""
+        if self.valid_from is None or moment < self.valid_from:
+            return False
+        return self.valid_until is None or moment < self.valid_until

@@ -7,33 +7,23 @@ where nothing is left, becomes debt (S31, S5). What was used is never clamped to
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from common.errors import AmountExceedsAvailable, NotAvailableYet
-from common.ids import new_id
+from common.ids import AnyId, new_id_text
 from common.money import format_amount
 from events.rules.facts import Event
 from ledger.rules import effects as ledger_effects
 from ledger.rules.grants import GrantSubject, settle
 from spend.rules.admission import Receipt, fund
+from spend.rules.answers import credit_body
 from spend.rules.commands import Commit, RecordUsage, Release
-from spend.rules.decide import (
-    action_data,
-    credit_body,
-    event_of,
-    find_reservation,
-    open_counters,
-    open_layer,
-    start_runs,
-    written,
-)
+from spend.rules.decide import action_data, event_of, find_reservation
 from spend.rules.denials import NotPermitted, ReservationFinalized
 from spend.rules.effects import Answer, Effects, UsageRow
 from spend.rules.explaining import rating_detail
-from spend.rules.plan import Amounts, Plan, measure_of
+from spend.rules.layers import open_counters, open_layers, start_runs
+from spend.rules.plan import Amounts, Plan, written
 from spend.rules.state import OrganizationState, Reservation
-
-SYSTEM = "system:expire"
 
 
 @dataclass(slots=True)
@@ -63,7 +53,7 @@ def decide_commit(
     state: OrganizationState, command: Commit, plan: Plan, accounts: Accounts, effects: Effects
 ) -> Answer:
     """Return the answer to a commit: cost and charge booked once, the rest of the hold free, the usage recorded."""
-    reservation = find_reservation(state, command.reservation, command.caller)
+    reservation = find_reservation(state, str(command.reservation), command.caller)
     if reservation.status not in ("active", "expired"):
         raise ReservationFinalized(extra={"reservation_status": reservation.status})
     rated = plan.rated
@@ -81,7 +71,7 @@ def decide_commit(
     )
     receipt_is_told = not _return_expired(state, reservation, burn, ledger, accounts, late=late)
     data = {
-        "usage": str(usage.id),
+        "usage": usage.id,
         **_booked(plan.amounts),
         **_settle_counters(state, reservation, plan, freed=not late),
         **_of_run(reservation.run_id),
@@ -100,15 +90,15 @@ def decide_commit(
     effects.usages.append(usage)
     effects.events.append(event_of(state, command, reservation, "committed", data))
     body = {
-        "id": str(reservation.id),
+        "id": reservation.id,
         "status": "committed",
         "charged": format_amount(charge),
         "released": format_amount(0 if late else max(0, reservation.held - charge)),
         "overage": format_amount(overage),
         "cost": format_amount(rated.cost_units),
         "currency": state.currency,
-        "price_version": str(usage.price_version) if usage.price_version else None,
-        "usage_record": str(usage.id),
+        "price_version": usage.price_version,
+        "usage_record": usage.id,
         "credit": credit_body(state),
         "late": late,
     }
@@ -119,9 +109,9 @@ def decide_release(
     state: OrganizationState, command: Release, accounts: Accounts, effects: Effects
 ) -> Answer:
     """Return the answer to a release: everything that was held is free again."""
-    reservation = find_reservation(state, command.reservation, command.caller)
+    reservation = find_reservation(state, str(command.reservation), command.caller)
     if reservation.status in ("expired", "released"):
-        return Answer(200, {"id": str(reservation.id), "status": reservation.status, "released": "0"})
+        return Answer(200, {"id": reservation.id, "status": reservation.status, "released": "0"})
     if reservation.status == "committed":
         raise ReservationFinalized(extra={"reservation_status": "committed"})
     if command.amount is not None and command.amount > reservation.held:
@@ -130,7 +120,7 @@ def decide_release(
         raise NotAvailableYet("Releasing a part of a hold is not available yet.", pointer="/amount")
     _free(state, command, reservation, "released", accounts, effects, reason=command.reason)
     return Answer(
-        200, {"id": str(reservation.id), "status": "released", "released": format_amount(reservation.held)}
+        200, {"id": reservation.id, "status": "released", "released": format_amount(reservation.held)}
     )
 
 
@@ -153,30 +143,30 @@ def decide_usage(
     assert who is not None and rated is not None
     if who.forbidden is not None:
         raise NotPermitted
-    layers = [open_layer(state, place, plan) for place in plan.places]
+    layers, route = open_layers(state, plan), who.route
     actor = command.caller.actor
-    open_counters(state, actor, [layer.counter for layer in layers], effects)
+    open_counters(state, actor, layers, effects)
     start_runs(state, actor, who, effects)
-    burn = _burn(state, [], rated.charge_units, who.grants)
+    burn = _burn(state, [], rated.charge_units, route.grants)
     usage = _usage_row(
-        state, command, plan, burn, who.agent_id, who.team_id, who.workflow_id, who.connection_id,
-        who.run.id if who.run else None, who.user, action_data(command.action, command.subject), who.own_key,
+        state, command, plan, burn, route.agent_id, route.team_id, route.workflow_id, route.connection_id,
+        who.run.id if who.run else None, who.user, action_data(command.action, command.subject), route.own_key,
     )  # fmt: skip
     usage.root_run_id = who.run.root_id if who.run else None
     usage.occurred_at, usage.adjustment = command.occurred_at, plan.adjustment
     usage.source, usage.external_id, usage.reservation_id = (
         command.source,
         command.external_id,
-        command.reservation,
+        None if command.reservation is None else str(command.reservation),
     )
     ledger: dict[str, Any] = {}
-    _post(state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", own_key=who.own_key)
+    _post(state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", own_key=route.own_key)
     for layer in layers:
         layer.counter.spent += layer.requested
     data: dict[str, Any] = {
         **_booked(plan.amounts),
-        "counters": [str(layer.counter.id) for layer in layers],
-        "measures": "".join(measure_of(layer.budget) for layer in layers),
+        "counters": [layer.counter.number for layer in layers],
+        "measures": "".join([layer.budget.letter for layer in layers]),
         **_of_run(who.run.id if who.run else None),
     }
     if ledger:
@@ -195,13 +185,13 @@ def decide_usage(
 
 def usage_body(
     source: str | None,
-    usage: UUID,
+    usage: AnyId,
     external_id: str | None,
     outcome: str,
     cost: int,
     charge: int,
     currency: str,
-    price_version: UUID | None,
+    price_version: AnyId | None,
     occurred_at: datetime,
     adjustment: bool,
 ) -> dict[str, Any]:
@@ -248,7 +238,7 @@ def _end_holds(
 ) -> None:
     """Take the reservation's holds off the books and say so in the ledger's part of the event."""
     books, settled = state.books, []
-    held = {UUID(name): amount for source, name, amount in reservation.funding if source == "credit"}
+    held = {name: amount for source, name, amount in reservation.funding if source == "credit"}
     credit = sum(held.values())
     if credit:
         books.credit.held -= credit
@@ -257,9 +247,9 @@ def _end_holds(
         settled.append(
             ledger_effects.settled(
                 status=status,
-                account=str(books.credit.id),
+                account=books.credit.id,
                 amount=credit,
-                grants=[[str(name), amount] for name, amount in held.items()],
+                grants=[[name, amount] for name, amount in held.items()],
             )
         )
     for source, name, amount in reservation.funding:
@@ -267,7 +257,7 @@ def _end_holds(
             books.line.held -= amount
             settled.append(
                 ledger_effects.settled(
-                    hold=name, status=status, account=str(books.line.id), amount=amount, grants=[]
+                    hold=name, status=status, account=books.line.id, amount=amount, grants=[]
                 )
             )
     if settled:
@@ -277,8 +267,8 @@ def _end_holds(
 def _burn(state: OrganizationState, receipt: Receipt, charge: int, subject: GrantSubject) -> Burn:
     """Move the books on by a charge: first what the receipt took, then live grants, the line, and debt."""
     books = state.books
-    grants_taken = [(UUID(name), amount) for source, name, amount in receipt if source == "credit"]
-    burned: list[list[Any]] = [[str(grant), amount] for grant, amount in settle(grants_taken, charge)]
+    grants_taken = [(name, amount) for source, name, amount in receipt if source == "credit"]
+    burned: list[list[Any]] = [[grant, amount] for grant, amount in settle(grants_taken, charge)]
     rest: int = charge - sum(amount for _, amount in burned)
     line: int = min(rest, sum(amount for source, _, amount in receipt if source == "postpaid"))
     rest -= line
@@ -305,8 +295,8 @@ def _burn(state: OrganizationState, receipt: Receipt, charge: int, subject: Gran
 
 
 def _take(grants: list[Any], burned: list[list[Any]]) -> None:
-    amounts = {UUID(name): amount for name, amount in burned}
-    if amounts:
+    if burned:
+        amounts = dict(burned)
         for grant in grants:
             grant.remaining -= amounts.get(grant.id, 0)
 
@@ -361,9 +351,9 @@ def _return_expired(
     if late:
         return False
     used: dict[str, int] = dict(burn.burned or []) if burn else {}
-    back = {UUID(n): a - used.get(n, 0) for source, n, a in reservation.funding if source == "credit"}
+    back = {n: a - used.get(n, 0) for source, n, a in reservation.funding if source == "credit"}
     broken = [
-        [str(grant.id), back[grant.id]]
+        [grant.id, back[grant.id]]
         for grant in state.books.grants
         if grant.expired_at is not None and back.get(grant.id, 0) > 0
     ]
@@ -392,19 +382,15 @@ def _settle_counters(
     `counters` are the layers of the receipt, `measures` what each counts, `freed` what is no longer held by measure
     (c, the charge, also for the run). What is spent stands in the event as charge, cost, tokens, ...
     """
-    free = {"c": reservation.held}
-    for counter_id, amount, measure in zip(
-        reservation.counters, reservation.counter_amounts, reservation.measures, strict=True
-    ):
-        free[measure] = amount
-        counter = state.counters_by_id.get(counter_id)
+    free = {letter: reservation.holds(letter) for letter in {"c", *reservation.measures}}
+    spent = plan.amounts.by_letter() if plan is not None else {}
+    loaded = state.counters_by_number
+    for number, letter in zip(reservation.counters, reservation.measures, strict=True):
+        counter = loaded.get(number)
         if counter is not None:
-            counter.held -= amount if freed else 0
-            counter.spent += plan.amounts.measured(measure) if plan is not None else 0
-    part: dict[str, Any] = {
-        "counters": [str(counter) for counter in reservation.counters],
-        "measures": reservation.measures,
-    }
+            counter.held -= free[letter] if freed else 0
+            counter.spent += spent.get(letter, 0)
+    part: dict[str, Any] = {"counters": reservation.counters, "measures": reservation.measures}
     if freed:
         part["freed"] = free
     return part
@@ -425,8 +411,8 @@ def _booked(amounts: Amounts) -> dict[str, int]:
     }
 
 
-def _of_run(run: UUID | None) -> dict[str, str]:
-    return {} if run is None else {"run": str(run)}
+def _of_run(run: str | None) -> dict[str, str]:
+    return {} if run is None else {"run": run}
 
 
 def _usage_of_commit(
@@ -447,11 +433,11 @@ def _usage_row(
     command: Commit | RecordUsage,
     plan: Plan,
     burn: Burn,
-    agent: UUID,
-    team: UUID | None,
-    workflow: UUID | None,
-    connection: UUID | None,
-    run: UUID | None,
+    agent: str,
+    team: str | None,
+    workflow: str | None,
+    connection: str | None,
+    run: str | None,
     user: str | None,
     action: dict[str, Any],
     own_key: bool,
@@ -459,10 +445,11 @@ def _usage_row(
     rated, used = plan.rated, plan.usage
     assert rated is not None
     row = UsageRow(
-        organization=state.id, id=new_id(), occurred_at=state.now, currency=state.currency, outcome=command.outcome,
+        organization=state.id, id=new_id_text(), occurred_at=state.now, currency=state.currency, outcome=command.outcome,
         cost=rated.cost_units, charge=rated.charge_units, funding=burn.receipt, agent_id=agent, team_id=team,
         workflow_id=workflow, connection_id=connection, run_id=run, root_run_id=None, user_label=user, action=action,
-        price_version=rated.price_version, fx_rate=rated.fx_rate, latency_ms=command.actual.latency_ms,
+        price_version=None if rated.price_version is None else str(rated.price_version),
+        fx_rate=None if rated.fx_rate is None else str(rated.fx_rate), latency_ms=command.actual.latency_ms,
         response_id=command.actual.response_id, reason=command.actual.reason, raw=command.actual.raw,
         detail=usage_detail(plan, command, own_key),
     )  # fmt: skip

@@ -105,12 +105,12 @@ def nobody_connected() -> Iterator[None]:
     """Close this process's connections, so that the database can be copied."""
     from django.db import connections
 
-    from spend.operations.gate.pool import close_pool
+    from spend.operations.gate.submit import close_gate
 
     for connection in connections.all(initialized_only=True):
         connection.close()
         if connection.settings_dict["OPTIONS"].get("pool"):
             close: Any = connection.close_pool
             close()
-    close_pool()
+    close_gate()
     yield

@@ -3,29 +3,30 @@
 Nothing of the client is replaced: it speaks through a socket to the real server and sees a lost connection.
 """
 
+import asyncio
 import contextlib
 import os
 import socket
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from spend.operations.gate.connections import GateConnection
+from spend.operations.gate.apply import Gate
+from spend.operations.gate.lanes import read_aside
+from spend.operations.gate.wire import Wire
+from spend.rules.effects import Answer
 
 STATEMENTS: Final = frozenset((b"E", b"Q"))  # Execute of the extended protocol, a simple query
 SYNC: Final = b"S" + struct.pack("!I", 4)
 BEFORE, AFTER = "before", "after"
 
 
-class Wire:
-    """One connection's proxy. `statements` counts what went through; it ends at `cut_at` (from 1), None: nowhere."""
+class Proxy:
+    """Stands between a connection and its server. `statements` counts what went through; it ends at `cut_at` (from 1), None: nowhere."""
 
     def __init__(self, url: str, *, cut_at: int | None = None, how: str = BEFORE) -> None:
         self.statements = 0
@@ -89,19 +90,27 @@ class Wire:
                     client.sendall(part)
 
 
-@contextmanager
-def wired(
-    url: str, *, cut_at: int | None = None, how: str = BEFORE
-) -> Iterator[tuple[Wire, psycopg.Connection[object]]]:
-    """A connection through a wire."""
-    wire = Wire(url, cut_at=None)
-    connection = GateConnection.connect(wire.url, autocommit=True)
-    connection.prepare_threshold = 1
-    wire.statements, wire.cut_at, wire.how = 0, cut_at, how
+def decided_through_wire(
+    command: Any, url: str, *, cut_at: int | None = None, how: str = BEFORE
+) -> tuple[Answer, int]:
+    """What a gate of its own answers to a command over a connection that may be cut, and the statements that it took.
+
+    Raises GateUnavailable when the connection was lost.
+    """
+    proxy = Proxy(url, cut_at=None)
     try:
-        yield wire, connection
+        return asyncio.run(_decided(command, proxy, cut_at=cut_at, how=how))
     finally:
-        connection.close()
+        proxy.close()
+
+
+async def _decided(command: Any, proxy: Proxy, *, cut_at: int | None, how: str) -> tuple[Answer, int]:
+    wire = await Wire.connect(proxy.url, lock_timeout_ms=2_000)
+    proxy.statements, proxy.cut_at, proxy.how = 0, cut_at, how
+    try:
+        (answer,) = await Gate(read_aside).apply(wire, [command])
+        return answer, proxy.statements
+    finally:
         wire.close()
 
 

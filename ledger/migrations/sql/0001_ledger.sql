@@ -33,7 +33,7 @@ CREATE TABLE snapshot_horizon (
 INSERT INTO snapshot_horizon DEFAULT VALUES;
 
 CREATE TABLE journal_entries (
-    id uuid PRIMARY KEY,
+    id uuid NOT NULL,
     organization uuid NOT NULL,
     effective_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
@@ -45,6 +45,7 @@ CREATE TABLE journal_entries (
     idempotency_key text NOT NULL,
     actor text NOT NULL CHECK (actor <> ''),
     reason text NOT NULL DEFAULT '',
+    PRIMARY KEY (id),
     UNIQUE (organization, idempotency_key)
 );
 CREATE INDEX journal_entries_tx ON journal_entries (tx);
@@ -118,8 +119,8 @@ CREATE TABLE holds (
     status text NOT NULL CHECK (status IN ('placed', 'posted', 'voided', 'expired')),
     grants uuid[] NOT NULL DEFAULT '{}',       -- receipt, in the order taken
     grant_amounts bigint[] NOT NULL DEFAULT '{}',
-    source text NOT NULL                         -- reservation:<id> (later: payout:<id>)
-) WITH (fillfactor = 70);
+    source text                                  -- whose hold it is; NULL: the reservation of the same id
+) WITH (fillfactor = 85);
 
 -- Manual adjustments: proposed by one person, above the limit approved by another.
 CREATE TABLE adjustments (

@@ -23,15 +23,18 @@ CREATE TABLE budgets (
 CREATE INDEX budgets_organization ON budgets (organization, id);
 
 -- held and spent of one budget, target and window (of a rolling budget: one bucket). Opened by an event at first use.
+-- Receipts and events name a counter by its number, which counts up in its organization.
 CREATE TABLE budget_counters (
-    id uuid PRIMARY KEY,
+    id uuid NOT NULL,                    -- the stream of its event
     organization uuid NOT NULL,
+    number integer NOT NULL,
     budget_id uuid NOT NULL,
     target text NOT NULL,                -- id of the team, agent, workflow or connection; run key, user label; '' for the organization
     window_start timestamptz NOT NULL,
     window_end timestamptz,
     held bigint NOT NULL DEFAULT 0 CHECK (held >= 0),      -- S1, L4
     spent bigint NOT NULL DEFAULT 0 CHECK (spent >= 0),
+    PRIMARY KEY (organization, number),
     UNIQUE (budget_id, target, window_start)
 ) WITH (fillfactor = 50);
 
@@ -73,6 +76,9 @@ CREATE TABLE reservations (
     price_version uuid,
     held bigint NOT NULL,                -- charge held, units
     estimated_cost bigint NOT NULL,
+    tokens bigint,                       -- what layers of other measures hold; NULL where none counts it
+    credits bigint,
+    risk_points bigint,
     charged bigint,
     overage bigint,
     created_at timestamptz NOT NULL,
@@ -83,9 +89,8 @@ CREATE TABLE reservations (
     late boolean NOT NULL DEFAULT false, -- committed after expiry
     user_label text,
     action jsonb NOT NULL,               -- kind, provider, model, tool, step, attempt, hop, parent_task, fingerprint
-    counters uuid[] NOT NULL,            -- receipt of the layers: counter, amount
-    counter_amounts bigint[] NOT NULL,
-    measures text NOT NULL,              -- what each layer counts: c charge, k cost, t tokens, r credits, p risk points
+    counters integer[] NOT NULL,         -- receipt of the layers: numbers of their counters
+    measures text NOT NULL,              -- what each holds: c held, k estimated_cost, t tokens, r credits, p risk_points
     funding jsonb NOT NULL,              -- receipt: [source, grant or null, amount]
     own_key boolean NOT NULL DEFAULT false,
     PRIMARY KEY (organization, id)
@@ -111,7 +116,7 @@ CREATE TABLE decisions (
     answer text NOT NULL CHECK (answer IN ('allow', 'allow_with_caps', 'deny')),
     code text,
     binding_scope text,
-    detail jsonb                         -- of a denial: subject, action, binding, also_failing
+    detail json                          -- of a denial: subject, action, binding, also_failing
 ) PARTITION BY RANGE (recorded_at);
 CREATE INDEX decisions_tx ON decisions (tx);
 CREATE INDEX decisions_organization ON decisions (organization, id);
@@ -162,9 +167,9 @@ CREATE TABLE usage_records (
     response_id text,
     source text,
     external_id text,
-    funding jsonb NOT NULL,              -- S9: receipts sum to the charge
-    detail jsonb,                        -- component lines, tool calls by name
-    raw jsonb,
+    funding json NOT NULL,               -- S9: receipts sum to the charge
+    detail json,                         -- component lines, tool calls by name
+    raw json,
     CHECK (cache_read_input_tokens >= 0 AND cache_creation_input_tokens >= 0 AND reasoning_output_tokens >= 0),
     CHECK (cache_read_input_tokens + cache_creation_input_tokens <= input_tokens),
     CHECK (reasoning_output_tokens <= output_tokens)

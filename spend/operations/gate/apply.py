@@ -1,96 +1,70 @@
 """The gate's one transaction: lock, read, decide each command in order, write everything at once, answer each.
 
 One command and five hundred take the same path. A command that is refused moves nothing and does not touch the others;
-commands with the same key have one effect. Round trips: the lock with the clock, the rows, the writes with the commit.
+commands with the same key have one effect. Round trips: the lock with the clock and the rows, the writes with the commit,
+and one between them for windows that were not expected.
 """
 
-import hashlib
+import asyncio
 import random
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
-import msgspec
 import psycopg
 
-from common.errors import GateUnavailable, IdempotencyKeyReused, ProblemError, ServiceUnavailable
-from common.idempotency import UNIQUE_CONSTRAINTS, packed
+from common.errors import GateUnavailable, ProblemError, ServiceUnavailable
+from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
-from events.store import Cursor
-from events.writer import Writer
+from events.questions import Question, Rows
+from events.writer import Collector
 from ledger.queries.gate import ask_books
 from orgs import PLATFORM_ID
-from orgs.operations.locks import lock_organizations
-from spend.operations.gate.connections import in_one_transaction
+from spend.operations.gate.batch import Batch, Expire, MoreExpired, usage_digest
+from spend.operations.gate.judging import decide_all
 from spend.operations.gate.planning import Planner
+from spend.operations.gate.wire import BEGIN, COMMIT, Wire
 from spend.operations.gate.writing import write
-from spend.queries.gate_config import ConfigCache, GateConfig, load_subjects
+from spend.queries.gate_config import ConfigCache, Load, Missing
 from spend.queries.gate_state import (
-    MAX_EXPIRED,
-    CounterKey,
-    KeptAnswer,
     ask_counters,
     ask_keys,
+    ask_last_numbers,
     ask_reservations,
+    ask_runs,
     ask_usage_keys,
-    read_runs,
 )
-from spend.rules.commands import Caller, Command, Commit, Extend, RecordUsage, Release, Reserve
-from spend.rules.decide import decide_extend, decide_reserve, find_reservation, milliseconds
-from spend.rules.denials import UsageIdReused
-from spend.rules.effects import Answer, Effects
+from spend.rules.commands import Command, Commit, RecordUsage, Reserve
+from spend.rules.effects import Answer
 from spend.rules.plan import Plan
-from spend.rules.settlement import Accounts, decide_commit, decide_release, decide_usage, expire
-from spend.rules.state import Books, LiveAccount, OrganizationState
+from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
 
 ATTEMPTS = 3
 RACES = UNIQUE_CONSTRAINTS | {f"usage_keys_{part}_pkey" for part in range(8)}
-PRICE_EPOCH = "SELECT config_epoch FROM organizations WHERE id = %s"
-FUNDING_ACCOUNTS = ("customer_credit", "unbilled_receivable")
-EXPIRER = Caller(actor="system:expire")
-
-encode_body = msgspec.json.Encoder().encode
-decode_body = msgspec.json.Decoder().decode
-REMAINING = b'"remaining_ttl_ms":'
-MONEY_CODES = frozenset(("budget_exhausted", "credit_exhausted", "run_ceiling_reached", "budget_busy"))
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    """The gate's own command: free what has run out in an organization (sweeper, and before every decision)."""
-
-    organization: UUID
-    caller: Caller = EXPIRER
-    key: None = None
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction knows while it decides."""
-
-    commands: Sequence[Command | Expire]
-    states: dict[UUID, OrganizationState] = field(default_factory=dict)
-    configs: dict[UUID, GateConfig] = field(default_factory=dict)
-    planners: dict[UUID, Planner] = field(default_factory=dict)
-    plans: list[Plan | None] = field(default_factory=list)
-    kept: dict[tuple[UUID, str], KeptAnswer] = field(default_factory=dict)
-    known_usage: dict[tuple[UUID, str, bytes], tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
-    effects: Effects = field(default_factory=Effects)
-    new_keys: list[tuple[UUID, str, KeptAnswer]] = field(default_factory=list)
+# The clock stands in a scalar subquery over an aggregate of the locked rows: it cannot be read before all locks are
+# held. In the list beside FOR NO KEY UPDATE it would be read before the wait for the lock.
+LOCK = b"""
+WITH locked AS MATERIALIZED (
+    SELECT id, currency, status, config_epoch, clock_offset FROM organizations WHERE id = ANY($1::uuid[])
+    ORDER BY id FOR NO KEY UPDATE
+)
+SELECT id, currency, status, config_epoch,
+    (SELECT clock_timestamp() FROM (SELECT count(*) FROM locked) AS all_locked) + clock_offset,
+    (SELECT config_epoch FROM organizations WHERE id = $2::uuid)
+FROM locked
+"""
+Reads = Callable[[Load], Awaitable[None]]
+Commands = Sequence[Command | Expire]
 
 
 class Gate:
-    """The gate of one process: its cache, and `apply`."""
+    """The gate of one process: its cache, and `apply`. `read` runs a load with a connection beside the gate's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Reads) -> None:
         self.cache = ConfigCache()
+        self._read_aside = read
 
-    def apply(
-        self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]
-    ) -> list[Answer]:
+    async def apply(self, wire: Wire, commands: Commands) -> list[Answer]:
         """This function will decide the commands in order, in one transaction, and answer each.
 
         Accepted commands are durable when it returns (S4); a refusal is an Answer with its error. Raises
@@ -100,75 +74,196 @@ class Gate:
         while attempt < ATTEMPTS:
             attempt += 1
             try:
-                return self._once(connection, commands)
-            except _MoreExpired as more:
-                self._once(connection, [Expire(more.organization)])
+                return await self._once(wire, commands)
+            except MoreExpired as more:
+                await self._once(wire, [Expire(UUID(more.organization))])
                 attempt -= 1
             except psycopg.Error as error:
-                if is_conflict(error, retry_unique=RACES) and attempt < ATTEMPTS:
-                    time.sleep(random.uniform(0, 0.01 * 2**attempt))
+                if is_conflict(error, retry_unique=RACES) and attempt < ATTEMPTS and wire.is_open:
+                    await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue
                 if len(commands) > 1 and not _is_unavailable(error):
-                    return [answer for command in commands for answer in self._alone(connection, command)]
+                    return [await self._alone(wire, command) for command in commands]
                 raise _meaning_of(error) from error
         raise AssertionError("the last attempt returns or raises")
 
-    def _alone(self, connection: psycopg.Connection[Any], command: Command | Expire) -> list[Answer]:
+    async def _alone(self, wire: Wire, command: Command | Expire) -> Answer:
         """One item of a batch that failed as a whole: what is wrong with one of them is not the others' fault."""
         try:
-            return self.apply(connection, [command])
+            return (await self.apply(wire, [command]))[0]
         except GateUnavailable:
             raise
         except ProblemError as error:
-            return [Answer.refused(error)]
+            return Answer.refused(error)
 
-    def _once(
-        self, connection: psycopg.Connection[Any], commands: Sequence[Command | Expire]
-    ) -> list[Answer]:
+    async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
         batch = Batch(commands)
-        with in_one_transaction(connection), connection.cursor(binary=True) as cur:
-            self._lock(connection, cur, batch)
-            self._plan_new(connection, cur, batch)
-            _read(connection, batch)
-            _plan_commits(batch)
-            answers = _decide_all(batch)
-            write(Writer(connection), batch.effects, batch.new_keys)
-        for config in batch.configs.values():
-            for run in batch.states[config.organization].runs.values():
-                if not run.is_new:
-                    config.remember_run(run)
+        expected = self._expect(batch)
+        try:
+            await self._lock_and_read(wire, batch, expected)
+            await self._plan(batch)
+            await _read_windows(wire, batch, expected)
+            answers = decide_all(batch)
+            collected = Collector()
+            write(collected, batch.effects, batch.new_keys)
+            combined = collected.combined()
+            await wire.ask([COMMIT] if combined is None else [Question(*combined), COMMIT])
+        finally:
+            await wire.roll_back()
+        for planner in batch.planners.values():
+            for run in planner.known_runs.values():
+                if run is not None and not run.is_new:
+                    planner.config.remember_run(run)
         return answers
 
-    def _lock(self, connection: psycopg.Connection[Any], cur: Cursor, batch: Batch) -> None:
-        epoch = connection.cursor().execute(PRICE_EPOCH, (PLATFORM_ID,))
-        locked = lock_organizations(cur, {command.organization for command in batch.commands})
-        found = epoch.fetchone()
-        assert found is not None
-        for row in locked.values():
-            config = self.cache.get(
-                cur,
-                row.id,
-                epochs=(row.config_epoch, found[0]),
-                currency=row.currency,
-                time_zone=row.time_zone,
-            )
-            batch.configs[row.id] = config
-            books = Books(LiveAccount(config.accounts["customer_credit"]), None, [])
-            batch.states[row.id] = OrganizationState(row.id, row.now, row.currency, row.status, books)
+    def _expect(self, batch: Batch) -> set[CounterKey]:
+        """Plan what can be planned before the lock, by what is cached and by the clock as it should be.
 
-    def _plan_new(self, connection: psycopg.Connection[Any], cur: Cursor, batch: Batch) -> None:
-        """Plan what needs no reservation's row; its windows say which counters to read."""
-        _load_names(connection, cur, batch)
-        for organization, config in batch.configs.items():
-            batch.planners[organization] = Planner(cur, self.cache, config, batch.states[organization])
-        for command in batch.commands:
-            planner = batch.planners[command.organization]
-            if isinstance(command, Reserve):
-                batch.plans.append(planner.reserve(command))
-            elif isinstance(command, RecordUsage):
-                batch.plans.append(planner.usage(command))
-            else:
-                batch.plans.append(None)
+        That shortens the time for which the lock is held, and says which windows will be wanted. Returns these.
+        """
+        wanted: set[CounterKey] = set()
+        for place, command in enumerate(batch.commands):
+            config = self.cache.peek(batch.names[place])
+            if config is None or not isinstance(command, Reserve):
+                continue
+            planner = batch.planners.get(config.organization)
+            if planner is None:
+                planner = batch.planners[config.organization] = Planner(self.cache, config)
+            if planner.unknown_runs(command.subject):
+                continue
+            try:
+                plan = planner.reserve(command, config.expected_now())
+            except Missing:
+                continue
+            batch.plans[place] = plan
+            wanted.update([of_budget.key for of_budget in plan.places if of_budget.first_bucket is None])
+        return wanted
+
+    async def _lock_and_read(self, wire: Wire, batch: Batch, expected: set[CounterKey]) -> None:
+        """Lock the organizations, and read under their locks everything that the commands name."""
+        names = sorted(set(batch.names))
+        for name in names:
+            batch.states[name] = OrganizationState(
+                name, datetime.min.replace(tzinfo=UTC), "", "", Books(LiveAccount(""), None, [])
+            )
+        locked: Rows = []
+        questions = [
+            BEGIN,
+            Question(LOCK, ("{" + ",".join(names) + "}", str(PLATFORM_ID)), locked.extend),
+            *self._named(batch),
+        ]
+        if expected:
+            questions += ask_counters(batch.states, expected, ())
+        # The first to be collected: the others need the currency.
+        await wire.ask([*questions, *_books(batch, locked)])
+        if len(locked) != len(names):
+            raise AssertionError("a command names an organization that does not exist")
+
+    def _named(self, batch: Batch) -> list[Question]:
+        keys, reservations, runs, usages = [], [], [], []
+        for name, command in zip(batch.names, batch.commands, strict=True):
+            if isinstance(command, Expire):
+                continue
+            if command.key is not None:
+                keys.append((name, command.key.key))
+            if isinstance(command, (Reserve, RecordUsage)):
+                planner = batch.planners.get(name)
+                subject = command.subject
+                named = [key for key in (subject.run, subject.parent_run) if key is not None]
+                runs += [(name, key) for key in (planner.unknown_runs(subject) if planner else named)]
+            if isinstance(command, RecordUsage):
+                usages.append((name, command.source, usage_digest(command.external_id)))
+            if not isinstance(command, Reserve) and command.reservation is not None:
+                reservations.append((name, str(command.reservation)))
+        batch.asked_runs = sorted(set(runs))
+        asked = [ask_reservations(reservations, batch.states)]
+        if keys:
+            asked.append(ask_keys(keys, batch.kept))
+        if batch.asked_runs:
+            asked.append(ask_runs(batch.asked_runs, batch.found_runs))
+        if usages:
+            asked.append(ask_usage_keys(usages, batch.known_usage))
+        return asked
+
+    async def _plan(self, batch: Batch) -> None:
+        """Plan what was not planned before the lock, or not under what turned out to be true."""
+        for name, state in batch.states.items():
+            await self._configure(batch, name, state)
+        for place, command in enumerate(batch.commands):
+            planner = batch.planners[batch.names[place]]
+            state = batch.states[batch.names[place]]
+            known = batch.plans[place]
+            if known is None or not known.holds_at(state.now):
+                batch.plans[place] = await self._planned(batch, planner, state, command)
+
+    async def _configure(self, batch: Batch, name: str, state: OrganizationState) -> None:
+        epochs = batch.epochs[name]
+        while True:
+            try:
+                config = self.cache.get(name, epochs=epochs, currency=state.currency)
+                break
+            except Missing as missing:
+                await self._read_aside(missing.load)
+        config.clock_ahead = state.now - datetime.now(UTC)
+        planner = batch.planners.get(name)
+        if planner is None or planner.config is not config:
+            batch.planners[name] = Planner(self.cache, config)
+            for place, of in enumerate(batch.names):
+                if of == name:
+                    batch.plans[place] = None
+        for organization, key in batch.asked_runs:
+            if organization == name:
+                batch.planners[name].known_runs[key] = batch.found_runs.get((name, key))
+
+    async def _planned(
+        self, batch: Batch, planner: Planner, state: OrganizationState, command: Command | Expire
+    ) -> Plan | None:
+        while True:
+            try:
+                if isinstance(command, Reserve):
+                    return planner.reserve(command, state.now)
+                if isinstance(command, RecordUsage):
+                    return planner.usage(command, state.now)
+                if isinstance(command, Commit):
+                    found = state.reservations.get(str(command.reservation))
+                    return None if found is None else planner.commit(command, found)
+                return None
+            except Missing as missing:
+                await self._read_aside(missing.load)
+
+
+def _books(batch: Batch, locked: Rows) -> list[Question]:
+    """The books, taken in after what the locked rows say."""
+    books = ask_books(batch.states, LiveAccount)
+
+    def collect(rows: Rows) -> None:
+        for name, currency, status, epoch, now, price_epoch in locked:
+            state = batch.states[name]
+            state.currency, state.status, state.now = currency, status, now
+            batch.epochs[name] = (epoch, price_epoch)
+        books.collect(rows)
+
+    return [Question(books.statement, books.parameters, collect)]
+
+
+async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> None:
+    """Read the counters that were not expected; a number is wanted where a window has no counter yet."""
+    unread: set[CounterKey] = set()
+    rolling: set[CounterKey] = set()
+    opening: set[str] = set()
+    for name, plan in zip(batch.names, batch.plans, strict=True):
+        known = batch.states[name].counters
+        for place in plan.places if plan is not None else ():
+            if place.key in known:
+                continue
+            opening.add(name)
+            if place.first_bucket is not None:
+                rolling.add((place.key[0], place.target, place.first_bucket))
+            elif place.key not in expected:
+                unread.add(place.key)
+    if opening:
+        asked = ask_counters(batch.states, unread, rolling)
+        await wire.ask([*asked, ask_last_numbers([batch.states[name] for name in sorted(opening)])])
 
 
 def _is_unavailable(error: psycopg.Error) -> bool:
@@ -182,201 +277,4 @@ def _meaning_of(error: psycopg.Error) -> Exception:
     return problem_of(error) or error
 
 
-class _MoreExpired(Exception):
-    """Money was refused while more reservations have expired than one transaction frees: free them and decide anew."""
-
-    def __init__(self, organization: UUID) -> None:
-        self.organization = organization
-
-
-def _read(connection: psycopg.Connection[Any], batch: Batch) -> None:
-    """Read everything that is decided on, in one round trip."""
-    accounts = []
-    for config in batch.configs.values():
-        accounts += [config.accounts[kind] for kind in FUNDING_ACCOUNTS if kind in config.accounts]
-    fixed, rolling = _counter_keys(batch.plans)
-    named = [
-        (c.organization, c.reservation)
-        for c in batch.commands
-        if not isinstance(c, (Reserve, Expire)) and c.reservation is not None
-    ]
-    usages = [
-        (c.organization, c.source, usage_digest(c.external_id))
-        for c in batch.commands
-        if isinstance(c, RecordUsage)
-    ]
-    books = {name: state.books for name, state in batch.states.items()}
-    answers = (
-        ask_keys(
-            connection, [(c.organization, c.key.key) for c in batch.commands if c.key is not None], batch.kept
-        ),
-        ask_reservations(connection, named, batch.states),
-        ask_books(connection, accounts, books, LiveAccount),
-        ask_counters(connection, batch.states, fixed, rolling),
-        ask_usage_keys(connection, usages, batch.known_usage),
-    )
-    for collect in answers:
-        collect()
-
-
-def _plan_commits(batch: Batch) -> None:
-    for place, command in enumerate(batch.commands):
-        if isinstance(command, Commit):
-            found = batch.states[command.organization].reservations.get(command.reservation)
-            if found is not None:
-                batch.plans[place] = batch.planners[command.organization].commit(command, found)
-
-
-def usage_digest(text: str) -> bytes:
-    """Return the digest under which a caller's usage id is kept (16 bytes)."""
-    return hashlib.sha256(text.encode()).digest()[:16]
-
-
-def _load_names(connection: psycopg.Connection[Any], cur: Cursor, batch: Batch) -> None:
-    """Read the subjects and runs that the commands name and that no cache holds."""
-    for organization, config in batch.configs.items():
-        subjects = [
-            c.subject
-            for c in batch.commands
-            if c.organization == organization and isinstance(c, (Reserve, RecordUsage))
-        ]
-        for kind in ("agent", "workflow", "connection", "team"):
-            names = {name for subject in subjects if (name := getattr(subject, kind)) is not None}
-            if names:
-                load_subjects(cur, config, kind, names)
-        keys = {key for subject in subjects for key in (subject.run, subject.parent_run) if key is not None}
-        missing = [(organization, key) for key in sorted(keys) if key not in config.runs]
-        for _, run in read_runs(connection, missing):
-            config.remember_run(run)
-        state = batch.states[organization]
-        for key in keys:
-            if key in config.runs:
-                run = config.runs[key]
-                state.runs[key] = state.runs_by_id[run.id] = run
-
-
-def _counter_keys(plans: Sequence[Plan | None]) -> tuple[list[CounterKey], list[CounterKey]]:
-    fixed: list[CounterKey] = []
-    rolling: list[CounterKey] = []
-    for plan in plans:
-        for place in plan.places if plan is not None else ():
-            if place.first_bucket is None:
-                fixed.append((place.budget.id, place.target, place.window.start))
-            else:
-                rolling.append((place.budget.id, place.target, place.first_bucket))
-    return fixed, rolling
-
-
-def _decide_all(batch: Batch) -> list[Answer]:
-    full: dict[UUID, bool] = {}
-    for state in batch.states.values():
-        accounts = _accounts(batch.configs[state.id])
-        due = [r for r in state.reservations.values() if r.status == "active" and r.expires_at <= state.now]
-        for reservation in due:
-            expire(state, Expire(state.id), reservation, accounts, batch.effects)
-        full[state.id] = len(due) >= MAX_EXPIRED
-    answers = []
-    for command, plan in zip(batch.commands, batch.plans, strict=True):
-        answer = _decide_one(batch, command, plan)
-        if full[command.organization] and answer.error is not None and answer.error.code in MONEY_CODES:
-            raise _MoreExpired(command.organization)
-        answers.append(answer)
-    return answers
-
-
-def _decide_one(batch: Batch, command: Command | Expire, plan: Plan | None) -> Answer:
-    if isinstance(command, Expire):
-        return Answer(200)
-    try:
-        replayed = _replay(batch, command)
-        if replayed is not None:
-            return replayed
-        answer = _judge(batch, command, plan)
-    except ProblemError as error:
-        return Answer.refused(error)
-    if command.key is not None and answer.error is None and answer.status < 300:
-        _keep(batch, command, answer)
-    return answer
-
-
-def _judge(batch: Batch, command: Command, plan: Plan | None) -> Answer:
-    state, effects = batch.states[command.organization], batch.effects
-    accounts = _accounts(batch.configs[command.organization])
-    if isinstance(command, Release):
-        return decide_release(state, command, accounts, effects)
-    if isinstance(command, Extend):
-        return decide_extend(state, command, effects)
-    if isinstance(command, Commit):
-        reservation = find_reservation(state, command.reservation, command.caller)
-        if plan is None:  # reserved earlier in this very batch
-            plan = batch.planners[command.organization].commit(command, reservation)
-        if plan.error is not None and reservation.status in ("active", "expired"):
-            raise plan.error
-        return decide_commit(state, command, plan, accounts, effects)
-    assert plan is not None
-    if plan.error is not None:
-        raise plan.error
-    if isinstance(command, RecordUsage):
-        return _usage(batch, command, plan, state, accounts)
-    return decide_reserve(state, command, plan, effects)
-
-
-def _usage(
-    batch: Batch, command: RecordUsage, plan: Plan, state: OrganizationState, accounts: Accounts
-) -> Answer:
-    name = (command.organization, command.source, usage_digest(command.external_id))
-    known = batch.known_usage.get(name)
-    if known is not None:
-        if known[0] != command.payload:
-            raise UsageIdReused
-        return Answer(201, known[1], replayed=True)
-    if command.reservation is not None:
-        find_reservation(state, command.reservation, command.caller)
-    answer = decide_usage(state, command, plan, accounts, batch.effects)
-    usage = batch.effects.usages[-1]
-    batch.effects.usage_keys.append((*name, command.payload, usage.id))
-    batch.known_usage[name] = (command.payload, answer.body or {})
-    return answer
-
-
-def _replay(batch: Batch, command: Command) -> Answer | None:
-    if command.key is None:
-        return None
-    stored = batch.kept.get((command.organization, command.key.key))
-    if stored is None:
-        return None
-    request, status = stored.request, stored.status
-    if request != command.key.request:
-        raise IdempotencyKeyReused
-    body = stored.body()
-    if REMAINING in body:
-        body = _with_remaining_time(body, batch.states[command.organization].now)
-    return Answer(status, packed=body, replayed=True)
-
-
-def _with_remaining_time(body: bytes, now: datetime) -> bytes:
-    """The stored answer with its remaining time computed anew; nothing else changes."""
-    value = decode_body(body)
-    until = datetime.fromisoformat(value["expires_at"])
-    value["remaining_ttl_ms"] = milliseconds(until - now)
-    return encode_body(value)
-
-
-def _keep(batch: Batch, command: Command, answer: Answer) -> None:
-    assert command.key is not None
-    answer.packed = encode_body(answer.body)
-    kept = KeptAnswer(command.key.request, answer.status, packed(answer.packed))
-    batch.kept[command.organization, command.key.key] = kept
-    batch.new_keys.append((command.organization, command.key.key, kept))
-
-
-def _accounts(config: GateConfig) -> Accounts:
-    ids = config.accounts
-    return Accounts(
-        credit=str(ids["customer_credit"]),
-        line=str(ids["unbilled_receivable"]) if "unbilled_receivable" in ids else None,
-        revenue=str(ids["revenue"]),
-        provider_cost=str(ids["provider_cost"]),
-        provider_payable=str(ids["provider_payable"]),
-        breakage=str(ids["breakage"]),
-    )
+__all__ = ["Commands", "Expire", "Gate"]

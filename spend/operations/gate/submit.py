@@ -1,48 +1,60 @@
-"""From a process's callers to the gate: one at a time per idempotency key, each with a connection of the pool."""
+"""The gate for those who have no event loop: threads of the web application, workers and commands.
 
+One loop in a thread of its own has the process's lanes; callers wait for their answers.
+"""
+
+import asyncio
+import os
 import threading
-import time
-from collections.abc import Sequence
-from uuid import UUID
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-from common.errors import GateUnavailable, IdempotencyInFlight
-from spend.operations.gate.apply import Expire
-from spend.operations.gate.pool import GATE, gate_connection, pool
-from spend.rules.commands import Command
+import uvloop
+
+from spend.operations.gate import lanes
+from spend.operations.gate.apply import Commands
+from spend.operations.gate.pool import close_pool
 from spend.rules.effects import Answer
 
-WAIT_SECONDS = 2.0
-_in_flight: set[tuple[UUID, str]] = set()
-_changed = threading.Condition()
+_T = TypeVar("_T")
 
 
-def submit(commands: Sequence[Command | Expire]) -> list[Answer]:
-    """This function will have the commands decided in one transaction and return their answers, in order.
+class _LoopThread:
+    """An event loop that runs in a thread of its own until the process ends."""
 
-    A key that is in flight in this process is waited for up to 2 s. Raises IdempotencyInFlight after that and
-    GateUnavailable when the database cannot be asked.
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.loop = uvloop.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, name="gate", daemon=True).start()
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run it there and wait for what it returns."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+
+_guard = threading.Lock()
+_thread: _LoopThread | None = None
+
+
+def submit(commands: Commands) -> list[Answer]:
+    """This function will have the commands decided and return their answers, in order.
+
+    Raises GateUnavailable when the database cannot be asked.
     """
-    keys = {(c.organization, c.key.key) for c in commands if c.key is not None}
-    _enter(keys)
-    try:
-        with gate_connection() as connection:
-            return GATE.apply(connection, commands)
-    except GateUnavailable:
-        pool().check()  # broken connections are replaced now, not at the next caller's expense
-        raise
-    finally:
-        with _changed:
-            _in_flight.difference_update(keys)
-            _changed.notify_all()
+    return _loop_thread().run(lanes.submit(commands))
 
 
-def _enter(keys: set[tuple[UUID, str]]) -> None:
-    if not keys:
-        return
-    deadline = time.monotonic() + WAIT_SECONDS
-    with _changed:
-        while keys & _in_flight:
-            rest = deadline - time.monotonic()
-            if rest <= 0 or not _changed.wait(rest):
-                raise IdempotencyInFlight(retry_after=1)
-        _in_flight.update(keys)
+def close_gate() -> None:
+    """Close the lanes of this process's thread and their connections; the next use opens new ones."""
+    if _thread is not None and _thread.process == os.getpid():
+        _thread.run(lanes.close_lanes())
+    close_pool()
+
+
+def _loop_thread() -> _LoopThread:
+    """The process's thread, made at first use (a fork gets its own)."""
+    global _thread
+    with _guard:
+        if _thread is None or _thread.process != os.getpid():
+            _thread = _LoopThread()
+        return _thread

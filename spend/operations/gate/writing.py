@@ -1,12 +1,12 @@
 """The bulk write of a batch: events with their projections, decisions, usage records with their rollup, keys."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, cast
-from uuid import UUID
 
 from common.strictjson import dump_bytes
 from events.store import Cursor, append, encode
-from events.writer import Writer
+from events.writer import Collector
 from spend.queries.gate_state import KeptAnswer
 from spend.rules.effects import DecisionRow, Effects, UsageRow
 
@@ -15,12 +15,12 @@ INSERT INTO decisions (id, organization, at, requested, agent_id, run_id, reserv
     binding_version, count, dry, answer, code, binding_scope, detail, epoch)
 SELECT d.*, (SELECT epoch FROM event_store) FROM unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::bigint[],
     %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::int[], %s::int[], %s::boolean[], %s::text[], %s::text[],
-    %s::text[], %s::jsonb[]) AS d
+    %s::text[], %s::json[]) AS d
 """
-DECISION_COLUMNS = (
-    "id organization at requested agent_id run_id reservation_id binding_budget binding_version count dry answer code "
-    "binding_scope"
-).split()
+_decision = attrgetter(
+    "id", "organization", "at", "requested", "agent_id", "run_id", "reservation_id", "binding_budget",
+    "binding_version", "count", "dry", "answer", "code", "binding_scope",
+)  # fmt: skip
 
 INSERT_USAGE = """
 INSERT INTO usage_records (id, organization, occurred_at, cost, charge, input_tokens, cache_read_input_tokens,
@@ -32,15 +32,15 @@ SELECT u.*, (SELECT epoch FROM event_store), clock_timestamp() FROM unnest(%s::u
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
     %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
     %s::int[], %s::boolean[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::int[], %s::int[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::jsonb[],
-    %s::jsonb[], %s::jsonb[]) AS u
+    %s::int[], %s::int[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::json[],
+    %s::json[], %s::json[]) AS u
 """
-USAGE_COLUMNS = (
-    "id organization occurred_at cost charge input_tokens cache_read_input_tokens cache_creation_input_tokens "
-    "output_tokens reasoning_output_tokens tool_calls reservation_id agent_id team_id workflow_id connection_id run_id "
-    "root_run_id price_version fx_rate latency_ms adjustment currency outcome reason user_label response_id source "
-    "external_id"
-).split()
+_usage = attrgetter(
+    "id", "organization", "occurred_at", "cost", "charge", "input_tokens", "cache_read_input_tokens",
+    "cache_creation_input_tokens", "output_tokens", "reasoning_output_tokens", "tool_calls", "reservation_id",
+    "agent_id", "team_id", "workflow_id", "connection_id", "run_id", "root_run_id", "price_version", "fx_rate",
+    "latency_ms", "adjustment", "currency", "outcome", "reason", "user_label", "response_id", "source", "external_id",
+)  # fmt: skip
 ACTION_COLUMNS = ("step", "attempt", "hop", "kind", "provider", "model", "tool", "parent_task")
 
 ROLL_UP = """
@@ -66,7 +66,7 @@ SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::bytea[], %s::uuid[
 """
 
 
-def write(cur: Writer, effects: Effects, answers: Sequence[tuple[UUID, str, KeptAnswer]]) -> None:
+def write(cur: Collector, effects: Effects, answers: Sequence[tuple[str, str, KeptAnswer]]) -> None:
     """This function will write everything that a batch decided, in the transaction that holds its locks.
 
     Keys first and sorted: two transactions with the same keys meet here, and the second finds the first's answer.
@@ -77,39 +77,36 @@ def write(cur: Writer, effects: Effects, answers: Sequence[tuple[UUID, str, Kept
     if effects.usages:
         _write_usage(cur, effects.usages)
     if effects.usage_keys:
-        rows = sorted(effects.usage_keys, key=lambda row: row[:3])
-        cur.execute(INSERT_USAGE_KEYS, tuple(list(column) for column in zip(*rows, strict=True)))
+        cur.execute(INSERT_USAGE_KEYS, _columns(sorted(effects.usage_keys, key=lambda row: row[:3])))
     if effects.decisions:
         _write_decisions(cur, list(effects.decisions.values()))
-    cur.flush()
 
 
-def _write_keys(cur: Writer, answers: Sequence[tuple[UUID, str, KeptAnswer]]) -> None:
+def _write_keys(cur: Collector, answers: Sequence[tuple[str, str, KeptAnswer]]) -> None:
     rows = sorted(answers, key=lambda row: row[:2])
-    columns = (
-        [row[0] for row in rows],
-        [row[1] for row in rows],
-        [row[2].request for row in rows],
-        [row[2].status for row in rows],
-        [row[2].packed for row in rows],
+    cur.execute(
+        INSERT_KEYS, _columns([(*row[:2], row[2].request, row[2].status, row[2].packed) for row in rows])
     )
-    cur.execute(INSERT_KEYS, columns)
 
 
-def _write_decisions(cur: Writer, rows: list[DecisionRow]) -> None:
-    columns = [[getattr(row, name) for row in rows] for name in DECISION_COLUMNS]
+def _write_decisions(cur: Collector, rows: list[DecisionRow]) -> None:
+    columns = _columns(list(map(_decision, rows)))
     columns.append([None if row.detail is None else encode(row.detail).decode() for row in rows])
     cur.execute(INSERT_DECISIONS, columns)
 
 
-def _write_usage(cur: Writer, rows: list[UsageRow]) -> None:
-    columns = [[getattr(row, name) for row in rows] for name in USAGE_COLUMNS]
+def _write_usage(cur: Collector, rows: list[UsageRow]) -> None:
+    columns = _columns(list(map(_usage, rows)))
     columns += [[row.action.get(name) for row in rows] for name in ACTION_COLUMNS]
     columns.append([encode(row.funding).decode() for row in rows])
     columns.append([encode(row.detail).decode() if row.detail else None for row in rows])
     columns.append([dump_bytes(row.raw).decode() if row.raw is not None else None for row in rows])
     cur.execute(INSERT_USAGE, columns)
-    cur.execute(ROLL_UP, [list(column) for column in zip(*rolled_up(rows), strict=True)])
+    cur.execute(ROLL_UP, _columns(rolled_up(rows)))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
+    return list(zip(*rows, strict=True))
 
 
 def rolled_up(rows: list[UsageRow]) -> list[tuple[Any, ...]]:

@@ -53,7 +53,7 @@ def publish_price(
     price = _price_event(by, "book", name, prices, currency, period(valid_from, valid_to, by.now))
     events = [*_listing(cur, by, name, context_window, max_output_tokens), price]
     append(cur, events)
-    return price.stream_id
+    return UUID(str(price.stream_id))
 
 
 def publish_own_price(
@@ -91,7 +91,7 @@ def publish_own_price(
     valid = period(valid_from, valid_to, by.now)
     price = _price_event(by, kind, (entry.provider, entry.model), prices, currency, valid, source)
     append(cur, [price])
-    return price.stream_id
+    return UUID(str(price.stream_id))
 
 
 def publish_tool_price(
@@ -135,7 +135,7 @@ def publish_tool_price(
     # Its constructor knows what a tool price must be.
     ToolPrice(event.stream_id, pattern, cast(ToolUnit, unit), price, by.currency, by.now, per=per)
     append(cur, [event])
-    return event.stream_id
+    return UUID(str(event.stream_id))
 
 
 def end_price(

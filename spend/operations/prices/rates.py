@@ -54,7 +54,7 @@ def enter_fx_rate(
     }
     event = by.event("fx_rate", "entered", data)
     append(cur, [event])
-    return event.stream_id
+    return UUID(str(event.stream_id))
 
 
 def set_markup(
@@ -85,7 +85,7 @@ def set_markup(
     }
     event = by.event("markup", "set", data)
     append(cur, [event])
-    return event.stream_id
+    return UUID(str(event.stream_id))
 
 
 def _check_markup(ppm: int) -> None:

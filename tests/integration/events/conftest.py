@@ -10,8 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from spend.operations.gate.apply import Gate
-from spend.operations.gate.pool import configure
+from spend.operations.gate.submit import submit
 from spend.rules.effects import Answer
 from tests.bench.lifecycle import Call
 from tests.bench.population import make_customers, make_prices
@@ -55,12 +54,10 @@ def busy_store(connect: Callable[..., Connection]) -> list[UUID]:
     connection and caches of its own, so that nothing of this database outlives the test."""
     make_prices()
     customers = make_customers(2)
-    gate, connection = Gate(), connect("GATE_DATABASE_URL")
-    configure(connection)
     calls = [Call.next(customer, "test") for customer in customers for _ in range(4)]
-    granted = gate.apply(connection, [call.reserve() for call in calls])
+    granted = submit([call.reserve() for call in calls])
     ids = [UUID(body_of(answer)["id"]) for answer in granted]
-    gate.apply(connection, [call.commit(name) for call, name in zip(calls[:-1], ids, strict=False)])
+    submit([call.commit(name) for call, name in zip(calls[:-1], ids, strict=False)])
     return [customer.id for customer in customers]
 
 

@@ -79,7 +79,7 @@ class TestADifference:
         ("table", "key", "column", "change"),
         [
             ("reservations", "organization || '/' || id", "charged", "charged = COALESCE(charged, 0) + 1"),
-            ("budget_counters", "id::text", "spent", "spent = spent + 1"),
+            ("budget_counters", "organization || '/' || number", "spent", "spent = spent + 1"),
             ("accounts", "id::text", "posted", "posted = posted + 1"),
             ("credit_grants", "id::text", "remaining", "remaining = remaining - 1"),
             ("postings", "entry_id || '/' || n", "amount", "amount = amount + 1"),
@@ -146,8 +146,9 @@ class TestACheckpoint:
 
     def test_still_shows_what_was_changed_since(self, busy_store: list[UUID], superuser: Connection) -> None:
         rebuild(take_checkpoint=True)
-        name = one(superuser, "SELECT id::text FROM budget_counters ORDER BY 1 LIMIT 1")
-        superuser.execute("UPDATE budget_counters SET spent = spent + 1 WHERE id::text = %s", (name,))
+        key = "organization || '/' || number"
+        name = one(superuser, f"SELECT {key} FROM budget_counters ORDER BY 1 LIMIT 1")
+        superuser.execute(f"UPDATE budget_counters SET spent = spent + 1 WHERE {key} = %s", (name,))
 
         assert found(rebuild(from_checkpoint=True)) == {("budget_counters", name, "spent")}
 
@@ -174,7 +175,7 @@ class TestAnOlderSchema:
     ) -> None:
         """Schema 0 of team.created, which never was, called the name `title`."""
         superuser.execute(
-            "UPDATE events SET schema = 0, data = (data - 'name') || jsonb_build_object('title', data->'name')"
+            "UPDATE events SET schema = 0, data = (data::jsonb - 'name' || jsonb_build_object('title', data->'name'))::json"
             " WHERE type = 'team.created'"
         )
         with pytest.raises(psycopg.errors.NotNullViolation):

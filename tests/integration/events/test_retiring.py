@@ -64,7 +64,7 @@ class TestAMonth:
         assert not exists(connect(), "decisions_2020_05")
         rows = parquet.read_table(home / "retired" / "decisions_2020_05.parquet")
         assert sorted(rows["id"].to_pylist()) == sorted(identifier.bytes for identifier in old_month)
-        assert rows["detail"].to_pylist() == ['{"a": null, "b": [1, 2.50]}'] * 3
+        assert rows["detail"].to_pylist() == ['{"b": [1, 2.50], "a": null}'] * 3
         report = verify()
         assert report.findings == []
         assert report.counts["decisions (retired)"] == 3

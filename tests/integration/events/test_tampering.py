@@ -30,7 +30,7 @@ _KEYS = {
     "decisions": "id::text",
 }
 _CHANGES = {
-    "events": "data = data || '{\"charge\": 1}'",
+    "events": "data = (data::jsonb || '{\"charge\": 1}')::json",
     "journal_entries": "reason = 'another'",
     "postings": "amount = amount + 1",
     "usage_records": "charge = charge + 1",

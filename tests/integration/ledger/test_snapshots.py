@@ -1,5 +1,6 @@
 """Balances of accounts without a limit: exact whatever is folded, when, and beside whom."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -145,6 +146,6 @@ def test_a_folded_balance_is_read_without_its_history() -> None:
     fold_until(lambda: folded(organization).get("revenue") == 2_000)
     explain = "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, FORMAT JSON)"
     read = f"{explain} SELECT posted FROM v_balances WHERE account_id = %s"
-    plan = one(read, account)[0]["Plan"]
+    plan = json.loads(one(read, account))[0]["Plan"]
     assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 60
     assert balances(organization) == {"revenue": 2_000, "receivable": -2_000}

@@ -1,0 +1,33 @@
+"""A statement whose parameters are columns, with what becomes of its rows: several of them share a round trip."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from events.writer import array_literal
+
+Rows = list[tuple[Any, ...]]
+
+
+def _nothing(_: Rows) -> None:
+    """What becomes of rows that nobody wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement with PostgreSQL's own placeholders, its parameters as text, and who takes the rows.
+
+    Rows come with ids and JSON as text, and with numbers and times as values.
+    """
+
+    statement: bytes
+    parameters: Sequence[str] = ()
+    collect: Callable[[Rows], None] = _nothing
+
+
+def question(
+    statement: bytes, kinds: Sequence[str], columns: Sequence[Sequence[Any]], collect: Callable[[Rows], None]
+) -> Question:
+    """Return the question whose parameters are these columns, arrays of the types `kinds`."""
+    parameters = [array_literal(kind, column) for kind, column in zip(kinds, columns, strict=True)]
+    return Question(statement, parameters, collect)

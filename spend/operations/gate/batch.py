@@ -1,0 +1,65 @@
+"""What one transaction of the gate knows while it decides."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from spend.operations.gate.planning import Planner
+from spend.queries.gate_state import KeptAnswer
+from spend.rules.commands import Caller, Command
+from spend.rules.effects import Effects
+from spend.rules.plan import Plan
+from spend.rules.state import OrganizationState, Run
+
+EXPIRER = Caller(actor="system:expire")
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The gate's own command: free what has run out in an organization (sweeper, and before every decision)."""
+
+    organization: UUID
+    caller: Caller = EXPIRER
+    key: None = None
+
+
+class MoreExpired(Exception):
+    """Money was refused while more reservations have expired than one transaction frees: free them and decide anew."""
+
+    def __init__(self, organization: str) -> None:
+        self.organization = organization
+
+
+@dataclass(slots=True)
+class Batch:
+    """The commands of a transaction with their organizations (`names`, as text) and plans, in order; what was read for
+    them by organization; and what is to be written.
+    """
+
+    commands: Sequence[Command | Expire]
+    names: list[str] = field(init=False)
+    plans: list[Plan | None] = field(init=False)
+    states: dict[str, OrganizationState] = field(default_factory=dict)
+    epochs: dict[str, tuple[int, int]] = field(default_factory=dict)
+    planners: dict[str, Planner] = field(default_factory=dict)
+    asked_runs: list[tuple[str, str]] = field(default_factory=list)
+    found_runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    kept: dict[tuple[str, str], KeptAnswer] = field(default_factory=dict)
+    known_usage: dict[tuple[str, str, bytes], tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
+    effects: Effects = field(default_factory=Effects)
+    new_keys: list[tuple[str, str, KeptAnswer]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names, last, text = [], None, ""
+        for command in self.commands:
+            if command.organization is not last:
+                last, text = command.organization, str(command.organization)
+            self.names.append(text)
+        self.plans = [None] * len(self.commands)
+
+
+def usage_digest(text: str) -> bytes:
+    """Return the digest under which a caller's usage id is kept (16 bytes)."""
+    return hashlib.sha256(text.encode()).digest()[:16]

@@ -1,0 +1,242 @@
+"""Callers of one process: those who come while their organization's transaction runs share the next one."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from common.errors import GateUnavailable
+from common.ids import new_id
+from spend.operations.gate.apply import Commands, Gate
+from spend.operations.gate.lanes import MAX_COMMANDS, Call, Lane, Lanes, read_aside
+from spend.operations.gate.submit import submit
+from spend.operations.gate.wire import Wire
+from spend.rules.commands import Action, Caller, Estimate, RequestKey, Reserve, Subject
+from spend.rules.effects import Answer
+from tests.builders.crowd import at_once
+from tests.builders.gate import Customer, make_customer, units
+from tests.builders.orgs import unique
+from tests.invariants import assert_sound
+
+CALLER = Caller(actor="system:test")
+
+
+def reserve(customer: Customer, amount: str = "1") -> Reserve:
+    key = unique()
+    return Reserve(
+        customer.id, CALLER, RequestKey(key, key.encode().ljust(32, b"0")), Subject("bot"), Action("custom"),
+        Estimate(amount=units(amount)), "USD",
+    )  # fmt: skip
+
+
+def codes(answers: list[Answer]) -> Counter[str]:
+    return Counter(answer.error.code if answer.error else "granted" for answer in answers)
+
+
+class TestManyCallersOfOneOrganization:
+    def test_get_exactly_what_there_is(self) -> None:
+        customer = make_customer("40")
+        answers = at_once(lambda _: submit([reserve(customer), reserve(customer)]), callers=64)
+        assert codes([answer for pair in answers for answer in pair]) == {"granted": 40, "budget_busy": 88}
+        assert_sound(customer.id, within_limits=True)
+
+    def test_each_get_their_own_answer(self) -> None:
+        customer = make_customer("1000")
+        amounts = [str(1 + place % 5) for place in range(40)]
+        answers = at_once(lambda place: submit([reserve(customer, amounts[place])])[0], callers=40)
+        assert [answer.body["held"] for answer in answers if answer.body] == amounts
+
+    def test_are_not_stopped_by_one_that_nobody_can_answer(self) -> None:
+        customer = make_customer("1000")
+        unpriced = Reserve(
+            customer.id, CALLER, None, Subject("nobody"), Action("custom"), Estimate(amount=1), "USD"
+        )
+        answers = at_once(
+            lambda place: submit([unpriced if place % 8 == 0 else reserve(customer)])[0], callers=32
+        )
+        assert codes(answers) == {"granted": 28, "not_found": 4}
+
+
+class SlowGate(Gate):
+    """Answers with the place of each command in its transaction, after `go`; remembers what came together."""
+
+    def __init__(self) -> None:
+        super().__init__(read_aside)
+        self.go, self.together = asyncio.Event(), []
+
+    async def apply(self, wire: Wire, commands: Commands) -> list[Answer]:
+        self.together.append(len(commands))
+        await self.go.wait()
+        if any(command == "broken" for command in commands):
+            raise ZeroDivisionError
+        return [Answer(200, {"n": place}) for place, _ in enumerate(commands)]
+
+
+def lane_of(gate: Gate) -> Lane:
+    return Lane(gate, lock_timeout_ms=50, blocked=lambda _: None, is_blocked=lambda _: False)
+
+
+async def waiting(lane: Lane, organization: UUID, sizes: list[int]) -> list[Call]:
+    """Calls of so many commands each; the first one's transaction runs."""
+    calls = []
+    for size in sizes:
+        calls.append(Call(organization, ["command"] * size))
+        lane.add(calls[-1])
+        await asyncio.sleep(0.2 if len(calls) == 1 else 0)
+    return calls
+
+
+class TestALane:
+    def test_has_those_who_wait_decided_at_once(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            calls = await waiting(lane, new_id(), [3] * 10)
+            gate.go.set()
+            answers = await asyncio.gather(*(call.answers for call in calls))
+            assert gate.together == [3, 27]
+            assert [answer.body["n"] for three in answers[1:] for answer in three if answer.body] == list(
+                range(27)
+            )
+            await lane.drain()
+
+        asyncio.run(story())
+
+    def test_takes_no_more_than_fit_into_a_transaction(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            calls = await waiting(lane, new_id(), [100, 100, 100, 100, 500, 1])
+            gate.go.set()
+            await asyncio.gather(*(call.answers for call in calls))
+            assert gate.together == [100, 200, 100, 500, 1]
+            assert MAX_COMMANDS == 256
+            await lane.drain()
+
+        asyncio.run(story())
+
+    def test_decides_nothing_for_those_who_have_gone(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            calls = await waiting(lane, new_id(), [1, 1, 1])
+            calls[1].answers.cancel()
+            calls[2].deadline = 0
+            gate.go.set()
+            assert len(await calls[0].answers) == 1
+            with pytest.raises(GateUnavailable):
+                await calls[2].answers
+            assert gate.together == [1]
+            await lane.drain()
+
+        asyncio.run(story())
+
+    def test_refuses_at_once_when_too_many_wait(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            await waiting(lane, new_id(), [1, 10_000])
+            with pytest.raises(GateUnavailable) as refused:
+                lane.add(Call(new_id(), ["command"]))
+            assert refused.value.retry_after == 1
+            gate.go.set()
+            await lane.drain()
+
+        asyncio.run(story())
+
+    def test_answers_all_that_wait_before_it_ends(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            calls = await waiting(lane, new_id(), [1, 1, 1])
+            ending = asyncio.create_task(lane.drain())
+            gate.go.set()
+            await ending
+            assert all(call.answers.done() for call in calls)
+            assert not lane.is_busy
+
+        asyncio.run(story())
+
+    def test_tells_each_caller_of_its_own_failure_only(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            calls = await waiting(lane, new_id(), [1, 1])
+            broken = Call(new_id(), ["broken"])
+            lane.add(broken)
+            gate.go.set()
+            answers = await asyncio.gather(
+                *(call.answers for call in (*calls, broken)), return_exceptions=True
+            )
+            assert [type(answer) for answer in answers] == [list, list, ZeroDivisionError]
+            assert gate.together == [1, 2, 1, 1]
+            await lane.drain()
+
+        asyncio.run(story())
+
+
+@contextmanager
+def held_row(organization: UUID) -> Iterator[psycopg.Connection[Any]]:
+    """Another session's open transaction on the organization's row."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        connection.execute("SELECT 1 FROM organizations WHERE id = %s FOR NO KEY UPDATE", (organization,))
+        yield connection
+        connection.rollback()
+
+
+class TestALockedRow:
+    def test_stops_its_own_organization_only_and_not_for_longer_than_it_is_locked(self) -> None:
+        blocked, others = make_customer(), [make_customer() for _ in range(4)]
+
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            with held_row(blocked.id) as holder:
+                refused = asyncio.create_task(lanes.submit([reserve(blocked)]))
+                began = time.monotonic()
+                answers = await asyncio.gather(*(lanes.submit([reserve(other)]) for other in others))
+                assert codes([answer for (answer,) in answers]) == {"granted": 4}
+                assert time.monotonic() - began < 0.9
+                with pytest.raises(GateUnavailable):
+                    await refused
+                began = time.monotonic()
+                for _ in range(5):
+                    await lanes.submit([reserve(others[0])])
+                assert time.monotonic() - began < 0.9
+                holder.rollback()
+                (answer,) = await lanes.submit([reserve(blocked)])
+                assert answer.error is None
+            assert not lanes._side
+            await lanes.close()
+
+        asyncio.run(story())
+        assert_sound(blocked.id, *(other.id for other in others))
+
+
+class TestClosedLanes:
+    def test_take_no_more_calls(self) -> None:
+        customer = make_customer()
+
+        async def story() -> None:
+            lanes = Lanes(count=2)
+            assert codes(await lanes.submit([reserve(customer)])) == {"granted": 1}
+            await lanes.close()
+            with pytest.raises(GateUnavailable):
+                await lanes.submit([reserve(customer)])
+
+        asyncio.run(story())
+
+
+class TestCommandsOfSeveralOrganizations:
+    def test_are_answered_in_their_order(self) -> None:
+        one, other = make_customer("2"), make_customer("1")
+        commands = [reserve(one), reserve(other), reserve(other), reserve(one), reserve(one)]
+        assert [answer.error and answer.error.code for answer in submit(commands)] == [
+            None, None, "budget_busy", None, "budget_busy",
+        ]  # fmt: skip
