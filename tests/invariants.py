@@ -125,7 +125,8 @@ CHECKS: Final = {
     """,
     "S5 a budget has spent what the facts booked on it": """
         SELECT c.id, c.spent, COALESCE(t.spent, 0) FROM budget_counters c LEFT JOIN (
-            SELECT e.organization, part.number::int AS number, sum(COALESCE((e.data->>(CASE substr(e.data->>'measures', part.n::int, 1)
+            SELECT e.organization, part.number::int AS number,
+                sum(COALESCE((e.data->>(CASE substr(e.data->>'measures', part.n::int, 1)
                 WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits'
                 ELSE 'risk_points' END))::bigint, 0)) AS spent
             FROM v_events e, jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS part(number, n)

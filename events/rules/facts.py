@@ -11,7 +11,9 @@ encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Event:
-    """One fact of a stream. Its ids are UUIDs, or their texts where the gate made it. `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""
+    """One fact of a stream. Ids are UUIDs, or texts where the gate made it.
+
+    `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""
 
     organization: Any
     stream_type: str

@@ -41,7 +41,8 @@ _KEPT: Final = """(
 )"""
 
 _COUNTERS_HELD: Final = f"""
-SELECT c.organization, 'budget counter ' || c.number, 'held ' || c.held || ', active reservations ' || coalesce(s.amount, 0)
+SELECT c.organization, 'budget counter ' || c.number,
+    'held ' || c.held || ', active reservations ' || coalesce(s.amount, 0)
 FROM budget_counters c LEFT JOIN (
     SELECT r.organization, u.counter, sum(CASE u.letter WHEN 'c' THEN r.held WHEN 'k' THEN r.estimated_cost
         WHEN 't' THEN r.tokens WHEN 'r' THEN r.credits ELSE r.risk_points END) AS amount
@@ -51,9 +52,11 @@ FROM budget_counters c LEFT JOIN (
 WHERE c.held <> coalesce(s.amount, 0) AND {_OF.format("c")}
 """
 _COUNTERS_SPENT: Final = f"""
-SELECT c.organization, 'budget counter ' || c.number, 'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
+SELECT c.organization, 'budget counter ' || c.number,
+    'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
 FROM budget_counters c LEFT JOIN (
-    SELECT e.organization, x.number::int AS counter, sum(coalesce((e.data->>(CASE substr(e.data->>'measures', x.n::int, 1)
+    SELECT e.organization, x.number::int AS counter,
+        sum(coalesce((e.data->>(CASE substr(e.data->>'measures', x.n::int, 1)
         WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits' ELSE 'risk_points'
         END))::bigint, 0)) AS spent
     FROM events e CROSS JOIN json_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(number, n)

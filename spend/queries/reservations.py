@@ -100,7 +100,7 @@ def organization_of_reservation(cur: Cursor, reservation: UUID) -> UUID:
 def live_layers(
     cur: Cursor, *, organization: UUID, counters: Sequence[int], now: datetime
 ) -> dict[int, LiveLayer]:
-    """Return the budget layers of these counters of an organization with live figures; of a rolling budget over its whole window."""
+    """Return the budget layers of these counters with live figures; of a rolling budget over its whole window."""
     cur.execute(_LAYERS, (organization, list(set(counters))))
     found = {
         row[0]: LiveLayer(*row)._replace(thresholds=from_stored(decode(row[10]))) for row in cur.fetchall()

@@ -445,7 +445,8 @@ def _usage_row(
     rated, used = plan.rated, plan.usage
     assert rated is not None
     row = UsageRow(
-        organization=state.id, id=new_id_text(), occurred_at=state.now, currency=state.currency, outcome=command.outcome,
+        organization=state.id, id=new_id_text(), occurred_at=state.now, currency=state.currency,
+        outcome=command.outcome,
         cost=rated.cost_units, charge=rated.charge_units, funding=burn.receipt, agent_id=agent, team_id=team,
         workflow_id=workflow, connection_id=connection, run_id=run, root_run_id=None, user_label=user, action=action,
         price_version=None if rated.price_version is None else str(rated.price_version),

@@ -26,7 +26,7 @@ BEFORE, AFTER = "before", "after"
 
 
 class Proxy:
-    """Stands between a connection and its server. `statements` counts what went through; it ends at `cut_at` (from 1), None: nowhere."""
+    """Stands between client and server. `statements` counts what passed; the connection ends at `cut_at`, None: never."""
 
     def __init__(self, url: str, *, cut_at: int | None = None, how: str = BEFORE) -> None:
         self.statements = 0

@@ -1,8 +1,8 @@
 """The gate's one transaction: lock, read, decide each command in order, write everything at once, answer each.
 
 One command and five hundred take the same path. A command that is refused moves nothing and does not touch the others;
-commands with the same key have one effect. Round trips: the lock with the clock and the rows, the writes with the commit,
-and one between them for windows that were not expected.
+commands with the same key have one effect. Round trips: the lock with the clock and the rows, the writes with the
+commit, and one between them for windows that were not expected.
 """
 
 import asyncio

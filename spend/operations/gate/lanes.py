@@ -2,8 +2,8 @@
 
 A row lock is not a queue: more waiters make a hot row slower. So the callers of an organization wait in the process, in
 the order in which they came, and one lane with one connection takes everybody who waits (at most 256) into its next
-transaction. Nobody waits when it is idle, and one caller takes the same path. An organization belongs to one lane of the
-process; several processes are safe beside each other, since the database's locks and unique keys decide.
+transaction. Nobody waits when it is idle, and one caller takes the same path. An organization belongs to one lane of
+the process; several processes are safe beside each other, since the database's locks and unique keys decide.
 
 An organization whose row cannot be had in 50 ms gets a side lane until it answers, so that it stops nobody else.
 """

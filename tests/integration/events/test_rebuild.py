@@ -175,7 +175,8 @@ class TestAnOlderSchema:
     ) -> None:
         """Schema 0 of team.created, which never was, called the name `title`."""
         superuser.execute(
-            "UPDATE events SET schema = 0, data = (data::jsonb - 'name' || jsonb_build_object('title', data->'name'))::json"
+            "UPDATE events SET schema = 0,"
+            " data = (data::jsonb - 'name' || jsonb_build_object('title', data->'name'))::json"
             " WHERE type = 'team.created'"
         )
         with pytest.raises(psycopg.errors.NotNullViolation):
