@@ -26,7 +26,7 @@ BEFORE, AFTER = "before", "after"
 
 
 class Proxy:
-    """Stands between client and server. `statements` counts what passed; the connection ends at `cut_at`, None: never."""
+    """Stands between client and server. `statements` counts what passed; the connection ends at `cut_at`, None: no."""
 
     def __init__(self, url: str, *, cut_at: int | None = None, how: str = BEFORE) -> None:
         self.statements = 0

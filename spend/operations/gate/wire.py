@@ -70,12 +70,14 @@ class Wire:
         asked. Raises psycopg.OperationalError when the connection is lost; what became of a COMMIT is then unknown.
         """
         self._settled = False
+        patience = self._loop.call_later(PATIENCE_SECONDS, self.close)
         try:
             new_names = [self._send(question) for question in questions]
             self._pgconn.pipeline_sync()
             await self._flush()
             answers = await self._answers(questions, new_names)
         finally:
+            patience.cancel()
             if not self._settled:
                 self.close()
         for question, rows in zip(questions, answers, strict=True):
@@ -150,10 +152,7 @@ class Wire:
     async def _readability(self) -> None:
         self._waiter = self._loop.create_future()
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._waiter
-        except TimeoutError:
-            self.close()
+            await self._waiter
         finally:
             self._waiter = None
         if self._fd < 0:

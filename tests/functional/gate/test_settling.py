@@ -91,7 +91,7 @@ class TestACommit:
         raw = {"input_tokens": 1_000, "output_tokens": 100, "service_tier": "standard"}
         done = body_of(customer.commit(held["id"], provider_usage=raw), 200)
         assert done["charged"] == "0.002"
-        kept = row(customer, "SELECT raw FROM usage_records WHERE organization = %s")
+        kept = row(customer, "SELECT raw::jsonb FROM usage_records WHERE organization = %s")
         assert kept == (raw,)
 
     def test_above_the_hold_books_the_true_cost_and_says_by_how_much(self) -> None:  # B32
