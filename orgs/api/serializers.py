@@ -12,6 +12,7 @@ from common import fields
 from common.api.serializers import (
     AmountField,
     CurrencyField,
+    FreeObjectField,
     IdField,
     InstantField,
     KeyField,
@@ -213,3 +214,19 @@ class RotationSerializer(StrictSerializer):
     """How long the old key goes on working."""
 
     overlap_seconds = WholeNumberField(minimum=0, maximum=MAX_OVERLAP_SECONDS, required=False)
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """An event. What its data holds depends on its type."""
+
+    seq = WholeNumberField(minimum=1, maximum=2**63 - 1)
+    stream = TextField()
+    version = WholeNumberField(minimum=1, maximum=2**31 - 1)
+    type = TextField()
+    schema = WholeNumberField(minimum=1, maximum=2**15 - 1)
+    data = FreeObjectField()  # type: ignore[assignment]
+    actor = TextField()
+    cause = TextField(allow_null=True)
+    idempotency_key = TextField(allow_null=True)
+    occurred_at = InstantField()
+    recorded_at = InstantField()

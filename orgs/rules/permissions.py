@@ -116,9 +116,14 @@ def require_platform(principal: Principal) -> None:
     require_scope(principal, PLATFORM)
 
 
+def may_set_up(principal: Principal) -> bool:
+    """Whether a principal may set up the whole organization, and so see who has access to it."""
+    return _may_set_up_something(principal) and principal.role in (None, OWNER)
+
+
 def require_setup(principal: Principal) -> None:
     """Refuse whoever may not set up the whole organization. Raises Forbidden."""
-    if not _may_set_up_something(principal) or principal.role not in (None, OWNER):
+    if not may_set_up(principal):
         raise Forbidden("Only an admin key without a member, or an owner's, sets up the organization.")
 
 
