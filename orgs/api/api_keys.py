@@ -83,7 +83,7 @@ class ApiKeyListView(ApiKeyView):
 
     @extend_schema(request=ApiKeySerializer, responses={201: IssuedApiKeySerializer}, tags=["api-keys"])
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Make a key. `secret` is in this answer only."""
+        """Make a key. `secret` is in this answer only. With a member's key none that can do more than the member."""
         organization = self.in_path(name)
         values = checked(ApiKeySerializer, request)
         require_key_scopes(self.caller, values["scopes"], platform_key=organization == PLATFORM_ID)
@@ -96,7 +96,10 @@ class ApiKeyListView(ApiKeyView):
             connections=values.get("connections"),
             expires_at=values.get("expires_at"),
         )
-        return self.issue(request, lambda cur: operations.create_api_key(cur, new, author=self.author))
+        return self.issue(
+            request,
+            lambda cur: operations.create_api_key(cur, new, author=self.author, principal=self.caller),
+        )
 
 
 class ApiKeyDetailView(ApiKeyView):

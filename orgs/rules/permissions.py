@@ -9,15 +9,19 @@ billing_admin, member        no                    no              no           
 
 Whatever a role allows, the key's scopes must allow it, too. Reads inside the own organization need a scope
 only.
+
+A key that is made or rotated with a member's key can do nothing that this member's role does not allow. So an owner
+makes keys of every kind but those that set up more than an owner does: `admin` without a member, or for a team_owner.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
 from common.errors import Forbidden
-from orgs.rules.scopes import ADMIN, OWNER, PLATFORM, TEAM_OWNER
+from orgs.rules.scopes import ADMIN, ORGANIZATION_SCOPES, OWNER, PLATFORM, TEAM_OWNER, effective
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,19 @@ def require_setup(principal: Principal) -> None:
     """Refuse whoever may not set up the whole organization. Raises Forbidden."""
     if not may_set_up(principal):
         raise Forbidden("Only an admin key without a member, or an owner's, sets up the organization.")
+
+
+def may_issue(principal: Principal, scopes: Collection[str], *, role: str | None, is_limited: bool) -> bool:
+    """Whether a principal may hold in hands a key with these scopes, of a member with this role (None: of none).
+
+    A limited key sets up nothing, whatever its scopes.
+    """
+    if principal.role is None:
+        return True
+    given = effective(scopes, role=role, is_platform=False)
+    if not given <= effective(ORGANIZATION_SCOPES, role=principal.role, is_platform=False):
+        return False
+    return ADMIN not in given or is_limited or role == principal.role
 
 
 def require_agent_setup(principal: Principal, team_ids: set[UUID | None]) -> None:
