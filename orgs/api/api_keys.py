@@ -57,6 +57,13 @@ class ApiKeyView(OrganizationView):
 
         response = self.idempotent(request, sealing)
         shown = json.loads(response.content)
+        if "Idempotent-Replayed" in response.headers:
+            owner = UUID(shown["organization"])
+            run_in_transaction(
+                lambda cur: operations.require_no_escalation(
+                    cur, organization=owner, name=shown["id"], principal=self.caller
+                )
+            )
         shown["secret"] = opened(shown["secret"], key_id=UUID(shown["id"]), server_key=settings.SECRET_KEY)
         response.content = json_bytes(shown)
         response.headers["Cache-Control"] = "no-store"

@@ -132,6 +132,16 @@ def rotate_api_key(
     return issued
 
 
+def require_no_escalation(cur: Cursor, *, organization: UUID, name: str, principal: Principal) -> None:
+    """This function will refuse to show a key's secret once more to whoever could not have made the key.
+
+    An answer is repeated for everybody in the organization who knows its idempotency key. Raises NotFound and
+    Forbidden.
+    """
+    key = find_api_key(cur, organization=organization, name=name)
+    rules.require_no_escalation(principal, key, role=_role(cur, key))
+
+
 _NOTE_USE: Final = """
 UPDATE api_keys SET last_used_at = clock_timestamp()
 WHERE id = (SELECT id FROM api_keys WHERE id = %s AND

@@ -373,6 +373,15 @@ class TestRoles:
         assert who.post(f"{path}/{beside.key.id}/rotate").status_code == 201
         assert who.post(f"{path}/{above.key.id}/revoke").status_code == 200
 
+    def test_of_an_owner_see_no_secret_of_a_key_that_another_made(self) -> None:
+        organization = make_organization()
+        owner = str(make_member(organization, "owner").id)
+        admin, who = caller(organization, "admin"), caller(organization, "admin", member=owner)
+        path, body = f"/v1/organizations/{organization}/api-keys", {"name": "k", "scopes": ["admin"]}
+        first = admin.post(path, body, key="made-once")
+        assert code(who.post(path, body, key="made-once")) == (403, "forbidden")
+        assert admin.post(path, body, key="made-once").json() == first.json()
+
     def test_of_an_admin_key_without_a_member_make_every_key(self) -> None:
         organization = make_organization()
         who, path = caller(organization, "admin"), f"/v1/organizations/{organization}/api-keys"
