@@ -8,7 +8,7 @@ team_owner                   agents of own team    no              no           
 billing_admin, member        no                    no              no                        no
 
 Whatever a role allows, the key's scopes must allow it, too. Reads inside the own organization need a scope
-only.
+only; a key that is limited to agents or connections reads what can be told of these alone.
 
 A key that is made or rotated with a member's key can do nothing that this member's role does not allow. So an owner
 makes keys of every kind but those that set up more than an owner does: `admin` without a member, or for a team_owner.
@@ -20,8 +20,36 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.errors import Forbidden
+from common.errors import Forbidden, ProblemError
 from orgs.rules.scopes import ADMIN, ORGANIZATION_SCOPES, OWNER, PLATFORM, TEAM_OWNER, effective
+
+
+class KeyIsLimited(ProblemError):
+    """This API key is limited to some agents or connections, and this cannot be told of them alone."""
+
+    code = "not_permitted"
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """The only agents and connections that a key is for; None: every one. Of both: what is of both."""
+
+    agent_ids: frozenset[UUID] | None = None
+    connection_ids: frozenset[UUID] | None = None
+
+    def ids(self, kind: str) -> list[UUID] | None:
+        """The only ones of a kind of object that the key is for; None: every one."""
+        found = {"agent": self.agent_ids, "connection": self.connection_ids}.get(kind)
+        return None if found is None else sorted(found)
+
+    def leave_out(self, kind: str, identifier: UUID) -> bool:
+        """Whether an object is none of those that the key is for."""
+        found = self.ids(kind)
+        return found is not None and identifier not in found
+
+
+NO_LIMITS = KeyLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +76,11 @@ class Principal:
     def actor(self) -> str:
         """How events name the principal."""
         return f"key:{self.key_id}"
+
+    @property
+    def limits(self) -> KeyLimits:
+        """What the key is for."""
+        return KeyLimits(self.agent_ids, self.connection_ids)
 
     @property
     def is_limited(self) -> bool:

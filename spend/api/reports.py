@@ -30,6 +30,7 @@ class AttributionView(ReadView):
     """GET /v1/usage/attribution."""
 
     query_parameters = ("group_by", "from", "to")
+    narrows = True
 
     def get(self, request: Request) -> HttpResponse:
         """Usage that occurred in [from, to) by one dimension; the rows and the unattributed bucket sum to the total."""
@@ -40,7 +41,14 @@ class AttributionView(ReadView):
         start, end = self.period()
 
         def read(cur: Cursor) -> dict[str, Any]:
-            found = attribute(cur, organization=organization, dimension=dimension, start=start, end=end)
+            found = attribute(
+                cur,
+                organization=organization,
+                dimension=dimension,
+                start=start,
+                end=end,
+                limits=self.caller.limits,
+            )
             currency = find_organization(cur, organization=organization).currency
             return {
                 "group_by": dimension,

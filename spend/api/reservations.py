@@ -24,6 +24,7 @@ class ReservationListView(ReadView):
     """GET /v1/reservations."""
 
     query_parameters = ("status", "run", "agent")
+    narrows = True
     paged = True
 
     def get(self, request: Request) -> HttpResponse:
@@ -35,7 +36,10 @@ class ReservationListView(ReadView):
         def read(cur: Cursor) -> dict[str, Any]:
             found = named_run(cur, organization, run)
             wanted = ReservationFilter(
-                status, found.id if found else None, subject_id(cur, "agent", organization, agent)
+                status,
+                found.id if found else None,
+                subject_id(cur, "agent", organization, agent, self.caller.limits),
+                self.caller.limits,
             )
             rows: list[Any] = []
             if found is None or found.id is not None:
@@ -53,13 +57,17 @@ class ReservationListView(ReadView):
 class ReservationDetailView(ReadView):
     """GET /v1/reservations/{id}."""
 
+    narrows = True
+
     def get(self, request: Request, name: str) -> HttpResponse:
         """The reservation, what it holds where, and how it ended."""
         reservation = path_id(name)
         organization = self.for_object(name, queries.organization_of_reservation)
 
         def read(cur: Cursor) -> dict[str, Any]:
-            row = queries.find_reservation(cur, organization=organization, reservation=reservation)
+            row = queries.find_reservation(
+                cur, organization=organization, reservation=reservation, limits=self.caller.limits
+            )
             now = business_now(cur, organization)
             return show_reservation(row, layers=queries.live_layers(cur, row["counters"], now), now=now)
 

@@ -27,6 +27,7 @@ class UsageListView(ReadView):
 
     query_parameters = ("outcome", "run", "reservation", "from", "to", *_SUBJECTS, *_TEXTS)
     paged = True
+    narrows = True
 
     def get(self, request: Request) -> HttpResponse:
         """Usage records and denied calls, newest first. `from` and `to` are times of occurrence."""
@@ -40,7 +41,8 @@ class UsageListView(ReadView):
 
         def read(cur: Cursor) -> dict[str, Any]:
             ids: dict[str, Any] = {
-                f"{kind}_id": subject_id(cur, kind, organization, name) for kind, name in names.items()
+                f"{kind}_id": subject_id(cur, kind, organization, name, self.caller.limits)
+                for kind, name in names.items()
             }
             wanted = UsageFilter(
                 outcome=outcome,
@@ -48,6 +50,7 @@ class UsageListView(ReadView):
                 reservation=reservation,
                 start=start,
                 end=end,
+                limits=self.caller.limits,
                 **ids,
                 **texts,
             )
@@ -63,10 +66,15 @@ class UsageListView(ReadView):
 class UsageDetailView(ReadView):
     """GET /v1/usage/{id}."""
 
+    narrows = True
+
     def get(self, request: Request, name: str) -> HttpResponse:
         """The usage record with its components and what paid for it."""
         record = path_id(name)
         organization = self.for_object(name, queries.organization_of_usage)
+        limits = self.caller.limits
         return self.answer(
-            lambda cur: show_usage(queries.find_usage(cur, organization=organization, record=record))
+            lambda cur: show_usage(
+                queries.find_usage(cur, organization=organization, record=record, limits=limits)
+            )
         )
