@@ -24,6 +24,7 @@ from orgs.api.serializers import (
     ApiKeySerializer,
     IssuedApiKeySerializer,
     RotationSerializer,
+    ShownApiKeySerializer,
 )
 from orgs.operations import api_keys as operations
 from orgs.operations.api_keys import IssuedKey, NewApiKey
@@ -75,7 +76,7 @@ class ApiKeyListView(ApiKeyView):
 
     paged = True
 
-    @extend_schema(responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(responses=ShownApiKeySerializer, tags=["api-keys"])
     def get(self, request: Request, name: str) -> HttpResponse:
         """The organization's keys, newest first, without secrets."""
         organization = self.in_path(name)
@@ -112,7 +113,7 @@ class ApiKeyListView(ApiKeyView):
 class ApiKeyDetailView(ApiKeyView):
     """One key, by id."""
 
-    @extend_schema(responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(responses=ShownApiKeySerializer, tags=["api-keys"])
     def get(self, request: Request, name: str, key: str) -> HttpResponse:
         """The key, without its secret."""
         organization = self.in_path(name)
@@ -122,7 +123,7 @@ class ApiKeyDetailView(ApiKeyView):
 
         return json_response(run_in_transaction(read))
 
-    @extend_schema(request=ApiKeyChangeSerializer, responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(request=ApiKeyChangeSerializer, responses=ShownApiKeySerializer, tags=["api-keys"])
     def patch(self, request: Request, name: str, key: str) -> HttpResponse:
         """Change the name or the end of a live key."""
         organization = self.in_path(name)
@@ -136,7 +137,7 @@ class ApiKeyDetailView(ApiKeyView):
 
         return self.idempotent(request, operation, status=200)
 
-    @extend_schema(responses={200: ApiKeySerializer}, tags=["api-keys"])
+    @extend_schema(responses={200: ShownApiKeySerializer}, tags=["api-keys"])
     def delete(self, request: Request, name: str, key: str) -> HttpResponse:
         """The same as revoke: the key stays in the list, revoked."""
         return _revoke(self, request, name, key)
@@ -147,7 +148,7 @@ class ApiKeyRevokeView(ApiKeyView):
 
     bodiless = ("POST",)
 
-    @extend_schema(request=None, responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(request=None, responses=ShownApiKeySerializer, tags=["api-keys"])
     def post(self, request: Request, name: str, key: str) -> HttpResponse:
         """Revoke the key: refused from its next request on, in every process. Twice changes nothing."""
         refuse_fields(request)

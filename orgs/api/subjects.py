@@ -23,6 +23,7 @@ from orgs.api.serializers import (
     AgentSerializer,
     ConnectionChangeSerializer,
     ConnectionSerializer,
+    ShownAgentSerializer,
     SubjectChangeSerializer,
     SubjectSerializer,
     TeamChangeSerializer,
@@ -235,7 +236,8 @@ _DocumentedView = TypeVar("_DocumentedView", bound=type[SubjectView])
 
 def _documented(view: _DocumentedView) -> _DocumentedView:
     """Describe the methods that a kind's view inherits."""
-    shown, tags = view.serializer, [f"{view.kind}s"]
+    shown = ShownAgentSerializer if view.kind == AGENT else view.serializer
+    tags = [f"{view.kind}s"]
     taken = None if issubclass(view, SubjectArchiveView) else view.serializer
     status = 200 if issubclass(view, SubjectArchiveView) else 201
     described = {

@@ -19,7 +19,7 @@ from orgs.api.acting import OrgsView, checked, refuse_fields
 from orgs.rules.permissions import NO_LIMITS, KeyLimits, require_policy_level
 from orgs.rules.scopes import ADMIN, SPEND_READ
 from spend.api.representations import show_budget
-from spend.api.serializers import BudgetChangeSerializer, BudgetSerializer
+from spend.api.serializers import BudgetChangeSerializer, BudgetSerializer, ShownBudgetSerializer
 from spend.operations.budgets.archive import archive_budget
 from spend.operations.budgets.change import change_budget
 from spend.operations.budgets.create import Permit, create_budget
@@ -46,8 +46,8 @@ class BudgetView(OrgsView):
 
 
 @extend_schema_view(
-    get=extend_schema(responses=BudgetSerializer(many=True), tags=["budgets"]),
-    post=extend_schema(request=BudgetSerializer, responses={201: BudgetSerializer}, tags=["budgets"]),
+    get=extend_schema(responses=ShownBudgetSerializer(many=True), tags=["budgets"]),
+    post=extend_schema(request=BudgetSerializer, responses={201: ShownBudgetSerializer}, tags=["budgets"]),
 )
 class BudgetListView(BudgetView):
     """GET and POST /v1/budgets."""
@@ -92,8 +92,8 @@ class BudgetListView(BudgetView):
 
 
 @extend_schema_view(
-    get=extend_schema(responses=BudgetSerializer, tags=["budgets"]),
-    patch=extend_schema(request=BudgetChangeSerializer, responses=BudgetSerializer, tags=["budgets"]),
+    get=extend_schema(responses=ShownBudgetSerializer, tags=["budgets"]),
+    patch=extend_schema(request=BudgetChangeSerializer, responses=ShownBudgetSerializer, tags=["budgets"]),
 )
 class BudgetDetailView(BudgetView):
     """GET and PATCH /v1/budgets/{id}."""
@@ -125,7 +125,9 @@ class BudgetDetailView(BudgetView):
         return self.idempotent(request, operation, status=200)
 
 
-@extend_schema_view(post=extend_schema(request=None, responses={200: BudgetSerializer}, tags=["budgets"]))
+@extend_schema_view(
+    post=extend_schema(request=None, responses={200: ShownBudgetSerializer}, tags=["budgets"])
+)
 class BudgetArchiveView(BudgetView):
     """POST /v1/budgets/{id}/archive."""
 

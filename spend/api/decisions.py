@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from events.store import Cursor
 from orgs.rules.permissions import KeyIsLimited
+from spend.api.read_serializers import DecisionSerializer
 from spend.api.reading import ReadView, after
 from spend.api.representations import show_decision
 from spend.queries.decisions import ANSWERS, DecisionFilter, list_decisions
 from spend.queries.naming import named_run, subject_id
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["decisions"]))
+@extend_schema_view(get=extend_schema(responses=DecisionSerializer(many=True), tags=["decisions"]))
 class DecisionListView(ReadView):
     """GET /v1/decisions."""
 

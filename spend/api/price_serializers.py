@@ -41,8 +41,8 @@ _COMPONENT: Final = {
             "items": {
                 "type": "array",
                 "prefixItems": [{"type": "integer", "minimum": 0}, _PRICE],
+                "items": False,
                 "minItems": 2,
-                "maxItems": 2,
             },
         },
         "source_text": {"type": "string", "description": "The source's figure, if it was finer; never sent."},
@@ -114,6 +114,7 @@ class OwnerField(IdField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             required=False,
+            allow_null=True,
             help_text="The organization whose own it is; null or absent: the platform's.",
             **kwargs,
         )
@@ -155,7 +156,11 @@ class PriceSerializer(StrictSerializer):
     currency = CurrencyField(required=False, help_text="Default: the organization's; of the book USD.")
     components = ComponentsField()
     valid_from = InstantField(required=False, help_text="Default: now.")
-    valid_to = InstantField(required=False, help_text="Not included; default: until something later begins.")
+    valid_to = InstantField(
+        required=False,
+        allow_null=True,
+        help_text="Not included; null or absent: until something later begins.",
+    )
     context_window = WholeNumberField(
         minimum=1, maximum=MAX_COUNT, required=False, write_only=True, help_text="Of a model that is new."
     )
@@ -210,7 +215,7 @@ class ToolPriceSerializer(StrictSerializer):
     per = WholeNumberField(minimum=1, maximum=MAX_PER, required=False, default=1)
     currency = CurrencyField(required=False, help_text="Default: the organization's; of the book USD.")
     valid_from = InstantField(required=False, help_text="Default: now.")
-    valid_to = InstantField(required=False)
+    valid_to = InstantField(required=False, allow_null=True)
     source = TextField(read_only=True)  # type: ignore[assignment]
     published_at = InstantField(read_only=True)
 
@@ -223,7 +228,7 @@ class MarkupSerializer(StrictSerializer):
     percent = PercentField()
     reason = TextField(max_length=500)
     valid_from = InstantField(required=False, help_text="Default: now.")
-    valid_to = InstantField(required=False)
+    valid_to = InstantField(required=False, allow_null=True)
     published_at = InstantField(read_only=True)
 
 
@@ -236,6 +241,6 @@ class ExchangeRateSerializer(StrictSerializer):
     rate = PriceTextField()
     markup_percent = PercentField(required=False, default=0)
     valid_from = InstantField(required=False, help_text="Default: now.")
-    valid_to = InstantField(required=False)
+    valid_to = InstantField(required=False, allow_null=True)
     source = TextField(read_only=True)  # type: ignore[assignment]
     published_at = InstantField(read_only=True)

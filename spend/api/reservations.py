@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from common.api.views import path_id
 from events.store import Cursor
+from spend.api.read_serializers import ReservationSerializer
 from spend.api.reading import ReadView, after
 from spend.api.representations import show_reservation
 from spend.queries import reservations as queries
@@ -19,7 +19,7 @@ from spend.queries.naming import named_run, subject_id
 from spend.queries.reservations import STATUSES, ReservationFilter
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["reservations"]))
+@extend_schema_view(get=extend_schema(responses=ReservationSerializer(many=True), tags=["reservations"]))
 class ReservationListView(ReadView):
     """GET /v1/reservations."""
 
@@ -53,7 +53,7 @@ class ReservationListView(ReadView):
         return self.answer(read)
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["reservations"]))
+@extend_schema_view(get=extend_schema(responses=ReservationSerializer, tags=["reservations"]))
 class ReservationDetailView(ReadView):
     """GET /v1/reservations/{id}."""
 

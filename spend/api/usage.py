@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from common.api.views import path_id
 from events.store import Cursor
+from spend.api.read_serializers import UsageRecordSerializer
 from spend.api.reading import ReadView, after
 from spend.api.representations import show_usage
 from spend.queries import usage as queries
@@ -21,7 +21,7 @@ _SUBJECTS = ("agent", "team", "workflow", "connection")
 _TEXTS = ("user", "provider", "model", "tool")
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["usage"]))
+@extend_schema_view(get=extend_schema(responses=UsageRecordSerializer(many=True), tags=["usage"]))
 class UsageListView(ReadView):
     """GET /v1/usage."""
 
@@ -62,7 +62,7 @@ class UsageListView(ReadView):
         return self.answer(read)
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["usage"]))
+@extend_schema_view(get=extend_schema(responses=UsageRecordSerializer, tags=["usage"]))
 class UsageDetailView(ReadView):
     """GET /v1/usage/{id}."""
 
