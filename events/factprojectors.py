@@ -15,14 +15,14 @@ ROWS: Final = "{rows}"
 @dataclass(frozen=True, slots=True)
 class FactProjector:
     """`sql` adds rows of `source` to `table`: one INSERT ... SELECT ... ON CONFLICT DO UPDATE of sums, with {rows}
-    where the condition on the rows of the source stands (its columns unqualified). `time_column` of the table tells
-    which of its rows are made of months that were retired and cannot be made again."""
+    where the condition on the rows of the source stands (its columns unqualified). `retired_sql` fills an empty `table`
+    with what rows of retired months had added up to."""
 
     name: str
     source: str
     table: ProjectedTable
-    time_column: str
     sql: str
+    retired_sql: str
 
 
 _projectors: dict[str, FactProjector] = {}

@@ -87,6 +87,7 @@ class Subscriber(models.Model):
     failures = models.IntegerField()
     last_error = models.TextField()
     failed_at = models.DateTimeField(null=True)
+    attempted_at = models.DateTimeField(null=True)
     parked_at = models.DateTimeField(null=True)
 
     class Meta:

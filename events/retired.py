@@ -1,5 +1,9 @@
-"""Files of months that were dropped: one Parquet file per table and month, every row with its sealed digest."""
+"""Files of months that were dropped: one Parquet file per table and month, every row with its sealed digest. And what
+is kept of them in sums."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +13,34 @@ from events.store import Cursor
 
 DIGEST_COLUMN: Final = "sealed_digest"
 _FILES: Final = "SELECT table_name, file FROM retired_months ORDER BY table_name, month"
+_MONTHS: Final = "SELECT month, file FROM retired_months WHERE table_name = %s ORDER BY month"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Statements that add up a month of a table before it is dropped, run by the owner: `{partition}` is the month's
+    table, %(month)s its first day."""
+
+    table: str
+    statements: tuple[str, ...]
+
+
+_summaries: list[Summary] = []
+
+
+def register_summary(summary: Summary) -> None:
+    """Add a summary; an app does so in `ready()`."""
+    _summaries.append(summary)
+
+
+def summaries(table: str) -> Iterable[str]:
+    """Return the statements that add up a month of a table."""
+    return [statement for each in _summaries if each.table == table for statement in each.statements]
+
+
+def retired_files(cur: Cursor, table: str) -> list[tuple[date, Path]]:
+    """Return the months of a table that were retired, with their files."""
+    return [(month, Path(file)) for month, file in cur.execute(_MONTHS, (table,)).fetchall()]
 
 
 class RetiredRows:

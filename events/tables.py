@@ -71,7 +71,8 @@ OPERATIONAL: Final = frozenset(
         "event_store", "event_cursors", "event_subscribers", "worker_heartbeats", "due_jobs", "checkpoints",
         "month_partitioned", "retired_months", "api_idempotency_keys", "member_profiles", "account_snapshots",
         "snapshot_horizon",
-        "usage_keys", "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
+        "usage_keys", "retired_usage_hourly", "retired_usage_runs", "retired_usage_commits",
+        "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_admin_log", "django_content_type", "django_migrations",
         "django_session",
     }

@@ -11,7 +11,7 @@ class SpendConfig(AppConfig):
         from spend.api.gate_schema import PATHS, SCHEMAS
         from spend.projections import budgets, fine, hourly, prices
         from spend.projections.gate import PROJECTOR
-        from spend.queries import integrity
+        from spend.queries import integrity, retired
 
         prices.register_all()
         budgets.register_all()
@@ -19,5 +19,6 @@ class SpendConfig(AppConfig):
         fine.register_reader()
         hourly.register_hourly()
         integrity.register_checks()
+        retired.register_summaries()
         jobs.register_all()
         register_paths(PATHS, schemas=SCHEMAS)

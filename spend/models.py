@@ -271,3 +271,74 @@ class ToolPrice(models.Model):
 
     def __str__(self) -> str:
         return self.pattern
+
+
+class PriceChange(models.Model):
+    """Prices of a model in the source that differ from the book's; they hold only when a person approves them."""
+
+    id = models.UUIDField(primary_key=True)
+    provider = models.TextField()
+    model = models.TextField()
+    status = models.TextField()
+    current = models.JSONField()
+    proposal = models.JSONField()
+    source = models.TextField()
+    source_version = models.TextField()
+    source_digest = models.TextField()
+    proposed_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.TextField(null=True)
+    reason = models.TextField(null=True)
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "price_changes"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.model}"
+
+
+class Markup(models.Model):
+    """What is added to the book's prices in an organization's charges, or by default; never re-dated."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    ppm = models.BigIntegerField()
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True)
+    reason = models.TextField()
+    published_at = models.DateTimeField()
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "markups"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.ppm} ppm"
+
+
+class ExchangeRate(models.Model):
+    """One unit of base in units of quote, in 10^-12; never re-dated (S22b)."""
+
+    id = models.UUIDField(primary_key=True)
+    base = models.TextField()
+    quote = models.TextField()
+    rate = models.BigIntegerField()
+    markup_ppm = models.BigIntegerField()
+    valid_from = models.DateTimeField()
+    valid_to = models.DateTimeField(null=True)
+    source = models.TextField()
+    published_at = models.DateTimeField()
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "fx_rates"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.base} in {self.quote}"

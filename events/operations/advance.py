@@ -1,4 +1,9 @@
-"""Hand events to their subscribers. One that fails is tried again later, then parked; it stops nobody else."""
+"""Hand events to their subscribers. One that fails is tried again later, then parked; it stops nobody else.
+
+A try is written down before it is made, and crossed out when it ends, well or badly. One that was never crossed out
+took its process down with it: it counts as a failure, too, so that events on which a worker dies do not kill every
+worker for ever.
+"""
 
 import logging
 import time
@@ -7,7 +12,7 @@ from typing import Final
 
 from common.errors import NotFound, ProblemError
 from common.transactions import run_in_transaction
-from events.reader import advance, read_batch
+from events.reader import advance, lock_position, read_batch
 from events.store import Cursor
 from events.subscribers import Subscriber, subscriber
 
@@ -17,22 +22,38 @@ ERRORS_BEFORE_PARKING: Final = 8
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 _WORKING_SECONDS: Final = 4.0
 
-_MAY_RUN: Final = """
+# Between the note of a try and its beginning nobody holds the cursor, and it must not be taken for a dead one.
+_BEGINS_WITHIN: Final = timedelta(seconds=2)
+_ENDED_SILENTLY: Final = "The process ended while it handled the events after number %d"
+
+_STANDING: Final = """
 SELECT state = 'running' AND (failures = 0
-    OR failed_at + least(%s, make_interval(secs => 2 ^ failures)) <= clock_timestamp())
+        OR failed_at + least(%s, make_interval(secs => 2 ^ failures)) <= clock_timestamp()),
+    attempted_at IS NOT NULL, attempted_at <= clock_timestamp() - %s
 FROM event_subscribers WHERE name = %s
 """
+_IS_NEW: Final = "SELECT EXISTS (SELECT FROM events WHERE seq > %s)"
+_ATTEMPTED: Final = """
+INSERT INTO event_subscribers (name, attempted_at) VALUES (%s, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET attempted_at = EXCLUDED.attempted_at
+"""
+_ENDED: Final = (
+    "UPDATE event_subscribers SET attempted_at = NULL WHERE name = %s AND attempted_at IS NOT NULL"
+)
 _FAILED: Final = f"""
 INSERT INTO event_subscribers AS s (name, failures, last_error, failed_at) VALUES (%s, 1, %s, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET failures = s.failures + 1, last_error = EXCLUDED.last_error,
-    failed_at = EXCLUDED.failed_at,
+    failed_at = EXCLUDED.failed_at, attempted_at = NULL,
     state = CASE WHEN s.failures + 1 >= {ERRORS_BEFORE_PARKING} THEN 'parked' ELSE s.state END,
     parked_at = CASE WHEN s.failures + 1 >= {ERRORS_BEFORE_PARKING} THEN clock_timestamp() END
 RETURNING state
 """
-_WORKED: Final = "UPDATE event_subscribers SET failures = 0 WHERE name = %s AND failures > 0"
+_WORKED: Final = """
+UPDATE event_subscribers SET failures = 0, attempted_at = NULL
+WHERE name = %s AND (failures > 0 OR attempted_at IS NOT NULL)
+"""
 _RESUME: Final = """
-UPDATE event_subscribers SET state = 'running', failures = 0, parked_at = NULL WHERE name = %s
+UPDATE event_subscribers SET state = 'running', failures = 0, attempted_at = NULL, parked_at = NULL WHERE name = %s
 """
 
 
@@ -40,15 +61,13 @@ def advance_subscriber(*, name: str) -> int:
     """This function will hand a subscriber what is final and new, batch by batch for about four seconds, and return
     how many events that were. Repeating it is harmless: the cursor moves in the transaction of the effects.
 
-    Whatever the handler raises is counted and raised again; after 8 errors in a row the subscriber is parked until
-    `resume_subscriber`. An error that says of itself that it is retryable is not counted. A parked one, and one
-    that waits for its next try, return 0. Raises KeyError for an unknown name.
+    Whatever the handler raises is counted and raised again, and so is a try that ended with its process; after 8 of
+    them in a row the subscriber is parked until `resume_subscriber`. An error that says of itself that it is retryable
+    is not counted. A parked one, and one that waits for its next try, return 0. Raises KeyError for an unknown name.
     """
     chosen = subscriber(name)
-    if not run_in_transaction(lambda cur: _may_run(cur, name)):
-        return 0
     handled, deadline = 0, time.monotonic() + _WORKING_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and run_in_transaction(lambda cur: _begin(cur, name)):
         try:
             count = run_in_transaction(lambda cur: _one_batch(cur, chosen))
         except Exception as error:
@@ -70,9 +89,21 @@ def resume_subscriber(*, name: str) -> None:
     run_in_transaction(resume)
 
 
-def _may_run(cur: Cursor, name: str) -> bool:
-    row = cur.execute(_MAY_RUN, (LONGEST_PAUSE, name)).fetchone()
-    return row is None or bool(row[0])
+def _begin(cur: Cursor, name: str) -> bool:
+    """Write down that a try begins, if there is anything to try; say whether it may."""
+    position = lock_position(cur, name)
+    if position is None:
+        return False  # another worker is at it
+    row = cur.execute(_STANDING, (LONGEST_PAUSE, _BEGINS_WITHIN, name)).fetchone()
+    may_run, is_open, is_dead = row or (True, False, False)
+    if not may_run or (is_open and not is_dead):
+        return False
+    if is_dead:
+        _count(cur, name, _ENDED_SILENTLY % position.seq)
+        return False
+    if cur.execute(_IS_NEW, (position.seq,)).fetchone() == (True,):
+        cur.execute(_ATTEMPTED, (name,))
+    return True
 
 
 def _one_batch(cur: Cursor, chosen: Subscriber) -> int:
@@ -80,6 +111,8 @@ def _one_batch(cur: Cursor, chosen: Subscriber) -> int:
     if batch.events:
         chosen.handle(cur, batch.events)
         cur.execute(_WORKED, (chosen.name,))
+    elif batch.position is not None:
+        cur.execute(_ENDED, (chosen.name,))
     if batch.position is not None:
         advance(cur, chosen.name, batch.position)
     return len(batch.events)
@@ -87,12 +120,12 @@ def _one_batch(cur: Cursor, chosen: Subscriber) -> int:
 
 def _note_failure(name: str, error: Exception) -> None:
     if isinstance(error, ProblemError) and error.retryable:
+        run_in_transaction(lambda cur: cur.execute(_ENDED, (name,)))
         return
     text = f"{type(error).__name__}: {error}"[:2_000]
+    run_in_transaction(lambda cur: _count(cur, name, text))
 
-    def note(cur: Cursor) -> str:
-        row = cur.execute(_FAILED, (name, text)).fetchone()
-        return str(row[0]) if row else ""
 
-    if run_in_transaction(note) == "parked":
-        logger.error("subscriber.parked", extra={"subscriber": name, "reason": text})
+def _count(cur: Cursor, name: str, reason: str) -> None:
+    if cur.execute(_FAILED, (name, reason)).fetchone() == ("parked",):
+        logger.error("subscriber.parked", extra={"subscriber": name, "reason": reason})

@@ -1,7 +1,8 @@
 """Move old months of usage records and decisions out of the database, into Parquet files that were read back.
 
 Events and the journal stay for ever. A month leaves only when every row of it is sealed as it stands, and its file
-holds exactly these rows with their sealed digests, so that the verifier can go on proving them.
+holds exactly these rows with their sealed digests, so that the verifier can go on proving them. What it added up to is
+kept (events.retired), so that sums over all rows still come out.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from django.conf import settings
 from psycopg import sql
 
 from events.database import Connection
-from events.retired import DIGEST_COLUMN
+from events.retired import DIGEST_COLUMN, summaries
 from events.tables import DECISIONS, USAGE, FactTable
 
 RETIRABLE: Final = (USAGE, DECISIONS)
@@ -96,6 +97,8 @@ def _retire(session: Connection, table: FactTable, partition: str, month: date) 
         left = session.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
         if left != (rows,):
             raise NotRetirable(f"{partition} has {left} rows now, its file {rows}")
+        for statement in summaries(table.name):
+            session.execute(statement.format(partition=partition).encode(), {"month": month})
         session.execute(sql.SQL("DROP TABLE {}").format(name))
         session.execute(_NOTE, (table.name, month, str(file), rows, digest))
     return Retired(partition, str(file), rows)

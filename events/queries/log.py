@@ -10,19 +10,21 @@ from events.store import Cursor
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which events: of a type, of a stream type or one stream, with numbers after `since`."""
+    """Which events: of a type, of a stream type or one stream, with numbers after `since`; of `hidden` stream types
+    none, whatever is asked for."""
 
     type: str | None = None
     stream_type: str | None = None
     stream_id: UUID | None = None
     since: int = 0
+    hidden: tuple[str, ...] = ()
 
 
 _LOG: Final = f"""
 SELECT {COLUMNS} FROM events
 WHERE organization = %(organization)s AND seq > %(since)s AND (%(type)s::text IS NULL OR type = %(type)s)
     AND (%(stream_type)s::text IS NULL OR stream_type = %(stream_type)s)
-    AND (%(stream_id)s::uuid IS NULL OR stream_id = %(stream_id)s)
+    AND (%(stream_id)s::uuid IS NULL OR stream_id = %(stream_id)s) AND NOT stream_type = ANY(%(hidden)s)
 ORDER BY seq LIMIT %(limit)s
 """
 
@@ -37,6 +39,7 @@ def event_log(
         "type": wanted.type,
         "stream_type": wanted.stream_type,
         "stream_id": wanted.stream_id,
+        "hidden": list(wanted.hidden),
         "limit": limit,
     }
     return list(stored_events(cur.execute(_LOG, given).fetchall()))

@@ -24,7 +24,8 @@ VALUES (%s, %s, %s::text::xid8, %s, %s, %s::text::jsonb)
 """
 _NEWEST: Final = """
 SELECT epoch, hi::text, seq, location, manifest::text FROM checkpoints
-WHERE epoch = (SELECT epoch FROM event_store) ORDER BY seq DESC, taken_at DESC
+WHERE epoch = (SELECT epoch FROM event_store)
+    AND taken_at > (SELECT coalesce(max(retired_at), '-infinity') FROM retired_months) ORDER BY seq DESC, taken_at DESC
 """
 _LOCATIONS: Final = "SELECT location FROM checkpoints ORDER BY taken_at DESC OFFSET %s"
 
@@ -68,7 +69,8 @@ def register(cur: Cursor, checkpoint: Checkpoint, *, is_good: bool) -> str | Non
 
 def newest(cur: Cursor, tables: Sequence[RebuiltTable]) -> Checkpoint | None:
     """This function will return the newest checkpoint of this epoch that holds exactly these tables and columns and
-    whose files are what they were; None when there is none."""
+    whose files are what they were; None when there is none. What was retired since could not be replayed, so it must
+    be newer than that."""
     for epoch, hi, seq, location, manifest in cur.execute(_NEWEST).fetchall():
         found = Checkpoint(UUID(int=0), epoch, int(hi), seq, location, json.loads(manifest))
         if _fits(found, tables) and _is_whole(found):

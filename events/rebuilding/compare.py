@@ -20,8 +20,6 @@ _LOCK_TRIES: Final = 10
 _SIZE: Final = (
     "SELECT GREATEST(c.reltuples, 0)::bigint FROM pg_class c WHERE c.oid = to_regclass('public.' || %s)"
 )
-# A record of the last minutes of a month may have occurred, by its sender's clock, in the next.
-_RETIRED: Final = "SELECT max(month) + interval '1 month 1 day' FROM retired_months WHERE table_name = %s"
 
 Key = tuple[Any, ...]
 
@@ -72,7 +70,7 @@ def find_suspects(cur: Cursor, tables: Sequence[RebuiltTable], since: Since | No
         row = cur.execute(_SIZE, (table.name,)).fetchone()
         slices = 1 + (row[0] if row else 0) // _ROWS_AT_ONCE
         for number in range(slices):
-            statement = _differing(cur, table, since, slices, number)
+            statement = _differing(table, since, slices, number)
             for organization, *key in cur.execute(statement.encode()):
                 found.add(organization, table.name, tuple(key))
                 if found.count >= _MOST_SUSPECTS:
@@ -110,7 +108,7 @@ def _lock(replay: Replay, organization: UUID) -> None:
                 raise
 
 
-def _differing(cur: Cursor, table: RebuiltTable, since: Since | None, slices: int, number: int) -> str:
+def _differing(table: RebuiltTable, since: Since | None, slices: int, number: int) -> str:
     organization = (
         f"COALESCE(l.{table.organization}, r.{table.organization})" if table.organization else "NULL"
     )
@@ -121,8 +119,6 @@ def _differing(cur: Cursor, table: RebuiltTable, since: Since | None, slices: in
         conditions.append(
             f"(r.present IS NOT NULL OR l.epoch > {since.epoch} OR (l.epoch = {since.epoch} AND l.tx >= '{since.hi}'))"
         )
-    if table.since_column and (retired := _retired(cur, table)):
-        conditions.append(f"COALESCE(l.{table.since_column}, r.{table.since_column}) >= '{retired}'")
     part = ""
     if slices > 1:
         first = table.key[0].name
@@ -180,8 +176,3 @@ def _columns_differ(table: RebuiltTable) -> str:
     live = ", ".join(f"l.{column.name}" for column in table.compared)
     rebuilt = ", ".join(f"r.{column.name}" for column in table.compared)
     return f"ROW({live}) IS DISTINCT FROM ROW({rebuilt})"
-
-
-def _retired(cur: Cursor, table: RebuiltTable) -> str | None:
-    row = cur.execute(_RETIRED, (table.source,)).fetchone()
-    return row[0].isoformat() if row and row[0] else None

@@ -47,6 +47,11 @@ class Replay:
     _chunks: int = 0
     _analyzed_at: int = 0
 
+    def add_retired(self) -> None:
+        """Begin with what facts of retired months had added up to: they cannot be read any more."""
+        for each in fact_projectors():
+            self.session.execute(each.retired_sql.encode())
+
     def catch_up(self) -> int:
         """Replay everything that is final now, and return how many events that were.
 

@@ -90,6 +90,8 @@ def _replayed(replay: Replay, start: Checkpoint | None, outcome: Outcome) -> Rep
         load_into(replay.session.cursor(), start, replay.tables)
         replay.position = start_position(start.seq, start.epoch, start.hi)
         outcome.from_checkpoint = start.location
+    else:
+        replay.add_retired()
     began = time.monotonic()
     while replay.catch_up() > _SMALL_REST:
         pass

@@ -39,16 +39,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class RebuiltTable:
-    """A projected table with its columns. `is_fact`: the journal, which is sealed as well and never changes.
-    `since_column`: rows before the last retired month of `source` are not made again."""
+    """A projected table with its columns. `is_fact`: the journal, which is sealed as well and never changes."""
 
     name: str
     key: tuple[Column, ...]
     compared: tuple[Column, ...]
     columns: tuple[Column, ...]
     is_fact: bool
-    source: str | None = None
-    since_column: str | None = None
 
     @property
     def organization(self) -> str | None:
@@ -60,16 +57,14 @@ class RebuiltTable:
 
 def rebuilt_tables(cur: Cursor) -> list[RebuiltTable]:
     """This function will return every projected table that exists, with its columns as they are now."""
-    found = [(table, None, None) for table in projected_tables()]
-    found += [(each.table, each.source, each.time_column) for each in fact_projectors()]  # type: ignore[misc]
     tables = []
-    for table, source, since in found:
+    for table in (*projected_tables(), *(each.table for each in fact_projectors())):
         columns = [Column(*row) for row in cur.execute(_COLUMNS, (table.name,)).fetchall()]
         key = tuple(next(column for column in columns if column.name == name) for name in table.key)
         hidden = {*table.key, *table.ignore}
         compared = tuple(column for column in columns if column.name not in hidden)
         is_fact = table.name in FACT_NAMES
-        tables.append(RebuiltTable(table.name, key, compared, tuple(columns), is_fact, source, since))
+        tables.append(RebuiltTable(table.name, key, compared, tuple(columns), is_fact))
     return tables
 
 

@@ -22,6 +22,7 @@ from ledger.api.serializers import (
     EntrySerializer,
     GrantSerializer,
     RefundSerializer,
+    ShownGrantSerializer,
 )
 from ledger.operations.grants import NewGrant, grant_credit
 from ledger.operations.taking_back import claw_back, refund_credit
@@ -57,7 +58,7 @@ class GrantListView(OrgsView):
     paged = True
     money_moves = True
 
-    @extend_schema(responses=GrantSerializer, tags=["ledger"])
+    @extend_schema(responses=ShownGrantSerializer, tags=["ledger"])
     def get(self, request: Request) -> HttpResponse:
         """All grants, newest first."""
         organization = self.for_list()
@@ -70,7 +71,7 @@ class GrantListView(OrgsView):
 
         return json_response(run_in_transaction(read))
 
-    @extend_schema(request=GrantSerializer, responses={201: GrantSerializer}, tags=["ledger"])
+    @extend_schema(request=GrantSerializer, responses={201: ShownGrantSerializer}, tags=["ledger"])
     def post(self, request: Request) -> HttpResponse:
         """Grant credit. Promotional credit without an expiry ends after 365 days, paid credit never."""
         values = checked(GrantSerializer, request)
@@ -102,7 +103,7 @@ class GrantDetailView(OrgsView):
 
     required_scope = SPEND_READ
 
-    @extend_schema(responses=GrantSerializer, tags=["ledger"])
+    @extend_schema(responses=ShownGrantSerializer, tags=["ledger"])
     def get(self, request: Request, name: str) -> HttpResponse:
         """One grant, used up or not."""
         grant = path_id(name)

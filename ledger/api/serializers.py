@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from common.api.serializers import (
+    AMOUNT_PATTERN,
     AmountField,
     CurrencyField,
     IdField,
@@ -53,6 +55,15 @@ class GrantSerializer(StrictSerializer):
     created_at = InstantField(read_only=True)
 
 
+@extend_schema_serializer(component_name="Grant")
+class ShownGrantSerializer(GrantSerializer):
+    """A credit grant; a lower priority is burnt first, and null as its end is never."""
+
+    scope_target = IdField(allow_null=True)  # type: ignore[assignment]
+    effective_at = InstantField()
+    expires_at = InstantField(allow_null=True)
+
+
 class BalanceSerializer(StrictSerializer):
     """Credit: posted - held, counting only grants that are live at `at`, is available; debt shuts the gate."""
 
@@ -61,10 +72,13 @@ class BalanceSerializer(StrictSerializer):
     held = AmountField(read_only=True)
     available = AmountField(read_only=True)
     debt = AmountField(read_only=True)
-    grants = serializers.ListField(child=GrantSerializer(), read_only=True)
+    grants = serializers.ListField(child=ShownGrantSerializer(), read_only=True)
     at = InstantField(read_only=True)
 
 
+@extend_schema_field(
+    {"type": "string", "pattern": AMOUNT_PATTERN.replace("^", "^-?"), "examples": ["-12.50"]}
+)
 class SignedAmountField(AmountField):
     """An amount that the server states, of either sign."""
 
@@ -127,6 +141,7 @@ class StatementLineSerializer(StrictSerializer):
     balance = SignedAmountField()
 
 
+@extend_schema_serializer(many=False)  # it is paged itself
 class StatementSerializer(StrictSerializer):
     """An account's period [from, to): opening + lines = closing, over all pages."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -17,12 +17,24 @@ from common.fields import is_id
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author
-from orgs.rules.permissions import Principal
+from orgs.rules.permissions import KeyIsLimited, Principal
 from orgs.rules.scopes import PLATFORM
 
 
 class OrgsView(ApiView):
-    """A view on the objects of an organization."""
+    """A view on the objects of an organization.
+
+    A key that is limited to agents or connections reads nothing here, unless the view says that it `narrows`: that it
+    leaves out whatever the key is not for.
+    """
+
+    narrows: ClassVar[bool] = False
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse the reads of a limited key that would tell of more than it is for."""
+        super().initial(request, *args, **kwargs)
+        if request.method in ("GET", "HEAD") and self.caller.is_limited and not self.narrows:
+            raise KeyIsLimited
 
     @property
     def caller(self) -> Principal:

@@ -24,6 +24,7 @@ from orgs.api.serializers import (
     ApiKeySerializer,
     IssuedApiKeySerializer,
     RotationSerializer,
+    ShownApiKeySerializer,
 )
 from orgs.operations import api_keys as operations
 from orgs.operations.api_keys import IssuedKey, NewApiKey
@@ -57,6 +58,13 @@ class ApiKeyView(OrganizationView):
 
         response = self.idempotent(request, sealing)
         shown = json.loads(response.content)
+        if "Idempotent-Replayed" in response.headers:
+            owner = UUID(shown["organization"])
+            run_in_transaction(
+                lambda cur: operations.require_no_escalation(
+                    cur, organization=owner, name=shown["id"], principal=self.caller
+                )
+            )
         shown["secret"] = opened(shown["secret"], key_id=UUID(shown["id"]), server_key=settings.SECRET_KEY)
         response.content = json_bytes(shown)
         response.headers["Cache-Control"] = "no-store"
@@ -68,7 +76,7 @@ class ApiKeyListView(ApiKeyView):
 
     paged = True
 
-    @extend_schema(responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(responses=ShownApiKeySerializer, tags=["api-keys"])
     def get(self, request: Request, name: str) -> HttpResponse:
         """The organization's keys, newest first, without secrets."""
         organization = self.in_path(name)
@@ -83,7 +91,7 @@ class ApiKeyListView(ApiKeyView):
 
     @extend_schema(request=ApiKeySerializer, responses={201: IssuedApiKeySerializer}, tags=["api-keys"])
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Make a key. `secret` is in this answer only."""
+        """Make a key. `secret` is in this answer only. With a member's key none that can do more than the member."""
         organization = self.in_path(name)
         values = checked(ApiKeySerializer, request)
         require_key_scopes(self.caller, values["scopes"], platform_key=organization == PLATFORM_ID)
@@ -96,13 +104,16 @@ class ApiKeyListView(ApiKeyView):
             connections=values.get("connections"),
             expires_at=values.get("expires_at"),
         )
-        return self.issue(request, lambda cur: operations.create_api_key(cur, new, author=self.author))
+        return self.issue(
+            request,
+            lambda cur: operations.create_api_key(cur, new, author=self.author, principal=self.caller),
+        )
 
 
 class ApiKeyDetailView(ApiKeyView):
     """One key, by id."""
 
-    @extend_schema(responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(responses=ShownApiKeySerializer, tags=["api-keys"])
     def get(self, request: Request, name: str, key: str) -> HttpResponse:
         """The key, without its secret."""
         organization = self.in_path(name)
@@ -112,7 +123,7 @@ class ApiKeyDetailView(ApiKeyView):
 
         return json_response(run_in_transaction(read))
 
-    @extend_schema(request=ApiKeyChangeSerializer, responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(request=ApiKeyChangeSerializer, responses=ShownApiKeySerializer, tags=["api-keys"])
     def patch(self, request: Request, name: str, key: str) -> HttpResponse:
         """Change the name or the end of a live key."""
         organization = self.in_path(name)
@@ -126,7 +137,7 @@ class ApiKeyDetailView(ApiKeyView):
 
         return self.idempotent(request, operation, status=200)
 
-    @extend_schema(responses={200: ApiKeySerializer}, tags=["api-keys"])
+    @extend_schema(responses={200: ShownApiKeySerializer}, tags=["api-keys"])
     def delete(self, request: Request, name: str, key: str) -> HttpResponse:
         """The same as revoke: the key stays in the list, revoked."""
         return _revoke(self, request, name, key)
@@ -137,7 +148,7 @@ class ApiKeyRevokeView(ApiKeyView):
 
     bodiless = ("POST",)
 
-    @extend_schema(request=None, responses=ApiKeySerializer, tags=["api-keys"])
+    @extend_schema(request=None, responses=ShownApiKeySerializer, tags=["api-keys"])
     def post(self, request: Request, name: str, key: str) -> HttpResponse:
         """Revoke the key: refused from its next request on, in every process. Twice changes nothing."""
         refuse_fields(request)

@@ -15,7 +15,7 @@ from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import OrgsView, checked, refuse_fields
 from orgs.api.representations import show_member
-from orgs.api.serializers import MemberChangeSerializer, MemberSerializer
+from orgs.api.serializers import MemberChangeSerializer, MemberSerializer, ShownMemberSerializer
 from orgs.operations.archive import archive_member
 from orgs.operations.create import create_member
 from orgs.operations.update import update_member
@@ -45,7 +45,7 @@ class MemberListView(MemberView):
     query_parameters = ("archived",)
     paged = True
 
-    @extend_schema(responses=MemberSerializer, tags=["members"])
+    @extend_schema(responses=ShownMemberSerializer, tags=["members"])
     def get(self, request: Request) -> HttpResponse:
         """The organization's members, newest first."""
         organization = self.for_list()
@@ -61,7 +61,7 @@ class MemberListView(MemberView):
 
         return json_response(run_in_transaction(read))
 
-    @extend_schema(request=MemberSerializer, responses={201: MemberSerializer}, tags=["members"])
+    @extend_schema(request=MemberSerializer, responses={201: ShownMemberSerializer}, tags=["members"])
     def post(self, request: Request) -> HttpResponse:
         """Make a member."""
         values = checked(MemberSerializer, request)
@@ -85,7 +85,7 @@ class MemberListView(MemberView):
 class MemberDetailView(MemberView):
     """One member, by id."""
 
-    @extend_schema(responses=MemberSerializer, tags=["members"])
+    @extend_schema(responses=ShownMemberSerializer, tags=["members"])
     def get(self, request: Request, name: str) -> HttpResponse:
         """The member, also when archived."""
         organization = self.owner(name)
@@ -95,7 +95,7 @@ class MemberDetailView(MemberView):
 
         return json_response(run_in_transaction(read))
 
-    @extend_schema(request=MemberChangeSerializer, responses=MemberSerializer, tags=["members"])
+    @extend_schema(request=MemberChangeSerializer, responses=ShownMemberSerializer, tags=["members"])
     def patch(self, request: Request, name: str) -> HttpResponse:
         """Change what is given; the member's keys have a new role at their next use."""
         changes = checked(MemberChangeSerializer, request, partial=True)
@@ -115,7 +115,7 @@ class MemberArchiveView(MemberView):
 
     bodiless = ("POST",)
 
-    @extend_schema(request=None, responses=MemberSerializer, tags=["members"])
+    @extend_schema(request=None, responses=ShownMemberSerializer, tags=["members"])
     def post(self, request: Request, name: str) -> HttpResponse:
         """Archive the member, whose keys stop at once."""
         refuse_fields(request)

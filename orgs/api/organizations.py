@@ -27,6 +27,8 @@ from orgs.rules.scopes import ADMIN, PLATFORM
 class OrganizationView(OrgsView):
     """Views below an organization's address: for others than the platform only the own one is there."""
 
+    narrows = True  # what an organization is called and settles in is for all of its keys
+
     def parameters_for(self, method: str) -> frozenset[str]:
         """The organization stands in the path."""
         return super().parameters_for(method) - {"organization"}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from common import fields
 from common.api.serializers import (
     AmountField,
     CurrencyField,
+    FreeObjectField,
     IdField,
     InstantField,
     KeyField,
@@ -101,6 +102,13 @@ class AgentSerializer(SubjectSerializer):
     team_id = IdField(read_only=True, allow_null=True)
 
 
+@extend_schema_serializer(component_name="Agent")
+class ShownAgentSerializer(AgentSerializer):
+    """An agent; `team` is the key of its team, null without one."""
+
+    team = ReferenceField(allow_null=True)
+
+
 class AgentChangeSerializer(SubjectChangeSerializer):
     """Changes of an agent; `team: null` takes it out of its team."""
 
@@ -142,6 +150,13 @@ class MemberSerializer(StrictSerializer):
     status = WordField(("active", "archived"), read_only=True)
     created_at = InstantField(read_only=True)
     archived_at = InstantField(read_only=True, allow_null=True)
+
+
+@extend_schema_serializer(component_name="Member")
+class ShownMemberSerializer(MemberSerializer):
+    """A person in an organization. `team` is the key of the one that a team_owner owns or a member is in."""
+
+    team = ReferenceField(allow_null=True)
 
 
 class MemberChangeSerializer(StrictSerializer):
@@ -195,7 +210,18 @@ class ApiKeySerializer(StrictSerializer):
     created_at = InstantField(read_only=True)
 
 
-class IssuedApiKeySerializer(ApiKeySerializer):
+@extend_schema_serializer(component_name="ApiKey")
+class ShownApiKeySerializer(ApiKeySerializer):
+    """An API key without its secret. Null: of no member, for every agent or connection, without an end."""
+
+    member = IdField(allow_null=True)
+    agents = serializers.ListField(child=IdField(), allow_null=True)  # type: ignore[assignment]
+    connections = serializers.ListField(child=IdField(), allow_null=True)  # type: ignore[assignment]
+    expires_at = InstantField(allow_null=True)
+
+
+@extend_schema_serializer(component_name="IssuedApiKey")
+class IssuedApiKeySerializer(ShownApiKeySerializer):
     """A new API key: the only answer that holds its secret."""
 
     secret = TextField(read_only=True)
@@ -213,3 +239,19 @@ class RotationSerializer(StrictSerializer):
     """How long the old key goes on working."""
 
     overlap_seconds = WholeNumberField(minimum=0, maximum=MAX_OVERLAP_SECONDS, required=False)
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """An event. What its data holds depends on its type."""
+
+    seq = WholeNumberField(minimum=1, maximum=2**63 - 1)
+    stream = TextField()
+    version = WholeNumberField(minimum=1, maximum=2**31 - 1)
+    type = TextField()
+    schema = WholeNumberField(minimum=1, maximum=2**15 - 1)
+    data = FreeObjectField()  # type: ignore[assignment]
+    actor = TextField()
+    cause = TextField(allow_null=True)
+    idempotency_key = TextField(allow_null=True)
+    occurred_at = InstantField()
+    recorded_at = InstantField()

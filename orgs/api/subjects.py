@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.errors import NotAvailableYet
+from common.errors import NotAvailableYet, NotFound
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import OrgsView, checked, refuse_fields
@@ -23,6 +23,7 @@ from orgs.api.serializers import (
     AgentSerializer,
     ConnectionChangeSerializer,
     ConnectionSerializer,
+    ShownAgentSerializer,
     SubjectChangeSerializer,
     SubjectSerializer,
     TeamChangeSerializer,
@@ -46,6 +47,7 @@ Permit = Callable[[set[UUID | None]], None]
 class SubjectView(OrgsView):
     """What the views of all four kinds share."""
 
+    narrows = True
     kind: ClassVar[str]
     serializer: ClassVar[type[SubjectSerializer]]
     change_serializer: ClassVar[type[SubjectChangeSerializer]]
@@ -80,7 +82,7 @@ class SubjectListView(SubjectView):
         return names if self.kind == AGENT else names - {"team"}
 
     def get(self, request: Request) -> HttpResponse:
-        """The organization's objects, newest first."""
+        """The organization's objects, newest first; of a limited key's kind only those that it is for."""
         organization = self.for_list()
         page = self.query.page(organization=self.caller.organization, path=request.path)
         archived = self.query.flag("archived")
@@ -95,6 +97,7 @@ class SubjectListView(SubjectView):
                 limit=page.fetch,
                 archived=archived,
                 team_id=_team_id(cur, organization, team),
+                only=self.caller.limits.ids(self.kind),
             )
             shown = dict(zip([row.id for row in rows], show_all(cur, organization, rows), strict=True))
             return envelope(
@@ -139,6 +142,8 @@ class SubjectDetailView(SubjectView):
 
         def read(cur: Cursor) -> dict[str, Any]:
             subject = queries.find_subject(cur, self.kind, organization=organization, name=name)
+            if self.caller.limits.leave_out(self.kind, subject.id):
+                raise NotFound(f"There is no such {self.kind}.")
             return show_all(cur, organization, [subject])[0]
 
         return json_response(run_in_transaction(read))
@@ -231,7 +236,8 @@ _DocumentedView = TypeVar("_DocumentedView", bound=type[SubjectView])
 
 def _documented(view: _DocumentedView) -> _DocumentedView:
     """Describe the methods that a kind's view inherits."""
-    shown, tags = view.serializer, [f"{view.kind}s"]
+    shown = ShownAgentSerializer if view.kind == AGENT else view.serializer
+    tags = [f"{view.kind}s"]
     taken = None if issubclass(view, SubjectArchiveView) else view.serializer
     status = 200 if issubclass(view, SubjectArchiveView) else 201
     described = {

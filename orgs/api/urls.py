@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from orgs.api import api_keys, members, organizations, subjects
+from orgs.api import api_keys, event_log, members, organizations, subjects
 
 _KEYS = "organizations/<str:name>/api-keys"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path(f"{_KEYS}/<str:key>", api_keys.ApiKeyDetailView.as_view()),
     path(f"{_KEYS}/<str:key>/revoke", api_keys.ApiKeyRevokeView.as_view()),
     path(f"{_KEYS}/<str:key>/rotate", api_keys.ApiKeyRotateView.as_view()),
+    path("event-log", event_log.EventLogView.as_view()),
     path("members", members.MemberListView.as_view()),
     path("members/<str:name>", members.MemberDetailView.as_view()),
     path("members/<str:name>/archive", members.MemberArchiveView.as_view()),

@@ -18,7 +18,7 @@ from orgs.queries.subjects import resolve_agent, resolve_connection
 from orgs.rules import api_keys as rules
 from orgs.rules.organizations import require_open
 from orgs.rules.permissions import Principal
-from orgs.rules.rows import ApiKey
+from orgs.rules.rows import ApiKey, Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,20 @@ class IssuedKey:
     secret: str
 
 
-def create_api_key(cur: Cursor, new: NewApiKey, *, author: Author) -> IssuedKey:
+def create_api_key(
+    cur: Cursor, new: NewApiKey, *, author: Author, principal: Principal | None = None
+) -> IssuedKey:
     """This function will make an API key and return it with its secret, which is stored nowhere in clear.
 
-    Who may give which scopes is for the caller to check (`rules.require_key_scopes`). Raises NotFound (also
-    for another organization's member, agent or connection), OrganizationClosed, InvalidTransition (an
+    Who may give which scopes is for the caller to check (`rules.require_key_scopes`); that the key can do no more
+    than `principal`, who asks for it, is checked here (None: a command or the demo). Raises Forbidden, NotFound
+    (also for another organization's member, agent or connection), OrganizationClosed, InvalidTransition (an
     archived member), InvalidPeriod and InvalidField.
     """
     require_open(lock_organization(cur, new.organization))
     wall = wall_now(cur)
     secret = rules.new_secret()
+    member = _member(cur, new)
     key = ApiKey(
         id=new_id(),
         organization=new.organization,
@@ -59,13 +63,15 @@ def create_api_key(cur: Cursor, new: NewApiKey, *, author: Author) -> IssuedKey:
         prefix=rules.prefix_of(secret),
         secret_hash=rules.hash_of(secret),
         scopes=tuple(new.scopes),
-        member_id=_member_id(cur, new),
+        member_id=None if member is None else member.id,
         agent_ids=_agent_ids(cur, new),
         connection_ids=_connection_ids(cur, new),
         expires_at=new.expires_at,
         version=1,
         created_at=wall,
     )
+    if principal is not None:
+        rules.require_no_escalation(principal, key, role=None if member is None else member.role)
     record(cur, [rules.created(key, wall=wall)], author=author)
     return IssuedKey(key, secret)
 
@@ -112,7 +118,7 @@ def rotate_api_key(
     wall = wall_now(cur)
     key = find_api_key(cur, organization=organization, name=name)
     if principal is not None:
-        rules.require_no_escalation(principal, key)
+        rules.require_no_escalation(principal, key, role=_role(cur, key))
     issued = _successor(key, wall)
     facts = rules.rotated(
         key,
@@ -124,6 +130,16 @@ def rotate_api_key(
     )
     record(cur, facts, author=author)
     return issued
+
+
+def require_no_escalation(cur: Cursor, *, organization: UUID, name: str, principal: Principal) -> None:
+    """This function will refuse to show a key's secret once more to whoever could not have made the key.
+
+    An answer is repeated for everybody in the organization who knows its idempotency key. Raises NotFound and
+    Forbidden.
+    """
+    key = find_api_key(cur, organization=organization, name=name)
+    rules.require_no_escalation(principal, key, role=_role(cur, key))
 
 
 _NOTE_USE: Final = """
@@ -163,13 +179,19 @@ def _predecessor(cur: Cursor, key: ApiKey) -> ApiKey | None:
     return find_api_key(cur, organization=key.organization, name=str(key.rotated_from))
 
 
-def _member_id(cur: Cursor, new: NewApiKey) -> UUID | None:
+def _member(cur: Cursor, new: NewApiKey) -> Member | None:
     if new.member is None:
         return None
     member = find_member(cur, organization=new.organization, name=new.member, pointer="/member")
     if member.archived_at is not None:
         raise InvalidTransition("The member is archived.", pointer="/member")
-    return member.id
+    return member
+
+
+def _role(cur: Cursor, key: ApiKey) -> str | None:
+    if key.member_id is None:
+        return None
+    return find_member(cur, organization=key.organization, name=str(key.member_id)).role
 
 
 def _agent_ids(cur: Cursor, new: NewApiKey) -> tuple[UUID, ...] | None:

@@ -125,10 +125,12 @@ def list_subjects(
     limit: int,
     archived: bool | None = None,
     team_id: UUID | None = None,
+    only: Sequence[UUID] | None = None,
 ) -> list[Subject]:
     """Return up to `limit` subjects, newest first, made before `before`.
 
     `archived`: only archived ones, or only others; None: both. `team_id`: agents of this team only.
+    `only`: none but these; None: all.
     """
     statement = _READS[kind] + " WHERE organization = %(organization)s"
     if before is not None:
@@ -137,7 +139,10 @@ def list_subjects(
         statement += " AND archived_at IS NOT NULL" if archived else " AND archived_at IS NULL"
     if team_id is not None:
         statement += " AND team_id = %(team)s"
-    values = {"organization": organization, "before": before, "team": team_id, "limit": limit}
+    if only is not None:
+        statement += " AND id = ANY(%(only)s)"
+    given = {"before": before, "team": team_id, "only": None if only is None else list(only)}
+    values = {"organization": organization, "limit": limit, **given}
     cur.execute(statement + " ORDER BY id DESC LIMIT %(limit)s", values)
     return [Subject(*row) for row in cur.fetchall()]
 

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from common.errors import Forbidden, InvalidField, InvalidPeriod, InvalidTransition
 from orgs.rules.facts import Fact, id_text, time_text, with_changes
-from orgs.rules.permissions import Principal, require_scope, require_setup
+from orgs.rules.permissions import Principal, may_issue, require_scope, require_setup
 from orgs.rules.rows import ApiKey
 from orgs.rules.scopes import ALL_SCOPES, PLATFORM
 
@@ -129,10 +129,16 @@ def require_key_scopes(principal: Principal, scopes: Collection[str], *, platfor
         raise InvalidField("The scope platform is for keys of the platform only.", pointer="/scopes")
 
 
-def require_no_escalation(principal: Principal, key: ApiKey) -> None:
-    """Refuse the rotation of a platform key by whoever is not the platform. Raises Forbidden."""
+def require_no_escalation(principal: Principal, key: ApiKey, *, role: str | None) -> None:
+    """Refuse to hand out a key that can do more than whoever asks for it (S43). `role`: that of the key's member.
+
+    Whoever makes or rotates a key sees its secret. Raises Forbidden.
+    """
     if PLATFORM in key.scopes and PLATFORM not in principal.scopes:
         raise Forbidden
+    is_limited = key.agent_ids is not None or key.connection_ids is not None
+    if not may_issue(principal, key.scopes, role=role, is_limited=is_limited):
+        raise Forbidden("This key could do more than the member's role of the key that asks for it allows.")
 
 
 def _require_live(key: ApiKey, wall: datetime) -> None:

@@ -8,16 +8,48 @@ team_owner                   agents of own team    no              no           
 billing_admin, member        no                    no              no                        no
 
 Whatever a role allows, the key's scopes must allow it, too. Reads inside the own organization need a scope
-only.
+only; a key that is limited to agents or connections reads what can be told of these alone.
+
+A key that is made or rotated with a member's key can do nothing that this member's role does not allow. So an owner
+makes keys of every kind but those that set up more than an owner does: `admin` without a member, or for a team_owner.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from common.errors import Forbidden
-from orgs.rules.scopes import ADMIN, OWNER, PLATFORM, TEAM_OWNER
+from common.errors import Forbidden, ProblemError
+from orgs.rules.scopes import ADMIN, ORGANIZATION_SCOPES, OWNER, PLATFORM, TEAM_OWNER, effective
+
+
+class KeyIsLimited(ProblemError):
+    """This API key is limited to some agents or connections, and this cannot be told of them alone."""
+
+    code = "not_permitted"
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """The only agents and connections that a key is for; None: every one. Of both: what is of both."""
+
+    agent_ids: frozenset[UUID] | None = None
+    connection_ids: frozenset[UUID] | None = None
+
+    def ids(self, kind: str) -> list[UUID] | None:
+        """The only ones of a kind of object that the key is for; None: every one."""
+        found = {"agent": self.agent_ids, "connection": self.connection_ids}.get(kind)
+        return None if found is None else sorted(found)
+
+    def leave_out(self, kind: str, identifier: UUID) -> bool:
+        """Whether an object is none of those that the key is for."""
+        found = self.ids(kind)
+        return found is not None and identifier not in found
+
+
+NO_LIMITS = KeyLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +76,11 @@ class Principal:
     def actor(self) -> str:
         """How events name the principal."""
         return f"key:{self.key_id}"
+
+    @property
+    def limits(self) -> KeyLimits:
+        """What the key is for."""
+        return KeyLimits(self.agent_ids, self.connection_ids)
 
     @property
     def is_limited(self) -> bool:
@@ -116,10 +153,28 @@ def require_platform(principal: Principal) -> None:
     require_scope(principal, PLATFORM)
 
 
+def may_set_up(principal: Principal) -> bool:
+    """Whether a principal may set up the whole organization, and so see who has access to it."""
+    return _may_set_up_something(principal) and principal.role in (None, OWNER)
+
+
 def require_setup(principal: Principal) -> None:
     """Refuse whoever may not set up the whole organization. Raises Forbidden."""
-    if not _may_set_up_something(principal) or principal.role not in (None, OWNER):
+    if not may_set_up(principal):
         raise Forbidden("Only an admin key without a member, or an owner's, sets up the organization.")
+
+
+def may_issue(principal: Principal, scopes: Collection[str], *, role: str | None, is_limited: bool) -> bool:
+    """Whether a principal may hold in hands a key with these scopes, of a member with this role (None: of none).
+
+    A limited key sets up nothing, whatever its scopes.
+    """
+    if principal.role is None:
+        return True
+    given = effective(scopes, role=role, is_platform=False)
+    if not given <= effective(ORGANIZATION_SCOPES, role=principal.role, is_platform=False):
+        return False
+    return ADMIN not in given or is_limited or role == principal.role
 
 
 def require_agent_setup(principal: Principal, team_ids: set[UUID | None]) -> None:

@@ -16,10 +16,10 @@ from common.api.views import path_id
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import OrgsView, checked, refuse_fields
-from orgs.rules.permissions import require_policy_level
+from orgs.rules.permissions import NO_LIMITS, KeyLimits, require_policy_level
 from orgs.rules.scopes import ADMIN, SPEND_READ
 from spend.api.representations import show_budget
-from spend.api.serializers import BudgetChangeSerializer, BudgetSerializer
+from spend.api.serializers import BudgetChangeSerializer, BudgetSerializer, ShownBudgetSerializer
 from spend.operations.budgets.archive import archive_budget
 from spend.operations.budgets.change import change_budget
 from spend.operations.budgets.create import Permit, create_budget
@@ -31,6 +31,8 @@ from spend.rules.budgets import SCOPES
 
 class BudgetView(OrgsView):
     """What the views of budgets share."""
+
+    narrows = True
 
     @property
     def permit(self) -> Permit:
@@ -44,8 +46,8 @@ class BudgetView(OrgsView):
 
 
 @extend_schema_view(
-    get=extend_schema(responses=BudgetSerializer(many=True), tags=["budgets"]),
-    post=extend_schema(request=BudgetSerializer, responses={201: BudgetSerializer}, tags=["budgets"]),
+    get=extend_schema(responses=ShownBudgetSerializer(many=True), tags=["budgets"]),
+    post=extend_schema(request=BudgetSerializer, responses={201: ShownBudgetSerializer}, tags=["budgets"]),
 )
 class BudgetListView(BudgetView):
     """GET and POST /v1/budgets."""
@@ -58,7 +60,8 @@ class BudgetListView(BudgetView):
         """The organization's budgets, newest first, each with what its current window holds."""
         organization = self.for_list()
         page = self.query.page(organization=self.caller.organization, path=request.path)
-        wanted = BudgetFilter(self.query.choice("scope", options=SCOPES), self.query.flag("archived"))
+        scope, archived = self.query.choice("scope", options=SCOPES), self.query.flag("archived")
+        wanted = BudgetFilter(scope, archived, self.caller.limits)
 
         def read(cur: Cursor) -> dict[str, Any]:
             rows = queries.list_budgets(
@@ -68,7 +71,7 @@ class BudgetListView(BudgetView):
                 before=UUID(page.position[0]) if page.position else None,
                 limit=page.fetch,
             )
-            shown = show_all(cur, organization, rows)
+            shown = show_all(cur, organization, rows, limits=self.caller.limits)
             return envelope(
                 rows, page=page, position=lambda row: (str(row.id),), show=lambda row: shown[row.id]
             )
@@ -89,8 +92,8 @@ class BudgetListView(BudgetView):
 
 
 @extend_schema_view(
-    get=extend_schema(responses=BudgetSerializer, tags=["budgets"]),
-    patch=extend_schema(request=BudgetChangeSerializer, responses=BudgetSerializer, tags=["budgets"]),
+    get=extend_schema(responses=ShownBudgetSerializer, tags=["budgets"]),
+    patch=extend_schema(request=BudgetChangeSerializer, responses=ShownBudgetSerializer, tags=["budgets"]),
 )
 class BudgetDetailView(BudgetView):
     """GET and PATCH /v1/budgets/{id}."""
@@ -102,7 +105,9 @@ class BudgetDetailView(BudgetView):
         budget, organization = self.owner(name)
 
         def read(cur: Cursor) -> dict[str, Any]:
-            return show_one(cur, queries.find_budget(cur, organization=organization, budget=budget))
+            limits = self.caller.limits
+            found = queries.find_budget(cur, organization=organization, budget=budget, limits=limits)
+            return show_all(cur, organization, [found], limits=limits)[found.id]
 
         return json_response(run_in_transaction(read))
 
@@ -120,7 +125,9 @@ class BudgetDetailView(BudgetView):
         return self.idempotent(request, operation, status=200)
 
 
-@extend_schema_view(post=extend_schema(request=None, responses={200: BudgetSerializer}, tags=["budgets"]))
+@extend_schema_view(
+    post=extend_schema(request=None, responses={200: ShownBudgetSerializer}, tags=["budgets"])
+)
 class BudgetArchiveView(BudgetView):
     """POST /v1/budgets/{id}/archive."""
 
@@ -144,10 +151,14 @@ def show_one(cur: Cursor, budget: Budget) -> dict[str, Any]:
     return show_all(cur, budget.organization, [budget])[budget.id]
 
 
-def show_all(cur: Cursor, organization: UUID, budgets: list[Budget]) -> dict[UUID, dict[str, Any]]:
-    """Budgets as answers show them, by id."""
+def show_all(
+    cur: Cursor, organization: UUID, budgets: list[Budget], *, limits: KeyLimits = NO_LIMITS
+) -> dict[UUID, dict[str, Any]]:
+    """Budgets as answers show them, by id; to a limited key without the counters of other targets."""
     now = queries.business_now(cur, organization)
-    counters = queries.current_counters(cur, budgets, now)
+    agents = limits.ids("agent")
+    only = limits.ids("connection") if agents is None else agents
+    counters = queries.current_counters(cur, budgets, now, only=only)
     targets = [counter.target for found in counters.values() for counter in found]
     names = queries.target_names(cur, organization, budgets, targets)
     return {

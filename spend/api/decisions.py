@@ -5,27 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from events.store import Cursor
+from orgs.rules.permissions import KeyIsLimited
+from spend.api.read_serializers import DecisionSerializer
 from spend.api.reading import ReadView, after
 from spend.api.representations import show_decision
 from spend.queries.decisions import ANSWERS, DecisionFilter, list_decisions
 from spend.queries.naming import named_run, subject_id
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["decisions"]))
+@extend_schema_view(get=extend_schema(responses=DecisionSerializer(many=True), tags=["decisions"]))
 class DecisionListView(ReadView):
     """GET /v1/decisions."""
 
     query_parameters = ("run", "agent", "answer", "code", "from", "to", "order")
     paged = True
+    narrows = True
 
     def get(self, request: Request) -> HttpResponse:
         """The gate's answers in the order in which they were given; `order=desc`: newest first."""
         organization, page = self.for_list(), self.page()
+        limits = self.caller.limits
+        if limits.connection_ids is not None:
+            raise KeyIsLimited  # a decision does not say over which connection
         run, agent = self.query.text("run", max_length=200), self.query.text("agent")
         answer = self.query.choice("answer", options=ANSWERS)
         code = self.query.text("code")
@@ -35,7 +40,8 @@ class DecisionListView(ReadView):
         def read(cur: Cursor) -> dict[str, Any]:
             wanted = DecisionFilter(
                 run=named_run(cur, organization, run),
-                agent_id=subject_id(cur, "agent", organization, agent),
+                agent_id=subject_id(cur, "agent", organization, agent, limits),
+                only_agents=limits.ids("agent"),
                 answer=answer,
                 code=code,
                 start=start,

@@ -1,5 +1,6 @@
 """The gate's plain views in the words of OpenAPI 3.1; `spend.api.wire` is what they are held to."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 AMOUNT: Final = {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,10})(\.[0-9]{1,8})?$", "examples": ["0.05"]}
@@ -105,9 +106,18 @@ RESERVED: Final = {
         "status": {"enum": ["active", None], "description": "Null, like id and times, in a dry run."}, "held": AMOUNT,
         "currency": {"type": "string"}, "estimated_cost": AMOUNT, "price_version": {"type": ["string", "null"]},
         "expires_at": {**TIME, "type": ["string", "null"]}, "remaining_ttl_ms": {"type": ["integer", "null"]},
-        "caps": {"type": "object"},
+        "caps": _ref("Caps"),
         "budgets": {"type": "array", "items": _ref("GateLayer")}, "credit": CREDIT,
-        "warnings": {"type": "array", "items": {"type": "object"}},
+        "warnings": {"type": "array", "items": _ref("GateWarning")},
+    },
+}  # fmt: skip
+WARNING: Final = {
+    "type": "object",
+    "description": "The highest notice level of a budget that spent and held have reached.",
+    "required": ["code", "budget_id"],
+    "properties": {
+        "code": {"const": "threshold_reached"}, "budget_id": ID,
+        "percent": {"type": "integer"}, "amount": {"type": "string"},
     },
 }  # fmt: skip
 COMMITTED: Final = {
@@ -127,38 +137,42 @@ FACT: Final = _object(
     required=("source", "id", "subject", "occurred_at"),
     text="(source, id) is unique for ever. A CloudEvents 1.0 envelope with this as its data is taken, too.",
 )  # fmt: skip
-BINDING: Final = {
-    "type": "object",
-    "description": "The layer that binds: its scope (of a budget, or credit, agent, …), its target and its figures.",
-    "properties": {
-        "scope": {"type": "string"}, "target": {"type": ["string", "null"]}, "budget_id": ID,
-        "unit": {"type": "string"}, "limit": {"type": "string"}, "spent": {"type": "string"},
-        "held": {"type": "string"},
-        "remaining": {"type": "string"}, "requested": {"type": "string"}, "resets_at": TIME,
+_LAYERS_IN_THE_WAY: Final = {
+    "binding": _ref("Binding"),
+    "also_failing": {
+        "type": "array", "items": _ref("AlsoFailing"), "description": "The other layers in the way.",
     },
 }  # fmt: skip
 REFUSED: Final = {
     "allOf": [
         _ref("Problem"),
-        {
-            "type": "object",
-            "required": ["binding", "also_failing"],
-            "properties": {
-                "binding": BINDING,
-                "also_failing": {
-                    "type": "array",
-                    "items": BINDING,
-                    "description": "The other layers in the way.",
-                },
-            },
-        },
+        {"type": "object", "required": ["binding", "also_failing"], "properties": _LAYERS_IN_THE_WAY},
     ]
 }
+DRY_DENIAL: Final = {
+    "type": "object",
+    "description": "What a dry run is answered that would be refused.",
+    "required": ["decision", "code", "detail", "binding", "also_failing"],
+    "properties": {
+        "decision": {"const": "deny"}, "code": {"type": "string"}, "detail": {"type": "string"},
+        **_LAYERS_IN_THE_WAY,
+    },
+}  # fmt: skip
+RECORDED: Final = {
+    "type": "object",
+    "description": "A recorded fact, now and whenever it is sent again.",
+    "properties": {
+        "id": ID, "source": {"type": "string"}, "external_id": {"type": "string"},
+        "outcome": {"enum": ["completed", "failed", "blocked"]}, "cost": AMOUNT, "charge": AMOUNT,
+        "currency": {"type": "string"}, "price_version": {"type": ["string", "null"]}, "occurred_at": TIME,
+        "adjustment": {"type": "boolean"},
+    },
+}  # fmt: skip
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {
     "GateSubject": SUBJECT, "GateAction": ACTION, "GateEstimate": ESTIMATE, "GateUsage": USAGE,
     "GateReserve": RESERVE, "GateLayer": LAYER, "GateReserved": RESERVED, "GateCommitted": COMMITTED,
     "GateCommit": _object(ACTUAL, required=("outcome",)), "GateUsageFact": FACT,
-    "GateRefused": REFUSED,
+    "GateRefused": REFUSED, "GateWarning": WARNING, "GateDryDenial": DRY_DENIAL, "GateRecorded": RECORDED,
 }  # fmt: skip
 
 
@@ -169,15 +183,14 @@ def _post(
     answers: dict[str, tuple[str, dict[str, Any]]],
     *,
     parameters: Any = (),
-    refused: str | None = None,
+    refused: Mapping[str, tuple[str, dict[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     answered = {
         status: {"description": said, "content": {"application/json": {"schema": schema}}}
         for status, (said, schema) in answers.items()
     }
-    if refused is not None:
-        shown = {"application/problem+json": {"schema": _ref("GateRefused")}}
-        answered[refused] = {"description": "Refused for money", "content": shown}
+    for status, (said, schema) in (refused or {}).items():
+        answered[status] = {"description": said, "content": {"application/problem+json": {"schema": schema}}}
     return {
         "post": {
             "operationId": name,
@@ -205,17 +218,27 @@ def _keyed(name: str, more: dict[str, Any]) -> dict[str, Any]:
     return {**item, "properties": {**item["properties"], "idempotency_key": key, **more}, "required": needed}
 
 
-RESULTS: Final = {
-    "type": "object",
-    "properties": {
-        "results": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"status": {"type": "integer"}, "body": {"type": "object"}},
-            },
-        }
-    },
+def _results(*bodies: str) -> dict[str, Any]:
+    """One result per item: the body that the single call would have been answered."""
+    body = {"anyOf": [_ref(name) for name in (*bodies, "GateRefused", "Problem")]}
+    item = {
+        "type": "object",
+        "required": ["status", "body"],
+        "properties": {"status": {"type": "integer"}, "body": body},
+    }
+    return {
+        "type": "object",
+        "required": ["results"],
+        "properties": {"results": {"type": "array", "items": item}},
+    }
+
+
+# A refusal of the gate names the layer that binds; one of the request itself (a scope, a key in flight) does not.
+_EITHER: Final = {"anyOf": [_ref("GateRefused"), _ref("Problem")]}
+REFUSALS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "402": ("Refused for money", _ref("GateRefused")),
+    "403": ("Refused for a duty, or not allowed", _EITHER),
+    "409": ("Only held money is in the way, or the key is in flight", _EITHER),
 }
 STATUS: Final = {"type": "object", "properties": {"id": ID, "status": {"type": "string"}, "released": AMOUNT}}
 EXTENDED: Final = {
@@ -234,10 +257,13 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
         _ref("GateReserve"),
         {
             "201": ("Held", _ref("GateReserved")),
-            "200": ("What a dry run would be answered", _ref("GateReserved")),
+            "200": (
+                "What a dry run would be answered",
+                {"anyOf": [_ref("GateReserved"), _ref("GateDryDenial")]},
+            ),
         },
         parameters=(RESERVE_KEY,),
-        refused="402",
+        refused=REFUSALS,
     ),
     f"{_ONE}/commit": _post(
         "commit",
@@ -269,26 +295,26 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
         "reserve_batch",
         "Up to 500 independent reservations, each with its idempotency_key.",
         _batch(_keyed("GateReserve", {}), 500),
-        {"200": ("One result per item, in order", RESULTS)},
+        {"200": ("One result per item, in order", _results("GateReserved", "GateDryDenial"))},
     ),
     "/v1/reservations/commit_batch": _post(
         "commit_batch",
         "Up to 500 independent commits, each with the reservation's id and an idempotency_key.",
         _batch(_keyed("GateCommit", {"id": ID}), 500),
-        {"200": ("One result per item, in order", RESULTS)},
+        {"200": ("One result per item, in order", _results("GateCommitted"))},
     ),
     "/v1/usage": _post(
         "record_usage",
         "A cost-bearing fact after the event. Booked on every budget and the funding without a hold; older than 35 "
         "days it is an adjustment, more than 5 minutes ahead it is 400 event_in_future.",
         _ref("GateUsageFact"),
-        {"201": ("Recorded, now or before", {"type": "object"})},
+        {"201": ("Recorded, now or before", _ref("GateRecorded"))},
         parameters=(OPTIONAL_KEY,),
     ),
     "/v1/usage/batch": _post(
         "record_usage_batch",
         "Up to 1,000 facts.",
         _batch(_ref("GateUsageFact"), 1_000),
-        {"200": ("One result per item, in order", RESULTS)},
+        {"200": ("One result per item, in order", _results("GateRecorded"))},
     ),
 }

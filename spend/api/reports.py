@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 
@@ -13,6 +12,7 @@ from common.errors import InvalidParameter
 from common.money import format_amount, split_largest_remainder
 from events.store import Cursor
 from orgs.queries.organizations import find_organization
+from spend.api.read_serializers import AttributionSerializer, UncappedSerializer
 from spend.api.reading import ReadView
 from spend.api.representations import utc
 from spend.queries.attribution import DIMENSIONS, AttributedRow, Attribution, attribute
@@ -25,11 +25,12 @@ _PARTS: Final = 10**6
 GROUP_BY: Final = OpenApiParameter("group_by", str, required=True, enum=DIMENSIONS)
 
 
-@extend_schema_view(get=extend_schema(parameters=[GROUP_BY], responses=OpenApiTypes.OBJECT, tags=["usage"]))
+@extend_schema_view(get=extend_schema(parameters=[GROUP_BY], responses=AttributionSerializer, tags=["usage"]))
 class AttributionView(ReadView):
     """GET /v1/usage/attribution."""
 
     query_parameters = ("group_by", "from", "to")
+    narrows = True
 
     def get(self, request: Request) -> HttpResponse:
         """Usage that occurred in [from, to) by one dimension; the rows and the unattributed bucket sum to the total."""
@@ -40,7 +41,14 @@ class AttributionView(ReadView):
         start, end = self.period()
 
         def read(cur: Cursor) -> dict[str, Any]:
-            found = attribute(cur, organization=organization, dimension=dimension, start=start, end=end)
+            found = attribute(
+                cur,
+                organization=organization,
+                dimension=dimension,
+                start=start,
+                end=end,
+                limits=self.caller.limits,
+            )
             currency = find_organization(cur, organization=organization).currency
             return {
                 "group_by": dimension,
@@ -53,7 +61,7 @@ class AttributionView(ReadView):
         return self.answer(read)
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["reports"]))
+@extend_schema_view(get=extend_schema(responses=UncappedSerializer, tags=["reports"]))
 class UncappedView(ReadView):
     """GET /v1/reports/uncapped."""
 

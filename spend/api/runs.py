@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from common.api.paging import envelope
 from events.store import Cursor
 from orgs.queries.organizations import find_organization
+from spend.api.read_serializers import RunTreeSerializer
 from spend.api.reading import ReadView, after
 from spend.api.representations import show_run, show_run_tree
 from spend.api.serializers import RunSerializer
@@ -50,7 +51,7 @@ class RunListView(ReadView):
         return self.answer(read)
 
 
-@extend_schema_view(get=extend_schema(responses=RunSerializer, tags=["runs"]))
+@extend_schema_view(get=extend_schema(responses=RunTreeSerializer, tags=["runs"]))
 class RunDetailView(ReadView):
     """GET /v1/runs/{id or key}."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from common import fields
@@ -125,6 +125,16 @@ class BudgetSerializer(StrictSerializer):
     created_at = InstantField(read_only=True)
     archived_at = InstantField(read_only=True, allow_null=True)
     counters = CounterSerializer(many=True, read_only=True)
+
+
+@extend_schema_serializer(component_name="Budget")
+class ShownBudgetSerializer(BudgetSerializer):
+    """A budget. Without a target every one of its scope gets its own; of currency and unit one is null."""
+
+    target = TextField(allow_null=True)
+    rolling_seconds = WholeNumberField(minimum=1, maximum=MAX_ROLLING_SECONDS, allow_null=True)
+    currency = CurrencyField(allow_null=True)
+    unit = WordField(MONEY_FREE_UNITS, allow_null=True)
 
 
 class BudgetChangeSerializer(StrictSerializer):

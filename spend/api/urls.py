@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, gate, reports, reservations, runs, usage
+from spend.api import budgets, decisions, gate, prices, rates, reports, reservations, runs, usage
 from spend.api.gate_urls import urlpatterns as gate_patterns
 from spend.api.later import later
 from spend.api.routing import post_or
@@ -25,6 +25,22 @@ urlpatterns = [
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
     path("budgets/<str:name>/override", later("override")),
+    path("price-changes", prices.PriceChangeListView.as_view()),
+    path("price-changes/<str:name>", prices.PriceChangeDetailView.as_view()),
+    path("price-changes/<str:name>/approve", prices.PriceChangeApproveView.as_view()),
+    path("price-changes/<str:name>/reject", prices.PriceChangeRejectView.as_view()),
+    path("prices", prices.PriceListView.as_view()),
+    path("prices/<str:name>", prices.PriceDetailView.as_view()),
+    path("prices/<str:name>/end", prices.PriceEndView.as_view()),
+    path("tool-prices", rates.ToolPriceListView.as_view()),
+    path("tool-prices/<str:name>", rates.ToolPriceDetailView.as_view()),
+    path("tool-prices/<str:name>/end", rates.ToolPriceEndView.as_view()),
+    path("markups", rates.MarkupListView.as_view()),
+    path("markups/<str:name>", rates.MarkupDetailView.as_view()),
+    path("markups/<str:name>/end", rates.MarkupEndView.as_view()),
+    path("exchange-rates", rates.ExchangeRateListView.as_view()),
+    path("exchange-rates/<str:name>", rates.ExchangeRateDetailView.as_view()),
+    path("exchange-rates/<str:name>/end", rates.ExchangeRateEndView.as_view()),
     path("rate-limits", later("rate_limits")),
     path("rate-limits/<str:name>", later("rate_limits")),
     path("kill-switches", later("kill_switches")),

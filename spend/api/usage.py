@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from common.api.views import path_id
 from events.store import Cursor
+from spend.api.read_serializers import UsageRecordSerializer
 from spend.api.reading import ReadView, after
 from spend.api.representations import show_usage
 from spend.queries import usage as queries
@@ -21,12 +21,13 @@ _SUBJECTS = ("agent", "team", "workflow", "connection")
 _TEXTS = ("user", "provider", "model", "tool")
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["usage"]))
+@extend_schema_view(get=extend_schema(responses=UsageRecordSerializer(many=True), tags=["usage"]))
 class UsageListView(ReadView):
     """GET /v1/usage."""
 
     query_parameters = ("outcome", "run", "reservation", "from", "to", *_SUBJECTS, *_TEXTS)
     paged = True
+    narrows = True
 
     def get(self, request: Request) -> HttpResponse:
         """Usage records and denied calls, newest first. `from` and `to` are times of occurrence."""
@@ -40,7 +41,8 @@ class UsageListView(ReadView):
 
         def read(cur: Cursor) -> dict[str, Any]:
             ids: dict[str, Any] = {
-                f"{kind}_id": subject_id(cur, kind, organization, name) for kind, name in names.items()
+                f"{kind}_id": subject_id(cur, kind, organization, name, self.caller.limits)
+                for kind, name in names.items()
             }
             wanted = UsageFilter(
                 outcome=outcome,
@@ -48,6 +50,7 @@ class UsageListView(ReadView):
                 reservation=reservation,
                 start=start,
                 end=end,
+                limits=self.caller.limits,
                 **ids,
                 **texts,
             )
@@ -59,14 +62,19 @@ class UsageListView(ReadView):
         return self.answer(read)
 
 
-@extend_schema_view(get=extend_schema(responses=OpenApiTypes.OBJECT, tags=["usage"]))
+@extend_schema_view(get=extend_schema(responses=UsageRecordSerializer, tags=["usage"]))
 class UsageDetailView(ReadView):
     """GET /v1/usage/{id}."""
+
+    narrows = True
 
     def get(self, request: Request, name: str) -> HttpResponse:
         """The usage record with its components and what paid for it."""
         record = path_id(name)
         organization = self.for_object(name, queries.organization_of_usage)
+        limits = self.caller.limits
         return self.answer(
-            lambda cur: show_usage(queries.find_usage(cur, organization=organization, record=record))
+            lambda cur: show_usage(
+                queries.find_usage(cur, organization=organization, record=record, limits=limits)
+            )
         )

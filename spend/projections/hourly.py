@@ -17,6 +17,14 @@ DO UPDATE SET calls = h.calls + excluded.calls, input_tokens = h.input_tokens + 
     cost = h.cost + excluded.cost, charge = h.charge + excluded.charge,
     max_charge = greatest(h.max_charge, excluded.max_charge)
 """
+RETIRED = """
+INSERT INTO usage_hourly (organization, hour, team_id, agent_id, workflow_id, connection_id, provider, model, outcome,
+    calls, input_tokens, cache_read_input_tokens, output_tokens, tool_calls, cost, charge, max_charge)
+SELECT organization, hour, team_id, agent_id, workflow_id, connection_id, provider, model, outcome, sum(calls),
+    sum(input_tokens), sum(cache_read_input_tokens), sum(output_tokens), sum(tool_calls), sum(cost), sum(charge),
+    max(max_charge)
+FROM retired_usage_hourly GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+"""
 KEY = (
     "organization", "hour", "agent_id", "team_id", "workflow_id", "connection_id", "provider", "model", "outcome",
 )  # fmt: skip
@@ -25,5 +33,7 @@ KEY = (
 def register_hourly() -> None:
     """This function will register the rollup with the rebuild."""
     register_fact_projector(
-        FactProjector("spend.usage_hourly", "usage_records", ProjectedTable("usage_hourly", KEY), "hour", SQL)
+        FactProjector(
+            "spend.usage_hourly", "usage_records", ProjectedTable("usage_hourly", KEY), SQL, RETIRED
+        )
     )

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from events.store import Cursor
 from orgs.queries.subjects import keys_of
+from orgs.rules.permissions import NO_LIMITS, KeyIsLimited, KeyLimits
 from spend.queries.naming import decode
 from spend.rules.shares import FINE, tool_shares
 
@@ -42,6 +43,11 @@ _OCCURRED: Final = (
     "x.organization = %(organization)s AND x.occurred_at >= %(start)s AND x.occurred_at < %(end)s "
     "AND x.id >= %(first_id)s AND x.recorded_at >= %(recorded)s"
 )
+# What a limited key is for; null: everything.
+_ONLY: Final = (
+    "(%(agents)s::uuid[] IS NULL OR x.agent_id = ANY(%(agents)s)) "
+    "AND (%(connections)s::uuid[] IS NULL OR x.connection_id = ANY(%(connections)s))"
+)
 
 Key = tuple[str | None, str | None]
 Sums = dict[Key, list[int]]
@@ -67,18 +73,31 @@ class Attribution(NamedTuple):
 
 
 def attribute(
-    cur: Cursor, *, organization: UUID, dimension: str, start: datetime | None, end: datetime | None
+    cur: Cursor,
+    *,
+    organization: UUID,
+    dimension: str,
+    start: datetime | None,
+    end: datetime | None,
+    limits: KeyLimits = NO_LIMITS,
 ) -> Attribution:
     """Return the organization's usage that occurred in [start, end), by agent, team, workflow, connection, model,
     provider, user, run or tool; without an edge from its first or to its last record.
 
     rows + other + unattributed sum to exactly the total. One snapshot: call it first in its transaction. By user, run
     and tool the figures are calls, cost and charge only; a record's cost is split exactly over its tools.
+
+    For a limited key it is the usage of what the key is for, and the total is the total of that. By user, run and tool
+    it raises KeyIsLimited: their rollups know neither agents nor connections.
     """
+    if dimension in FINE and limits != NO_LIMITS:
+        raise KeyIsLimited
     cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
     period = _period(cur, organization, start, end)
-    read = _fine if dimension in FINE else _coarse
-    sums = read(cur, organization, dimension, period)
+    if dimension in FINE:
+        sums = _fine(cur, organization, dimension, period)
+    else:
+        sums = _coarse(cur, organization, dimension, period, limits)
     figures = ("calls", "cost", "charge") if dimension in FINE else FIGURES
     rows = _named(cur, organization, dimension, _rows(sums, figures))
     return _shaped(rows, figures)
@@ -135,21 +154,24 @@ def _period(cur: Cursor, organization: UUID, start: datetime | None, end: dateti
     return min(begin, finish), finish
 
 
-def _coarse(cur: Cursor, organization: UUID, dimension: str, period: Period) -> Sums:
+def _coarse(cur: Cursor, organization: UUID, dimension: str, period: Period, limits: KeyLimits) -> Sums:
     column = COARSE[dimension]
+    only = {"agents": limits.ids("agent"), "connections": limits.ids("connection")}
     group = f"{column}::text, " + ("provider" if dimension == "model" else "NULL::text")
     whole, edges = _whole(period, _floor_hour, _HOUR)
     sums: Sums = {}
     if whole is not None:
         cur.execute(
-            f"SELECT {group}, {_SUMS} FROM usage_hourly WHERE organization = %s AND hour >= %s AND hour < %s "
-            "GROUP BY 1, 2",
-            (organization, *whole),
+            f"SELECT {group}, {_SUMS} FROM usage_hourly x WHERE organization = %(organization)s "
+            f"AND hour >= %(start)s AND hour < %(end)s AND {_ONLY} GROUP BY 1, 2",
+            {"organization": organization, "start": whole[0], "end": whole[1], **only},
         )
         _add(sums, cur.fetchall())
     for edge in edges:
-        statement = f"SELECT {group}, {_RAW_SUMS} FROM usage_records x WHERE {_OCCURRED} GROUP BY 1, 2"
-        cur.execute(statement, _bounds(cur, organization, edge))
+        statement = (
+            f"SELECT {group}, {_RAW_SUMS} FROM usage_records x WHERE {_OCCURRED} AND {_ONLY} GROUP BY 1, 2"
+        )
+        cur.execute(statement, {**_bounds(cur, organization, edge), **only})
         _add(sums, cur.fetchall())
     return sums
 

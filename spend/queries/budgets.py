@@ -12,7 +12,7 @@ from common.errors import NotFound
 from common.fields import is_id
 from events.store import Cursor
 from orgs.queries.subjects import keys_of
-from orgs.rules.permissions import PolicyLevel, policy_level
+from orgs.rules.permissions import NO_LIMITS, KeyIsLimited, KeyLimits, PolicyLevel, policy_level
 from spend.rules.budgetfacts import TARGETED_SCOPES, Budget, definition_of
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.thresholds import from_stored
@@ -43,6 +43,7 @@ JOIN LATERAL (
         sum(x.held)::bigint AS held, sum(x.spent)::bigint AS spent
     FROM budget_counters x
     WHERE x.budget_id = w.b AND x.window_start >= w.s AND (w.rolling OR x.window_start = w.s)
+        AND (%s::text[] IS NULL OR left(x.target, {ID_LENGTH}) = ANY(%s))
     GROUP BY x.target ORDER BY sum(x.held) + sum(x.spent) DESC, x.target LIMIT {MAX_COUNTERS}
 ) c ON true
 """
@@ -66,6 +67,7 @@ class BudgetFilter(NamedTuple):
 
     scope: str | None = None
     archived: bool | None = None
+    limits: KeyLimits = NO_LIMITS
 
 
 def load_definitions(cur: Cursor, organization: UUID) -> list[BudgetDefinition]:
@@ -91,9 +93,13 @@ def business_now(cur: Cursor, organization: UUID) -> datetime:
     return now
 
 
-def find_budget(cur: Cursor, *, organization: UUID, budget: UUID) -> Budget:
-    """Return a budget of the organization, also an archived one. Raises NotFound."""
-    row = cur.execute(_READ + " WHERE organization = %s AND id = %s", (organization, budget)).fetchone()
+def find_budget(cur: Cursor, *, organization: UUID, budget: UUID, limits: KeyLimits = NO_LIMITS) -> Budget:
+    """Return a budget of the organization, also an archived one. Raises NotFound, also for one that a limited key is
+    not for."""
+    statement, values = _narrowed(
+        _READ + " WHERE organization = %(organization)s AND id = %(budget)s", limits
+    )
+    row = cur.execute(statement, {"organization": organization, "budget": budget, **values}).fetchone()
     if row is None:
         raise NotFound("There is no such budget.")
     return _budget(row)
@@ -119,9 +125,24 @@ def list_budgets(
         statement += " AND scope = %(scope)s"
     if wanted.archived is not None:
         statement += " AND archived_at IS NOT NULL" if wanted.archived else " AND archived_at IS NULL"
-    values = {"organization": organization, "before": before, "scope": wanted.scope, "limit": limit}
+    statement, values = _narrowed(statement, wanted.limits)
+    values |= {"organization": organization, "before": before, "scope": wanted.scope, "limit": limit}
     cur.execute(statement + " ORDER BY id DESC LIMIT %(limit)s", values)
     return [_budget(row) for row in cur.fetchall()]
+
+
+def _narrowed(statement: str, limits: KeyLimits) -> tuple[str, dict[str, Any]]:
+    """The budgets whose counters tell of nothing but what a limited key is for: of its agents, or of its connections.
+
+    What an agent spends over all connections is more than a key for one connection is for, and the other way round.
+    """
+    kinds = [kind for kind in ("agent", "connection") if limits.ids(kind) is not None]
+    if not kinds:
+        return statement, {}
+    if len(kinds) > 1:
+        raise KeyIsLimited
+    mine = " AND scope = %(only_scope)s AND (target_id IS NULL OR target_id = ANY(%(only_targets)s))"
+    return statement + mine, {"only_scope": kinds[0], "only_targets": limits.ids(kinds[0])}
 
 
 def level_of(cur: Cursor, budget: Budget) -> PolicyLevel:
@@ -133,13 +154,16 @@ def level_of(cur: Cursor, budget: Budget) -> PolicyLevel:
     return policy_level(scope=budget.scope, target_id=budget.target_id, target_team_id=team)
 
 
-def current_counters(cur: Cursor, budgets: Sequence[Budget], now: datetime) -> dict[UUID, list[LiveCounter]]:
+def current_counters(
+    cur: Cursor, budgets: Sequence[Budget], now: datetime, *, only: Sequence[UUID] | None = None
+) -> dict[UUID, list[LiveCounter]]:
     """Return, by budget, what its targets hold and have spent in the window of `now`; at most MAX_COUNTERS each,
-    those that use the most. A rolling budget's buckets are added up."""
+    those that use the most. A rolling budget's buckets are added up. `only`: of no other targets; None: of all."""
     places = [(budget.id, _first_start(budget, now), budget.window_kind == "rolling") for budget in budgets]
     if not places:
         return {}
-    cur.execute(_COUNTERS, [list(column) for column in zip(*places, strict=True)])
+    targets = None if only is None else [str(name) for name in only]
+    cur.execute(_COUNTERS, [*(list(column) for column in zip(*places, strict=True)), targets, targets])
     found: dict[UUID, list[LiveCounter]] = {budget.id: [] for budget in budgets}
     by_id = {budget.id: budget for budget in budgets}
     for name, target, first, last, oldest, held, spent in cur.fetchall():

@@ -1,5 +1,6 @@
 """What the gate answered (S47), in order."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -18,7 +19,8 @@ LEFT JOIN agents a ON a.id = x.agent_id LEFT JOIN runs r ON r.id = x.run_id
 
 
 class DecisionFilter(NamedTuple):
-    """Which decisions a list shows; None: all. `start` and `end` are a period of the business clock."""
+    """Which decisions a list shows; None: all. `start` and `end` are a period of the business clock; `only_agents`: of
+    no others, and none without an agent."""
 
     run: NamedRun | None = None
     agent_id: UUID | None = None
@@ -26,6 +28,7 @@ class DecisionFilter(NamedTuple):
     code: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+    only_agents: Sequence[UUID] | None = None
 
 
 def list_decisions(
@@ -48,6 +51,7 @@ def list_decisions(
         clause.add(DECISIONS_OF_RUN, "key", wanted.run.key)
         clause.values["run"] = wanted.run.id
     clause.add("x.agent_id = %(agent)s", "agent", wanted.agent_id)
+    clause.add("x.agent_id = ANY(%(only)s)", "only", wanted.only_agents)
     clause.add("x.answer = %(answer)s", "answer", wanted.answer)
     clause.add("x.code = %(code)s", "code", wanted.code)
     clause.add("x.at >= %(start)s", "start", wanted.start)

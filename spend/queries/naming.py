@@ -10,6 +10,7 @@ from common.errors import NotFound
 from common.fields import is_id
 from events.store import Cursor
 from orgs.queries.subjects import find_subject
+from orgs.rules.permissions import NO_LIMITS, KeyLimits
 from spend.queries.runs import find_named_run
 
 SUBJECT_JOINS: Final = """
@@ -35,12 +36,20 @@ class NamedRun(NamedTuple):
     key: str
 
 
-def subject_id(cur: Cursor, kind: str, organization: UUID, name: str | None) -> UUID | None:
+def subject_id(
+    cur: Cursor, kind: str, organization: UUID, name: str | None, limits: KeyLimits = NO_LIMITS
+) -> UUID | None:
     """Return the id of the team, agent, workflow or connection that a filter names by key or id.
 
-    Raises NotFound for what the organization does not have, so that a filter tells nothing of others (B72).
+    Raises NotFound for what the organization does not have or the key is not for, so that a filter tells nothing of
+    others (B72).
     """
-    return None if name is None else find_subject(cur, kind, organization=organization, name=name).id
+    if name is None:
+        return None
+    found = find_subject(cur, kind, organization=organization, name=name).id
+    if limits.leave_out(kind, found):
+        raise NotFound(f"There is no such {kind}.")
+    return found
 
 
 def named_run(cur: Cursor, organization: UUID, name: str | None) -> NamedRun | None:
@@ -81,6 +90,11 @@ class Conditions:
         if value is not None:
             self.parts.append(condition)
             self.values[name] = value
+
+    def narrow(self, limits: KeyLimits, *, agent: str, connection: str) -> None:
+        """Leave out what a limited key is not for; `agent` and `connection` are the columns of their ids."""
+        self.add(f"{agent} = ANY(%(only_agents)s)", "only_agents", limits.ids("agent"))
+        self.add(f"{connection} = ANY(%(only_connections)s)", "only_connections", limits.ids("connection"))
 
     def where(self, *always: str) -> str:
         """Return the clause."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from common.errors import NotFound
 from events.store import Cursor
+from orgs.rules.permissions import NO_LIMITS, KeyLimits
 from spend.queries.naming import SUBJECT_COLUMNS, SUBJECT_JOINS, Conditions, decode, objects
 from spend.rules.thresholds import from_stored
 from spend.rules.windows import first_bucket_at
@@ -43,6 +44,7 @@ class ReservationFilter(NamedTuple):
     status: str | None = None
     run_id: UUID | None = None
     agent_id: UUID | None = None
+    limits: KeyLimits = NO_LIMITS
 
 
 class LiveLayer(NamedTuple):
@@ -74,14 +76,20 @@ def list_reservations(
     clause.add("x.status = %(status)s", "status", wanted.status)
     clause.add("x.run_id = %(run)s", "run", wanted.run_id)
     clause.add("x.agent_id = %(agent)s", "agent", wanted.agent_id)
+    clause.narrow(wanted.limits, agent="x.agent_id", connection="x.connection_id")
     where = clause.where("x.organization = %(organization)s")
     cur.execute(_READ + where + " ORDER BY x.id DESC LIMIT %(limit)s", clause.values)
     return objects(cur, parsed=("action", "funding"))
 
 
-def find_reservation(cur: Cursor, *, organization: UUID, reservation: UUID) -> dict[str, Any]:
-    """Return a reservation of the organization. Raises NotFound."""
-    cur.execute(_READ + " WHERE x.organization = %s AND x.id = %s", (organization, reservation))
+def find_reservation(
+    cur: Cursor, *, organization: UUID, reservation: UUID, limits: KeyLimits = NO_LIMITS
+) -> dict[str, Any]:
+    """Return a reservation of the organization. Raises NotFound, also for what a limited key is not for."""
+    clause = Conditions(organization=organization, reservation=reservation)
+    clause.narrow(limits, agent="x.agent_id", connection="x.connection_id")
+    where = clause.where("x.organization = %(organization)s", "x.id = %(reservation)s")
+    cur.execute(_READ + where, clause.values)
     found = objects(cur, parsed=("action", "funding"))
     if not found:
         raise NotFound("There is no such reservation.")

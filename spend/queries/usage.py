@@ -6,6 +6,7 @@ from uuid import UUID
 
 from common.errors import NotFound
 from events.store import Cursor
+from orgs.rules.permissions import NO_LIMITS, KeyLimits
 from spend.queries.naming import (
     DECISIONS_OF_RUN,
     SUBJECT_COLUMNS,
@@ -53,6 +54,7 @@ class UsageFilter(NamedTuple):
     reservation: UUID | None = None
     start: datetime | None = None
     end: datetime | None = None
+    limits: KeyLimits = NO_LIMITS
 
 
 def list_usage(
@@ -68,9 +70,14 @@ def list_usage(
     return sorted(found, key=lambda row: row["id"].int, reverse=True)[:limit]
 
 
-def find_usage(cur: Cursor, *, organization: UUID, record: UUID) -> dict[str, Any]:
-    """Return a usage record of the organization. Raises NotFound."""
-    cur.execute(_RECORD_COLUMNS + " WHERE x.organization = %s AND x.id = %s", (organization, record))
+def find_usage(
+    cur: Cursor, *, organization: UUID, record: UUID, limits: KeyLimits = NO_LIMITS
+) -> dict[str, Any]:
+    """Return a usage record of the organization. Raises NotFound, also for what a limited key is not for."""
+    clause = Conditions(organization=organization, record=record)
+    clause.narrow(limits, agent="x.agent_id", connection="x.connection_id")
+    where = clause.where("x.organization = %(organization)s", "x.id = %(record)s")
+    cur.execute(_RECORD_COLUMNS + where, clause.values)
     found = objects(cur, parsed=("detail", "funding"))
     if not found:
         raise NotFound("There is no such usage record.")
@@ -110,6 +117,7 @@ def _records(
     )
     clause.add("x.occurred_at >= %(start)s", "start", wanted.start)
     clause.add("x.occurred_at < %(end)s", "end", wanted.end)
+    clause.narrow(wanted.limits, agent="x.agent_id", connection="x.connection_id")
     where = clause.where("x.organization = %(organization)s")
     cur.execute(_RECORD_COLUMNS + where + " ORDER BY x.id DESC LIMIT %(limit)s", clause.values)
     return objects(cur, parsed=("detail", "funding"))
@@ -131,6 +139,7 @@ def _denials(
         clause.add(f"x.detail->>'{name}' = %({name})s", name, getattr(wanted, name))
     clause.add("x.at >= %(start)s", "start", wanted.start)
     clause.add("x.at < %(end)s", "end", wanted.end)
+    clause.narrow(wanted.limits, agent="x.agent_id", connection="(x.detail->>'connection')::uuid")
     where = clause.where("x.organization = %(organization)s", "x.answer = 'deny'", "NOT x.dry")
     cur.execute(_DENIALS + where + " ORDER BY x.id DESC LIMIT %(limit)s", clause.values)
     return objects(cur)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from common.errors import ProblemError
+from orgs.rules.permissions import KeyIsLimited
 
 
 class Denied(ProblemError):
@@ -89,7 +90,7 @@ class OrganizationClosed(Denied):
     code = "organization_closed"
 
 
-class NotPermitted(Denied):
+class NotPermitted(Denied, KeyIsLimited):
     """This API key may not act for this agent or over this connection."""
 
     code = "not_permitted"

@@ -117,16 +117,27 @@ def version_of(data: Mapping[str, Any], *, version_id: UUID, organization: UUID 
 
 
 def _component_of_text(name: str, value: Any) -> ComponentPrice:
-    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH:
-        raise PriceInvalid(f"A component's name has 1 to {NAME_LENGTH} characters.")
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
+        raise PriceInvalid(f"A component's name has 1 to {NAME_LENGTH} characters.", pointer="/components")
     stated = value if isinstance(value, Mapping) else {"amount": value}
     if not stated.keys() <= {"amount", "per", "tiers"}:
-        raise PriceInvalid(f"A price has amount, per and tiers: {name}.")
+        raise PriceInvalid(f"A price has amount, per and tiers: {name}.", pointer="/components")
     per = stated.get("per", TOKENS_PER_MILLION if name in TOKEN_COMPONENTS else 1)
-    tiers = tuple((_whole(above, name), price_of_text(amount)) for above, amount in stated.get("tiers", ()))
+    tiers = tuple((_whole(above, name), price_of_text(amount)) for above, amount in _tiers(stated, name))
     if name in TOKEN_COMPONENTS and per not in TOKEN_UNITS:
         raise PriceInvalid(f"Tokens are priced per 1, 1,000 or 1,000,000: {name}.")
     return ComponentPrice(price_of_text(stated.get("amount")), per=_whole(per, name), tiers=tiers)
+
+
+def _tiers(stated: Mapping[str, Any], name: str) -> list[Any]:
+    tiers = stated.get("tiers", [])
+    if not isinstance(tiers, list | tuple) or not all(
+        isinstance(tier, list | tuple) and len(tier) == 2 for tier in tiers
+    ):
+        raise PriceInvalid(
+            f"tiers are pairs of a number of tokens and an amount: {name}.", pointer="/components"
+        )
+    return list(tiers)
 
 
 def price_of_text(text: object) -> int:

@@ -16,7 +16,7 @@ LISTED = 20
 class Command(BaseCommand):
     help = (
         "Compares the installed genai-prices with the price book. New models are taken at once; prices that "
-        "differ wait for approval in the admin. Exit status 0 when the comparison was made."
+        "differ wait for a person: `price_changes` lists them. Exit status 0 when the comparison was made."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,3 +57,5 @@ class Command(BaseCommand):
                 more = "" if len(names) <= LISTED else f" and {len(names) - LISTED} more"
                 self.stdout.write(f"{len(names)} {title}: {', '.join(names[:LISTED])}{more}")
         self.stdout.write(f"{len(report.unpriced)} models without a price in the source: calls are refused")
+        if report.proposed or report.waiting:
+            self.stdout.write("What waits, and where it is decided: manage.py price_changes")

@@ -16,20 +16,25 @@ MODEL = "SELECT to_jsonb(m)::text FROM price_models m WHERE provider = %s AND lo
 NOT_IN_EVENTS = ("id", "version")
 
 
-def approve_price_change(cur: Cursor, *, actor: str, change: UUID) -> list[UUID]:
+def approve_price_change(
+    cur: Cursor, *, actor: str, change: UUID, reason: str | None = None, key: str | None = None
+) -> list[UUID]:
     """This function will take a proposed price into the book and return the ids of the versions published.
 
     What the source dates in the future holds from its date; everything else from now: a price never changes
-    backwards, and no stored record is rated again (S22). Raises NotFound and InvalidTransition.
+    backwards, and no stored record is rated again (S22). The maker of a proposal is the import, so whoever
+    decides is the second pair of eyes. Raises NotFound and InvalidTransition.
     """
-    by = author(cur, organization=None, actor=actor)
+    by = author(cur, organization=None, actor=actor, key=key)
     row = _proposed(cur, change)
     published = list(_published(cur, by, row))
-    append(cur, [_decided(by, row, "approved", None), *published])
+    append(cur, [_decided(by, row, "approved", (reason or "").strip() or None), *published])
     return [event.stream_id for event in published if event.stream_type == "price"]
 
 
-def reject_price_change(cur: Cursor, *, actor: str, change: UUID, reason: str) -> None:
+def reject_price_change(
+    cur: Cursor, *, actor: str, change: UUID, reason: str, key: str | None = None
+) -> None:
     """This function will close a proposed price without taking it; the same proposal will not come again.
 
     Raises NotFound, InvalidTransition, and InvalidField without a reason.
@@ -37,7 +42,7 @@ def reject_price_change(cur: Cursor, *, actor: str, change: UUID, reason: str) -
     if not reason.strip():
         raise InvalidField("A rejection has a reason.", pointer="/reason")
 
-    by = author(cur, organization=None, actor=actor)
+    by = author(cur, organization=None, actor=actor, key=key)
     append(cur, [_decided(by, _proposed(cur, change), "rejected", reason)])
 
 

@@ -8,12 +8,12 @@ from typing import Any, cast
 from uuid import UUID
 
 from common.currencies import parse_currency
-from common.errors import InvalidField, InvalidPeriod, NotFound
+from common.errors import InvalidField
 from events.store import Cursor, Event, append
 from spend.operations.prices.records import Author, JsonObject, author, period, utc_text
 from spend.queries.prices import load_book_entry
 from spend.rules.modelnames import NAME_LENGTH, provider_name
-from spend.rules.pricedata import components_data, components_of_text, json_value, price_of_text
+from spend.rules.pricedata import components_data, components_of_text, price_of_text
 from spend.rules.prices import TOKEN_COMPONENTS, Components, PriceInvalid, PriceUnknown, price_at
 from spend.rules.toolprices import ToolPrice, ToolUnit
 
@@ -23,7 +23,6 @@ MAX_PER = 2**31 - 1
 
 LAST_POSITION = "SELECT COALESCE(max(position), -1) FROM price_models"
 LISTED = "SELECT 1 FROM price_models WHERE provider = %s AND lower(model) = lower(%s)"
-ROW = "SELECT to_jsonb(t)::text FROM {table} t WHERE id = %s AND organization = %s"
 
 
 def publish_price(
@@ -38,6 +37,7 @@ def publish_price(
     valid_to: datetime | None = None,
     context_window: int | None = None,
     max_output_tokens: int | None = None,
+    key: str | None = None,
 ) -> UUID:
     """This function will publish a version of a model's price in the book, and list the model if it is new.
 
@@ -49,7 +49,7 @@ def publish_price(
     prices = components_of_text(components)
     name = _model_name(provider, model)
 
-    by = author(cur, organization=None, actor=actor)
+    by = author(cur, organization=None, actor=actor, key=key)
     price = _price_event(by, "book", name, prices, currency, period(valid_from, valid_to, by.now))
     events = [*_listing(cur, by, name, context_window, max_output_tokens), price]
     append(cur, events)
@@ -69,6 +69,7 @@ def publish_own_price(
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
     source: str = MANUAL,
+    key: str | None = None,
 ) -> UUID:
     """This function will publish an organization's own price of a model for a period: what it is charged then
     (S78).
@@ -82,7 +83,7 @@ def publish_own_price(
     if kind not in OWN_KINDS:
         raise InvalidField("kind is plan, override or contract.", pointer="/kind")
 
-    by = author(cur, organization=organization, actor=actor)
+    by = author(cur, organization=organization, actor=actor, key=key)
     entry = load_book_entry(cur, provider, model)
     book = price_at(entry.versions, by.now) if entry is not None else None
     if entry is None or book is None:
@@ -106,6 +107,7 @@ def publish_tool_price(
     organization: UUID | None = None,
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
+    key: str | None = None,
 ) -> UUID:
     """This function will publish the price of a tool: in the book, or for one organization what it is
     charged.
@@ -120,7 +122,7 @@ def publish_tool_price(
         raise InvalidField("per is a whole number from 1.", pointer="/per")
     price = price_of_text(amount)
 
-    by = author(cur, organization=organization, actor=actor)
+    by = author(cur, organization=organization, actor=actor, key=key)
     data: JsonObject = {
         "pattern": pattern,
         "unit": unit,
@@ -136,60 +138,6 @@ def publish_tool_price(
     ToolPrice(event.stream_id, pattern, cast(ToolUnit, unit), price, by.currency, by.now, per=per)
     append(cur, [event])
     return UUID(str(event.stream_id))
-
-
-def end_price(
-    cur: Cursor,
-    *,
-    actor: str,
-    price: UUID,
-    valid_to: datetime | None = None,
-    organization: UUID | None = None,
-) -> None:
-    """This function will end a price version at valid_to (default: now); what it priced before stays as it
-    is.
-
-    Raises NotFound for a price that is not the organization's (None: the book's), and InvalidPeriod for an
-    end that is in the past or before its beginning.
-    """
-    _end(cur, actor, "price", "price_versions", price, valid_to, organization)
-
-
-def end_tool_price(
-    cur: Cursor,
-    *,
-    actor: str,
-    price: UUID,
-    valid_to: datetime | None = None,
-    organization: UUID | None = None,
-) -> None:
-    """This function will end a tool's price at valid_to (default: now). Raises as end_price does."""
-    _end(cur, actor, "tool_price", "tool_prices", price, valid_to, organization)
-
-
-def _end(
-    cur: Cursor,
-    actor: str,
-    stream_type: str,
-    table: str,
-    row_id: UUID,
-    valid_to: datetime | None,
-    organization: UUID | None,
-) -> None:
-    by = author(cur, organization=organization, actor=actor)
-    row = cur.execute(ROW.format(table=table), (row_id, by.organization)).fetchone()
-    if row is None:
-        raise NotFound
-    data: JsonObject = json_value(row[0])
-    stop = valid_to or by.now
-    if stop < by.now or stop <= datetime.fromisoformat(data["valid_from"]):
-        raise InvalidPeriod
-    for name in ("valid_from", "published_at"):
-        data[name] = utc_text(datetime.fromisoformat(data[name]))
-    version = data.pop("version") + 1
-    del data["id"], data["organization"]
-    data["valid_to"] = utc_text(stop)
-    append(cur, [by.event(stream_type, "ended", data, stream_id=row_id, version=version)])
 
 
 def _model_name(provider: str, model: str) -> tuple[str, str]:

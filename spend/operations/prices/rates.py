@@ -8,9 +8,9 @@ from common.errors import InvalidAmount, InvalidField
 from common.money import parse_price
 from events.store import Cursor, append
 from spend.operations.prices.records import JsonObject, author, period, utc_text
-from spend.rules.prices import PPM, RATE_SCALE
+from spend.rules.prices import RATE_SCALE
+from spend.rules.pricetexts import MAX_MARKUP_PPM
 
-MAX_MARKUP_PPM = 1_000 * PPM
 MANUAL = "manual"
 
 
@@ -25,6 +25,7 @@ def enter_fx_rate(
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
     source: str = MANUAL,
+    key: str | None = None,
 ) -> UUID:
     """This function will enter that one unit of `base` is `rate` units of `quote` from valid_from (default:
     now).
@@ -42,7 +43,7 @@ def enter_fx_rate(
         raise InvalidField("A rate is between two currencies.", pointer="/quote")
     _check_markup(markup_ppm)
 
-    by = author(cur, organization=None, actor=actor)
+    by = author(cur, organization=None, actor=actor, key=key)
     data: JsonObject = {
         "base": base,
         "quote": quote,
@@ -66,6 +67,7 @@ def set_markup(
     valid_from: datetime | None = None,
     valid_to: datetime | None = None,
     reason: str = "",
+    key: str | None = None,
 ) -> UUID:
     """This function will add `ppm` millionths (200000 is 20 %) to the book's prices in an organization's
     charges.
@@ -76,7 +78,7 @@ def set_markup(
     """
     _check_markup(ppm)
 
-    by = author(cur, organization=organization, actor=actor)
+    by = author(cur, organization=organization, actor=actor, key=key)
     data: JsonObject = {
         "ppm": ppm,
         **period(valid_from, valid_to, by.now),
@@ -90,4 +92,4 @@ def set_markup(
 
 def _check_markup(ppm: int) -> None:
     if type(ppm) is not int or not 0 <= ppm <= MAX_MARKUP_PPM:
-        raise InvalidField("A markup is 0 to 1,000,000,000 millionths.", pointer="/markup")
+        raise InvalidField("A markup is 0 to 1,000,000,000 millionths.", pointer="/percent")

@@ -20,12 +20,16 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who writes the events of one transaction, for which organization, and when by its business clock."""
+    """Who writes the events of one transaction, for which organization, and when by its business clock.
+
+    `key` is the idempotency key of the call that leads to them.
+    """
 
     organization: UUID
     actor: str
     now: datetime
     currency: str
+    key: str | None = None
 
     def event(
         self,
@@ -48,15 +52,16 @@ class Author:
             data=data,
             occurred_at=self.now,
             actor=self.actor,
+            idempotency_key=self.key,
         )
 
 
-def author(cur: Cursor, *, organization: UUID | None, actor: str) -> Author:
+def author(cur: Cursor, *, organization: UUID | None, actor: str, key: str | None = None) -> Author:
     """This function will lock the organization (None: the platform) and return the author of what is written
     to it.
     """
     locked: LockedOrganization = lock_organization(cur, organization or PLATFORM_ID)
-    return Author(locked.id, actor, locked.now, locked.currency)
+    return Author(locked.id, actor, locked.now, locked.currency, key)
 
 
 def utc_text(moment: datetime | None) -> str | None:

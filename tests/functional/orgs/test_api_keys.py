@@ -339,6 +339,55 @@ class TestRoles:
         assert events_of(organization) == events
         assert who.post("/v1/agents/mine/archive").status_code == 200
 
+    def test_of_an_owner_make_no_key_that_can_do_more(self) -> None:
+        organization = make_organization()
+        make_team(organization, "own", "Own")
+        owner, lead, member = (
+            str(make_member(organization, role, team).id)
+            for role, team in (("owner", None), ("team_owner", "own"), ("member", None))
+        )
+        make_agent(organization)
+        who, path = caller(organization, "admin", member=owner), f"/v1/organizations/{organization}/api-keys"
+        before = events_of(organization)
+        for more in ({}, {"member": lead}):
+            answer = who.post(path, {"name": "k", "scopes": ["admin", "spend:read"], **more})
+            assert code(answer) == (403, "forbidden"), more
+        assert events_of(organization) == before
+        for scopes, less in (
+            (["admin"], {"member": owner}),
+            (["admin"], {"member": member}),
+            (["admin"], {"agents": ["research-bot"]}),
+            (["spend:write", "spend:read"], {}),
+            (["spend:write"], {"member": lead}),
+        ):
+            assert who.post(path, {"name": "k", "scopes": scopes, **less}).status_code == 201, less
+
+    def test_of_an_owner_rotate_no_key_that_can_do_more(self) -> None:
+        organization = make_organization()
+        who = caller(organization, "admin", member=str(make_member(organization, "owner").id))
+        path = f"/v1/organizations/{organization}/api-keys"
+        above, beside = make_key(organization, "admin"), make_key(organization, "spend:read")
+        before = events_of(organization)
+        assert code(who.post(f"{path}/{above.key.id}/rotate")) == (403, "forbidden")
+        assert events_of(organization) == before
+        assert who.post(f"{path}/{beside.key.id}/rotate").status_code == 201
+        assert who.post(f"{path}/{above.key.id}/revoke").status_code == 200
+
+    def test_of_an_owner_see_no_secret_of_a_key_that_another_made(self) -> None:
+        organization = make_organization()
+        owner = str(make_member(organization, "owner").id)
+        admin, who = caller(organization, "admin"), caller(organization, "admin", member=owner)
+        path, body = f"/v1/organizations/{organization}/api-keys", {"name": "k", "scopes": ["admin"]}
+        first = admin.post(path, body, key="made-once")
+        assert code(who.post(path, body, key="made-once")) == (403, "forbidden")
+        assert admin.post(path, body, key="made-once").json() == first.json()
+
+    def test_of_an_admin_key_without_a_member_make_every_key(self) -> None:
+        organization = make_organization()
+        who, path = caller(organization, "admin"), f"/v1/organizations/{organization}/api-keys"
+        assert who.post(path, {"name": "k", "scopes": ["admin", "spend:write"]}).status_code == 201
+        assert who.post(f"{path}/{make_key(organization, 'admin').key.id}/rotate").status_code == 201
+
     def test_of_today_count_not_those_of_the_day_when_the_key_was_made(self) -> None:
         organization = make_organization()
         member = make_member(organization, "owner")

@@ -4,6 +4,8 @@ import json
 
 from django.test import Client
 
+PUBLISHED = ("prices", "tool-prices", "markups", "exchange-rates")
+
 
 def test_every_address_of_this_app_is_described() -> None:
     paths = json.loads(Client().get("/v1/openapi.json").content)["paths"]
@@ -20,6 +22,13 @@ def test_every_address_of_this_app_is_described() -> None:
         "/v1/decisions": {"get"},
         "/v1/runs": {"get"},
         "/v1/runs/{name}": {"get"},
+        "/v1/price-changes": {"get"},
+        "/v1/price-changes/{name}": {"get"},
+        "/v1/price-changes/{name}/approve": {"post"},
+        "/v1/price-changes/{name}/reject": {"post"},
+        **{f"/v1/{name}": {"get", "post"} for name in PUBLISHED},
+        **{f"/v1/{name}/{{name}}": {"get"} for name in PUBLISHED},
+        **{f"/v1/{name}/{{name}}/end": {"post"} for name in PUBLISHED},
     }
     methods = {"get", "post", "patch", "put", "delete"}
     assert {path: methods & set(paths.get(path, {})) for path in expected} == expected

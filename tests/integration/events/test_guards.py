@@ -1,6 +1,7 @@
 """Facts are append-only by rights, by triggers, and by a check that refuses to serve without them (S02, L2)."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psycopg
@@ -24,6 +25,16 @@ COLUMNS = {
     "decisions": "count",
     "seals": "number",
 }
+
+
+MAKE = "SELECT make_month(%s::date)"
+
+
+def months_from_now(count: int) -> date:
+    """The first day of a month, by the clock of UTC."""
+    now = datetime.now(UTC)
+    month = now.year * 12 + now.month - 1 + count
+    return date(month // 12, month % 12 + 1, 1)
 
 
 def statement(kind: str, table: str) -> str:
@@ -62,18 +73,34 @@ class TestAPartition:
                 connection.execute(f"INSERT INTO {part} DEFAULT VALUES".encode())
 
     def test_that_the_app_makes_is_guarded_like_the_others(self, connect: Connect) -> None:
-        connection = connect()
-        made = connection.execute("SELECT make_month('2031-01-01')").fetchone()
+        connection, month = connect(), months_from_now(12)
 
-        assert made == (len(PARTITIONED),)
-        assert connection.execute("SELECT make_month('2031-01-01')").fetchone() == (0,)
+        assert connection.execute(MAKE, (month,)).fetchone() == (len(PARTITIONED),)
+        assert connection.execute(MAKE, (month,)).fetchone() == (0,)
         assert startup_checks() == []
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("INSERT INTO decisions_2031_01 DEFAULT VALUES")
+            connection.execute(f"INSERT INTO decisions_{month:%Y_%m} DEFAULT VALUES".encode())
 
     def test_is_made_for_whole_months_only(self, connect: Connect) -> None:
         with pytest.raises(psycopg.errors.RaiseException, match="first day"):
-            connect().execute("SELECT make_month('2031-01-02')")
+            connect().execute(MAKE, (months_from_now(2).replace(day=2),))
+
+    @pytest.mark.parametrize("variable", ["DATABASE_URL", "GATE_DATABASE_URL", "DATABASE_OWNER_URL"])
+    def test_is_made_for_this_month_and_the_next_twelve_only(self, connect: Connect, variable: str) -> None:
+        connection = connect(variable)
+        for month in (months_from_now(-1), months_from_now(13), date(1900, 1, 1), None):
+            with pytest.raises(psycopg.errors.RaiseException, match="only"):
+                connection.execute(MAKE, (month,))
+        for month in (months_from_now(0), months_from_now(12)):
+            assert connection.execute(MAKE, (month,)).fetchone() is not None
+
+    @pytest.mark.parametrize("variable", ["DATABASE_URL", "GATE_DATABASE_URL", "DATABASE_READONLY_URL"])
+    def test_of_any_other_month_is_made_by_the_owner_alone(self, connect: Connect, variable: str) -> None:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connect(variable).execute("SELECT make_any_month('2020-05-01')")
+        owner = connect("DATABASE_OWNER_URL")
+        assert owner.execute("SELECT make_any_month('2020-05-01')").fetchone() == (len(PARTITIONED),)
+        assert startup_checks() == []
 
 
 class TestTheOwner:

@@ -29,7 +29,7 @@ VALUES (%s, %s, '2020-05-17T10:00:00Z', '2020-05-17T10:00:00Z', 7, 1, 'deny', '{
 @pytest.fixture
 def old_month(connect: Connect, superuser: Connection) -> list[Any]:
     """Decisions of May 2020, in a partition of their own."""
-    connect("DATABASE_OWNER_URL").execute("SELECT make_month('2020-05-01')")
+    connect("DATABASE_OWNER_URL").execute("SELECT make_any_month('2020-05-01')")
     writer = connect()
     ids = [new_id() for _ in range(3)]
     for identifier in ids:

@@ -1,5 +1,7 @@
 """Subscribers: told once, tried again, parked, resumed; none holds up another."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -19,6 +21,7 @@ from events.queries.health import store_health
 from events.reading import StoredEvent
 from events.store import Cursor
 from events.subscribers import Subscriber
+from sandbox.places import CHECKOUT
 from tests.builders.events import put_event
 
 Connection = psycopg.Connection[Any]
@@ -133,7 +136,7 @@ class TestASubscriber:
         put_event(connect())
         fail("waiting", handler, ERRORS_BEFORE_PARKING + 1)
 
-        assert state(connect(), "waiting") is None
+        assert state(connect(), "waiting") == ("running", 0, "")
 
     def test_waits_longer_after_every_error(
         self, subscribe: Callable[..., Handler], monkeypatch: pytest.MonkeyPatch
@@ -144,6 +147,71 @@ class TestASubscriber:
 
         assert advance_subscriber(name="late") == 0
         assert handler.calls == 1
+
+
+class TestASubscriberThatKillsItsWorker:
+    def tries(self, count: int) -> int:
+        """How many of so many tries died, each in a process of its own."""
+        program = [sys.executable, "-m", "tests.integration.events.dying", str(count)]
+        answer = subprocess.run(program, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+        assert answer.returncode == 0, answer.stderr
+        return int(answer.stdout)
+
+    def test_is_parked_after_eight_workers_and_others_go_on(
+        self, subscribe: Callable[..., Handler], connect: Connect
+    ) -> None:
+        number = put_event(connect())
+        # A try dies, the next one finds that out; so it goes on until it is parked.
+        assert self.tries(3 * ERRORS_BEFORE_PARKING) == ERRORS_BEFORE_PARKING
+        parked = state(connect(), "deadly")
+        assert parked is not None
+        assert parked[:2] == ("parked", 8)
+        assert parked[2] == "The process ended while it handled the events after number 0"
+        well = subscribe("well")
+        assert told("well", well, 2)[-1] == number
+        assert run_in_transaction(store_health).parked_subscribers == 1
+
+    def test_is_told_of_the_same_events_when_it_is_resumed(
+        self, subscribe: Callable[..., Handler], connect: Connect
+    ) -> None:
+        number = put_event(connect())
+        self.tries(3 * ERRORS_BEFORE_PARKING)
+        mended = subscribe("deadly")
+        assert advance_subscriber(name="deadly") == 0
+        resume_subscriber(name="deadly")
+        assert told("deadly", mended, 2) == [1, number]
+
+    def test_starts_to_count_anew_when_a_try_succeeds(
+        self, subscribe: Callable[..., Handler], connect: Connect
+    ) -> None:
+        number = put_event(connect())
+        assert self.tries(5) == 3
+        mended = subscribe("deadly")
+        assert told("deadly", mended, 2) == [1, number]
+        row = connect().execute("SELECT state, failures, attempted_at FROM event_subscribers").fetchall()
+        assert row == [("running", 0, None)]
+
+
+class TestATry:
+    def test_that_another_worker_has_just_begun_is_not_taken_for_dead(
+        self, subscribe: Callable[..., Handler], connect: Connect
+    ) -> None:
+        handler = subscribe("slow")
+        put_event(connect())
+        note = "INSERT INTO event_subscribers (name, attempted_at) VALUES ('slow', clock_timestamp())"
+        connect().execute(note)
+        assert advance_subscriber(name="slow") == 0
+        assert handler.calls == 0
+        assert state(connect(), "slow") == ("running", 0, "")
+
+    def test_is_not_written_down_when_there_is_nothing_to_handle(
+        self, subscribe: Callable[..., Handler], connect: Connect
+    ) -> None:
+        handler = subscribe("idle")
+        told("idle", handler, 1)
+        before = connect().execute("SELECT xmin::text FROM event_subscribers").fetchall()
+        advance_subscriber(name="idle")
+        assert connect().execute("SELECT xmin::text FROM event_subscribers").fetchall() == before
 
 
 class TestDueJobs:

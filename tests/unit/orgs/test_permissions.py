@@ -10,6 +10,7 @@ from orgs.rules.permissions import (
     PolicyLevel,
     Principal,
     may_edit_policy,
+    may_issue,
     policy_level,
     require_agent_setup,
     require_policy_level,
@@ -108,3 +109,22 @@ class TestSettingUp:
             require_agent_setup(principal("owner"), teams)
         with pytest.raises(Forbidden):
             require_agent_setup(principal("team_owner", "spend:write"), {OWN})
+
+
+class TestKeysThatAKeyMakes:
+    ROLES = (None, "owner", "billing_admin", "team_owner", "member")
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_of_a_key_without_a_member_may_be_of_any_kind(self, role: str | None) -> None:
+        assert may_issue(principal(None), ["admin", "spend:write"], role=role, is_limited=False)
+
+    @pytest.mark.parametrize("role", ROLES)
+    def test_of_an_owner_set_up_what_an_owner_does_and_no_more(self, role: str | None) -> None:
+        sets_up_more = role in (None, "team_owner")
+        assert may_issue(principal("owner"), ["admin"], role=role, is_limited=False) is not sets_up_more
+        assert may_issue(principal("owner"), ["admin"], role=role, is_limited=True)
+        assert may_issue(principal("owner"), ["spend:write", "billing:write"], role=role, is_limited=False)
+
+    def test_have_no_scope_that_the_role_has_not(self) -> None:
+        assert not may_issue(principal("member"), ["billing:read"], role=None, is_limited=False)
+        assert may_issue(principal("member"), ["billing:read", "spend:read"], role="member", is_limited=False)

@@ -186,6 +186,21 @@ class TestTheWholeSource:
         call_command("import_prices", stdout=output)
         assert "0 new models with 0 prices" in output.getvalue()
 
+    def test_what_waits_is_listed_with_what_would_change_and_where_to_decide(self, model: str) -> None:
+        bring(a_model(model, version(2)))
+        bring(a_model(model, version(5)))
+        change, output, data = change_of(model), io.StringIO(), io.StringIO()
+        call_command("price_changes", stdout=output)
+        call_command("price_changes", "--json", stdout=data)
+        assert f"{change}  acme/{model}" in output.getvalue()
+        assert "input: 2 per 1,000,000 -> 5 per 1,000,000" in output.getvalue()
+        assert "POST /v1/price-changes/<id>/approve" in output.getvalue()
+        assert [row["id"] for row in json.loads(data.getvalue())] == [str(change)]
+        call(reject_price_change, actor="staff:7", change=change, reason="no")
+        output = io.StringIO()
+        call_command("price_changes", stdout=output)
+        assert output.getvalue() == "0 price changes wait for a decision.\n"
+
     def test_models_are_found_as_callers_spell_them(self) -> None:
         names = {"anthropic/claude-sonnet-4-5", "openai/gpt-5", "google/gemini-2.5-pro"}
         call(import_prices, actor="system:test", source=read_source(), only=names)

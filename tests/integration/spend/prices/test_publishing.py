@@ -6,16 +6,18 @@ from uuid import UUID
 import pytest
 from django.db import connections
 
-from common.errors import InvalidAmount, InvalidCurrency, InvalidField, InvalidPeriod, NotFound
+from common.errors import (
+    InvalidAmount,
+    InvalidCurrency,
+    InvalidField,
+    InvalidPeriod,
+    InvalidTransition,
+    NotFound,
+)
 from common.ids import new_id
 from orgs import PLATFORM_ID
-from spend.operations.prices.publish import (
-    end_price,
-    end_tool_price,
-    publish_own_price,
-    publish_price,
-    publish_tool_price,
-)
+from spend.operations.prices.ending import end_fx_rate, end_markup, end_price, end_tool_price
+from spend.operations.prices.publish import publish_own_price, publish_price, publish_tool_price
 from spend.operations.prices.rates import enter_fx_rate, set_markup
 from spend.queries.prices import load_book_entry, load_organization_pricing, price_versions
 from spend.rules.prices import BookEntry, PriceInvalid, PriceUnknown
@@ -261,6 +263,25 @@ class TestMarkupsRatesAndTools:
         end = datetime.now(UTC) + timedelta(hours=1)
         call(end_tool_price, actor=ACTOR, price=own, valid_to=end, organization=organization)
         assert rate(usage, card(model, organization, at=end)).charge_units == 100_000_000
+
+    def test_a_markup_and_a_rate_end_and_what_has_not_begun_never_begins(
+        self, model: str, organization: UUID
+    ) -> None:
+        publish(model)
+        end, ahead = datetime.now(UTC) + timedelta(hours=1), datetime.now(UTC) + timedelta(days=9)
+        markup = call(set_markup, actor=ACTOR, organization=organization, ppm=250_000)
+        call(end_markup, actor=ACTOR, markup=markup, organization=organization, valid_to=end)
+        later = call(set_markup, actor=ACTOR, organization=organization, ppm=500_000, valid_from=ahead)
+        call(end_markup, actor=ACTOR, markup=later, organization=organization)
+        charges = [rate(USAGE, card(model, organization, at=at)).charge_units for at in (end, ahead)]
+        assert charges == [1_800_000, 1_800_000]
+        assert rate(USAGE, card(model, organization)).charge_units == 2_250_000
+        with pytest.raises(NotFound):
+            call(end_markup, actor=ACTOR, markup=markup)
+        found = call(enter_fx_rate, actor=ACTOR, base="USD", quote="HUF", rate="350")
+        call(end_fx_rate, actor=ACTOR, rate=found)
+        with pytest.raises(InvalidTransition):
+            call(end_fx_rate, actor=ACTOR, rate=found)
 
     @pytest.mark.parametrize("arguments", [{"pattern": "a*b"}, {"pattern": ""}, {"unit": "hour"}, {"per": 0}])
     def test_a_tool_price_that_cannot_be_is_refused(self, arguments: dict[str, object]) -> None:

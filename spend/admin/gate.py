@@ -1,4 +1,4 @@
-"""Budgets, reservations, usage, decisions and prices for the staff. Facts and projections are read-only for everyone;
+"""Budgets, reservations, usage and decisions for the staff. Facts and projections are read-only for everyone;
 budgets are made and changed by the operations that the API calls, too."""
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from spend.models import (
     Budget,
     BudgetCounter,
     Decision,
-    PriceVersion,
     Reservation,
     Run,
-    ToolPrice,
     UsageRecord,
 )
 from spend.operations.budgets.archive import archive_budget
@@ -276,29 +274,3 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     )
     list_filter = (OrganizationFilter, "outcome", "adjustment")
     search_fields = ("=id", "=reservation_id", "=run_id", "=agent_id", "=response_id")
-
-
-@admin.register(PriceVersion)
-class PriceVersionAdmin(ReadOnlyAdmin):
-    """Prices of models, all versions."""
-
-    list_display = (
-        "provider",
-        "model",
-        "kind",
-        "currency",
-        "valid_from",
-        "valid_to",
-        "source",
-        "published_at",
-    )
-    list_filter = ("kind", "provider")
-    search_fields = ("model", "provider", "=id", "=organization")
-
-
-@admin.register(ToolPrice)
-class ToolPriceAdmin(ReadOnlyAdmin):
-    """Prices of tools, all versions."""
-
-    list_display = ("pattern", "unit", "amount", "per", "currency", "valid_from", "valid_to", "source")
-    search_fields = ("pattern", "=organization")

@@ -1,0 +1,4 @@
+"""The staff's pages of this app; Django finds them here."""
+
+from spend.admin import gate as gate
+from spend.admin import prices as prices
