@@ -47,7 +47,9 @@ class _Made:
 
     def time(self, *, midnight: bool) -> str:
         """A moment; ends of windows are midnights."""
-        day = f"20{self.random.randint(26, 29)}-{self.random.randint(1, 12):02}-{self.random.randint(1, 28):02}"
+        day = (
+            f"20{self.random.randint(26, 29)}-{self.random.randint(1, 12):02}-{self.random.randint(1, 28):02}"
+        )
         if midnight:
             return f"{day}T00:00:00Z"
         hour, minute, second = (self.random.randrange(n) for n in (24, 60, 60))

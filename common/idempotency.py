@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -33,27 +34,11 @@ UNIQUE_CONSTRAINTS: Final = frozenset(f"api_idempotency_keys_{part}_pkey" for pa
 """The names under which two simultaneous stores of one key collide; a second run finds the stored answer."""
 
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-# Frequent words last. A change makes the answers kept before it unreadable for the rest of their 30 days: add none
-# without a second dictionary beside this one.
-_WORDS: Final = (
-    b'","organization":"","name":"","key":"","status":"archived","created_at":"2026-","reason":"","kind":"paid",'
-    b'"remaining":"","priority":0,"effective_at":"","expires_at":null,"amount":"","late":false}"late":true'
-    b'{"id":"01","status":"released","released":"0"}"source":"","external_id":"","outcome":"completed","charge":"'
-    b'"occurred_at":"2026-","adjustment":false}{"id":"01a","status":"committed","charged":"0.0","released":"0.0",'
-    b'"overage":"0","cost":"0.0","currency":"USD","price_version":"01a","usage_record":"01a","credit":{"available":"'
-    b'{"id":"01a","decision":"allow","status":"active","held":"0.0","currency":"USD","estimated_cost":"0.0",'
-    b'"price_version":null,"expires_at":"2026-","remaining_ttl_ms":900000,"caps":{},"budgets":[{"id":"01a",'
-    b'"scope":"run","target":"","window":"run","unit":"USD","limit":"2","spent":"0.0","held":"0.0","remaining":"1.9",'
-    b'"resets_at":null},{"id":"01a","scope":"user","target":"u","window":"day","unit":"USD","limit":"20","spent":"0.0",'
-    b'"held":"0.0","remaining":"","resets_at":"2026-11-25T00:00:00Z"},{"id":"01a","scope":"agent","target":"","window":'
-    b'"month","unit":"USD","limit":"","spent":"0.","held":"0.","remaining":"","resets_at":"2026-12-01T00:00:00Z"},'
-    b'{"id":"01a","scope":"workflow","target":"","window":"week","unit":"USD","limit":"","spent":"0.","held":"0.",'
-    b'"remaining":"","resets_at":"2026-"},{"id":"01a","scope":"team","target":"","window":"month"},{"id":"01a",'
-    b'"scope":"organization","target":null,"window":"month","unit":"USD","limit":"50","spent":"0.","held":"0.",'
-    b'"remaining":"49.9","resets_at":"2026-12-01T00:00:00Z"}],"credit":{"available":"99.9","held":"0.0"},"warnings":[]}'
-)
-
-_DICTIONARY: Final = zstd.ZstdDict(_WORDS, is_raw=True)
+# Made by common/answerwords.py. A change makes the answers kept before it unreadable for the rest of their 30 days.
+_WORDS: Final = (Path(__file__).parent / "answers.zdict").read_bytes()
+_COMPRESSION_LEVEL: Final = 6
+_DIGEST_BYTES: Final = 16
+_DICTIONARY: Final = zstd.ZstdDict(_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +72,7 @@ class _Press(threading.local):
 
     def __init__(self) -> None:
         options: dict[int, int] = {
-            zstd.CompressionParameter.compression_level: 3,
+            zstd.CompressionParameter.compression_level: _COMPRESSION_LEVEL,
             zstd.CompressionParameter.content_size_flag: 0,
             zstd.CompressionParameter.checksum_flag: 0,
             zstd.CompressionParameter.dict_id_flag: 0,
@@ -121,7 +106,7 @@ def read_key(header: str | None, *, required: bool) -> str | None:
 
 def keyed_request(*, organization: UUID, key: str, method: str, path: str, body: Any) -> KeyedRequest:
     """The call as it is compared with a stored one: the body as a JSON value, not as bytes."""
-    digest = hashlib.sha256(f"{method} {path}\n".encode() + canonical_digest(body)).digest()
+    digest = hashlib.sha256(f"{method} {path}\n".encode() + canonical_digest(body)).digest()[:_DIGEST_BYTES]
     return KeyedRequest(organization, key, digest)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from events.store import Cursor, Event, ProjectedTable, Projector
+from ledger.rules.effects import USAGE, amount_of
 
 INSERT_ACCOUNTS = """
 INSERT INTO accounts (id, organization, kind, currency, counterparty, live, credit_limit, version)
@@ -90,8 +91,9 @@ class _Changes:
         part, stream = event.data["ledger"], str(event.stream_id)
         if "entries" in part:
             default_key = f"{event.type.partition('.')[2]}:{stream}"
+            default_source = f"usage_record:{event.data.get('usage') or stream}"
             for entry in part["entries"]:
-                self._entry(event, entry, default_key)
+                self._entry(event, entry, default_key, default_source)
         for hold in part.get("placed", ()):
             self._place(event, hold, stream)
         for hold in part.get("settled", ()):
@@ -105,30 +107,32 @@ class _Changes:
         for name, amount in part.get("debt", ()):
             self._move_account(name, 0, 0, amount)
 
-    def _entry(self, event: Event, entry: Row, default_key: str) -> None:
+    def _entry(self, event: Event, entry: Row, default_key: str, default_source: str) -> None:
         name, organization, currency = entry["id"], event.organization, entry["currency"]
         self.entries.append(
             (name, organization, entry.get("effective_at") or event.occurred_at, entry.get("reverses"),
-             entry["kind"], entry["source"], entry.get("key") or default_key, event.actor, entry.get("reason", ""))
+             entry.get("kind", USAGE), entry.get("source") or default_source, entry.get("key") or default_key,
+             event.actor, entry.get("reason", ""))
         )  # fmt: skip
         for number, (account, amount) in enumerate(entry["lines"]):
             self.postings.append((name, number, account, organization, amount, currency))
             self._move_account(account, amount, 0, 0)
 
     def _place(self, event: Event, hold: Row, stream: str) -> None:
-        name, grants, source = hold.get("hold"), hold["grants"], hold.get("source")
+        name, grants, source = hold.get("hold"), hold.get("grants", ()), hold.get("source")
+        amount = amount_of(hold)
         if name is not None and source is None:  # a reservation's second hold
             source = f"{event.stream_type}:{stream}"
         name = name or stream
         self.placed[name] = [
-            name, event.organization, hold["account"], hold["amount"], event.occurred_at, None, "placed",
+            name, event.organization, hold["account"], amount, event.occurred_at, None, "placed",
             "{" + ",".join([grant for grant, _ in grants]) + "}",
-            "{" + ",".join([str(amount) for _, amount in grants]) + "}",
+            "{" + ",".join([str(part) for _, part in grants]) + "}",
             source,
         ]  # fmt: skip
-        self._move_account(hold["account"], 0, hold["amount"], 0)
-        for grant, amount in grants:
-            self._move_grant(grant, 0, amount)
+        self._move_account(hold["account"], 0, amount, 0)
+        for grant, part in grants:
+            self._move_grant(grant, 0, part)
 
     def _settle(self, event: Event, hold: Row, stream: str) -> None:
         name = hold.get("hold") or stream
@@ -137,8 +141,8 @@ class _Changes:
             self.settled[name] = (hold["status"], event.occurred_at)
         else:
             row[5:7] = event.occurred_at, hold["status"]
-        self._move_account(hold["account"], 0, -hold["amount"], 0)
-        for grant, amount in hold["grants"]:
+        self._move_account(hold["account"], 0, -amount_of(hold), 0)
+        for grant, amount in hold.get("grants", ()):
             self._move_grant(grant, 0, -amount)
 
     def _grant(self, event: Event, grant: Row) -> None:

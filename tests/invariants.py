@@ -126,9 +126,10 @@ CHECKS: Final = {
     "S5 a budget has spent what the facts booked on it": """
         SELECT c.id, c.spent, COALESCE(t.spent, 0) FROM budget_counters c LEFT JOIN (
             SELECT e.organization, part.number::int AS number,
-                sum(COALESCE((e.data->>(CASE substr(e.data->>'measures', part.n::int, 1)
-                WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits'
-                ELSE 'risk_points' END))::bigint, 0)) AS spent
+                sum(COALESCE((CASE COALESCE(substr(e.data->>'measures', part.n::int, 1), 'c')
+                WHEN 'c' THEN e.data->>'charge' WHEN 'k' THEN COALESCE(e.data->>'cost', e.data->>'charge')
+                WHEN 't' THEN e.data->>'tokens' WHEN 'r' THEN e.data->>'credits'
+                ELSE e.data->>'risk_points' END)::bigint, 0)) AS spent
             FROM v_events e, jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS part(number, n)
             WHERE e.organization = ANY(%(organizations)s) AND e.type IN ('reservation.committed', 'usage.recorded')
             GROUP BY 1, 2) t ON t.organization = c.organization AND t.number = c.number

@@ -71,7 +71,9 @@ class _Books:
             for account in self.accounts.values():
                 if account.kind == "unbilled_receivable":
                     account.limit = data["credit_limit"]
-        part = expanded(event_type=kind, stream_id=stream, part=data.get("ledger") or {})
+        part = expanded(
+            event_type=kind, stream_id=stream, part=data.get("ledger") or {}, usage=data.get("usage")
+        )
         # Holds that the event places were judged on the state before it; what it settles was freed by then.
         for hold in part.get("settled", ()):
             self._settle(hold)

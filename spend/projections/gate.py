@@ -5,6 +5,7 @@ once however many events touch it.
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from events.store import Cursor, Event, ProjectedTable, Projector, encode
@@ -85,19 +86,30 @@ WHERE r.id = e.id
 """
 
 Row = dict[str, Any]
-ESTIMATED = {"c": "held", "k": "cost", "t": "tokens", "r": "credits", "p": "risk_points"}
-BOOKED = {**ESTIMATED, "c": "charge"}
-"""Which figure of an event a layer counts, by the letter of its measure; what is 0 is left out of events."""
+FIGURES = {"t": "tokens", "r": "credits", "p": "risk_points"}
+"""Which figure of an event a layer counts that counts no money, by the letter of its measure; what is 0 is left out."""
 
 
 def reserved_funding(event: Event) -> list[list[Any]]:
     """Return the receipt of a reservation: the grants that its hold took, then the postpaid line."""
     receipt: list[list[Any]] = []
     for hold in event.data.get("ledger", {}).get("placed", ()):
-        receipt += [["credit", grant, amount] for grant, amount in hold["grants"]]
-        if not hold["grants"]:
+        grants = hold.get("grants", ())
+        receipt += [["credit", grant, amount] for grant, amount in grants]
+        if not grants:
             receipt.append(["postpaid", hold["hold"], hold["amount"]])
     return receipt
+
+
+def measures_of(data: Row) -> str:
+    """Return what each counter of an event counts: the charge, where the event does not say."""
+    measures: str | None = data.get("measures")
+    return "c" * len(data["counters"]) if measures is None else measures
+
+
+def expires_at(event: Event) -> datetime:
+    """Return when a reservation that was just made expires."""
+    return event.occurred_at + timedelta(seconds=event.data["ttl"])
 
 
 def burned_funding(data: Row) -> list[list[Any]]:
@@ -136,15 +148,24 @@ class _Changes:
     def _reserve(self, event: Event, data: Row) -> None:
         organization, run, get = str(event.organization), data.get("run"), data.get
         counters = data["counters"]
+        measures = measures_of(data)
+        cost = get("cost", data["held"])
+        figures = {
+            "c": data["held"],
+            "k": cost,
+            "t": get("tokens"),
+            "r": get("credits"),
+            "p": get("risk_points"),
+        }
         self.reserved[str(event.stream_id)] = [
             event.stream_id, organization, data["agent"], get("team"), get("workflow"), get("connection"), run,
-            get("root", run), get("price_version"), data["held"], data["cost"], get("tokens"), get("credits"),
-            get("risk_points"), None, None, event.occurred_at, data["expires_at"], None, event.version, "active", False,
-            get("user"), encode(data["action"]).decode(), "{" + ",".join(map(str, counters)) + "}", data["measures"],
+            get("root", run), get("price_version"), data["held"], cost, get("tokens"), get("credits"),
+            get("risk_points"), None, None, event.occurred_at, expires_at(event), None, event.version, "active", False,
+            get("user"), encode(data["action"]).decode(), "{" + ",".join(map(str, counters)) + "}", measures,
             encode(reserved_funding(event)).decode(), get("own_key", False),
         ]  # fmt: skip
-        for number, letter in zip(counters, data["measures"], strict=True):
-            self._count(organization, number, get(ESTIMATED[letter], 0), 0)
+        for number, letter in zip(counters, measures, strict=True):
+            self._count(organization, number, figures[letter] or 0, 0)
         if run is not None:
             self._run(run, (data["held"], 0, 0, 0, 0, 1, 0))
 
@@ -160,21 +181,16 @@ class _Changes:
 
     def _use(self, event: Event, data: Row) -> None:
         organization, freed = str(event.organization), data.get("freed", {})
-        for number, letter in zip(data["counters"], data["measures"], strict=True):
-            self._count(organization, number, -freed.get(letter, 0), data.get(BOOKED[letter], 0))
+        get = data.get
+        charge: int = get("charge", 0)
+        cost: int = get("cost", charge)
+        for number, letter in zip(data["counters"], measures_of(data), strict=True):
+            spent = charge if letter == "c" else cost if letter == "k" else get(FIGURES[letter], 0)
+            self._count(organization, number, -freed.get(letter, 0), spent)
         run = data.get("run")
         if run is not None:
-            get = data.get
             used = 1 if "charge" in data else 0
-            figures = (
-                -freed.get("c", 0),
-                get("charge", 0),
-                get("cost", 0),
-                get("tokens", 0),
-                get("calls", 0),
-                0,
-                used,
-            )
+            figures = (-freed.get("c", 0), charge, cost, get("tokens", 0), get("calls", 0), 0, used)
             self._run(run, figures)
 
     def _change(self, event: Event, change: Row) -> None:

@@ -46,9 +46,10 @@ SELECT c.organization, 'budget counter ' || c.number,
     'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
 FROM budget_counters c LEFT JOIN (
     SELECT e.organization, x.number::int AS counter,
-        sum(coalesce((e.data->>(CASE substr(e.data->>'measures', x.n::int, 1)
-        WHEN 'c' THEN 'charge' WHEN 'k' THEN 'cost' WHEN 't' THEN 'tokens' WHEN 'r' THEN 'credits' ELSE 'risk_points'
-        END))::bigint, 0)) AS spent
+        sum(coalesce((CASE coalesce(substr(e.data->>'measures', x.n::int, 1), 'c')
+        WHEN 'c' THEN e.data->>'charge' WHEN 'k' THEN coalesce(e.data->>'cost', e.data->>'charge')
+        WHEN 't' THEN e.data->>'tokens' WHEN 'r' THEN e.data->>'credits' ELSE e.data->>'risk_points' END)::bigint, 0))
+        AS spent
     FROM events e CROSS JOIN json_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(number, n)
     WHERE e.type IN ('reservation.committed', 'reservation.released', 'reservation.expired', 'usage.recorded')
         AND {_OF.format("e")} GROUP BY 1, 2

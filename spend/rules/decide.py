@@ -10,6 +10,7 @@ from typing import Any
 from common.errors import NotFound
 from common.ids import new_id_text
 from events.rules.facts import Event
+from ledger.rules.effects import held
 from ledger.rules.grants import free_without_holds
 from spend.rules.admission import (
     Receipt,
@@ -225,7 +226,7 @@ def _hold(
     for layer in layers:
         layer.hold()
     state.reservations[reservation.id] = reservation
-    data = _reserved_data(reservation)
+    data = _reserved_data(reservation, command.ttl_seconds)
     if placed:
         data["ledger"] = {"placed": placed}
     effects.events.append(event_of(state, command, reservation, "reserved", data))
@@ -245,11 +246,11 @@ def _place(
         for grant in books.grants:
             grant.held += taken.get(grant.id, 0)
         grants = [[grant, amount] for _, grant, amount in receipt]
-        placed.append({"account": books.credit.id, "amount": credit, "grants": grants})
+        placed.append(held(books.credit.id, credit, grants))
     if line and books.line is not None:
         books.line.held += line
         hold = new_id_text()
-        placed.append({"hold": hold, "account": books.line.id, "amount": line, "grants": []})
+        placed.append({"hold": hold, **held(books.line.id, line, [])})
         receipt = [*receipt, ["postpaid", hold, line]]
     return receipt, placed
 
@@ -272,6 +273,11 @@ def action_data(action: Action, subject: Subject) -> dict[str, Any]:
     return data
 
 
+def told_measures(measures: str) -> str | None:
+    """Return what an event says of what its counters count: nothing where all count the charge."""
+    return measures if measures.strip("c") else None
+
+
 def event_of(
     state: OrganizationState, command: Any, reservation: Reservation, verb: str, data: dict[str, Any]
 ) -> Event:
@@ -290,7 +296,7 @@ def event_of(
     )
 
 
-def _reserved_data(reservation: Reservation) -> dict[str, Any]:
+def _reserved_data(reservation: Reservation, ttl_seconds: int) -> dict[str, Any]:
     data = {
         "agent": reservation.agent_id,
         "team": reservation.team_id,
@@ -302,10 +308,10 @@ def _reserved_data(reservation: Reservation) -> dict[str, Any]:
         "action": reservation.action,
         "price_version": reservation.price_version,
         "held": reservation.held,
-        "cost": reservation.estimated_cost,
-        "expires_at": written(reservation.expires_at),
+        "cost": reservation.estimated_cost if reservation.estimated_cost != reservation.held else None,
+        "ttl": ttl_seconds,
         "counters": reservation.counters,
-        "measures": reservation.measures,
+        "measures": told_measures(reservation.measures),
         "tokens": reservation.tokens,
         "credits": reservation.credits,
         "risk_points": reservation.risk_points,

@@ -17,7 +17,7 @@ from ledger.rules.grants import GrantSubject, settle
 from spend.rules.admission import Receipt, fund
 from spend.rules.answers import credit_body
 from spend.rules.commands import Commit, RecordUsage, Release
-from spend.rules.decide import action_data, event_of, find_reservation
+from spend.rules.decide import action_data, event_of, find_reservation, told_measures
 from spend.rules.denials import NotPermitted, ReservationFinalized
 from spend.rules.effects import Answer, Effects, UsageRow
 from spend.rules.explaining import rating_detail
@@ -66,9 +66,7 @@ def decide_commit(
     subject = _grant_subject(reservation)
     burn = _burn(state, [] if late else reservation.funding, charge, subject)
     usage = _usage_of_commit(state, command, plan, reservation, burn)
-    _post(
-        state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", own_key=reservation.own_key
-    )
+    _post(state, ledger, burn, rated, accounts, own_key=reservation.own_key)
     receipt_is_told = not _return_expired(state, reservation, burn, ledger, accounts, late=late)
     data = {
         "usage": usage.id,
@@ -160,13 +158,14 @@ def decide_usage(
         None if command.reservation is None else str(command.reservation),
     )
     ledger: dict[str, Any] = {}
-    _post(state, ledger, burn, rated, accounts, source=f"usage_record:{usage.id}", own_key=route.own_key)
+    _post(state, ledger, burn, rated, accounts, own_key=route.own_key)
     for layer in layers:
         layer.counter.spent += layer.requested
     data: dict[str, Any] = {
         **_booked(plan.amounts),
-        "counters": [layer.counter.number for layer in layers],
-        "measures": "".join([layer.budget.letter for layer in layers]),
+        **_counted(
+            [layer.counter.number for layer in layers], "".join([layer.budget.letter for layer in layers])
+        ),
         **_of_run(who.run.id if who.run else None),
     }
     if ledger:
@@ -315,7 +314,6 @@ def _post(
     rated: Any,
     accounts: Accounts,
     *,
-    source: str,
     own_key: bool,
 ) -> None:
     lines: list[list[Any]] = []
@@ -330,7 +328,7 @@ def _post(
         lines.append([accounts.provider_cost, -rated.cost_units])
         lines.append([accounts.provider_payable, rated.cost_units])
     if lines:
-        entry = ledger_effects.entry(kind="usage", source=source, lines=lines, currency=state.currency)
+        entry = ledger_effects.entry(lines=lines, currency=state.currency)
         ledger["entries"] = [entry]
     if burn.burned:
         ledger["burned"] = burn.burned
@@ -390,14 +388,19 @@ def _settle_counters(
         if counter is not None:
             counter.held -= free[letter] if freed else 0
             counter.spent += spent.get(letter, 0)
-    part: dict[str, Any] = {"counters": reservation.counters, "measures": reservation.measures}
+    part = _counted(reservation.counters, reservation.measures)
     if freed:
         part["freed"] = free
     return part
 
 
+def _counted(numbers: list[int], measures: str) -> dict[str, Any]:
+    told = told_measures(measures)
+    return {"counters": numbers} if told is None else {"counters": numbers, "measures": told}
+
+
 def _booked(amounts: Amounts) -> dict[str, int]:
-    """Return charge and cost, and of the other figures those that are not 0."""
+    """Return the charge, the cost where it is another figure, and of the other figures those that are not 0."""
     others = {
         "tokens": amounts.tokens,
         "calls": amounts.tool_calls,
@@ -406,7 +409,7 @@ def _booked(amounts: Amounts) -> dict[str, int]:
     }
     return {
         "charge": amounts.charge,
-        "cost": amounts.cost,
+        **({"cost": amounts.cost} if amounts.cost != amounts.charge else {}),
         **{name: amount for name, amount in others.items() if amount},
     }
 
