@@ -25,6 +25,10 @@ class Place:
         self.folder = state_home() / "bench"
         tests = Path(os.environ.get("COUNTERFOIL_TEST_HOME") or cluster_home())
         home = tests if throwaway else self.folder
+        if throwaway:
+            os.environ["COUNTERFOIL_TEST_HOME"] = str(
+                tests
+            )  # servers start on it although nothing is durable
         self.cluster, self._started = running_cluster(home=home, durable=not throwaway)
         self.databases = TestDatabases(self.cluster)
         # The seals' head file stands there; one of an earlier run's database would be found to contradict ours.
