@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from common.errors import GateUnavailable
+from spend.operations.gate import submit as submit_module
 from spend.operations.gate.pool import close_pool
 from spend.rules.commands import Command
 from spend.rules.effects import Answer
@@ -49,9 +50,12 @@ def submit_all(commands: Sequence[Command]) -> list[Answer]:
     if _lanes() is not None:
         answers: list[Answer] = _loop().run(_lanes().submit(commands))
         return answers
-    from spend.operations.gate.submit import submit
+    return submit_from_thread(commands)
 
-    return submit(commands)
+
+def submit_from_thread(commands: Sequence[Command]) -> list[Answer]:
+    """The same from any thread, whether or not there are lanes."""
+    return submit_module.submit(commands)
 
 
 def run_scripts(scripts: Iterable[Script]) -> int:
@@ -116,4 +120,7 @@ def _next(script: Script, answer: Answer) -> Command | None:
 
 def disconnect() -> None:
     """Close the gate's connections of this process; the next call opens new ones."""
-    close_pool()
+    if _lanes() is not None:
+        _loop().run(_lanes().close_lanes())
+    close: Callable[[], None] = getattr(submit_module, "close_gate", close_pool)
+    close()

@@ -60,20 +60,27 @@ def make_customers(count: int) -> list[Customer]:
         return list(makers.map(_make, range(count)))
 
 
+def make_customer(*, credit: int) -> Customer:
+    """Make a customer with that much credit, in units."""
+    return _make(0, credit=credit)
+
+
 def make_small_customer() -> Customer:
     """Make a customer whose agent may spend 0.02 in a month: after one call its budget is exhausted."""
     return _make(0, {"agent": MAJOR // 50})
 
 
-def _make(number: int, limits: Mapping[str, int] = MappingProxyType({})) -> Customer:
+def _make(
+    number: int, limits: Mapping[str, int] = MappingProxyType({}), *, credit: int = 10**6 * MAJOR
+) -> Customer:
     # Making an organization locks the platform's row, so that does not wait for the rest.
     new = NewOrganization(f"Customer {number}")
     organization = run_in_transaction(lambda cur: create_organization(cur, new, author=AUTHOR))
-    return run_in_transaction(lambda cur: _equip(cur, organization, limits))
+    return run_in_transaction(lambda cur: _equip(cur, organization, limits, credit))
 
 
-def _equip(cur: Cursor, organization: UUID, limits: Mapping[str, int]) -> Customer:
-    grant_credit(cur, NewGrant(organization, 10**6 * MAJOR, "USD", reason="bench"), author=AUTHOR)
+def _equip(cur: Cursor, organization: UUID, limits: Mapping[str, int], credit: int) -> Customer:
+    grant_credit(cur, NewGrant(organization, credit, "USD", reason="bench"), author=AUTHOR)
     create_team(cur, NewSubject(organization, "core", "Core"), author=AUTHOR)
     create_agent(cur, NewSubject(organization, "bot", "Bot"), team="core", author=AUTHOR)
     create_workflow(cur, NewSubject(organization, "report", "Report"), author=AUTHOR)

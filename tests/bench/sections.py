@@ -13,6 +13,7 @@ from tests.bench.books import Posting, UsageInProcess, UsageOverHttp
 from tests.bench.figures import Report
 from tests.bench.filling import lifecycles_in_batches
 from tests.bench.floor import Floor, make_floor_database
+from tests.bench.gate import disconnect
 from tests.bench.growth import grow, nobody_connected
 from tests.bench.inproc import Callers, Denials, GateInProcess
 from tests.bench.isolation import Isolation
@@ -124,6 +125,7 @@ class Bench:
 
     def close(self) -> None:
         """Stop what was started."""
+        disconnect()
         for end in self.endings:
             end()
 

@@ -2,19 +2,25 @@
 
 import http.client
 import json
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from config.metrics import MULTIPROCESS_FOLDER
+from sandbox.children import ChildSpec
 from sandbox.places import free_port
+from tests import servers
 from tests.bench.cpu import tree_seconds
 from tests.bench.generator import Found, Order, generate
 from tests.bench.inproc import floors, latencies, rates
 from tests.bench.lifecycle import fresh_name
 from tests.bench.place import Place
 from tests.bench.population import MODEL, PROVIDER, Customer
-from tests.servers import serving, web_spec
+from tests.servers import serving
 
 BATCH = 500
 
@@ -24,11 +30,36 @@ class Web:
 
     def __init__(self, place: Place) -> None:
         self.port = free_port()
+        self.pids: dict[str, int] = {}
         self._stack = ExitStack()
-        child = self._stack.enter_context(serving(web_spec(self.port), folder=place.folder / "log"))
-        assert child.process is not None
-        self.pids = {"web": child.process.pid}
         self.close: Callable[[], None] = self._stack.close
+        try:
+            self._start(place.folder / "log")
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, folder: Path) -> None:
+        """Web alone, or with app behind it once there are two; they count for /metrics as `make run`'s do."""
+        more = {
+            MULTIPROCESS_FOLDER: self._stack.enter_context(tempfile.TemporaryDirectory()),
+            "API_KEY_CALLS_PER_SECOND": "1000000",  # the limiter runs; one key calls more often than any customer's
+        }
+        for spec in self._specs():
+            counting = replace(spec, environment={**spec.environment, **more})
+            child = self._stack.enter_context(serving(counting, folder=folder))
+            assert child.process is not None
+            self.pids[spec.name] = child.process.pid
+
+    def _specs(self) -> Iterator[ChildSpec]:
+        app_spec: Any = getattr(servers, "app_spec", None)
+        if app_spec is None:
+            yield servers.web_spec(self.port)
+            return
+        place: Path = self._stack.enter_context(getattr(servers, "socket_folder")())  # noqa: B009
+        web_spec: Any = servers.web_spec
+        yield app_spec(place / "app.sock")
+        yield web_spec(self.port, f"unix:{place / 'app.sock'}")
 
     def post(self, connection: http.client.HTTPConnection, path: str, secret: str, body: Any) -> Any:
         """POST without an idempotency key of its own and return the answer's body."""
