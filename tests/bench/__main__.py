@@ -8,9 +8,11 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from sandbox.places import write_json
 from tests.bench.figures import Report
+from tests.bench.markdown import in_markdown
 from tests.bench.openloop import draw_latency
 from tests.bench.place import Place, now_text
 from tests.bench.profiling import profile
@@ -42,9 +44,10 @@ def main() -> int:
         place.close()
     show(bench.report, machine, later=() if given.sections else LATER)
     if not given.throwaway or given.out:
-        value = {"machine": machine, "started_at": started, "figures": bench.report.as_json()}
+        value: dict[str, Any] = {"machine": machine, "started_at": started, "figures": bench.report.as_json()}
         path = given.out or place.folder / "latest.json"
         write_json(path=path, value=value)
+        path.with_suffix(".md").write_text(in_markdown(value["figures"]), encoding="utf-8")
         draw_latency(bench.report, path.with_name("latency.svg"), machine=in_words(machine))
     return 0
 

@@ -120,7 +120,8 @@ def _next(script: Script, answer: Answer) -> Command | None:
 
 def disconnect() -> None:
     """Close the gate's connections of this process; the next call opens new ones."""
-    if _lanes() is not None:
-        _loop().run(_lanes().close_lanes())
+    close_lanes = getattr(_lanes(), "close_lanes", None)
+    if close_lanes is not None:
+        _loop().run(close_lanes())
     close: Callable[[], None] = getattr(submit_module, "close_gate", close_pool)
     close()

@@ -1,5 +1,6 @@
 """The gate in one process, without HTTP: its public `submit`, with that many callers at once."""
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +9,7 @@ from uuid import UUID
 from spend.rules.effects import Answer
 from tests.bench.cpu import own_seconds, tree_seconds
 from tests.bench.gate import Script, run_scripts
-from tests.bench.lifecycle import Call, fresh_name
+from tests.bench.lifecycle import CALLS_OF_A_RUN, Call, fresh_name
 from tests.bench.place import Place
 from tests.bench.population import Customer
 
@@ -126,7 +127,10 @@ class GateInProcess:
 
 
 class Denials:
-    """The CPU of a refused reserve (a budget that is used up) beside that of a granted one: same callers, same path."""
+    """The CPU of a refused reserve (a budget that is used up) beside that of a granted one: same callers, same path.
+
+    Each caller is a run of its own, so that a batch's refusals are not equal ones, which would be written as one.
+    """
 
     name = "gate.inproc.denial"
     against: tuple[str, ...] = ()
@@ -152,15 +156,21 @@ class Denials:
     def _cost(self, customer: Customer, code: str | None, seconds: float) -> dict[str, float]:
         python, server = own_seconds(), tree_seconds(self.place.postmaster)
         name, until, done = fresh_name(), time.perf_counter() + seconds, [0]
-        run_scripts(self._caller(customer, name, code, until, done) for _ in range(self.callers))
+        run_scripts(
+            self._caller(customer, f"{name}.{place}", code, until, done) for place in range(self.callers)
+        )
         python, server = own_seconds() - python, tree_seconds(self.place.postmaster) - server
         return {"python": python / done[0] * 1e6, "postgres": server / done[0] * 1e6}
 
     def _caller(
         self, customer: Customer, name: str, code: str | None, until: float, done: list[int]
     ) -> Script:
-        while time.perf_counter() < until:
-            answer: Answer = yield Call.next(customer, name).reserve()
+        for number in itertools.count():
+            if time.perf_counter() > until:
+                return
+            answer: Answer = yield Call(customer, name, number).reserve(
+                run=f"{name}.{number // CALLS_OF_A_RUN}"
+            )
             given = None if answer.error is None else answer.error.code
             if given != code:
                 raise RuntimeError(f"expected {code or 'a grant'}, got {given}") from answer.error

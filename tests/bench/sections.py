@@ -122,12 +122,25 @@ class Bench:
         for measure in order:
             floors = {name: found[name][name] for name in measure.against}
             self.report.add(found[measure.name], against=floors)
+        self.report.add(dict(_spread_over_hot(found)))
 
     def close(self) -> None:
         """Stop what was started."""
         disconnect()
         for end in self.endings:
             end()
+
+
+def _spread_over_hot(found: dict[str, dict[str, float]]) -> Iterator[tuple[str, float]]:
+    """Lifecycles of many organizations over those of one, inside the round."""
+    for clients in HTTP_CLIENTS:
+        hot, spread = (f"gate.http.{which}.{clients}" for which in ("hot", "spread"))
+        if hot in found and spread in found:
+            rate = ".lifecycles_per_s"
+            yield (
+                f"gate.http.spread_over_hot.{clients}",
+                found[spread][spread + rate] / found[hot][hot + rate],
+            )
 
 
 def _floor(bench: Bench) -> None:

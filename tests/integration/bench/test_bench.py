@@ -69,6 +69,9 @@ class TestTheBenchmarks:
             "floor.hot.64",
         }
         assert "gate.open.spread: lifecycles offered" in printed
+        table = (tmp_path / "latest.md").read_text(encoding="utf-8")
+        assert "| `gate.http.hot.64` |" in table
+        assert "| `gate.http.hot.64.operations_per_s` / `floor.hot.64` |" in table
         assert (tmp_path / "latency.svg").read_text(encoding="utf-8").startswith("<svg")
 
     def test_refuse_a_section_that_does_not_exist(self, tmp_path: Path) -> None:
