@@ -56,6 +56,15 @@ class Place:
         self._names.append(name)
         return name
 
+    def empty(self, purpose: str) -> str:
+        """Make a database with nothing in it, for software that makes its own tables, and return its name."""
+        name = self.name(purpose)
+        self.databases.drop(name)
+        with self.cluster.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
+        self._names.append(name)
+        return name
+
     def _copy(self, source: str, target: str) -> None:
         from config.roles import database_statements
 

@@ -74,14 +74,14 @@ def _compare(place: Place, folder: Path, given: argparse.Namespace) -> dict[str,
         for name in names if number % 2 == 0 else reversed(names):
             with (
                 _told(peers[name], f"{name}, load, round {number + 1}"),
-                running(TARGETS[name], place, folder, customers) as target,
+                running(TARGETS[name], place, folder, customers, fresh=number == 0) as target,
             ):
                 measure(target, place, sizes, found[name])
     for name in names:
         peers[name]["loads"] = [block.as_json() for block in found[name]]
         with (
             _told(peers[name], f"{name}, probes"),
-            running(TARGETS[name], place, folder, customers) as target,
+            running(TARGETS[name], place, folder, customers, fresh=True) as target,
         ):
             if not target.target.gate:
                 target.worker.ask("install")

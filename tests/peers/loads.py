@@ -57,21 +57,33 @@ def blocks(sizes: Sizes) -> Iterator[Block]:
 
 def measure(target: Running, place: Place, sizes: Sizes, found: Sequence[Block]) -> None:
     """Run every block once and add what came of it."""
-    names = [f"load-{number}" for number in range(sizes.many_wallets)]
+    many = [f"load-{number}" for number in range(sizes.many_wallets)]
+    # A wallet that all clients share is new in each block: where cost grows with history, none has another's.
+    alone = {block.clients: f"hot-{len(block.runs)}-{block.clients}" for block in found}
     if not target.target.gate:
-        target.start_workers(PROCESSES)
-        target.worker.ask("install")
-        target.open_wallets(names)
+        _open(target, many, list(alone.values()))
     for block in found:
+        wallets = [alone[block.clients]] if block.wallets == 1 else many
         spread = "hot" if block.wallets == 1 else "spread"
         floor = Floor(place, spread=spread, clients=block.clients)
         before = floor.run(sizes.floor_seconds)[floor.name]
         store = target.store.cpu_seconds()
-        load = target.load(names[: block.wallets], clients=block.clients, seconds=sizes.seconds)
+        load = target.load(wallets, clients=block.clients, seconds=sizes.seconds)
         store = target.store.cpu_seconds() - store
         after = floor.run(sizes.floor_seconds)[floor.name]
         block.errors.update(load["errors"])
         block.runs.append(_run(load, store, before, after))
+
+
+def _open(target: Running, many: list[str], alone: list[str]) -> None:
+    target.start_workers(PROCESSES)
+    if target.is_fresh:
+        target.worker.ask("install")
+        target.open_wallets(many)
+    else:
+        for worker in target.workers:
+            worker.ask("find_wallets", names=many)
+    target.open_wallets(alone)
 
 
 def _run(load: dict[str, Any], store: float, before: float, after: float) -> dict[str, float]:

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from psycopg import sql
-
 from sandbox.cluster import PORT, SUPERUSER
 from sandbox.valkey import broker_at
 from tests.bench.cpu import tree_seconds
@@ -32,19 +30,15 @@ class Store:
         """Start it again and let it recover."""
 
     def close(self) -> None:
-        """Take everything away."""
+        """Stop what was started; what is kept stays for the next round."""
 
 
 class Database(Store):
     """A database on the cluster, as its superuser."""
 
-    def __init__(self, place: Place, peer: str) -> None:
-        self.place, self.name = place, place.name(f"peer_{peer}")
-        place.databases.drop(self.name)
-        with place.cluster.connect() as connection:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(self.name))
-            )
+    def __init__(self, place: Place, peer: str, *, fresh: bool) -> None:
+        purpose = f"peer_{peer}"
+        self.place, self.name = place, place.empty(purpose) if fresh else place.name(purpose)
         location = place.cluster.location
         self.settings = {
             "url": place.cluster.url(role=SUPERUSER, name=self.name),
@@ -63,9 +57,6 @@ class Database(Store):
     def restart(self) -> None:
         self.place.cluster.start_detached()
 
-    def close(self) -> None:
-        self.place.databases.drop(self.name)
-
 
 def kill_postgres(place: Place) -> None:
     """SIGKILL the postmaster; its children end when they notice."""
@@ -78,8 +69,9 @@ def kill_postgres(place: Place) -> None:
 class Valkey(Store):
     """A Valkey of its own with an append-only file, synced every second or at every write."""
 
-    def __init__(self, folder: Path, appendfsync: str) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
+    def __init__(self, folder: Path, appendfsync: str, *, fresh: bool) -> None:
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
         self.broker = broker_at(home=folder)
         path = self.broker.folder / "valkey.conf"
         text = path.read_text(encoding="utf-8")
@@ -112,7 +104,8 @@ class Valkey(Store):
 class File(Store):
     """A file that the peer opens itself."""
 
-    def __init__(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    def __init__(self, folder: Path, *, fresh: bool) -> None:
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.settings = {"file": str(folder / "peer.db")}

@@ -36,8 +36,11 @@ class Target:
 class Running:
     """A target whose store and processes are up."""
 
-    def __init__(self, target: Target, place: Place, folder: Path, customers: Sequence[Customer]) -> None:
+    def __init__(
+        self, target: Target, place: Place, folder: Path, customers: Sequence[Customer], *, fresh: bool
+    ) -> None:
         self.target, self.place, self.folder, self.customers = target, place, folder, customers
+        self.is_fresh = fresh  # else the store is that of an earlier round
         self.python = own_python() if target.gate else python_of(target.driver, folder=folder)
         self.environment = place.environment(place.name("main")) if target.gate else {}
         self._stack = ExitStack()
@@ -86,7 +89,7 @@ class Running:
             return share_load(
                 self.workers, wallets=wallets, clients=clients, seconds=seconds, tag=fresh_name()
             )
-        customers = self.customers[: len(wallets)]
+        customers = self.customers[-1:] if len(wallets) == 1 else self.customers
         return (
             self._over_http(customers, clients, seconds)
             if self.web
@@ -152,11 +155,11 @@ class OwnDatabase(Store):
 
 
 def _database(running: Running) -> Store:
-    return Database(running.place, running.target.driver)
+    return Database(running.place, running.target.driver, fresh=running.is_fresh)
 
 
 def _file(running: Running) -> Store:
-    return File(running.folder / "plutus")
+    return File(running.folder / "plutus", fresh=running.is_fresh)
 
 
 def _own(running: Running) -> Store:
@@ -164,7 +167,9 @@ def _own(running: Running) -> Store:
 
 
 def _valkey(appendfsync: str) -> Callable[[Running], Store]:
-    return lambda running: Valkey(running.folder / f"valkey-{appendfsync}", appendfsync)
+    return lambda running: Valkey(
+        running.folder / f"valkey-{appendfsync}", appendfsync, fresh=running.is_fresh
+    )
 
 
 TARGETS = {
@@ -183,9 +188,11 @@ TARGETS = {
 
 
 @contextmanager
-def running(target: Target, place: Place, folder: Path, customers: Sequence[Customer]) -> Iterator[Running]:
+def running(
+    target: Target, place: Place, folder: Path, customers: Sequence[Customer], *, fresh: bool
+) -> Iterator[Running]:
     """Start a target, and end it."""
-    found = Running(target, place, folder, customers)
+    found = Running(target, place, folder, customers, fresh=fresh)
     try:
         yield found
     finally:

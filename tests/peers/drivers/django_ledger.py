@@ -28,7 +28,7 @@ class Peer(Driver):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
-        start_django(settings, "treebeard", "django_ledger")
+        start_django(settings, "treebeard", "django_ledger", DJANGO_LEDGER_USE_DEPRECATED_BEHAVIOR=False)
         self.books: dict[str, Books] = {}
 
     def install(self) -> None:
