@@ -53,7 +53,11 @@ def main() -> int:
     text = tables(found)
     out.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
-    return 1 if any("failed" in values for values in peers.values()) else 0
+    return 1 if any(_has_failed(values) for values in peers.values()) else 0
+
+
+def _has_failed(peer: dict[str, Any]) -> bool:
+    return "failed" in peer or any("failed" in found for found in peer.get("probes", {}).values())
 
 
 def _compare(place: Place, folder: Path, given: argparse.Namespace) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def bench(tmp_path: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
     answer = subprocess.run(
         [sys.executable, "-m", "tests.bench", *QUICK, "--out", str(out), *arguments],
         cwd=CHECKOUT, env={**os.environ, "COUNTERFOIL_HOME": str(tmp_path)}, capture_output=True, text=True,
-        timeout=120,
+        timeout=300,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout, json.loads(out.read_text(encoding="utf-8"))

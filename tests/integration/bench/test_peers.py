@@ -21,7 +21,7 @@ class TestTheComparison:
         answer = subprocess.run(
             [sys.executable, "-m", "tests.peers", "counterfoil-http", "counterfoil-inproc", *QUICK, "--out", str(out)],
             cwd=CHECKOUT, env={**os.environ, "COUNTERFOIL_HOME": str(tmp_path)}, capture_output=True, text=True,
-            timeout=240,
+            timeout=400,
         )  # fmt: skip
         assert answer.returncode == 0, answer.stdout + answer.stderr
         found = json.loads(out.read_text(encoding="utf-8"))

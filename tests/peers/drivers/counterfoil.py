@@ -82,22 +82,31 @@ class OverHttp(Counterfoil):
         self.local = threading.local()
 
     def _post(self, path: str, wallet: str, key: str, body: dict[str, Any]) -> Any:
-        if not hasattr(self.local, "connection"):
-            self.local.connection = http.client.HTTPConnection("127.0.0.1", self.settings["port"], timeout=30)
-        connection = self.local.connection
         headers = {
             "Authorization": f"Bearer {self.customers[wallet].secret}",
             "Idempotency-Key": key,
             "Content-Type": "application/json",
         }
-        connection.request("POST", path, json.dumps(body), headers)
-        answer = connection.getresponse()
-        found = json.loads(answer.read())
-        if answer.status in (200, 201):
+        try:
+            status, content = self._send(path, json.dumps(body), headers)
+        except (ConnectionError, http.client.RemoteDisconnected):
+            # The server hangs up on a connection that was idle; the key makes it safe to say it again.
+            self.local.connection.close()
+            status, content = self._send(path, json.dumps(body), headers)
+        found = json.loads(content)
+        if status in (200, 201):
             return found
         if found.get("code") in OUT_OF_MONEY:
             raise Refused(found["code"])
-        raise RuntimeError(f"{answer.status} {found.get('code')}")
+        raise RuntimeError(f"{status} {found.get('code')}")
+
+    def _send(self, path: str, body: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        if not hasattr(self.local, "connection"):
+            self.local.connection = http.client.HTTPConnection("127.0.0.1", self.settings["port"], timeout=30)
+        connection = self.local.connection
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
     def reserve(self, wallet: str, units: int, key: str, ttl_seconds: int) -> str:
         body = {
