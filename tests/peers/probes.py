@@ -54,17 +54,16 @@ def _admission(target: Running, sizes: Sizes, *, work_seconds: float) -> dict[st
         "admission", wallet=wallet, clients=CLIENTS, attempts=sizes.room * 3, work_seconds=work_seconds,
         tag=fresh_name(),
     )  # fmt: skip
-    admitted = found.get("admitted", 0) if work_seconds else found.get("recorded", 0)
+    admitted, errors = found.get("admitted", 0), sum(found["errors"].values())
     return {
         "room": sizes.room,
         "admitted": admitted,
-        "recorded": found.get("recorded", 0),
         "charges": found["charges"],
         "left": found["available"] // UNITS_OF_A_CALL,
         "overspend": max(0, found["charges"] - sizes.room),
-        "work_unpaid": found.get("admitted_but_refused_later", 0) if work_seconds else 0,
-        # With three attempts for each place every place must be taken.
-        "false_refusals": max(0, sizes.room - admitted),
+        "work_unpaid": found.get("admitted_but_refused_later", 0),
+        # With three attempts for each place every place must be taken; an error is no refusal.
+        "false_refusals": max(0, sizes.room - admitted - errors),
         "errors": found["errors"],
     }
 

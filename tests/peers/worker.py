@@ -128,18 +128,25 @@ def admission(
     """
     tally = Tally()
 
+    def let_in(key: str) -> str:
+        if driver.has_holds:
+            return driver.reserve(wallet, UNITS, f"r-{key}", TTL_SECONDS)
+        if work_seconds:
+            driver.admit(wallet, UNITS)
+        else:
+            driver.charge(wallet, UNITS, key)
+        return ""
+
     def once(key: str) -> None:
-        hold = ""
         try:
-            if driver.has_holds:
-                hold = driver.reserve(wallet, UNITS, f"r-{key}", TTL_SECONDS)
-            elif work_seconds:
-                driver.admit(wallet, UNITS)
+            hold = let_in(key)
         except Refused:
             tally.counts["refused"] += 1
             return
         tally.counts["admitted"] += 1
         time.sleep(work_seconds)
+        if not driver.has_holds and not work_seconds:
+            return  # the charge was the question
         try:
             if driver.has_holds:
                 driver.commit(wallet, hold, UNITS, f"c-{key}")
@@ -147,8 +154,6 @@ def admission(
                 driver.charge(wallet, UNITS, key)
         except Refused:
             tally.counts["admitted_but_refused_later"] += 1
-        else:
-            tally.counts["recorded"] += 1
 
     def work(place: int) -> None:
         for number in range(-(-attempts // clients)):

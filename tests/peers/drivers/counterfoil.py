@@ -7,11 +7,13 @@ import http.client
 import json
 import os
 import threading
+import time
 from typing import Any
 from uuid import UUID
 
 from tests.peers.drivers.base import Driver, Refused
 
+PAUSES = (0.05, 0.1, 0.2, 0.4)  # before a call that was answered "not now" is made again with its key
 OUT_OF_MONEY = {"credit_exhausted", "budget_exhausted", "budget_busy", "too_large", "run_ceiling_reached"}
 
 
@@ -87,18 +89,25 @@ class OverHttp(Counterfoil):
             "Idempotency-Key": key,
             "Content-Type": "application/json",
         }
+        for pause in PAUSES:
+            status, found = self._said(path, json.dumps(body), headers)
+            if status in (200, 201):
+                return found
+            if found.get("code") in OUT_OF_MONEY:
+                raise Refused(found["code"])
+            if status != http.client.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(pause)
+        raise RuntimeError(f"{status} {found.get('code')}")
+
+    def _said(self, path: str, body: str, headers: dict[str, str]) -> tuple[int, Any]:
         try:
-            status, content = self._send(path, json.dumps(body), headers)
+            status, content = self._send(path, body, headers)
         except (ConnectionError, http.client.RemoteDisconnected):
             # The server hangs up on a connection that was idle; the key makes it safe to say it again.
             self.local.connection.close()
-            status, content = self._send(path, json.dumps(body), headers)
-        found = json.loads(content)
-        if status in (200, 201):
-            return found
-        if found.get("code") in OUT_OF_MONEY:
-            raise Refused(found["code"])
-        raise RuntimeError(f"{status} {found.get('code')}")
+            status, content = self._send(path, body, headers)
+        return status, json.loads(content)
 
     def _send(self, path: str, body: str, headers: dict[str, str]) -> tuple[int, bytes]:
         if not hasattr(self.local, "connection"):
@@ -127,9 +136,17 @@ class InProcess(Counterfoil):
     """Through the gate's `submit`, from threads."""
 
     def _submit(self, command: Any) -> Any:
+        from common.errors import GateUnavailable
         from tests.bench.gate import submit_from_thread
 
-        (answer,) = submit_from_thread([command])
+        for pause in PAUSES:
+            try:
+                (answer,) = submit_from_thread([command])
+                break
+            except GateUnavailable:
+                time.sleep(pause)
+        else:
+            raise RuntimeError("gate_unavailable")
         if answer.error is None:
             return answer
         if answer.error.code in OUT_OF_MONEY:
