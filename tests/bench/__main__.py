@@ -40,8 +40,10 @@ def main() -> int:
         print(f"The database does not verify, so nothing is written: {error}", file=sys.stderr)
         return 1
     finally:
-        bench.close()
-        place.close()
+        try:
+            bench.close()
+        finally:
+            place.close()
     show(bench.report, machine, later=() if given.sections else LATER)
     if not given.throwaway or given.out:
         value: dict[str, Any] = {"machine": machine, "started_at": started, "figures": bench.report.as_json()}
