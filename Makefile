@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: run test check bench soak lock install clean stop
+.PHONY: run test check bench peers soak lock install clean stop
 
 # Run everything, play the demo story, serve until Ctrl-C. ONCE=1 stops after the story;
 # BARE=1 serves without demo data and story.
@@ -25,6 +25,10 @@ check: install
 # Benchmarks on a cluster of their own with everything durable on. FULL=1 grows to 10^7 postings.
 bench: install
 	@FULL="$(FULL)" exec $(VENV)/python -m tests.bench
+
+# Comparable software, installed into environments of its own, beside ours: same work, same machine.
+peers: install
+	@exec $(VENV)/python -m tests.peers
 
 soak: install
 	@exec $(VENV)/python -m tests.soak

@@ -8,14 +8,17 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from sandbox.places import write_json
 from tests.bench.figures import Report
+from tests.bench.markdown import in_markdown
+from tests.bench.openloop import draw_latency
 from tests.bench.place import Place, now_text
 from tests.bench.profiling import profile
 from tests.bench.proofs import ProofFailed
 from tests.bench.sections import LATER, SECTIONS, Bench
-from tests.bench.showing import show
+from tests.bench.showing import in_words, show
 
 
 def main() -> int:
@@ -37,12 +40,17 @@ def main() -> int:
         print(f"The database does not verify, so nothing is written: {error}", file=sys.stderr)
         return 1
     finally:
-        bench.close()
-        place.close()
+        try:
+            bench.close()
+        finally:
+            place.close()
     show(bench.report, machine, later=() if given.sections else LATER)
     if not given.throwaway or given.out:
-        value = {"machine": machine, "started_at": started, "figures": bench.report.as_json()}
-        write_json(path=given.out or place.folder / "latest.json", value=value)
+        value: dict[str, Any] = {"machine": machine, "started_at": started, "figures": bench.report.as_json()}
+        path = given.out or place.folder / "latest.json"
+        write_json(path=path, value=value)
+        path.with_suffix(".md").write_text(in_markdown(value["figures"]), encoding="utf-8")
+        draw_latency(bench.report, path.with_name("latency.svg"), machine=in_words(machine))
     return 0
 
 
@@ -54,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2, help="of one measurement in a round")
     parser.add_argument("--organizations", type=int, default=1_000)
     parser.add_argument("--lifecycles", type=int, default=3_200, help="that storage is measured with")
+    parser.add_argument("--block-seconds", type=float, default=10, help="that isolation holds a row")
     parser.add_argument("--largest", type=int, default=0, help="power of ten to which growth goes")
     parser.add_argument(
         "--records", type=int, default=10**6, help="usage records under the attribution query"

@@ -3,13 +3,15 @@
 import http.client
 import time
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 from common.transactions import run_in_transaction
+from events.store import Cursor
 from ledger.operations.posting import NewEntry, post_entries
-from spend.operations.gate.submit import submit
 from spend.rules.commands import Actual, RecordUsage, Subject
+from tests.bench.gate import submit_all
 from tests.bench.lifecycle import ACTION, USAGE, fresh_name
 from tests.bench.population import AUTHOR, MODEL, PROVIDER, Customer
 from tests.bench.web import Web
@@ -22,7 +24,7 @@ class Posting:
     """Journal entries of two lines per second through the public operation: one, and a hundred, in a transaction."""
 
     name = "ledger"
-    against = ("floor.hot.1",)
+    against: tuple[str, ...] = ("floor.hot.1",)
 
     def __init__(self, customer: Customer) -> None:
         self.customer = customer
@@ -38,13 +40,12 @@ class Posting:
         begun = time.perf_counter()
         while time.perf_counter() < begun + seconds:
             entries = [_entry(f"{name}.{done + place}") for place in range(size)]
-            run_in_transaction(
-                lambda cur, entries=entries: post_entries(
-                    cur, organization=self.customer.id, entries=entries, author=AUTHOR
-                )
-            )
+            run_in_transaction(partial(self._post, entries))
             done += size
         return done / (time.perf_counter() - begun)
+
+    def _post(self, entries: list[NewEntry], cur: Cursor) -> None:
+        post_entries(cur, organization=self.customer.id, entries=entries, author=AUTHOR)
 
 
 def _entry(key: str) -> NewEntry:
@@ -56,7 +57,7 @@ class UsageInProcess:
     """Usage records per second in batches of 500, one caller, one organization."""
 
     name = "usage"
-    against = ("floor.hot.1",)
+    against: tuple[str, ...] = ("floor.hot.1",)
 
     def __init__(self, customer: Customer) -> None:
         self.customer = customer
@@ -66,7 +67,7 @@ class UsageInProcess:
         begun = time.perf_counter()
         while time.perf_counter() < begun + seconds:
             records = [self._record(f"{name}.{done + place}", done) for place in range(RECORDS_IN_A_BATCH)]
-            refused = [answer.error for answer in submit(records) if answer.error is not None]
+            refused = [answer.error for answer in submit_all(records) if answer.error is not None]
             if refused:
                 raise refused[0]
             done += len(records)
@@ -85,7 +86,7 @@ class UsageOverHttp:
     """The same through POST /v1/usage/batch."""
 
     name = "usage.http"
-    against = ("floor.hot.1",)
+    against: tuple[str, ...] = ("floor.hot.1",)
 
     def __init__(self, web: Web, customer: Customer) -> None:
         self.web, self.customer = web, customer

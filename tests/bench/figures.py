@@ -5,13 +5,24 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-_UNITS = {"_per_s": "1/s", "_ms": "ms", "_us": "us", ".retried": "calls", "_per_lifecycle": "bytes"}
+_UNITS = {
+    "_per_s": "1/s",
+    "_ms": "ms",
+    "_us": "us",
+    ".retried": "calls",
+    "_refused": "calls",
+    "unfinished": "calls",
+    "_granted_before": "calls",
+    "_per_lifecycle": "bytes",
+}
 
 
 def unit_of(identifier: str) -> str:
     """The unit that an id ends in; floors count transactions per second, everything else is a ratio."""
     if identifier.startswith("floor."):
         return "1/s"
+    if ".blocked_status_" in identifier:
+        return "calls"
     return next((unit for ending, unit in _UNITS.items() if identifier.endswith(ending)), "ratio")
 
 

@@ -1,11 +1,11 @@
 """Many lifecycles quickly: through the gate in batches, and by copying what the gate wrote."""
 
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
-from spend.operations.gate.submit import submit
+from tests.bench.gate import submit_all
+from tests.bench.inproc import reservation_of
 from tests.bench.lifecycle import Call, fresh_name
 from tests.bench.population import Customer
 
@@ -36,9 +36,9 @@ def lifecycles_in_batches(customer: Customer, *, count: int, size: int = 100) ->
     name = fresh_name()
     for start in range(0, count, size):
         calls = [Call.next(customer, name) for _ in range(min(size, count - start))]
-        reserved = submit([call.reserve() for call in calls])
-        commits = [call.commit(UUID(answer.body["id"])) for call, answer in zip(calls, reserved, strict=True)]
-        refused = [answer.error for answer in (*reserved, *submit(commits)) if answer.error is not None]
+        reserved = submit_all([call.reserve() for call in calls])
+        commits = [call.commit(reservation_of(answer)) for call, answer in zip(calls, reserved, strict=True)]
+        refused = [answer.error for answer in (*reserved, *submit_all(commits)) if answer.error is not None]
         if refused:
             raise refused[0]
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from sandbox.cluster import SUPERUSER
-from spend.operations.gate.submit import close_gate
+from tests.bench.gate import disconnect
 from tests.bench.place import Place
 
 ROWS = 1_000
@@ -36,7 +36,7 @@ class Floor:
         """Return transactions per second, without the time that connecting takes."""
         if self.clients > MANY:
             # The server takes 200 connections, and the web server's pools keep theirs.
-            close_gate()
+            disconnect()
         script = self.place.folder / f"floor.{self.spread}.sql"
         script.write_text(STATEMENT.format(row=SPREADS[self.spread]), encoding="utf-8")
         return {self.name: self._pgbench(script, seconds)}

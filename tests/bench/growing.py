@@ -22,7 +22,7 @@ def main() -> None:
 
     organization = UUID(sys.argv[1])
     customer = Customer(organization, Caller(sys.argv[2]), "")
-    callers = Callers([customer], threads=1)
+    callers = Callers([customer], callers=1)
 
     def balance() -> None:
         run_in_transaction(lambda cur: credit_balance(cur, organization=organization))

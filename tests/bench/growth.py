@@ -1,4 +1,4 @@
-"""Whether a call gets dearer with history: the same calls beside 10^4, 10^5 and 10^6 postings of one organization.
+"""Whether a call gets dearer with history: the same calls beside 10^4, 10^5 and 10^6 postings and events of a customer.
 
 Each size is a database of its own with a process of its own; the rounds go from one to the next call by call.
 """
@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
+import psycopg
+
 from sandbox.places import CHECKOUT
 from tests.bench.filling import lifecycles_in_batches, multiply
+from tests.bench.gate import disconnect
 from tests.bench.place import Place
 from tests.bench.population import Customer
 
-POSTINGS_OF_A_LIFECYCLE = 4
+ROWS_OF_A_LIFECYCLE = 2  # events; its postings are more
 SMALLEST = 4  # as a power of ten
 
 
@@ -80,18 +83,31 @@ def _figures(medians: dict[int, dict[str, float]]) -> Iterator[tuple[str, float]
 
 
 def grow(place: Place, main: str, customer: Customer, *, largest: int) -> Growth:
-    """Make the databases, from 10^4 postings of this customer to 10^largest, and start their processes.
+    """Make the databases, from 10^4 postings and events of this customer to 10^largest, and start their processes.
 
-    The first 10^4 postings come from the gate itself; more are copies of them, with everything that the gate wrote.
+    The first come from the gate itself; more are copies of them, with everything that the gate wrote.
     """
-    lifecycles_in_batches(customer, count=10**SMALLEST // POSTINGS_OF_A_LIFECYCLE)
+    lifecycles_in_batches(customer, count=10**SMALLEST // ROWS_OF_A_LIFECYCLE)
     grown = {}
     for power in range(SMALLEST, largest + 1):
         name = _database(place, f"growth{power}")
         with place.superuser(name) as connection:
             multiply(connection, customer, copies=10 ** (power - SMALLEST) - 1)
+            _assert_grown(connection, customer, 10**power)
         grown[power] = Grown(place, name, customer)
     return Growth(grown)
+
+
+def _assert_grown(connection: "psycopg.Connection[Any]", customer: Customer, rows: int) -> None:
+    for table, having in (
+        ("events", "organization = %s"),
+        ("postings", "account_id IN (SELECT id FROM accounts WHERE organization = %s)"),
+    ):
+        found = connection.execute(
+            f"SELECT count(*) FROM {table} WHERE {having}".encode(), (customer.id,)
+        ).fetchone()
+        if found is None or found[0] < rows:
+            raise RuntimeError(f"{table} has {found} rows of the customer, not {rows:,}")
 
 
 def _database(place: Place, purpose: str) -> str:
@@ -105,12 +121,10 @@ def nobody_connected() -> Iterator[None]:
     """Close this process's connections, so that the database can be copied."""
     from django.db import connections
 
-    from spend.operations.gate.submit import close_gate
-
     for connection in connections.all(initialized_only=True):
         connection.close()
         if connection.settings_dict["OPTIONS"].get("pool"):
-            close: Any = connection.close_pool
+            close: Any = getattr(connection, "close_pool")  # noqa: B009 - the types do not know it
             close()
-    close_gate()
+    disconnect()
     yield

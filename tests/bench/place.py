@@ -25,6 +25,10 @@ class Place:
         self.folder = state_home() / "bench"
         tests = Path(os.environ.get("COUNTERFOIL_TEST_HOME") or cluster_home())
         home = tests if throwaway else self.folder
+        if throwaway:
+            os.environ["COUNTERFOIL_TEST_HOME"] = str(
+                tests
+            )  # servers start on it although nothing is durable
         self.cluster, self._started = running_cluster(home=home, durable=not throwaway)
         self.databases = TestDatabases(self.cluster)
         # The seals' head file stands there; one of an earlier run's database would be found to contradict ours.
@@ -49,6 +53,15 @@ class Place:
             self.databases.clone(name)
         else:
             self._copy(self.name(template), name)
+        self._names.append(name)
+        return name
+
+    def empty(self, purpose: str) -> str:
+        """Make a database with nothing in it, for software that makes its own tables, and return its name."""
+        name = self.name(purpose)
+        self.databases.drop(name)
+        with self.cluster.connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE template0'.encode())
         self._names.append(name)
         return name
 

@@ -1,9 +1,10 @@
 """Customers for the benchmarks, made by the same operations that the API calls."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from uuid import UUID
 
 from common.transactions import run_in_transaction
@@ -59,19 +60,32 @@ def make_customers(count: int) -> list[Customer]:
         return list(makers.map(_make, range(count)))
 
 
-def _make(number: int) -> Customer:
+def make_customer(*, credit: int) -> Customer:
+    """Make a customer with that much credit, in units."""
+    return _make(0, credit=credit)
+
+
+def make_small_customer() -> Customer:
+    """Make a customer whose agent may spend 0.02 in a month: after one call its budget is exhausted."""
+    return _make(0, {"agent": MAJOR // 50})
+
+
+def _make(
+    number: int, limits: Mapping[str, int] = MappingProxyType({}), *, credit: int = 10**6 * MAJOR
+) -> Customer:
     # Making an organization locks the platform's row, so that does not wait for the rest.
     new = NewOrganization(f"Customer {number}")
     organization = run_in_transaction(lambda cur: create_organization(cur, new, author=AUTHOR))
-    return run_in_transaction(lambda cur: _equip(cur, organization))
+    return run_in_transaction(lambda cur: _equip(cur, organization, limits, credit))
 
 
-def _equip(cur: Cursor, organization: UUID) -> Customer:
-    grant_credit(cur, NewGrant(organization, 10**6 * MAJOR, "USD", reason="bench"), author=AUTHOR)
+def _equip(cur: Cursor, organization: UUID, limits: Mapping[str, int], credit: int) -> Customer:
+    grant_credit(cur, NewGrant(organization, credit, "USD", reason="bench"), author=AUTHOR)
     create_team(cur, NewSubject(organization, "core", "Core"), author=AUTHOR)
     create_agent(cur, NewSubject(organization, "bot", "Bot"), team="core", author=AUTHOR)
     create_workflow(cur, NewSubject(organization, "report", "Report"), author=AUTHOR)
-    for scope, window, limit in LAYERS:
-        create_budget(cur, organization, Terms(scope, window, "USD", limit * MAJOR), author=AUTHOR)
+    for scope, window, major in LAYERS:
+        terms = Terms(scope, window, "USD", limits.get(scope, major * MAJOR))
+        create_budget(cur, organization, terms, author=AUTHOR)
     issued = create_api_key(cur, NewApiKey(organization, "bench", SCOPES), author=AUTHOR)
     return Customer(organization, Caller(f"key:{issued.key.id}"), issued.secret)

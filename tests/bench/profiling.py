@@ -11,10 +11,10 @@ from tests.bench.population import Customer
 
 
 def profile(place: Place, customers: Sequence[Customer], *, lifecycles: int) -> None:
-    """Print CPU per lifecycle with one caller and with sixteen, then the most expensive functions of one."""
-    for threads in (1, 16):
-        _cpu(place, customers, threads=threads, lifecycles=lifecycles)
-    callers = Callers(customers, threads=1)
+    """Print CPU per lifecycle with one caller, sixteen and sixty-four, then the most expensive functions of one."""
+    for count in (1, 16, 64):
+        _cpu(place, customers, count=count, lifecycles=lifecycles)
+    callers = Callers(customers, callers=1)
     profiler = cProfile.Profile()
     profiler.enable()
     for number in range(lifecycles):
@@ -25,11 +25,11 @@ def profile(place: Place, customers: Sequence[Customer], *, lifecycles: int) -> 
         pstats.Stats(profiler).sort_stats(order).print_stats(lines)
 
 
-def _cpu(place: Place, customers: Sequence[Customer], *, threads: int, lifecycles: int) -> None:
-    callers = Callers(customers, threads=threads)
+def _cpu(place: Place, customers: Sequence[Customer], *, count: int, lifecycles: int) -> None:
+    callers = Callers(customers, callers=count)
     python, server = own_seconds(), tree_seconds(place.postmaster)
     callers.run_exactly(lifecycles)
     done = len(callers.commit_seconds)
     used = {"python": own_seconds() - python, "postgres": tree_seconds(place.postmaster) - server}
     parts = ", ".join(f"{name} {seconds / done * 1e6:,.0f} us" for name, seconds in used.items())
-    print(f"{threads:>2} callers, {done} lifecycles: CPU per lifecycle {parts}")
+    print(f"{count:>2} callers, {done} lifecycles: CPU per lifecycle {parts}")

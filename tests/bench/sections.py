@@ -13,10 +13,13 @@ from tests.bench.books import Posting, UsageInProcess, UsageOverHttp
 from tests.bench.figures import Report
 from tests.bench.filling import lifecycles_in_batches
 from tests.bench.floor import Floor, make_floor_database
+from tests.bench.gate import disconnect
 from tests.bench.growth import grow, nobody_connected
-from tests.bench.inproc import GateInProcess
+from tests.bench.inproc import Callers, Denials, GateInProcess
+from tests.bench.isolation import Isolation
+from tests.bench.openloop import Sweep
 from tests.bench.place import Place
-from tests.bench.population import Customer, make_customers, make_prices
+from tests.bench.population import Customer, make_customers, make_prices, make_small_customer
 from tests.bench.proofs import rebuild_events_per_second, verify_entries_per_second
 from tests.bench.showing import show_storage
 from tests.bench.storage import measure as measure_storage
@@ -24,6 +27,7 @@ from tests.bench.web import BatchOverHttp, GateOverHttp, Web
 
 console = Console(stderr=True)
 CLIENTS = (1, 16, 64)
+HTTP_CLIENTS = (1, 16, 64, 256)
 
 
 @contextmanager
@@ -118,11 +122,25 @@ class Bench:
         for measure in order:
             floors = {name: found[name][name] for name in measure.against}
             self.report.add(found[measure.name], against=floors)
+        self.report.add(dict(_spread_over_hot(found)))
 
     def close(self) -> None:
         """Stop what was started."""
+        disconnect()
         for end in self.endings:
             end()
+
+
+def _spread_over_hot(found: dict[str, dict[str, float]]) -> Iterator[tuple[str, float]]:
+    """Lifecycles of many organizations over those of one, inside the round."""
+    for clients in HTTP_CLIENTS:
+        hot, spread = (f"gate.http.{which}.{clients}" for which in ("hot", "spread"))
+        if hot in found and spread in found:
+            rate = ".lifecycles_per_s"
+            yield (
+                f"gate.http.spread_over_hot.{clients}",
+                found[spread][spread + rate] / found[hot][hot + rate],
+            )
 
 
 def _floor(bench: Bench) -> None:
@@ -133,8 +151,11 @@ def _floor(bench: Bench) -> None:
 
 def _gate(bench: Bench) -> None:
     customers = bench.customers()
-    for spread, threads in (("hot", 1), ("hot", 16), ("hot", 32), ("spread", 16)):
-        bench.add(GateInProcess(bench.place, customers, spread=spread, threads=threads))
+    for spread, callers in (("hot", 1), ("hot", 16), ("hot", 32), ("hot", 256), ("spread", 16)):
+        bench.add(GateInProcess(bench.place, customers, spread=spread, callers=callers))
+    used_up = make_small_customer()
+    Callers([used_up], callers=1).run_exactly(1)
+    bench.add(Denials(bench.place, bench.customer(-4), used_up))
 
 
 def _storage(bench: Bench) -> None:
@@ -147,9 +168,21 @@ def _storage(bench: Bench) -> None:
 
 def _http(bench: Bench) -> None:
     customers, web = bench.customers(), bench.web()
-    for spread, clients in (("hot", 1), ("hot", 16), ("hot", 64), ("spread", 16), ("spread", 64)):
-        bench.add(GateOverHttp(bench.place, web, customers, spread=spread, clients=clients))
+    for spread in ("hot", "spread"):
+        for clients in HTTP_CLIENTS:
+            bench.add(GateOverHttp(bench.place, web, customers, spread=spread, clients=clients))
     bench.add(BatchOverHttp(web, bench.customer(-1)))
+
+
+def _open(bench: Bench) -> None:
+    customers, web = bench.customers(), bench.web()
+    for spread in ("hot", "spread"):
+        bench.add(Sweep(bench.place, web, customers, spread=spread))
+
+
+def _isolation(bench: Bench) -> None:
+    customers, web = bench.customers(), bench.web()
+    bench.add(Isolation(bench.place, web, customers, seconds=bench.given.block_seconds))
 
 
 def _ledger(bench: Bench) -> None:
@@ -195,6 +228,8 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "floor": _floor,
     "gate": _gate,
     "http": _http,
+    "open": _open,
+    "isolation": _isolation,
     "ledger": _ledger,
     "usage": _usage,
     "proofs": _proofs,

@@ -52,11 +52,11 @@ def measure(place: Place, name: str, customers: Sequence[Customer], *, lifecycle
     behind, the next one's rows use again. The first opens windows and makes that space.
     """
     with place.superuser(name) as connection:
-        Callers(customers, threads=8).run_exactly(lifecycles // PORTIONS)
+        Callers(customers, callers=8).run_exactly(lifecycles // PORTIONS)
         before, before_indexes, wal = _sizes(connection), _index_sizes(connection), _wal(connection)
         done = written = 0
         for _ in range(PORTIONS - 1):
-            callers = Callers(customers, threads=8)
+            callers = Callers(customers, callers=8)
             callers.run_exactly(lifecycles // PORTIONS)
             done += len(callers.commit_seconds)
             written += _wal(connection) - wal

@@ -2,35 +2,64 @@
 
 import http.client
 import json
-import os
-import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from sandbox.places import CHECKOUT, free_port
+from config.metrics import MULTIPROCESS_FOLDER
+from sandbox.children import ChildSpec
+from sandbox.places import free_port
+from tests import servers
 from tests.bench.cpu import tree_seconds
-from tests.bench.inproc import latencies
+from tests.bench.generator import Found, Order, generate
+from tests.bench.inproc import floors, latencies, rates
 from tests.bench.lifecycle import fresh_name
 from tests.bench.place import Place
 from tests.bench.population import MODEL, PROVIDER, Customer
-from tests.servers import serving, web_spec
+from tests.servers import serving
 
-BATCH = 100
+BATCH = 500
 
 
 class Web:
-    """A running web server on the benchmarks' database."""
+    """The running web server on the benchmarks' database: its port, and the pids of its processes by name."""
 
     def __init__(self, place: Place) -> None:
         self.port = free_port()
+        self.pids: dict[str, int] = {}
         self._stack = ExitStack()
-        child = self._stack.enter_context(serving(web_spec(self.port), folder=place.folder / "log"))
-        assert child.process is not None
-        self.pid = child.process.pid
         self.close: Callable[[], None] = self._stack.close
+        try:
+            self._start(place.folder / "log")
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, folder: Path) -> None:
+        """Web alone, or with app behind it once there are two; they count for /metrics as `make run`'s do."""
+        more = {
+            MULTIPROCESS_FOLDER: self._stack.enter_context(tempfile.TemporaryDirectory()),
+            "API_KEY_CALLS_PER_SECOND": "1000000",  # the limiter runs; one key calls more often than any customer's
+        }
+        for spec in self._specs():
+            counting = replace(spec, environment={**spec.environment, **more})
+            child = self._stack.enter_context(serving(counting, folder=folder))
+            assert child.process is not None
+            self.pids[spec.name] = child.process.pid
+
+    def _specs(self) -> Iterator[ChildSpec]:
+        app_spec: Any = getattr(servers, "app_spec", None)
+        if app_spec is None:
+            yield servers.web_spec(self.port)
+            return
+        place: Path = self._stack.enter_context(getattr(servers, "socket_folder")())  # noqa: B009
+        web_spec: Any = servers.web_spec
+        yield app_spec(place / "app.sock")
+        yield web_spec(self.port, f"unix:{place / 'app.sock'}")
 
     def post(self, connection: http.client.HTTPConnection, path: str, secret: str, body: Any) -> Any:
         """POST without an idempotency key of its own and return the answer's body."""
@@ -43,6 +72,22 @@ class Web:
         return json.loads(content)
 
 
+class Meter:
+    """CPU that the processes of the product use from now on."""
+
+    def __init__(self, place: Place, web: Web) -> None:
+        self.pids = {**web.pids, "postgres": place.postmaster}
+        self.before = {name: tree_seconds(pid) for name, pid in self.pids.items()}
+
+    def used(self, name: str, found: Found) -> dict[str, float]:
+        """Microseconds for each lifecycle by process; the generator's own also for each answer."""
+        done, answers = max(1, len(found.commit)), max(1, sum(found.statuses.values()))
+        used = {process: tree_seconds(pid) - self.before[process] for process, pid in self.pids.items()}
+        used["client"] = found.cpu
+        parts = {f"{name}.{process}_cpu_us": seconds / done * 1e6 for process, seconds in used.items()}
+        return {**parts, f"{name}.client_cpu_per_request_us": found.cpu / answers * 1e6}
+
+
 class GateOverHttp:
     """Lifecycles per second over HTTP with that many clients, hot (one customer) or spread (all)."""
 
@@ -50,45 +95,30 @@ class GateOverHttp:
         self, place: Place, web: Web, customers: Sequence[Customer], *, spread: str, clients: int
     ) -> None:
         self.place, self.web, self.clients = place, web, clients
-        self.customers = [customer.secret for customer in (customers[:1] if spread == "hot" else customers)]
+        self.secrets = [customer.secret for customer in (customers[:1] if spread == "hot" else customers)]
         self.name = f"gate.http.{spread}.{clients}"
-        self.against = tuple(dict.fromkeys((f"floor.{spread}.{clients}", f"floor.{spread}.1")))
+        self.against = floors(spread, clients)
 
     def run(self, seconds: float) -> dict[str, float]:
-        order = {
-            "port": self.web.port, "clients": self.clients, "seconds": seconds, "name": fresh_name(),
-            "customers": self.customers,
-        }  # fmt: skip
-        web, server = tree_seconds(self.web.pid), tree_seconds(self.place.postmaster)
-        found = _generate(order)
-        web, server = tree_seconds(self.web.pid) - web, tree_seconds(self.place.postmaster) - server
-        done = len(found["commit"])
+        order = Order(
+            port=self.web.port, clients=self.clients, seconds=seconds, name=fresh_name(), secrets=self.secrets
+        )
+        meter = Meter(self.place, self.web)
+        found = generate(order)
         return {
-            f"{self.name}.lifecycles_per_s": done / found["seconds"],
-            **latencies(self.name, found["reserve"], found["commit"]),
-            f"{self.name}.retried": found["retried"],
-            f"{self.name}.web_cpu_us": web / done * 1e6,
-            f"{self.name}.postgres_cpu_us": server / done * 1e6,
-            f"{self.name}.client_cpu_us": found["cpu"] / done * 1e6,
+            **rates(self.name, len(found.commit), found.seconds),
+            **latencies(self.name, found.reserve, found.commit),
+            f"{self.name}.retried": found.retried,
+            **meter.used(self.name, found),
         }
 
 
-def _generate(order: dict[str, Any]) -> Any:
-    answer = subprocess.run(
-        [sys.executable, "-m", "tests.bench.load"],
-        input=json.dumps(order), capture_output=True, text=True, cwd=CHECKOUT, env=dict(os.environ),
-    )  # fmt: skip
-    if answer.returncode:
-        raise RuntimeError(f"The load generator failed:\n{answer.stderr[-2000:]}")
-    return json.loads(answer.stdout)
-
-
 class BatchOverHttp:
-    """Reservations per second in batches of a hundred, one caller, one organization; each batch is released by
+    """Reservations per second in batches of five hundred, one caller, one organization; each batch is released by
     committing it, which is not counted."""
 
     name = "gate.http.batch"
-    against = ("floor.hot.1",)
+    against: tuple[str, ...] = ("floor.hot.1",)
 
     def __init__(self, web: Web, customer: Customer) -> None:
         self.web, self.customer = web, customer
