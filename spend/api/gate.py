@@ -1,191 +1,283 @@
-"""The gate over HTTP: plain views that translate and make one call; no framework and no ORM on this path."""
+"""The gate over HTTP: POST on eight addresses, from bytes to commands and back; no framework and no ORM on this path.
 
-from collections.abc import Callable, Mapping
-from typing import Any
+What the request alone shows to be wrong is refused here, in this order: the path, the credentials and their scope, the
+query, the body, the idempotency key, the fields, the rate of the key. Then the commands go to the gate. A refusal
+before the gate rests on credentials that were read for this very call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from django.db import connection
-from django.http import HttpRequest, HttpResponse
 
-from common.api.requests import read_object, request_id_of
-from common.api.views import authenticate, keyed, path_id, plain_endpoint, require_scope
-from common.errors import Forbidden, IdempotencyKeyRequired, InvalidField, NotFound, ProblemError, problem
+from common import fields
+from common.api.limiter import Limiter
+from common.api.rsgi import Request, guarded
+from common.bodies import BodyReader
+from common.errors import (
+    Forbidden,
+    GateUnavailable,
+    IdempotencyKeyRequired,
+    InvalidCredentials,
+    InvalidField,
+    MethodNotAllowed,
+    NotFound,
+    ProblemError,
+    problem,
+)
 from common.idempotency import keyed_request, read_key
-from orgs import PLATFORM_ID
+from orgs.api.keyring import Keyring
+from spend.api.admitted import Admitted
+from spend.api.metrics import count
 from spend.api.wire import BATCH_KEY, read_commit, read_extend, read_release, read_reserve, read_usage
-from spend.operations.gate.submit import submit
-from spend.rules.commands import Caller, Command, RequestKey
+from spend.rules.commands import Command, RequestKey
 from spend.rules.effects import Answer
 
-WRITE = "spend:write"
-MAX_BATCH = 500
-MAX_USAGE_BATCH = 1_000
+MAX_BATCH: Final = 500
+MAX_USAGE_BATCH: Final = 1_000
+MAX_RUNNING: Final = 2_000
+"""How many calls may wait for the gate at once; the next one is told at once to come again."""
+
+Submit = Callable[[Sequence[Command]], Awaitable[list[Answer]]]
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder().decode
 
 
 class Call:
-    """One authenticated call: organization, caller, body, and its idempotency key."""
+    """One authenticated call: who calls, its body, and its idempotency key."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    __slots__ = ("admitted", "body", "request")
+
+    def __init__(self, request: Request, admitted: Admitted, body: dict[str, Any]) -> None:
         self.request = request
-        self.principal: Any = authenticate(request)
-        # The gate has connections of its own: while this call waits there, others can be authenticated with this one.
-        connection.close_if_unusable_or_obsolete()
-        require_scope(self.principal, WRITE)
-        if request.GET:
-            from common.errors import UnknownParameter
-
-            raise UnknownParameter(f"This call takes no query parameters: {sorted(request.GET)[0]}.")
-        self.body = read_object(request)
-        self.organization: UUID = self.principal.organization
-        if self.organization == PLATFORM_ID:
-            raise Forbidden("The platform makes no calls; use a key of the organization.")
-        self.caller = Caller(
-            actor=self.principal.actor,
-            agent_ids=_limits(self.principal, "agent_ids"),
-            connection_ids=_limits(self.principal, "connection_ids"),
-        )
+        self.admitted = admitted
+        self.body = body
 
     def key(self, *, required: bool) -> RequestKey | None:
-        """The call's idempotency key."""
-        found = keyed(self.request, principal=self.principal, body=self.body, required=required)
-        return None if found is None else RequestKey(found.key, found.digest)
+        """The call's idempotency key. Raises IdempotencyKeyRequired and IdempotencyKeyInvalid."""
+        key = read_key(self.request.header("idempotency-key"), required=required)
+        return None if key is None else self._keyed(key, self.request.path, self.body)
+
+    def key_of(self, item: Mapping[str, Any], path: str) -> RequestKey:
+        """The idempotency key of a batch's item, as if it had come alone to this path."""
+        given = item.get("idempotency_key")
+        if given is None or type(given) is not str:
+            raise IdempotencyKeyRequired(pointer="/idempotency_key")
+        read_key(given, required=True)
+        body = {name: value for name, value in item.items() if name not in ("idempotency_key", "id")}
+        return self._keyed(given, path, body)
+
+    def _keyed(self, key: str, path: str, body: Mapping[str, Any]) -> RequestKey:
+        organization = self.admitted.organization
+        found = keyed_request(organization=organization, key=key, method="POST", path=path, body=body)
+        return RequestKey(found.key, found.digest)
 
 
-def _limits(principal: Any, name: str) -> frozenset[UUID] | None:
-    ids = getattr(principal, name, None)
-    return frozenset(ids) if ids else None
-
-
-def reserve(request: HttpRequest) -> HttpResponse:
-    """POST /v1/reservations: reserve before the call, or ask what would be answered (dry_run)."""
-    call = Call(request)
+def _reserve(call: Call, _: UUID | None) -> Command:
     dry = call.body.get("mode") == "dry_run"
-    key = None if dry else call.key(required=True)
-    return _one(request, read_reserve(call.body, organization=call.organization, caller=call.caller, key=key))
+    return read_reserve(call.body, **call.admitted.named, key=None if dry else call.key(required=True))
 
 
-def commit(request: HttpRequest, reservation: str) -> HttpResponse:
-    """POST /v1/reservations/{id}/commit: book what the call took."""
-    return _of_reservation(request, reservation, read_commit, key_required=True)
+def _commit(call: Call, reservation: UUID | None) -> Command:
+    key = call.key(required=True)
+    return read_commit(call.body, **call.admitted.named, key=key, reservation=_given(reservation))
 
 
-def release(request: HttpRequest, reservation: str) -> HttpResponse:
-    """POST /v1/reservations/{id}/release: free the hold."""
-    return _of_reservation(request, reservation, read_release, key_required=True)
+def _release(call: Call, reservation: UUID | None) -> Command:
+    key = call.key(required=True)
+    return read_release(call.body, **call.admitted.named, key=key, reservation=_given(reservation))
 
 
-def extend(request: HttpRequest, reservation: str) -> HttpResponse:
-    """POST /v1/reservations/{id}/extend: heartbeat."""
-    return _of_reservation(request, reservation, read_extend, key_required=False)
-
-
-def record_usage(request: HttpRequest) -> HttpResponse:
-    """POST /v1/usage: a cost-bearing fact after the event."""
-    call = Call(request)
+def _extend(call: Call, reservation: UUID | None) -> Command:
     key = call.key(required=False)
-    return _one(request, read_usage(call.body, organization=call.organization, caller=call.caller, key=key))
+    return read_extend(call.body, **call.admitted.named, key=key, reservation=_given(reservation))
 
 
-def reserve_batch(request: HttpRequest) -> HttpResponse:
-    """POST /v1/reservations/batch: up to 500 independent reservations in one transaction."""
-
-    def read(call: Call, item: Mapping[str, Any]) -> Command:
-        key = None if item.get("mode") == "dry_run" else _item_key(call, item, "/v1/reservations")
-        return read_reserve(
-            item, organization=call.organization, caller=call.caller, key=key, extra=BATCH_KEY
-        )
-
-    return _many(request, read, MAX_BATCH)
+def _usage(call: Call, _: UUID | None) -> Command:
+    return read_usage(call.body, **call.admitted.named, key=call.key(required=False))
 
 
-def commit_batch(request: HttpRequest) -> HttpResponse:
-    """POST /v1/reservations/commit_batch: up to 500 independent commits in one transaction."""
-
-    def read(call: Call, item: Mapping[str, Any]) -> Command:
-        from common import fields
-
-        reservation = fields.uuid(item.get("id"), pointer="/id")
-        path = f"/v1/reservations/{reservation}/commit"
-        return read_commit(
-            item, organization=call.organization, caller=call.caller, key=_item_key(call, item, path),
-            reservation=reservation, extra=BATCH_KEY | {"id"},
-        )  # fmt: skip
-
-    return _many(request, read, MAX_BATCH)
+def _reserve_item(call: Call, item: Mapping[str, Any]) -> Command:
+    key = None if item.get("mode") == "dry_run" else call.key_of(item, "/v1/reservations")
+    return read_reserve(item, **call.admitted.named, key=key, extra=BATCH_KEY)
 
 
-def usage_batch(request: HttpRequest) -> HttpResponse:
-    """POST /v1/usage/batch: up to 1,000 facts; each is unique by its own source and id."""
-
-    def read(call: Call, item: Mapping[str, Any]) -> Command:
-        return read_usage(item, organization=call.organization, caller=call.caller, key=None)
-
-    return _many(request, read, MAX_USAGE_BATCH)
+def _commit_item(call: Call, item: Mapping[str, Any]) -> Command:
+    reservation = fields.uuid(item.get("id"), pointer="/id")
+    key = call.key_of(item, f"/v1/reservations/{reservation}/commit")
+    extra = BATCH_KEY | {"id"}
+    return read_commit(item, **call.admitted.named, key=key, reservation=reservation, extra=extra)
 
 
-def _of_reservation(
-    request: HttpRequest, reservation: str, read: Callable[..., Command], *, key_required: bool
-) -> HttpResponse:
-    name = path_id(reservation)
-    call = Call(request)
-    key = call.key(required=key_required)
-    command = read(call.body, organization=call.organization, caller=call.caller, key=key, reservation=name)
-    return _one(request, command)
+def _usage_item(call: Call, item: Mapping[str, Any]) -> Command:
+    return read_usage(item, **call.admitted.named, key=None)
 
 
-def _item_key(call: Call, item: Mapping[str, Any], path: str) -> RequestKey:
-    given = item.get("idempotency_key")
-    if given is None or type(given) is not str:
-        raise IdempotencyKeyRequired(pointer="/idempotency_key")
-    key = read_key(given, required=True)
-    assert key is not None
-    body = {name: value for name, value in item.items() if name not in ("idempotency_key", "id")}
-    found = keyed_request(organization=call.organization, key=key, method="POST", path=path, body=body)
-    return RequestKey(found.key, found.digest)
+def _given(reservation: UUID | None) -> UUID:
+    assert reservation is not None
+    return reservation
 
 
-def _one(request: HttpRequest, command: Command) -> HttpResponse:
-    answer = submit([command])[0]
-    if answer.error is not None:
-        raise answer.error
-    response = HttpResponse(_bytes(answer), status=answer.status, content_type="application/json")
-    if answer.replayed:
-        response["Idempotent-Replayed"] = "true"
-    return response
+class Single:
+    """An address whose body is one command."""
+
+    __slots__ = ("name", "read")
+
+    def __init__(self, name: str, read: Callable[[Call, UUID | None], Command]) -> None:
+        self.name = name
+        self.read = read
 
 
-def _bytes(answer: Answer) -> bytes:
-    return answer.packed if answer.packed is not None else encode(answer.body)
+class Many:
+    """An address whose body is a list of commands."""
+
+    __slots__ = ("limit", "name", "read")
+
+    def __init__(self, name: str, read: Callable[[Call, Mapping[str, Any]], Command], limit: int) -> None:
+        self.name = name
+        self.read = read
+        self.limit = limit
 
 
-def _many(
-    request: HttpRequest, read: Callable[[Call, Mapping[str, Any]], Command], limit: int
-) -> HttpResponse:
-    call = Call(request)
-    items = _items(call.body, limit)
-    results: list[dict[str, Any] | None] = [None] * len(items)
-    commands: list[Command] = []
-    places: list[int] = []
-    for place, item in enumerate(items):
+Endpoint = Single | Many
+SHARED: Final[dict[str, Endpoint]] = {
+    "/v1/reservations": Single("reserve", _reserve),
+    "/v1/usage": Single("usage", _usage),
+}
+"""Addresses whose other methods are answered elsewhere."""
+OWN: Final[dict[str, Endpoint]] = {
+    "/v1/reservations/batch": Many("reserve_batch", _reserve_item, MAX_BATCH),
+    "/v1/reservations/commit_batch": Many("commit_batch", _commit_item, MAX_BATCH),
+    "/v1/usage/batch": Many("usage_batch", _usage_item, MAX_USAGE_BATCH),
+}
+VERBS: Final[dict[str, Endpoint]] = {
+    "commit": Single("commit", _commit),
+    "release": Single("release", _release),
+    "extend": Single("extend", _extend),
+}
+_PREFIX: Final = "/v1/reservations/"
+
+
+def find_endpoint(method: str, path: str) -> tuple[Endpoint, str | None] | None:
+    """The gate's endpoint and the reservation in the path, whatever that is; None when others answer."""
+    shared = SHARED.get(path)
+    if shared is not None:
+        return (shared, None) if method == "POST" else None
+    if path in OWN:
+        return OWN[path], None
+    if path.startswith(_PREFIX):
+        name, _, verb = path[len(_PREFIX) :].partition("/")
+        if name and verb in VERBS:
+            return VERBS[verb], name
+    return None
+
+
+class GateEntry:
+    """Answers the gate's calls of one process.
+
+    A call waits `deadline_seconds` for the gate; what it asked for may take effect all the same, and its key tells.
+    """
+
+    def __init__(
+        self, *, keyring: Keyring[Admitted], limiter: Limiter, submit: Submit, deadline_seconds: float
+    ) -> None:
+        self._keyring = keyring
+        self._limiter = limiter
+        self._submit = submit
+        self._deadline_seconds = deadline_seconds
+        self._running: set[asyncio.Future[list[Answer]]] = set()
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def answer(self, request: Request, endpoint: Endpoint, name: str | None) -> None:
+        """Answer one call."""
+        begun = time.perf_counter()
+        status = await guarded(request, self._answer(request, endpoint, name))
+        count(endpoint.name, status, time.perf_counter() - begun)
+
+    async def _answer(self, request: Request, endpoint: Endpoint, name: str | None) -> int:
+        request.check_host()
+        if request.method != "POST":
+            raise MethodNotAllowed(headers={"Allow": "POST"})
+        reservation = None if name is None else _path_id(name)
+        header = request.header("authorization")
+        entry = self._keyring.remembered(header)
+        is_fresh = entry is None
+        if entry is None:
+            entry = await self._keyring.read(header)
         try:
-            commands.append(read(call, item))
-            places.append(place)
-        except ProblemError as error:
-            results[place] = _refused(request, error)
-    for place, answer in zip(places, submit(commands) if commands else (), strict=True):
-        if answer.error is not None:
-            results[place] = _refused(request, answer.error)
+            call, commands, refused = await self._read(request, entry.value, endpoint, reservation)
+        except ProblemError:
+            if not is_fresh:
+                await self._keyring.read(header)
+            raise
+        if isinstance(endpoint, Single):
+            return _answer_one(request, (await self._decide(commands))[0])
+        if refused and not commands and not is_fresh:
+            await self._keyring.read(header)
+        answers = await self._decide(commands) if commands else []
+        _refuse_all(answers)
+        return _answer_many(call.request, answers, refused)
+
+    async def _read(
+        self, request: Request, admitted: Admitted, endpoint: Endpoint, reservation: UUID | None
+    ) -> tuple[Call, list[Command], dict[int, ProblemError]]:
+        """The commands of a call, and for a batch what is wrong with the other items, by their place."""
+        request.refuse_parameters()
+        call = Call(request, admitted, await request.object())
+        admitted.refuse_platform()
+        refused: dict[int, ProblemError] = {}
+        if isinstance(endpoint, Single):
+            commands = [endpoint.read(call, reservation)]
         else:
-            results[place] = {"status": answer.status, "body": msgspec.Raw(_bytes(answer))}
-    return HttpResponse(encode({"results": results}), content_type="application/json")
+            commands = _read_items(call, endpoint, refused)
+        self._limiter.take(admitted.key_id, len(commands) + len(refused))
+        return call, commands, refused
+
+    async def _decide(self, commands: Sequence[Command]) -> list[Answer]:
+        """The gate's answers. Raises GateUnavailable when they do not come in time, and what the gate raises."""
+        if len(self._running) >= MAX_RUNNING:
+            raise GateUnavailable(retry_after=1)
+        task = asyncio.ensure_future(self._submit(commands))
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        try:
+            # A caller who hangs up, or whom we do not keep waiting, must not stop what was accepted.
+            async with asyncio.timeout(self._deadline_seconds):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            raise GateUnavailable(retry_after=1) from None
+
+    def _forget(self, task: asyncio.Future[list[Answer]]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting for it any more
+
+
+def _path_id(text: str) -> UUID:
+    """The id in a path. Raises NotFound for everything that is not one in canonical form."""
+    if not fields.is_id(text):
+        raise NotFound
+    return UUID(text)
+
+
+def _read_items(call: Call, endpoint: Many, refused: dict[int, ProblemError]) -> list[Command]:
+    commands: list[Command] = []
+    for place, item in enumerate(_items(call.body, endpoint.limit)):
+        try:
+            commands.append(endpoint.read(call, item))
+        except ProblemError as error:
+            refused[place] = error
+    return commands
 
 
 def _items(body: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-    from common.bodies import BodyReader
-
     BodyReader(body, allowed=("items",)).check()
     items = body.get("items")
     if not isinstance(items, list) or not 1 <= len(items) <= limit:
@@ -196,18 +288,41 @@ def _items(body: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
     return items
 
 
-def _refused(request: HttpRequest, error: ProblemError) -> dict[str, Any]:
-    status, body, _ = problem(error, request_id_of(request))
-    return {"status": status, "body": msgspec.Raw(body)}
+def _answer_one(request: Request, answer: Answer) -> int:
+    if answer.error is not None:
+        raise answer.error
+    extra = (("idempotent-replayed", "true"),) if answer.replayed else ()
+    request.answer(answer.status, _bytes(answer), *extra)
+    return answer.status
 
 
-RESERVE = plain_endpoint(POST=reserve)
-COMMIT = plain_endpoint(POST=commit)
-RELEASE = plain_endpoint(POST=release)
-EXTEND = plain_endpoint(POST=extend)
-RESERVE_BATCH = plain_endpoint(POST=reserve_batch)
-COMMIT_BATCH = plain_endpoint(POST=commit_batch)
-USAGE = plain_endpoint(POST=record_usage)
-USAGE_BATCH = plain_endpoint(POST=usage_batch)
+def _answer_many(request: Request, answers: Sequence[Answer], refused: Mapping[int, ProblemError]) -> int:
+    """All results in the order of the items: the refused ones have their places, the others follow one another."""
+    rest = iter(answers)
+    results = [
+        _result(request, refused[place] if place in refused else next(rest))
+        for place in range(len(answers) + len(refused))
+    ]
+    request.answer(200, encode({"results": results}))
+    return 200
 
-__all__ = ["NotFound", "decode"]
+
+def _refuse_all(answers: Sequence[Answer]) -> None:
+    """A key that was found to be no good any more is refused as a whole, not item by item."""
+    errors = [answer.error for answer in answers]
+    if errors and all(isinstance(error, InvalidCredentials | Forbidden) for error in errors):
+        assert errors[0] is not None
+        raise errors[0]
+
+
+def _result(request: Request, found: Answer | ProblemError) -> dict[str, Any]:
+    error = found if isinstance(found, ProblemError) else found.error
+    if error is not None:
+        status, body, _ = problem(error, request.id)
+        return {"status": status, "body": msgspec.Raw(body)}
+    assert isinstance(found, Answer)
+    return {"status": found.status, "body": msgspec.Raw(_bytes(found))}
+
+
+def _bytes(answer: Answer) -> bytes:
+    return answer.packed if answer.packed is not None else encode(answer.body)

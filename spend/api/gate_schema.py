@@ -1,4 +1,4 @@
-"""The gate's plain views in the words of OpenAPI 3.1; `spend.api.wire` is what they are held to."""
+"""The gate's calls in the words of OpenAPI 3.1; `spend.api.wire` is what they are held to."""
 
 from typing import Any, Final
 

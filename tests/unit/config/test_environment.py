@@ -24,6 +24,12 @@ class TestDefaults:
         given = {"COUNTERFOIL_HOME": str(tmp_path), "ADJUSTMENT_APPROVAL_ABOVE": "0.01"}
         assert read_environment(variables=given).adjustment_approval_above_units == 10**6
 
+    def test_say_how_web_and_app_are_run(self, tmp_path: Path) -> None:
+        found = read_environment(variables={"COUNTERFOIL_HOME": str(tmp_path)})
+        assert found.app_address == f"unix:{tmp_path}/run/app.sock"
+        assert (found.web_processes, found.app_processes in (1, 2)) == (1, True)
+        assert (found.gate_deadline_seconds, found.api_key_calls_per_second) == (3, 2_000)
+
     def test_an_empty_value_counts_as_unset(self, tmp_path: Path) -> None:
         found = read_environment(variables={"COUNTERFOIL_HOME": str(tmp_path), "COUNTERFOIL_PORT": ""})
         assert found.port == 8000
