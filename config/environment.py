@@ -269,7 +269,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         app_address=reader.checked("COUNTERFOIL_APP", _app_problem) or f"unix:{home / 'run' / 'app.sock'}",
         web_processes=reader.whole("COUNTERFOIL_WEB_PROCESSES", 1, most=64),
         app_processes=reader.whole("COUNTERFOIL_APP_PROCESSES", default_app_processes(), most=64),
-        gate_deadline_seconds=reader.whole("GATE_DEADLINE_SECONDS", 3, most=60),
+        gate_deadline_seconds=reader.whole("GATE_DEADLINE_SECONDS", 3, most=8),
         api_key_calls_per_second=reader.whole("API_KEY_CALLS_PER_SECOND", 2_000, most=1_000_000),
     )
     if reader.errors:

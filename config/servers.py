@@ -3,7 +3,7 @@
 import sys
 
 APP_THREADS = 64
-END_SECONDS = 5
+END_SECONDS = 9
 """What is in flight has this long to be answered after SIGTERM; the gate's deadline must be shorter."""
 
 

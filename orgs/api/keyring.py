@@ -8,6 +8,7 @@ as such. Secrets are known by their SHA-256 alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from common.errors import InvalidCredentials
+from common.errors import InvalidCredentials, ProblemError
 from orgs.operations.api_keys import note_uses
 from orgs.queries.authentication import Known, bearer_secret, find_by_hashes
 from orgs.rules.api_keys import hash_of, looks_like_secret
@@ -25,27 +26,43 @@ from orgs.rules.api_keys import hash_of, looks_like_secret
 T = TypeVar("T")
 MAX_KEYS: Final = 10_000
 NOTE_SECONDS: Final = 60
+REFRESH_SECONDS: Final = 5
+"""After so long a key in use is read again, beside the calls: one that was read before a change of its organization
+costs a reading within each transaction of the gate until then."""
 _AT_ONCE: Final = 500
 
 
 class Entry(Generic[T]):
-    """What a key was admitted as; until when it lives, and from when on its use is to be noted (monotonic)."""
+    """What a key was admitted as; until when it lives, and from when on it is to be read again and its use to be
+    noted (monotonic)."""
 
-    __slots__ = ("dies_at", "key_id", "note_at", "value")
+    __slots__ = ("dies_at", "key_id", "note_at", "refresh_at", "value")
 
     def __init__(self, value: T, known: Known) -> None:
         now = time.monotonic()
         self.value = value
         self.key_id = known.principal.key_id
         self.dies_at = float("inf") if known.lives_seconds is None else now + known.lives_seconds
+        self.refresh_at = now + REFRESH_SECONDS
         self.note_at = now + NOTE_SECONDS if known.principal.use_is_noted else now
 
 
 class Keyring(Generic[T]):
-    """Asks the database by small batches on connections of its own; remembers at most `MAX_KEYS` keys."""
+    """Asks the database by small batches on connections of its own; remembers at most `max_keys` keys.
 
-    def __init__(self, url: str, options: dict[str, Any], *, admit: Callable[[Known | None], T]) -> None:
+    `admit` makes what is remembered out of what the database knows (None: nobody), or refuses.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        options: dict[str, Any],
+        *,
+        admit: Callable[[Known | None], T],
+        max_keys: int = MAX_KEYS,
+    ) -> None:
         self._admit = admit
+        self._max_keys = max_keys
         self._entries: OrderedDict[bytes, Entry[T]] = OrderedDict()
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             url,
@@ -84,6 +101,9 @@ class Keyring(Generic[T]):
             del self._entries[secret_hash]
             return None
         self._entries.move_to_end(secret_hash)
+        if now >= entry.refresh_at:
+            entry.refresh_at = now + REFRESH_SECONDS
+            self._start(self._refresh(secret_hash))
         self._note(entry, now)
         return entry
 
@@ -95,16 +115,24 @@ class Keyring(Generic[T]):
         secret = bearer_secret(header)
         if secret is None or not looks_like_secret(secret):
             raise InvalidCredentials
-        secret_hash = hash_of(secret)
-        self._entries.pop(secret_hash, None)
+        entry = await self._read(hash_of(secret))
+        self._note(entry, time.monotonic())
+        return entry
+
+    async def _read(self, secret_hash: bytes) -> Entry[T]:
         known = await self._ask(secret_hash)
+        self._entries.pop(secret_hash, None)
         value = self._admit(known)
         assert known is not None
         entry = self._entries[secret_hash] = Entry(value, known)
-        if len(self._entries) > MAX_KEYS:
+        if len(self._entries) > self._max_keys:
             self._entries.popitem(last=False)
-        self._note(entry, time.monotonic())
         return entry
+
+    async def _refresh(self, secret_hash: bytes) -> None:
+        """A key that is refused is forgotten, one that cannot be asked for is kept: the gate asks again itself."""
+        with contextlib.suppress(psycopg.Error, ProblemError):
+            await self._read(secret_hash)
 
     async def ping(self) -> None:
         """Raises psycopg's errors when the database cannot be asked."""

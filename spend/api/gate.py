@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import psycopg
 
 from common import fields
 from common.api.limiter import Limiter
@@ -31,7 +32,7 @@ from common.errors import (
     problem,
 )
 from common.idempotency import keyed_request, read_key
-from orgs.api.keyring import Keyring
+from orgs.api.keyring import Entry, Keyring
 from spend.api.admitted import Admitted
 from spend.api.metrics import count
 from spend.api.wire import BATCH_KEY, read_commit, read_extend, read_release, read_reserve, read_usage
@@ -210,20 +211,27 @@ class GateEntry:
         entry = self._keyring.remembered(header)
         is_fresh = entry is None
         if entry is None:
-            entry = await self._keyring.read(header)
+            entry = await self._fresh(header)
         try:
             call, commands, refused = await self._read(request, entry.value, endpoint, reservation)
         except ProblemError:
             if not is_fresh:
-                await self._keyring.read(header)
+                await self._fresh(header)
             raise
         if isinstance(endpoint, Single):
             return _answer_one(request, (await self._decide(commands))[0])
-        if refused and not commands and not is_fresh:
-            await self._keyring.read(header)
+        if not commands and not is_fresh:
+            await self._fresh(header)
         answers = await self._decide(commands) if commands else []
         _refuse_all(answers)
         return _answer_many(call.request, answers, refused)
+
+    async def _fresh(self, header: str | None) -> Entry[Admitted]:
+        """Whom the key stands for now. Raises InvalidCredentials, Forbidden, and GateUnavailable."""
+        try:
+            return await self._keyring.read(header)
+        except psycopg.Error as error:
+            raise GateUnavailable(retry_after=1) from error
 
     async def _read(
         self, request: Request, admitted: Admitted, endpoint: Endpoint, reservation: UUID | None

@@ -2,19 +2,26 @@
 
 import http.client
 import json
+import os
 import re
+import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from django.conf import settings
 
+from sandbox.places import free_port
 from tests.builders.crowd import Client
 from tests.builders.gate import Customer, make_customer, reserve_body
 from tests.builders.orgs import unique
 from tests.functional.gate.test_over_the_wire import raw
 from tests.invariants import Still
+from tests.servers import serving, web_spec
 
 OWN = (
     "/v1/reservations/batch",
@@ -170,3 +177,32 @@ def test_many_connections_are_served_at_once(web: str, customer: Customer) -> No
     for thread in threads:
         thread.join()
     assert statuses == [201] * 192
+
+
+def test_a_server_that_is_told_to_end_answers_what_waits_for_a_lock(
+    customer: Customer, tmp_path: Path
+) -> None:
+    port, found = free_port(), list[int]()
+
+    def call() -> None:
+        client = Client(f"http://127.0.0.1:{port}", customer.api.secret)
+        found.append(client.post("/v1/reservations", reserve_body("1"), key=unique()).status)
+        client.close()
+
+    with (
+        serving(web_spec(port), folder=tmp_path) as child,
+        psycopg.connect(settings.GATE_DATABASE_URL) as other,
+    ):
+        other.execute("SELECT 1 FROM organizations WHERE id = %s FOR NO KEY UPDATE", (customer.id,))
+        asking = threading.Thread(target=call)
+        asking.start()
+        time.sleep(0.4)
+        assert child.process is not None
+        os.kill(child.process.pid, signal.SIGTERM)
+        time.sleep(0.3)
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+        other.rollback()
+        asking.join(timeout=10)
+        assert child.process.wait(timeout=10) == 0
+    assert found == [201]

@@ -114,6 +114,13 @@ class TestErrors:
             ("ADJUSTMENT_APPROVAL_ABOVE", "-1"),
             ("ADJUSTMENT_APPROVAL_ABOVE", "5e2"),
             ("COUNTERFOIL_HOME", "/dev/null"),
+            ("COUNTERFOIL_APP", "unix:relative/app.sock"),
+            ("COUNTERFOIL_APP", "https://127.0.0.1:9000"),
+            ("COUNTERFOIL_APP", "http://127.0.0.1:9000/path"),
+            ("COUNTERFOIL_WEB_PROCESSES", "0"),
+            ("COUNTERFOIL_APP_PROCESSES", "two"),
+            ("GATE_DEADLINE_SECONDS", "9"),
+            ("API_KEY_CALLS_PER_SECOND", "1.5"),
         ],
     )
     def test_a_wrong_value_is_refused_by_name(self, name: str, value: str) -> None:

@@ -1,0 +1,185 @@
+"""How long and how much the gate's entry waits: a deadline per call, a bound on all of them, an orderly end."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from common.api.limiter import Limiter
+from common.api.rsgi import Request
+from orgs.api.keyring import Keyring
+from spend.api import gate as module
+from spend.api.admitted import Admitted
+from spend.api.gate import GateEntry, Submit, find_endpoint
+from spend.operations.gate.lanes import submit
+from spend.rules.commands import Command
+from spend.rules.effects import Answer
+from tests.builders.gate import Customer, make_customer, reserve_body
+from tests.builders.orgs import unique
+from tests.builders.rsgi import HOST, Answered, Exchange, Headers, Scope
+
+encode = module.encode
+
+
+@pytest.fixture(scope="module")
+def customer() -> Customer:
+    return make_customer("1000")
+
+
+async def ask(
+    entry: GateEntry, secret: str, body: Any, *, key: str = "", path: str = "/v1/reservations"
+) -> Answered:
+    """One call and its answer."""
+    raw = encode(body)
+    headers = Headers(
+        {
+            "host": HOST, "authorization": f"Bearer {secret}", "content-type": "application/json",
+            "content-length": str(len(raw)), "idempotency-key": key or unique(),
+        }
+    )  # fmt: skip
+    exchange = Exchange(raw)
+    scope: Any = Scope("POST", path, headers)
+    endpoint = find_endpoint("POST", path)
+    assert endpoint is not None
+    await entry.answer(Request(scope, exchange), *endpoint)  # type: ignore[arg-type]
+    assert exchange.answered is not None
+    return exchange.answered
+
+
+def with_entry(
+    use: Callable[[GateEntry], Awaitable[Any]],
+    *,
+    submit: Submit,
+    per_second: int = 1_000,
+    deadline: float = 3,
+) -> Any:
+    """What the use of a new entry gives; the entry is closed in an orderly way."""
+
+    async def run() -> Any:
+        keyring = Keyring(settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS, admit=Admitted)
+        await keyring.open()
+        entry = GateEntry(
+            keyring=keyring, limiter=Limiter(per_second), submit=submit, deadline_seconds=deadline
+        )
+        try:
+            return await use(entry)
+        finally:
+            await entry.close()
+            await keyring.close()
+
+    return asyncio.run(run())
+
+
+def delayed(seconds: float) -> Submit:
+    """The gate behind a queue that takes so long."""
+
+    async def later(commands: Sequence[Command]) -> list[Answer]:
+        await asyncio.sleep(seconds)
+        return await submit(commands)
+
+    return later
+
+
+class TestACallThatTheGateKeepsWaiting:
+    def test_is_answered_by_its_deadline_and_has_its_effect(self, customer: Customer) -> None:
+        key, body = unique(), reserve_body("1")
+
+        async def use(entry: GateEntry) -> tuple[Answered, float]:
+            begun = time.monotonic()
+            return await ask(entry, customer.api.secret, body, key=key), time.monotonic() - begun
+
+        late, took = with_entry(use, submit=delayed(0.6), deadline=0.2)
+        assert (late.status_code, late.json()["code"]) == (503, "gate_unavailable")
+        assert (late.headers["Retry-After"], late.json()["retryable"]) == ("1", True)
+        assert 0.2 <= took < 0.5
+        again = customer.api.post("/v1/reservations", body, key=key)  # the end of the entry waited for it
+        assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+
+    def test_is_not_stopped_by_a_caller_who_hangs_up(self, customer: Customer) -> None:
+        key, body = unique(), reserve_body("1")
+
+        async def use(entry: GateEntry) -> None:
+            call = asyncio.ensure_future(ask(entry, customer.api.secret, body, key=key))
+            await asyncio.sleep(0.2)
+            call.cancel()
+            await asyncio.wait((call,))
+            assert call.cancelled()
+
+        with_entry(use, submit=delayed(0.4))
+        assert customer.api.post("/v1/reservations", body, key=key).headers["Idempotent-Replayed"] == "true"
+
+    def test_is_refused_at_once_when_too_many_wait(
+        self, customer: Customer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "MAX_RUNNING", 3)
+
+        async def use(entry: GateEntry) -> list[int]:
+            answers = await asyncio.gather(
+                *(ask(entry, customer.api.secret, reserve_body("1")) for _ in range(5))
+            )
+            assert {answer.json()["code"] for answer in answers if answer.status_code == 503} == {
+                "gate_unavailable"
+            }
+            return [answer.status_code for answer in answers]
+
+        assert sorted(with_entry(use, submit=delayed(0.3))) == [201, 201, 201, 503, 503]
+
+    def test_fails_with_an_honest_answer_when_the_gate_has_a_defect(self, customer: Customer) -> None:
+        async def broken(commands: Sequence[Command]) -> list[Answer]:
+            raise ZeroDivisionError("secret")
+
+        async def use(entry: GateEntry) -> Answered:
+            return await ask(entry, customer.api.secret, reserve_body("1"))
+
+        answer = with_entry(use, submit=broken)
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert b"secret" not in answer.content
+
+
+class TestAKeyThatCallsTooOften:
+    def test_is_told_to_wait_and_what_binds(self, customer: Customer) -> None:
+        async def use(entry: GateEntry) -> list[Answered]:
+            return [await ask(entry, customer.api.secret, reserve_body("0.01")) for _ in range(4)]
+
+        answers = with_entry(use, submit=submit, per_second=3)
+        assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+        refused = answers[3].json()
+        assert (refused["code"], refused["retryable"], refused["retry_after"]) == ("rate_limited", True, 1)
+        assert answers[3].headers["Retry-After"] == "1"
+        assert (refused["binding"]["scope"], refused["binding"]["limit"]) == ("key", "3")
+        assert refused["also_failing"] == []
+
+    def test_pays_for_every_item_of_a_batch_good_or_bad(self, customer: Customer) -> None:
+        items = [{**reserve_body("0.01"), "idempotency_key": unique()} for _ in range(3)]
+
+        async def use(entry: GateEntry) -> list[int]:
+            batch = {"items": [*items, {"colour": "red"}]}
+            first = await ask(entry, customer.api.secret, batch, path="/v1/reservations/batch")
+            second = await ask(entry, customer.api.secret, reserve_body("0.01"))
+            return [first.status_code, second.status_code]
+
+        assert with_entry(use, submit=submit, per_second=4) == [200, 429]
+
+    def test_learns_first_what_is_wrong_with_its_call(self, customer: Customer) -> None:
+        async def use(entry: GateEntry) -> list[int]:
+            bodies = [reserve_body("0.01"), {"colour": "red"}]
+            return [(await ask(entry, customer.api.secret, body)).status_code for body in bodies]
+
+        assert with_entry(use, submit=submit, per_second=1) == [201, 400]
+
+
+def test_without_a_database_the_gate_says_so(customer: Customer) -> None:
+    async def run() -> Answered:
+        keyring = Keyring("postgresql://nobody@127.0.0.1:1/x", {}, admit=Admitted)
+        await keyring.open()
+        entry = GateEntry(keyring=keyring, limiter=Limiter(10), submit=submit, deadline_seconds=3)
+        answer = await ask(entry, customer.api.secret, reserve_body("1"))
+        await keyring.close()
+        return answer
+
+    answer = asyncio.run(run())
+    assert (answer.status_code, answer.json()["code"]) == (503, "gate_unavailable")
+    assert answer.headers["Retry-After"] == "1"
