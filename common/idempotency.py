@@ -104,8 +104,13 @@ def read_key(header: str | None, *, required: bool) -> str | None:
 
 def keyed_request(*, organization: UUID, key: str, method: str, path: str, body: Any) -> KeyedRequest:
     """The call as it is compared with a stored one: the body as a JSON value, not as bytes."""
-    digest = hashlib.sha256(f"{method} {path}\n".encode() + canonical_digest(body)).digest()
+    digest = request_digest(method=method, path=path, value=canonical_digest(body))
     return KeyedRequest(organization, key, digest)
+
+
+def request_digest(*, method: str, path: str, value: bytes) -> bytes:
+    """The digest of a call whose body's JSON value has the canonical digest `value`."""
+    return hashlib.sha256(f"{method} {path}\n".encode() + value).digest()
 
 
 def lookup(

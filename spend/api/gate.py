@@ -8,113 +8,88 @@ before the gate rests on credentials that were read for this very call.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import psycopg
 
-from common import fields
+from common import fields, ids
 from common.api.limiter import Limiter
 from common.api.rsgi import Request, guarded
 from common.bodies import BodyReader
 from common.errors import (
     Forbidden,
     GateUnavailable,
-    IdempotencyKeyRequired,
     InvalidCredentials,
     InvalidField,
+    InvalidId,
     MethodNotAllowed,
     NotFound,
     ProblemError,
     problem,
 )
-from common.idempotency import keyed_request, read_key
+from common.strictjson import parse_object
 from orgs.api.keyring import Entry, Keyring
+from spend.api import quickwire
 from spend.api.admitted import Admitted
+from spend.api.calls import MAX_BATCH, MAX_USAGE_BATCH, Call, item_key
 from spend.api.metrics import count
 from spend.api.wire import BATCH_KEY, read_commit, read_extend, read_release, read_reserve, read_usage
-from spend.rules.commands import Command, RequestKey
+from spend.rules.commands import Command
 from spend.rules.effects import Answer
 
-MAX_BATCH: Final = 500
-MAX_USAGE_BATCH: Final = 1_000
 MAX_RUNNING: Final = 2_000
 """How many calls may wait for the gate at once; the next one is told at once to come again."""
 
-Submit = Callable[[Sequence[Command]], Awaitable[list[Answer]]]
+Submit = Callable[[Sequence[Command]], Coroutine[Any, Any, list[Answer]]]
 encode = msgspec.json.Encoder().encode
 
 
-class Call:
-    """One authenticated call: who calls, its body, and its idempotency key."""
-
-    __slots__ = ("admitted", "body", "request")
-
-    def __init__(self, request: Request, admitted: Admitted, body: dict[str, Any]) -> None:
-        self.request = request
-        self.admitted = admitted
-        self.body = body
-
-    def key(self, *, required: bool) -> RequestKey | None:
-        """The call's idempotency key. Raises IdempotencyKeyRequired and IdempotencyKeyInvalid."""
-        key = read_key(self.request.header("idempotency-key"), required=required)
-        return None if key is None else self._keyed(key, self.request.path, self.body)
-
-    def key_of(self, item: Mapping[str, Any], path: str) -> RequestKey:
-        """The idempotency key of a batch's item, as if it had come alone to this path."""
-        given = item.get("idempotency_key")
-        if given is None or type(given) is not str:
-            raise IdempotencyKeyRequired(pointer="/idempotency_key")
-        read_key(given, required=True)
-        body = {name: value for name, value in item.items() if name not in ("idempotency_key", "id")}
-        return self._keyed(given, path, body)
-
-    def _keyed(self, key: str, path: str, body: Mapping[str, Any]) -> RequestKey:
-        organization = self.admitted.organization
-        found = keyed_request(organization=organization, key=key, method="POST", path=path, body=body)
-        return RequestKey(found.key, found.digest)
+Body = Mapping[str, Any]
 
 
-def _reserve(call: Call, _: UUID | None) -> Command:
-    dry = call.body.get("mode") == "dry_run"
-    return read_reserve(call.body, **call.admitted.named, key=None if dry else call.key(required=True))
+def _reserve(call: Call, body: Body, _: UUID | None) -> Command:
+    key = None if body.get("mode") == "dry_run" else call.key(body, required=True)
+    return read_reserve(body, **call.admitted.named, key=key)
 
 
-def _commit(call: Call, reservation: UUID | None) -> Command:
-    key = call.key(required=True)
-    return read_commit(call.body, **call.admitted.named, key=key, reservation=_given(reservation))
+def _commit(call: Call, body: Body, reservation: UUID | None) -> Command:
+    key = call.key(body, required=True)
+    return read_commit(body, **call.admitted.named, key=key, reservation=_given(reservation))
 
 
-def _release(call: Call, reservation: UUID | None) -> Command:
-    key = call.key(required=True)
-    return read_release(call.body, **call.admitted.named, key=key, reservation=_given(reservation))
+def _release(call: Call, body: Body, reservation: UUID | None) -> Command:
+    key = call.key(body, required=True)
+    return read_release(body, **call.admitted.named, key=key, reservation=_given(reservation))
 
 
-def _extend(call: Call, reservation: UUID | None) -> Command:
-    key = call.key(required=False)
-    return read_extend(call.body, **call.admitted.named, key=key, reservation=_given(reservation))
+def _extend(call: Call, body: Body, reservation: UUID | None) -> Command:
+    key = call.key(body, required=False)
+    return read_extend(body, **call.admitted.named, key=key, reservation=_given(reservation))
 
 
-def _usage(call: Call, _: UUID | None) -> Command:
-    return read_usage(call.body, **call.admitted.named, key=call.key(required=False))
+def _usage(call: Call, body: Body, _: UUID | None) -> Command:
+    return read_usage(body, **call.admitted.named, key=call.key(body, required=False))
 
 
-def _reserve_item(call: Call, item: Mapping[str, Any]) -> Command:
-    key = None if item.get("mode") == "dry_run" else call.key_of(item, "/v1/reservations")
+def _reserve_item(call: Call, item: Body) -> Command:
+    key = None if item.get("mode") == "dry_run" else item_key(item, "/v1/reservations")
     return read_reserve(item, **call.admitted.named, key=key, extra=BATCH_KEY)
 
 
-def _commit_item(call: Call, item: Mapping[str, Any]) -> Command:
+def _commit_item(call: Call, item: Body) -> Command:
     reservation = fields.uuid(item.get("id"), pointer="/id")
-    key = call.key_of(item, f"/v1/reservations/{reservation}/commit")
+    key = item_key(item, f"/v1/reservations/{reservation}/commit")
     extra = BATCH_KEY | {"id"}
     return read_commit(item, **call.admitted.named, key=key, reservation=reservation, extra=extra)
 
 
-def _usage_item(call: Call, item: Mapping[str, Any]) -> Command:
+def _usage_item(call: Call, item: Body) -> Command:
     return read_usage(item, **call.admitted.named, key=None)
 
 
@@ -123,42 +98,40 @@ def _given(reservation: UUID | None) -> UUID:
     return reservation
 
 
+@dataclass(frozen=True, slots=True)
 class Single:
-    """An address whose body is one command."""
+    """An address whose body is one command: how it is read exactly, and quickly."""
 
-    __slots__ = ("name", "read")
-
-    def __init__(self, name: str, read: Callable[[Call, UUID | None], Command]) -> None:
-        self.name = name
-        self.read = read
+    name: str
+    read: Callable[[Call, Body, UUID | None], Command]
+    quick: Callable[[bytes, Call, UUID | None], Command]
 
 
+@dataclass(frozen=True, slots=True)
 class Many:
-    """An address whose body is a list of commands."""
+    """An address whose body is a list of commands: how an item is read exactly, and all of them quickly."""
 
-    __slots__ = ("limit", "name", "read")
-
-    def __init__(self, name: str, read: Callable[[Call, Mapping[str, Any]], Command], limit: int) -> None:
-        self.name = name
-        self.read = read
-        self.limit = limit
+    name: str
+    read: Callable[[Call, Body], Command]
+    quick: Callable[[bytes, Call], list[Command]]
+    limit: int
 
 
 Endpoint = Single | Many
 SHARED: Final[dict[str, Endpoint]] = {
-    "/v1/reservations": Single("reserve", _reserve),
-    "/v1/usage": Single("usage", _usage),
+    "/v1/reservations": Single("reserve", _reserve, quickwire.reserve),
+    "/v1/usage": Single("usage", _usage, quickwire.record_usage),
 }
 """Addresses whose other methods are answered elsewhere."""
 OWN: Final[dict[str, Endpoint]] = {
-    "/v1/reservations/batch": Many("reserve_batch", _reserve_item, MAX_BATCH),
-    "/v1/reservations/commit_batch": Many("commit_batch", _commit_item, MAX_BATCH),
-    "/v1/usage/batch": Many("usage_batch", _usage_item, MAX_USAGE_BATCH),
+    "/v1/reservations/batch": Many("reserve_batch", _reserve_item, quickwire.reserve_batch, MAX_BATCH),
+    "/v1/reservations/commit_batch": Many("commit_batch", _commit_item, quickwire.commit_batch, MAX_BATCH),
+    "/v1/usage/batch": Many("usage_batch", _usage_item, quickwire.usage_batch, MAX_USAGE_BATCH),
 }
 VERBS: Final[dict[str, Endpoint]] = {
-    "commit": Single("commit", _commit),
-    "release": Single("release", _release),
-    "extend": Single("extend", _extend),
+    "commit": Single("commit", _commit, quickwire.commit),
+    "release": Single("release", _release, quickwire.release),
+    "extend": Single("extend", _extend, quickwire.extend),
 }
 _PREFIX: Final = "/v1/reservations/"
 
@@ -190,7 +163,7 @@ class GateEntry:
         self._limiter = limiter
         self._submit = submit
         self._deadline_seconds = deadline_seconds
-        self._running: set[asyncio.Future[list[Answer]]] = set()
+        self._running: set[asyncio.Task[list[Answer]]] = set()
 
     async def close(self) -> None:
         """Wait for what is under way."""
@@ -212,8 +185,9 @@ class GateEntry:
         is_fresh = entry is None
         if entry is None:
             entry = await self._fresh(header)
+        call = Call(request, entry.value)
         try:
-            call, commands, refused = await self._read(request, entry.value, endpoint, reservation)
+            commands, refused = await self._read(call, endpoint, reservation)
         except ProblemError:
             if not is_fresh:
                 await self._fresh(header)
@@ -224,7 +198,7 @@ class GateEntry:
             await self._fresh(header)
         answers = await self._decide(commands) if commands else []
         _refuse_all(answers)
-        return _answer_many(call.request, answers, refused)
+        return _answer_many(request, answers, refused)
 
     async def _fresh(self, header: str | None) -> Entry[Admitted]:
         """Whom the key stands for now. Raises InvalidCredentials, Forbidden, and GateUnavailable."""
@@ -234,50 +208,74 @@ class GateEntry:
             raise GateUnavailable(retry_after=1) from error
 
     async def _read(
-        self, request: Request, admitted: Admitted, endpoint: Endpoint, reservation: UUID | None
-    ) -> tuple[Call, list[Command], dict[int, ProblemError]]:
+        self, call: Call, endpoint: Endpoint, reservation: UUID | None
+    ) -> tuple[list[Command], dict[int, ProblemError]]:
         """The commands of a call, and for a batch what is wrong with the other items, by their place."""
-        request.refuse_parameters()
-        call = Call(request, admitted, await request.object())
-        admitted.refuse_platform()
+        call.request.refuse_parameters()
+        raw = await call.request.json_bytes()
         refused: dict[int, ProblemError] = {}
         if isinstance(endpoint, Single):
-            commands = [endpoint.read(call, reservation)]
+            command = quickwire.quick(endpoint.quick, raw, call, reservation)
+            commands = [command or endpoint.read(call, _exact(call, raw), reservation)]
         else:
-            commands = _read_items(call, endpoint, refused)
-        self._limiter.take(admitted.key_id, len(commands) + len(refused))
-        return call, commands, refused
+            quick = quickwire.quick(endpoint.quick, raw, call)
+            commands = quick or _read_items(call, _exact(call, raw), endpoint, refused)
+        self._limiter.take(call.admitted.key_id, len(commands) + len(refused))
+        return commands, refused
 
     async def _decide(self, commands: Sequence[Command]) -> list[Answer]:
-        """The gate's answers. Raises GateUnavailable when they do not come in time, and what the gate raises."""
+        """The gate's answers. Raises GateUnavailable when they do not come in time, and what the gate raises.
+
+        The gate works in a task of its own: a caller who hangs up, or whom we do not keep waiting, must not stop
+        what was accepted.
+        """
         if len(self._running) >= MAX_RUNNING:
             raise GateUnavailable(retry_after=1)
-        task = asyncio.ensure_future(self._submit(commands))
+        loop = asyncio.get_running_loop()
+        answers: asyncio.Future[list[Answer]] = loop.create_future()
+        task = loop.create_task(self._submit(commands))
         self._running.add(task)
-        task.add_done_callback(self._forget)
+        task.add_done_callback(functools.partial(self._hand_over, answers))
+        deadline = loop.call_later(self._deadline_seconds, _give_up, answers)
         try:
-            # A caller who hangs up, or whom we do not keep waiting, must not stop what was accepted.
-            async with asyncio.timeout(self._deadline_seconds):
-                return await asyncio.shield(task)
-        except TimeoutError:
-            raise GateUnavailable(retry_after=1) from None
+            return await answers
+        finally:
+            deadline.cancel()
 
-    def _forget(self, task: asyncio.Future[list[Answer]]) -> None:
+    def _hand_over(self, answers: asyncio.Future[list[Answer]], task: asyncio.Task[list[Answer]]) -> None:
+        """Whoever waits gets what the task gave; nobody may be waiting any more."""
         self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # nobody may be waiting for it any more
+        error = GateUnavailable(retry_after=1) if task.cancelled() else task.exception()
+        if answers.done():
+            return
+        if error is not None:
+            answers.set_exception(error)
+        else:
+            answers.set_result(task.result())
+
+
+def _give_up(answers: asyncio.Future[list[Answer]]) -> None:
+    if not answers.done():
+        answers.set_exception(GateUnavailable(retry_after=1))
 
 
 def _path_id(text: str) -> UUID:
     """The id in a path. Raises NotFound for everything that is not one in canonical form."""
-    if not fields.is_id(text):
-        raise NotFound
-    return UUID(text)
+    try:
+        return ids.parse_id(text)
+    except InvalidId:
+        raise NotFound from None
 
 
-def _read_items(call: Call, endpoint: Many, refused: dict[int, ProblemError]) -> list[Command]:
+def _exact(call: Call, raw: bytes) -> dict[str, Any]:
+    body = parse_object(raw)
+    call.admitted.refuse_platform()
+    return body
+
+
+def _read_items(call: Call, body: Body, endpoint: Many, refused: dict[int, ProblemError]) -> list[Command]:
     commands: list[Command] = []
-    for place, item in enumerate(_items(call.body, endpoint.limit)):
+    for place, item in enumerate(_items(body, endpoint.limit)):
         try:
             commands.append(endpoint.read(call, item))
         except ProblemError as error:
