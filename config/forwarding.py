@@ -22,7 +22,6 @@ CONNECT_SECONDS: Final = 2
 SILENCE_SECONDS: Final = 60
 """How long app may say nothing: before its answer, and within one (a stream of events sends comments meanwhile)."""
 MAX_CONNECTIONS: Final = 256
-CLIENT_IS_GONE: Final = 499
 FORWARDED: Final = Counter("counterfoil_forwarded", "Calls forwarded to app, by status", ["status"])
 
 # RFC 9110, 7.6.1. Content-Length stays: it is what tells a body that was cut off.
@@ -71,8 +70,8 @@ class Forwarder:
         if self._session is not None:
             await self._session.close()
 
-    async def forward(self, request: Request, exchange: Exchange) -> int:
-        """Have app answer, and return its status.
+    async def forward(self, request: Request, exchange: Exchange) -> None:
+        """Have app answer.
 
         Raises ServiceUnavailable when app cannot be reached or says nothing in time, and BadGateway when it ended
         before its answer began; after that the answer ends early. A caller who hangs up ends the forwarding; what app
@@ -83,14 +82,14 @@ class Forwarder:
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
-                return work.result()
-            work.cancel()
-            await asyncio.wait((work,))
-            return CLIENT_IS_GONE
+                work.result()
+            else:
+                work.cancel()
+                await asyncio.wait((work,))
         finally:
             gone.cancel()
 
-    async def _forward(self, request: Request, exchange: Exchange) -> int:
+    async def _forward(self, request: Request, exchange: Exchange) -> None:
         assert self._session is not None
         body = _Body(request)
         try:
@@ -101,7 +100,6 @@ class Forwarder:
             async with call as found:
                 FORWARDED.labels(str(found.status)).inc()
                 await _answer(exchange, request, found, body)
-                return found.status
         except (aiohttp.ClientConnectorError, TimeoutError) as error:
             raise self._refusal(ServiceUnavailable(retry_after=1), error) from error
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -153,7 +151,7 @@ async def _answer(exchange: Exchange, request: Request, found: aiohttp.ClientRes
         await body.swallow_rest()
         exchange.response_bytes(found.status, _without_length(headers), content)
         return
-    request.is_answered = True
+    request.status = found.status
     stream = exchange.response_stream(found.status, headers)
     try:
         async for piece in found.content.iter_any():

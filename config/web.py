@@ -1,6 +1,7 @@
 """The process that owns the port: it answers the gate's calls itself and forwards everything else to `app`."""
 
 import asyncio
+import gc
 
 import psycopg
 from django.conf import settings
@@ -31,6 +32,9 @@ class Web:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self.open())
+        # What was loaded stays for ever: without this each full collection walks over all of it while calls wait.
+        gc.collect()
+        gc.freeze()
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self.close())
@@ -56,11 +60,11 @@ class Web:
         else:
             await guarded(request, self._forward(request, exchange))
 
-    async def _forward(self, request: Request, exchange: Exchange) -> int:
+    async def _forward(self, request: Request, exchange: Exchange) -> None:
         if request.path == "/readyz":
             try:
                 await self._keyring.ping()
             except psycopg.Error:
                 request.answer(503, b'{"status": "unavailable", "problem": "lane"}')
-                return 503
-        return await self._forwarder.forward(request, exchange)
+                return
+        await self._forwarder.forward(request, exchange)

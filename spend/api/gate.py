@@ -8,9 +8,8 @@ before the gate rests on credentials that were read for this very call.
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -46,7 +45,7 @@ from spend.rules.effects import Answer
 MAX_RUNNING: Final = 2_000
 """How many calls may wait for the gate at once; the next one is told at once to come again."""
 
-Submit = Callable[[Sequence[Command]], Coroutine[Any, Any, list[Answer]]]
+Submit = Callable[[Sequence[Command]], Awaitable[list[Answer]]]
 encode = msgspec.json.Encoder().encode
 
 
@@ -163,19 +162,20 @@ class GateEntry:
         self._limiter = limiter
         self._submit = submit
         self._deadline_seconds = deadline_seconds
-        self._running: set[asyncio.Task[list[Answer]]] = set()
+        self._running = 0
 
     async def close(self) -> None:
         """Wait for what is under way."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        while self._running:
+            await asyncio.sleep(0.01)
 
     async def answer(self, request: Request, endpoint: Endpoint, name: str | None) -> None:
         """Answer one call."""
         begun = time.perf_counter()
-        status = await guarded(request, self._answer(request, endpoint, name))
-        count(endpoint.name, status, time.perf_counter() - begun)
+        await guarded(request, self._answer(request, endpoint, name))
+        count(endpoint.name, request.status, time.perf_counter() - begun)
 
-    async def _answer(self, request: Request, endpoint: Endpoint, name: str | None) -> int:
+    async def _answer(self, request: Request, endpoint: Endpoint, name: str | None) -> None:
         request.check_host()
         if request.method != "POST":
             raise MethodNotAllowed(headers={"Allow": "POST"})
@@ -193,12 +193,13 @@ class GateEntry:
                 await self._fresh(header)
             raise
         if isinstance(endpoint, Single):
-            return _answer_one(request, (await self._decide(commands))[0])
+            _answer_one(request, (await self._decide(request, commands))[0])
+            return
         if not commands and not is_fresh:
             await self._fresh(header)
-        answers = await self._decide(commands) if commands else []
+        answers = await self._decide(request, commands) if commands else []
         _refuse_all(answers)
-        return _answer_many(request, answers, refused)
+        _answer_many(request, answers, refused)
 
     async def _fresh(self, header: str | None) -> Entry[Admitted]:
         """Whom the key stands for now. Raises InvalidCredentials, Forbidden, and GateUnavailable."""
@@ -223,40 +224,26 @@ class GateEntry:
         self._limiter.take(call.admitted.key_id, len(commands) + len(refused))
         return commands, refused
 
-    async def _decide(self, commands: Sequence[Command]) -> list[Answer]:
-        """The gate's answers. Raises GateUnavailable when they do not come in time, and what the gate raises.
+    async def _decide(self, request: Request, commands: Sequence[Command]) -> list[Answer]:
+        """The gate's answers. Raises what the gate raises.
 
-        The gate works in a task of its own: a caller who hangs up, or whom we do not keep waiting, must not stop
-        what was accepted.
+        At the deadline the caller is told to come again, and the call goes on: a caller who hangs up, or whom we do
+        not keep waiting, must not stop what was accepted. The server cancels no call whose caller is gone.
         """
-        if len(self._running) >= MAX_RUNNING:
+        if self._running >= MAX_RUNNING:
             raise GateUnavailable(retry_after=1)
+        self._running += 1
         loop = asyncio.get_running_loop()
-        answers: asyncio.Future[list[Answer]] = loop.create_future()
-        task = loop.create_task(self._submit(commands))
-        self._running.add(task)
-        task.add_done_callback(functools.partial(self._hand_over, answers))
-        deadline = loop.call_later(self._deadline_seconds, _give_up, answers)
+        deadline = loop.call_later(self._deadline_seconds, _give_up, request)
         try:
-            return await answers
+            return await self._submit(commands)
         finally:
             deadline.cancel()
-
-    def _hand_over(self, answers: asyncio.Future[list[Answer]], task: asyncio.Task[list[Answer]]) -> None:
-        """Whoever waits gets what the task gave; nobody may be waiting any more."""
-        self._running.discard(task)
-        error = GateUnavailable(retry_after=1) if task.cancelled() else task.exception()
-        if answers.done():
-            return
-        if error is not None:
-            answers.set_exception(error)
-        else:
-            answers.set_result(task.result())
+            self._running -= 1
 
 
-def _give_up(answers: asyncio.Future[list[Answer]]) -> None:
-    if not answers.done():
-        answers.set_exception(GateUnavailable(retry_after=1))
+def _give_up(request: Request) -> None:
+    request.refuse_now(GateUnavailable(retry_after=1))
 
 
 def _path_id(text: str) -> UUID:
@@ -294,15 +281,14 @@ def _items(body: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
     return items
 
 
-def _answer_one(request: Request, answer: Answer) -> int:
+def _answer_one(request: Request, answer: Answer) -> None:
     if answer.error is not None:
         raise answer.error
     extra = (("idempotent-replayed", "true"),) if answer.replayed else ()
     request.answer(answer.status, _bytes(answer), *extra)
-    return answer.status
 
 
-def _answer_many(request: Request, answers: Sequence[Answer], refused: Mapping[int, ProblemError]) -> int:
+def _answer_many(request: Request, answers: Sequence[Answer], refused: Mapping[int, ProblemError]) -> None:
     """All results in the order of the items: the refused ones have their places, the others follow one another."""
     rest = iter(answers)
     results = [
@@ -310,7 +296,6 @@ def _answer_many(request: Request, answers: Sequence[Answer], refused: Mapping[i
         for place in range(len(answers) + len(refused))
     ]
     request.answer(200, encode({"results": results}))
-    return 200
 
 
 def _refuse_all(answers: Sequence[Answer]) -> None:

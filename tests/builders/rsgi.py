@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -65,19 +66,21 @@ class Exchange:
     """The body, and the way back."""
 
     def __init__(self, body: bytes) -> None:
-        self._body = body
+        self.body = body
         self.answered: Answered | None = None
+        self.answered_at = 0.0
 
     async def __call__(self) -> bytes:
-        return self._body
+        return self.body
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._body), 65_536):
-            yield self._body[start : start + 65_536]
+        for start in range(0, len(self.body), 65_536):
+            yield self.body[start : start + 65_536]
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         assert self.answered is None, "one request was answered twice"
         self.answered = Answered(status, headers, body)
+        self.answered_at = time.monotonic()
 
 
 class Entry:

@@ -135,13 +135,14 @@ class TestAHeader:
 def test_what_a_caller_did_not_wait_for_has_its_effect(web: str, customer: Customer) -> None:
     key, body, place = unique(), json.dumps(reserve_body("1")).encode(), urlsplit(web)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers(customer, Idempotency_Key=key).items())
-    with socket.create_connection((place.hostname or "", place.port or 0), timeout=10) as line:
-        sent = (
-            f"POST /v1/reservations HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
-        )
-        line.sendall(sent.encode() + body)
-        time.sleep(0.002)
-    time.sleep(1)
+    with psycopg.connect(settings.GATE_DATABASE_URL) as other:
+        other.execute("SELECT 1 FROM organizations WHERE id = %s FOR NO KEY UPDATE", (customer.id,))
+        with socket.create_connection((place.hostname or "", place.port or 0), timeout=10) as line:
+            sent = f"POST /v1/reservations HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+            line.sendall(sent.encode() + body)
+            time.sleep(0.2)  # it waits for the lock now
+        time.sleep(0.2)
+    time.sleep(0.5)
     again = raw(web, "/v1/reservations", body, headers(customer, Idempotency_Key=key))
     assert (again.status, again.headers.get("idempotent-replayed")) == (201, "true")
 
