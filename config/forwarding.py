@@ -9,12 +9,13 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 from prometheus_client import Counter
 from yarl import URL
 
 from common.api.border import CHUNK_BYTES, announced_bytes
 from common.api.rsgi import Exchange, HeaderList, Request, Scope
-from common.errors import BadGateway, ServiceUnavailable
+from common.errors import BadGateway, InvalidJson, ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ class Forwarder:
 
         Raises ServiceUnavailable when app cannot be reached or says nothing in time, and BadGateway when it ended
         before its answer began; after that the answer ends early. A caller who hangs up ends the forwarding; what app
-        has begun it finishes. A reading that meets a connection which app has just closed is asked once more.
+        has begun it finishes. A call that meets a connection which app has just closed is asked once more when its
+        method is idempotent.
         """
         work = asyncio.ensure_future(self._forward(request, exchange))
         gone = asyncio.ensure_future(exchange.client_disconnect())
@@ -103,6 +105,8 @@ class Forwarder:
         except (aiohttp.ClientConnectorError, TimeoutError) as error:
             raise self._refusal(ServiceUnavailable(retry_after=1), error) from error
         except (aiohttp.ClientError, ConnectionError) as error:
+            if body.is_cut_off:
+                raise InvalidJson("The body ended before its announced length.") from error
             raise self._refusal(BadGateway(retry_after=1), error) from error
 
     def _refusal(self, refusal: ServiceUnavailable | BadGateway, error: BaseException) -> Exception:
@@ -116,9 +120,11 @@ class _Body:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._announced = announced_bytes(request.headers.get("content-length"))
+        is_chunked = "transfer-encoding" in request.headers
+        self._announced = None if is_chunked else announced_bytes(request.headers.get("content-length"))
         self._reading = asyncio.Lock()
-        self.exists = bool(self._announced) or "transfer-encoding" in request.headers
+        self.exists = is_chunked or bool(self._announced)
+        self.is_cut_off = False
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The pieces as they come. Raises _CutOff, so that app sees a body that was cut off, too."""
@@ -127,6 +133,7 @@ class _Body:
             done += len(piece)
             yield piece
         if self._announced is not None and done != self._announced:
+            self.is_cut_off = True
             raise _CutOff
 
     async def _next(self) -> bytes | None:
@@ -156,6 +163,8 @@ async def _answer(exchange: Exchange, request: Request, found: aiohttp.ClientRes
     try:
         async for piece in found.content.iter_any():
             await stream.send_bytes(piece)
+    except ProtocolClosed:
+        return  # the caller is gone
     finally:
         del stream  # an exception keeps this frame, and a stream that is kept is not ended
 
@@ -170,6 +179,8 @@ def _headers_to(request: Request) -> HeaderList:
     known = request.headers
     items = known.items()
     named = _named(known.get("connection"))
+    if "transfer-encoding" in known:
+        named |= {"content-length"}  # two lengths would be two readings of where the next request begins
     headers = [
         (name, value)
         for name, value in items
@@ -190,11 +201,19 @@ def _headers_to(request: Request) -> HeaderList:
 
 
 def _headers_back(raw: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
-    listed = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
+    listed = [(name.decode("latin-1").lower(), _text(value)) for name, value in raw]
     named = _named(next((value for name, value in listed if name == "connection"), None))
     for name, value in listed:
         if name not in _HOP_BY_HOP and name not in named and name not in ("server", "date"):
             yield name, value
+
+
+def _text(value: bytes) -> str:
+    """A header's value so that the server, which writes UTF-8, writes the same bytes where they are that."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def _named(connection: str | None) -> frozenset[str]:

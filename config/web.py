@@ -65,6 +65,6 @@ class Web:
             try:
                 await self._keyring.ping()
             except psycopg.Error:
-                request.answer(503, b'{"status": "unavailable", "problem": "lane"}')
+                request.answer(503, b'{"status": "unavailable", "problem": "database"}')
                 return
         await self._forwarder.forward(request, exchange)

@@ -175,8 +175,12 @@ def _post(
         status: {"description": said, "content": {"application/json": {"schema": schema}}}
         for status, (said, schema) in answers.items()
     }
+    shown = {"application/problem+json": {"schema": _ref("GateRefused")}}
+    answered["429"] = {
+        "description": "More calls of this key than a second has room for; wait as Retry-After says",
+        "content": shown,
+    }
     if refused is not None:
-        shown = {"application/problem+json": {"schema": _ref("GateRefused")}}
         answered[refused] = {"description": "Refused for money", "content": shown}
     return {
         "post": {

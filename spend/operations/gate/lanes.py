@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 from django.conf import settings
@@ -38,7 +39,5 @@ def _submit(commands: Sequence[Command]) -> list[Answer]:
         except ProblemError as error:
             return [Answer.refused(error) for _ in commands]
         if current.agent_ids != caller.agent_ids or current.connection_ids != caller.connection_ids:
-            from dataclasses import replace
-
             commands = [replace(command, caller=current) for command in commands]
     return blocking.submit(commands)

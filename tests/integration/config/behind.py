@@ -27,6 +27,7 @@ def show(environ: dict[str, Any], start: Start) -> list[bytes]:
         [
             ("Content-Type", "application/json"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"),
             ("Connection", "x-private"), ("X-Private", "1"), ("Keep-Alive", "timeout=1"), ("X-Public", "2"),
+            ("X-Name", "caf\u00e9"),
         ],
     )  # fmt: skip
     return [json.dumps({key: value for key, value in shown.items() if isinstance(value, str | int)}).encode()]

@@ -128,8 +128,20 @@ class TestARequest:
         with socket.create_connection(("127.0.0.1", pair.port), timeout=10) as line:
             line.sendall(b"POST /show HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\nhalf")
             line.shutdown(socket.SHUT_WR)
-            assert b'"size"' not in line.recv(10_000)
+            answer = line.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b'"code":"invalid_json"' in answer
         assert httpx.get(f"{pair.url}/show").status_code == 200
+
+    def test_with_two_lengths_has_one_at_the_end(self, pair: Pair) -> None:
+        hidden = b"GET /hidden HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(hidden), hidden)
+        head = b"POST /show HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", pair.port), timeout=10) as line:
+            line.sendall(head + chunk)
+            answer = line.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 400 ") or b'"size": %d' % len(hidden) in answer
+        assert httpx.get(f"{pair.url}/show").json()["PATH_INFO"] == "/show"
 
 
 @pytest.mark.usefixtures("behind")
@@ -138,6 +150,7 @@ class TestAnAnswer:
         answer = httpx.get(f"{pair.url}/show")
         assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
         assert answer.headers["x-public"] == "2"
+        assert dict(answer.headers.raw)[b"x-name"] == "caf\u00e9".encode()
         assert {"x-private", "keep-alive", "connection"} & set(answer.headers) == set()
 
     def test_of_any_size_comes_back_whole(self, pair: Pair) -> None:
