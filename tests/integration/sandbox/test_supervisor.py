@@ -222,9 +222,20 @@ class TestStopping:
                 assert second.answers()
 
 
+def _socket_of(copy: Copy) -> Path:
+    argv = copy.read("pids.json")["app"]["argv"]
+    return Path(argv[argv.index("--uds") + 1])
+
+
 class TestTwoCopies:
     def test_run_side_by_side(self, running: Copy, tmp_path: Path) -> None:
-        with _running(tmp_path / "state") as other:
+        far = tmp_path / ("a-folder-whose-path-is-too-long-for-a-socket-" * 3) / "state"
+        far.parent.mkdir()
+        with _running(far) as other:
             assert _eventually(lambda: running.answers() and other.answers(), seconds=60)
             assert other.read("urls.json")["http"] != running.read("urls.json")["http"]
+            places = [_socket_of(copy) for copy in (running, other)]
+            assert places[0] == running.home / "run" / "app.sock"
+            assert all(place.is_socket() and place.stat().st_mode & 0o77 == 0 for place in places)
         assert running.answers()
+        assert not places[1].parent.exists()
