@@ -143,8 +143,9 @@ class Request:
         Raises InvalidJson for an empty body whatever its type, UnsupportedMediaType and BodyTooLarge before the
         body is read to its end, and InvalidJson for one that breaks off or does not come.
         """
-        length = self.headers.get("content-length")
-        if length in (None, "", "0") and not self._is_chunked():
+        # Where both are given the pieces count: a length that does not bound the body must not be trusted.
+        length = None if self._is_chunked() else self.headers.get("content-length") or "0"
+        if length == "0":
             raise InvalidJson("The body is empty.")
         check_media_type(self.header("content-type") or "", self.header("content-encoding"))
         announced = announced_bytes(length)

@@ -92,6 +92,19 @@ class TestABody:
             reply = raw(web, "/v1/reservations", pieces, headers(customer))  # type: ignore[arg-type]
         assert (reply.status, reply.code) == (413, "body_too_large")
 
+    def test_in_pieces_is_cut_at_the_limit_whatever_length_is_announced(
+        self, web: str, customer: Customer
+    ) -> None:
+        place = urlsplit(web)
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers(customer).items())
+        both = "Content-Length: 10\r\nTransfer-Encoding: chunked\r\n"
+        with socket.create_connection((place.hostname or "", place.port or 0), timeout=10) as line:
+            line.sendall(f"POST /v1/reservations HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}{both}\r\n".encode())
+            for _ in range(30):
+                line.sendall(b"%x\r\n%b\r\n" % (50_000, b" " * 50_000))
+            line.sendall(b"2\r\n{}\r\n0\r\n\r\n")
+            assert line.recv(100).split(b" ")[1] in (b"413", b"400")
+
     @pytest.mark.parametrize(("length", "expected"), [(300_000_000, b"413"), (50, b"400")])
     def test_that_never_comes_is_answered(
         self, web: str, customer: Customer, length: int, expected: bytes
