@@ -12,7 +12,7 @@ from config.forwarding import Forwarder
 from orgs.api.keyring import Keyring
 from spend.api.admitted import Admitted
 from spend.api.gate import GateEntry, find_endpoint
-from spend.operations.gate.lanes import submit
+from spend.operations.gate.lanes import close_lanes, submit
 
 
 class Web:
@@ -47,6 +47,7 @@ class Web:
     async def close(self) -> None:
         """Answer what is under way, then let every connection go."""
         await self._gate.close()
+        await close_lanes()
         await self._keyring.close()
         await self._forwarder.close()
 

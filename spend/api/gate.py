@@ -39,6 +39,7 @@ from spend.api.admitted import Admitted
 from spend.api.calls import MAX_BATCH, MAX_USAGE_BATCH, Call, item_key
 from spend.api.metrics import count
 from spend.api.wire import BATCH_KEY, read_commit, read_extend, read_release, read_reserve, read_usage
+from spend.operations.gate.callers import CHECKED_UNDER_THE_LOCK
 from spend.rules.commands import Command
 from spend.rules.effects import Answer
 
@@ -153,11 +154,19 @@ class GateEntry:
     """Answers the gate's calls of one process.
 
     A call waits `deadline_seconds` for the gate; what it asked for may take effect all the same, and its key tells.
+    `remembers`: whether a key that was read before will do, because the gate checks it again under its lock.
     """
 
     def __init__(
-        self, *, keyring: Keyring[Admitted], limiter: Limiter, submit: Submit, deadline_seconds: float
+        self,
+        *,
+        keyring: Keyring[Admitted],
+        limiter: Limiter,
+        submit: Submit,
+        deadline_seconds: float,
+        remembers: bool = CHECKED_UNDER_THE_LOCK,
     ) -> None:
+        self._remembers = remembers
         self._keyring = keyring
         self._limiter = limiter
         self._submit = submit
@@ -181,7 +190,7 @@ class GateEntry:
             raise MethodNotAllowed(headers={"Allow": "POST"})
         reservation = None if name is None else _path_id(name)
         header = request.header("authorization")
-        entry = self._keyring.remembered(header)
+        entry = self._keyring.remembered(header) if self._remembers else None
         is_fresh = entry is None
         if entry is None:
             entry = await self._fresh(header)

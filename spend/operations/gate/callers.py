@@ -9,6 +9,9 @@ from orgs.rules.scopes import SPEND_WRITE
 from spend.rules.commands import Caller
 
 NEEDED_SCOPE: Final = SPEND_WRITE
+CHECKED_UNDER_THE_LOCK: Final = False
+"""Whether the gate's transaction asks `current_caller` of every command. Only then may an entry act on a key that it
+remembers; until then it reads the key for every call."""
 
 
 def caller_of(known: Known | None) -> Caller:

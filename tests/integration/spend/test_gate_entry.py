@@ -12,14 +12,16 @@ from common.api import rsgi
 from common.api.limiter import Limiter
 from common.api.rsgi import Request
 from orgs.api.keyring import Keyring
+from orgs.operations.api_keys import revoke_api_key
 from spend.api import gate as module
 from spend.api.admitted import Admitted
 from spend.api.gate import GateEntry, Submit, find_endpoint
+from spend.operations.gate.callers import CHECKED_UNDER_THE_LOCK
 from spend.operations.gate.lanes import submit
 from spend.rules.commands import Command
 from spend.rules.effects import Answer
 from tests.builders.gate import Customer, make_customer, reserve_body
-from tests.builders.orgs import unique
+from tests.builders.orgs import AUTHOR, make_key, unique, write
 from tests.builders.rsgi import HOST, Answered, Exchange, Headers, Scope
 
 encode = module.encode
@@ -63,6 +65,7 @@ def with_entry(
     submit: Submit,
     per_second: int = 1_000,
     deadline: float = 3,
+    remembers: bool = CHECKED_UNDER_THE_LOCK,
 ) -> Any:
     """What the use of a new entry gives; the entry is closed in an orderly way."""
 
@@ -70,7 +73,11 @@ def with_entry(
         keyring = Keyring(settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS, admit=Admitted)
         await keyring.open()
         entry = GateEntry(
-            keyring=keyring, limiter=Limiter(per_second), submit=submit, deadline_seconds=deadline
+            keyring=keyring,
+            limiter=Limiter(per_second),
+            submit=submit,
+            deadline_seconds=deadline,
+            remembers=remembers,
         )
         try:
             return await use(entry)
@@ -208,3 +215,40 @@ def test_a_body_that_does_not_come_is_refused_in_time(
     answer, took = with_entry(use, submit=submit)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_json")
     assert 0.2 <= took < 2
+
+
+class TestAKeyThatIsRevoked:
+    """In both ways of knowing keys: read for every call, and remembered where the gate checks them."""
+
+    @pytest.mark.parametrize("remembers", sorted({False, CHECKED_UNDER_THE_LOCK}))
+    @pytest.mark.parametrize("body", [reserve_body("1"), {"colour": "red"}], ids=["good", "wrong"])
+    def test_is_refused_at_its_next_call(self, customer: Customer, body: Any, remembers: bool) -> None:
+        issued = make_key(customer.id, "spend:write")
+
+        def revoke() -> None:
+            name = str(issued.key.id)
+            write(lambda cur: revoke_api_key(cur, organization=customer.id, name=name, author=AUTHOR))
+
+        async def use(entry: GateEntry) -> list[int]:
+            before = await ask(entry, issued.secret, reserve_body("1"))
+            await asyncio.to_thread(revoke)
+            after = await ask(entry, issued.secret, body)
+            return [before.status_code, after.status_code]
+
+        assert with_entry(use, submit=submit, remembers=remembers) == [201, 401]
+
+    def test_is_refused_for_a_wrong_call_though_it_is_remembered(self, customer: Customer) -> None:
+        issued = make_key(customer.id, "spend:write")
+
+        def revoke() -> None:
+            name = str(issued.key.id)
+            write(lambda cur: revoke_api_key(cur, organization=customer.id, name=name, author=AUTHOR))
+
+        async def use(entry: GateEntry) -> list[int]:
+            before = await ask(entry, issued.secret, {"colour": "red"})
+            again = await ask(entry, issued.secret, {"colour": "red"})
+            await asyncio.to_thread(revoke)
+            after = await ask(entry, issued.secret, {"colour": "red"})
+            return [before.status_code, again.status_code, after.status_code]
+
+        assert with_entry(use, submit=submit, remembers=True) == [400, 400, 401]
