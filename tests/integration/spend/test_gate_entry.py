@@ -17,7 +17,7 @@ from spend.api import gate as module
 from spend.api.admitted import Admitted
 from spend.api.gate import GateEntry, Submit, find_endpoint
 from spend.operations.gate.callers import CHECKED_UNDER_THE_LOCK
-from spend.operations.gate.lanes import submit
+from spend.operations.gate.lanes import close_lanes, submit
 from spend.rules.commands import Command
 from spend.rules.effects import Answer
 from tests.builders.gate import Customer, make_customer, reserve_body
@@ -83,6 +83,7 @@ def with_entry(
             return await use(entry)
         finally:
             await entry.close()
+            await close_lanes()
             await keyring.close()
 
     return asyncio.run(run())
