@@ -390,6 +390,14 @@ class InternalError(ProblemError):
     status = 500
 
 
+class BadGateway(ProblemError):
+    """The process behind this one ended in the middle of the call; repeat it with the same idempotency key."""
+
+    code = "bad_gateway"
+    status = 502
+    retryable = True
+
+
 class ServiceUnavailable(ProblemError):
     """The call cannot be answered at the moment; repeat it with the same idempotency key."""
 

@@ -106,8 +106,13 @@ def read_key(header: str | None, *, required: bool) -> str | None:
 
 def keyed_request(*, organization: UUID, key: str, method: str, path: str, body: Any) -> KeyedRequest:
     """The call as it is compared with a stored one: the body as a JSON value, not as bytes."""
-    digest = hashlib.sha256(f"{method} {path}\n".encode() + canonical_digest(body)).digest()[:_DIGEST_BYTES]
+    digest = request_digest(method=method, path=path, value=canonical_digest(body))
     return KeyedRequest(organization, key, digest)
+
+
+def request_digest(*, method: str, path: str, value: bytes) -> bytes:
+    """The digest (16 bytes) of a call whose body's JSON value has the canonical digest `value`."""
+    return hashlib.sha256(f"{method} {path}\n".encode() + value).digest()[:_DIGEST_BYTES]
 
 
 def lookup(

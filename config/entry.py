@@ -3,7 +3,7 @@
 import sys
 
 from django.core.checks import run_checks
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from psycopg_pool import PoolTimeout
 
 
@@ -21,3 +21,4 @@ def refuse_a_wrong_start() -> None:
         )
     if problems:
         sys.exit("Refused to start:\n" + "\n".join(str(problem) for problem in problems))
+    connections.close_all()

@@ -5,6 +5,7 @@ All errors are collected and raised together, so that a wrong start is mended in
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -37,6 +38,11 @@ VARIABLES = (
     "SECRET_KEY",
     "ALLOWED_HOSTS",
     "ADJUSTMENT_APPROVAL_ABOVE",
+    "COUNTERFOIL_APP",
+    "COUNTERFOIL_WEB_PROCESSES",
+    "COUNTERFOIL_APP_PROCESSES",
+    "GATE_DEADLINE_SECONDS",
+    "API_KEY_CALLS_PER_SECOND",
 )
 DEFAULT_APPROVAL_ABOVE = "500"
 
@@ -72,6 +78,11 @@ class Environment:
     secret_key: str | None
     allowed_hosts: tuple[str, ...]
     adjustment_approval_above_units: int
+    app_address: str
+    web_processes: int
+    app_processes: int
+    gate_deadline_seconds: int
+    api_key_calls_per_second: int
 
 
 class _Reader:
@@ -105,13 +116,13 @@ class _Reader:
             self.errors.append(f"{name}: {problem}")
         return value
 
-    def port(self, name: str, default: int) -> int:
+    def whole(self, name: str, default: int, *, most: int, what: str = "number") -> int:
         value = self.text(name)
         if value is None:
             return default
-        if value.isascii() and value.isdecimal() and 1 <= int(value) <= 65535:
+        if value.isascii() and value.isdecimal() and len(value) < 10 and 1 <= int(value) <= most:
             return int(value)
-        self.errors.append(f"{name}: {value!r} is not a port between 1 and 65535")
+        self.errors.append(f"{name}: {value!r} is not a {what} between 1 and {most}")
         return default
 
     def amount(self, name: str, default: str) -> int:
@@ -157,6 +168,19 @@ def _broker_problem(value: str) -> str | None:
 def _http_problem(value: str) -> str | None:
     parts = urlsplit(value)
     return None if parts.scheme in ("http", "https") and parts.hostname else "is not an http(s) address"
+
+
+def _app_problem(value: str) -> str | None:
+    if value.startswith("unix:/"):
+        return None
+    parts = urlsplit(value)
+    plain = parts.scheme == "http" and parts.hostname and parts.path in ("", "/")
+    return None if plain else "must be unix:/path/of/a/socket or http://host:port"
+
+
+def default_app_processes() -> int:
+    """Return how many processes of Django to run on one machine together with everything else."""
+    return max(1, min(2, (os.cpu_count() or 1) // 2))
 
 
 def _stripe_key_problem(value: str) -> str | None:
@@ -225,7 +249,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
     broker = reader.checked("CELERY_BROKER_URL", _broker_problem)
     environment = Environment(
         home=home,
-        port=reader.port("COUNTERFOIL_PORT", DEFAULT_PORT),
+        port=reader.whole("COUNTERFOIL_PORT", DEFAULT_PORT, most=65535, what="port"),
         port_was_given=reader.text("COUNTERFOIL_PORT") is not None,
         bind=bind,
         database_url=databases["app"],
@@ -242,6 +266,11 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         secret_key=reader.checked("SECRET_KEY", _secret_problem),
         allowed_hosts=_allowed_hosts(reader, bind),
         adjustment_approval_above_units=reader.amount("ADJUSTMENT_APPROVAL_ABOVE", DEFAULT_APPROVAL_ABOVE),
+        app_address=reader.checked("COUNTERFOIL_APP", _app_problem) or f"unix:{home / 'run' / 'app.sock'}",
+        web_processes=reader.whole("COUNTERFOIL_WEB_PROCESSES", 1, most=64),
+        app_processes=reader.whole("COUNTERFOIL_APP_PROCESSES", default_app_processes(), most=64),
+        gate_deadline_seconds=reader.whole("GATE_DEADLINE_SECONDS", 3, most=8),
+        api_key_calls_per_second=reader.whole("API_KEY_CALLS_PER_SECOND", 2_000, most=1_000_000),
     )
     if reader.errors:
         raise WrongEnvironment(list(dict.fromkeys(reader.errors)))

@@ -1,12 +1,14 @@
 """Which kind of process this is: each has its own limits on database statements.
 
+web answers the gate, app is Django behind it, worker is Celery (and beat), command everything by hand.
+
 Entry points set it before Django reads its settings; whoever sets nothing gets the limits of a request.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["web", "worker", "command"]
+Kind = Literal["web", "app", "worker", "command"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,9 @@ class Limits:
 
 LIMITS: dict[Kind, Limits] = {
     "web": Limits(
+        statement_timeout_ms=2_000, lock_timeout_ms=1_000, idle_in_transaction_timeout_ms=10_000, pool_size=0
+    ),
+    "app": Limits(
         statement_timeout_ms=5_000, lock_timeout_ms=1_000, idle_in_transaction_timeout_ms=10_000, pool_size=24
     ),
     "worker": Limits(
@@ -31,7 +36,7 @@ LIMITS: dict[Kind, Limits] = {
     ),
 }
 
-_kind: Kind = "web"
+_kind: Kind = "app"
 
 
 def declare(kind: Kind) -> None:

@@ -1,32 +1,42 @@
-"""The command lines of the web servers. Granian serves; gunicorn is kept usable for those who run it."""
+"""The command lines of the servers. `web` owns the port and answers the gate, `app` is Django behind it."""
 
-import os
 import sys
 
-WEB_THREADS = 64
+APP_THREADS = 64
+END_SECONDS = 9
+"""What is in flight has this long to be answered after SIGTERM; the gate's deadline must be shorter."""
 
 
-def web_workers() -> int:
-    """Return how many web processes to run: one per core, two at most on one machine with everything else."""
-    return max(1, min(2, os.cpu_count() or 1))
-
-
-def granian_command(*, bind: str, port: int) -> list[str]:
-    """Return Granian's command line: WSGI with many cheap blocking threads. It does not respawn its workers;
-    whoever supervises it ends the whole group and starts it anew."""
+def web_command(*, bind: str, port: int, processes: int) -> list[str]:
+    """Return the command line of web: one event loop per process. Granian does not respawn its workers; whoever
+    supervises it ends the whole group and starts it anew."""
     return [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", bind, "--port", str(port),
-        "--workers", str(web_workers()), "--blocking-threads", str(WEB_THREADS), "--http", "1", "--no-ws",
-        "--no-respawn-failed-workers", "--workers-kill-timeout", "3", "--log-level", "warning",
+        sys.executable, "-m", "granian", "--interface", "rsgi", "--host", bind, "--port", str(port),
+        "--workers", str(processes), "--loop", "uvloop", "--http", "1", "--no-ws", "--backlog", "2048",
+        "--no-respawn-failed-workers", "--workers-kill-timeout", str(END_SECONDS), "--log-level", "warning",
+        "config.rsgi:application",
+    ]  # fmt: skip
+
+
+def app_command(*, address: str, processes: int) -> list[str]:
+    """Return the command line of app: WSGI with many cheap blocking threads, at `unix:/path` or `http://host:port`.
+
+    A socket that is left over from a process that was killed must be removed before.
+    """
+    return [
+        sys.executable, "-m", "granian", "--interface", "wsgi", *_granian_place(address),
+        "--workers", str(processes), "--blocking-threads", str(APP_THREADS), "--http", "1", "--no-ws",
+        "--no-respawn-failed-workers", "--workers-kill-timeout", str(END_SECONDS), "--log-level", "warning",
         "config.wsgi:application",
     ]  # fmt: skip
 
 
-def gunicorn_command(*, bind: str, port: int) -> list[str]:
-    """Return gunicorn's command line with the same numbers of processes and threads."""
+def gunicorn_command(*, address: str, processes: int) -> list[str]:
+    """Return gunicorn's command line in place of app's, with the same numbers of processes and threads."""
+    bind = address if address.startswith("unix:") else address.removeprefix("http://")
     return [
-        sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--bind", f"{bind}:{port}",
-        "--workers", str(web_workers()), "--threads", str(WEB_THREADS), "--no-control-socket",
+        sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--bind", bind, "--umask", "0o077",
+        "--workers", str(processes), "--threads", str(APP_THREADS), "--no-control-socket",
         "config.wsgi:application",
     ]  # fmt: skip
 
@@ -45,3 +55,10 @@ def beat_command() -> list[str]:
         sys.executable, "-m", "celery", "-A", "config.worker", "beat",
         "--scheduler", "celery.beat.Scheduler", "--pidfile", "", "--loglevel", "INFO",
     ]  # fmt: skip
+
+
+def _granian_place(address: str) -> list[str]:
+    if address.startswith("unix:"):
+        return ["--uds", address.removeprefix("unix:"), "--uds-permissions", "0o600"]
+    host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
+    return ["--host", host.strip("[]"), "--port", port]

@@ -142,10 +142,13 @@ DATABASES = {
 
 # For the gate's own connections (psycopg, past the ORM): direct, never through a transaction pooler.
 GATE_DATABASE_URL = ENVIRONMENT.gate_database_url or _absent(DATABASE_ROLES["gate"])
-GATE_CONNECTION_OPTIONS = connection_options(
-    statement_timeout_ms=2_000 if process.declared() == "web" else None
-)
+GATE_CONNECTION_OPTIONS = connection_options()
 GATE_LANES = 2
+GATE_DEADLINE_SECONDS = ENVIRONMENT.gate_deadline_seconds
+API_KEY_CALLS_PER_SECOND = ENVIRONMENT.api_key_calls_per_second
+
+# Where web forwards to what is not the gate's: the process app.
+APP_ADDRESS = ENVIRONMENT.app_address
 
 # The tests' cluster waits for no disk; everywhere else the system checks refuse to serve without durability.
 TEST_CLUSTER = "COUNTERFOIL_TEST_HOME" in os.environ

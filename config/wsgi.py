@@ -1,4 +1,4 @@
-"""The web server's entry point (Granian or gunicorn)."""
+"""The entry point of app: Django behind web, under Granian or gunicorn."""
 
 import os
 
@@ -6,7 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 from config import process
 
-process.declare("web")
+process.declare("app")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+LONGEST_SOCKET_PATH = 100
+"""Bytes; Linux takes 107 for the path of a Unix socket."""
 
 
 def home() -> Path:
@@ -55,3 +57,14 @@ def free_port(*, preferred: int | None = None, bind: str = "127.0.0.1") -> int:
         probe.bind((bind, 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def is_listening(socket_file: Path) -> bool:
+    """Say whether a server accepts connections at a Unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0.5)
+        try:
+            probe.connect(str(socket_file))
+        except OSError:
+            return False
+    return True

@@ -5,7 +5,7 @@
     python -m sandbox.supervisor --bare    serve without demo data and story
 
 Starts PostgreSQL and Valkey (unless the environment names real ones), migrates, loads the demo data, starts
-web, worker and beat, says where to log in, and plays the demo story when there is one.
+web, app, worker and beat, says where to log in, and plays the demo story when there is one.
 """
 
 import argparse
@@ -15,12 +15,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from types import FrameType
 from typing import IO
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import psycopg
@@ -28,12 +30,20 @@ import psycopg
 from config.environment import Environment, WrongEnvironment, read_environment
 from config.metrics import MULTIPROCESS_FOLDER
 from config.roles import database_statements
-from config.servers import beat_command, granian_command, worker_command
+from config.servers import app_command, beat_command, web_command, worker_command
 from sandbox import processes
 from sandbox.binaries import NoPostgres
 from sandbox.children import Child, ChildSpec, Family, end_leftovers, own_environment
 from sandbox.cluster import SUPERUSER, Cluster, ClusterUnusable
-from sandbox.places import CHECKOUT, free_port, port_is_free, read_json, write_json
+from sandbox.places import (
+    CHECKOUT,
+    LONGEST_SOCKET_PATH,
+    free_port,
+    is_listening,
+    port_is_free,
+    read_json,
+    write_json,
+)
 from sandbox.progress import Progress
 from sandbox.valkey import Broker, broker_at
 
@@ -60,6 +70,7 @@ class Supervisor:
         self.port = self._choose_port()
         self.urls: dict[str, str] = {"http": f"http://{self._shown_host()}:{self.port}"}
         self.family = Family(home=self.home)
+        self._socket_folder: Path | None = None
 
     def _shown_host(self) -> str:
         bind = self.environment.bind
@@ -148,21 +159,35 @@ class Supervisor:
                 raise CannotStart(f"The database could not be prepared ({log}):\n{answer.stderr[-3000:]}")
 
     def _start_own(self) -> None:
+        address = self._app_address()
         environment = {
             **own_environment(home=self.home),
             MULTIPROCESS_FOLDER: str(_metrics_folder(self.home)),
+            "COUNTERFOIL_APP": address,
         }
-        argv = granian_command(bind=self.environment.bind, port=self.port)
+        web = web_command(
+            bind=self.environment.bind, port=self.port, processes=self.environment.web_processes
+        )
         specs = [
-            ChildSpec(name="web", argv=argv, ready=self._web_is_ready, environment=environment),
+            _app_spec(address, environment, processes=self.environment.app_processes),
+            ChildSpec(name="web", argv=web, ready=self._web_is_ready, environment=environment),
             ChildSpec(name="worker", argv=worker_command(), ready=self._said_ready, environment=environment),
             ChildSpec(name="beat", argv=beat_command(), ready=self._said_ready, environment=environment),
         ]
-        with self.progress.step("Web, worker and beat") as step:
+        with self.progress.step("Web, app, worker and beat") as step:
             children: list[Child] = [self.family.start(spec) for spec in specs]
             for child in children:
                 self.family.wait_until_ready(child)
             step.note(self.urls["http"])
+
+    def _app_address(self) -> str:
+        """Where app listens: the address given, else a socket in the state folder, or elsewhere when that folder's
+        path is too long for one."""
+        address = self.environment.app_address
+        if len(address.removeprefix("unix:").encode()) <= LONGEST_SOCKET_PATH:
+            return address
+        self._socket_folder = Path(tempfile.mkdtemp(prefix="counterfoil-app-"))
+        return f"unix:{self._socket_folder / 'app.sock'}"
 
     def _said_ready(self, pid: int) -> bool:
         """Worker and beat leave a file with their name's pid when they begin to work."""
@@ -202,6 +227,8 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         with self.progress.step("Stopping"):
             self.family.close(last=_STORES)
+            if self._socket_folder is not None:
+                shutil.rmtree(self._socket_folder, ignore_errors=True)
             for name in ("urls.json", "pids.json", "supervisor.json"):
                 (self.home / "run" / name).unlink(missing_ok=True)
 
@@ -218,6 +245,24 @@ def _postgres_spec(cluster: Cluster) -> ChildSpec:
         prepare=cluster.prepare,
         credentials=cluster.credentials(),
     )
+
+
+def _app_spec(address: str, environment: dict[str, str], *, processes: int) -> ChildSpec:
+    """Django, ready when it accepts connections; web's readiness says whether it can serve."""
+    place = Path(address.removeprefix("unix:")) if address.startswith("unix:") else None
+    parts = urlsplit(address)
+
+    def prepare() -> None:
+        if place is not None:
+            place.unlink(missing_ok=True)  # what a killed one left behind
+
+    def is_ready(_: int) -> bool:
+        if place is not None:
+            return is_listening(place)
+        return not port_is_free(port=parts.port or 80, bind=parts.hostname or "127.0.0.1")
+
+    argv = app_command(address=address, processes=processes)
+    return ChildSpec(name="app", argv=argv, ready=is_ready, environment=environment, prepare=prepare)
 
 
 def _metrics_folder(home: Path) -> Path:

@@ -13,6 +13,7 @@ from django.db import connections
 from common.transactions import run_in_transaction
 from config.database_urls import django_database
 from spend.operations.gate.submit import close_gate
+from tests.builders.rsgi import close_entry
 from tests.database import Session, session_of
 
 _ALIASES = {
@@ -70,6 +71,7 @@ def _seal_everything(seconds: float = 20) -> None:
 
 
 def _let_go() -> None:
+    close_entry()
     for connection in connections.all(initialized_only=True):
         connection.close()
         if connection.settings_dict["OPTIONS"].get("pool"):

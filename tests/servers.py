@@ -1,18 +1,21 @@
 """Real servers for tests, on this session's database: broker, web server, Celery worker. A pytest plugin."""
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
-from config.servers import granian_command, worker_command
+from config.metrics import MULTIPROCESS_FOLDER
+from config.servers import app_command, web_command, worker_command
 from sandbox.children import Child, ChildSpec
-from sandbox.places import free_port
+from sandbox.places import free_port, is_listening
 from sandbox.valkey import Broker, broker_at
 from tests.database import session_of
 
@@ -48,14 +51,44 @@ def _answers(url: str) -> bool:
         return False
 
 
-def web_spec(port: int) -> ChildSpec:
-    """A Granian on this session's database."""
+def web_spec(port: int, app: str | None = None) -> ChildSpec:
+    """A web on this session's database; without the address of an app it serves the gate alone."""
+    environment = dict(os.environ) | ({"COUNTERFOIL_APP": app} if app else {})
     return ChildSpec(
         name="web",
-        argv=granian_command(bind="127.0.0.1", port=port),
-        ready=lambda _: _answers(f"http://127.0.0.1:{port}/readyz"),
-        environment=dict(os.environ),
+        argv=web_command(bind="127.0.0.1", port=port, processes=1),
+        ready=lambda _: _answers(f"http://127.0.0.1:{port}/{'readyz' if app else 'livez'}"),
+        environment=environment,
     )
+
+
+def app_spec(socket: Path) -> ChildSpec:
+    """An app on this session's database, behind a socket."""
+    return ChildSpec(
+        name="app",
+        argv=app_command(address=f"unix:{socket}", processes=1),
+        ready=lambda _: is_listening(socket),
+        environment=dict(os.environ),
+        prepare=lambda: socket.unlink(missing_ok=True),
+    )
+
+
+@contextmanager
+def serving_all(*, folder: Path, port: int | None = None) -> Iterator[str]:
+    """Web and app together until the block ends; gives the address."""
+    number = port or free_port()
+    with socket_folder() as place, tempfile.TemporaryDirectory() as metrics, ExitStack() as stack:
+        for spec in (app_spec(place / "app.sock"), web_spec(number, f"unix:{place / 'app.sock'}")):
+            counting = replace(spec, environment={**spec.environment, MULTIPROCESS_FOLDER: metrics})
+            stack.enter_context(serving(counting, folder=folder))
+        yield f"http://127.0.0.1:{number}"
+
+
+@contextmanager
+def socket_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="counterfoil-") as folder:
+        yield Path(folder)
 
 
 def worker_spec(home: Path) -> ChildSpec:
@@ -83,10 +116,9 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def web(pytestconfig: pytest.Config, django_db_setup: None, broker: Broker) -> Iterator[str]:
-    """The address of a real web server on this session's database."""
-    port = free_port()
-    with serving(web_spec(port), folder=session_of(pytestconfig).home / "log"):
-        yield f"http://127.0.0.1:{port}"
+    """The address of real servers, web and app, on this session's database."""
+    with serving_all(folder=session_of(pytestconfig).home / "log") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

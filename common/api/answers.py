@@ -12,6 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Un
 from django.views import defaults
 from rest_framework import exceptions as framework
 
+from common.api.border import API_PREFIX as API_PREFIX
+from common.api.border import JSON_MEDIA_TYPE as JSON_MEDIA_TYPE
 from common.api.requests import drain, request_id_of
 from common.errors import (
     BadRequest,
@@ -34,9 +36,6 @@ from common.strictjson import NumberText, child_pointer
 from common.transactions import DATABASE_ERRORS, problem_of
 
 logger = logging.getLogger(__name__)
-
-JSON_MEDIA_TYPE = "application/json"
-API_PREFIX = "/v1/"
 
 
 def json_bytes(data: Any) -> bytes:

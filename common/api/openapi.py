@@ -30,6 +30,7 @@ _PROBLEMS: Final = {
     "415": "The media type or encoding is another than JSON in UTF-8",
     "422": "Well formed, but it contradicts something stored",
     "500": "Something failed here; repeating the same idempotency key tells what became of the call",
+    "502": "The process behind ended in the middle of the call; repeat it with the same idempotency key",
     "503": "Cannot decide at the moment; repeat it with the same idempotency key",
 }
 _ONLY_WITH_BODY: Final = frozenset({"409", "413", "415", "422"})

@@ -1,11 +1,10 @@
-"""The border of the API: what a request must look like before its content is of interest."""
+"""The border of the API in Django: request ids and strict bodies; the rules stand in `border`."""
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from django.http import HttpRequest
 from rest_framework.negotiation import BaseContentNegotiation
@@ -13,25 +12,23 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from common.errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
-from common.ids import new_id
-from common.strictjson import MAX_BYTES, parse_object
-
-_CONTENT_TYPE = re.compile(
-    r"""application/json\s*(?:;\s*charset\s*=\s*(?:"utf-?8"|utf-?8)\s*)?;?\s*""", re.IGNORECASE | re.ASCII
+from common.api.border import (
+    CHUNK_BYTES,
+    DRAIN_BYTES,
+    DRAIN_SECONDS,
+    announced_bytes,
+    check_media_type,
+    request_id,
 )
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_CHUNK_BYTES: Final = 65_536
-_DRAIN_BYTES: Final = 64 * MAX_BYTES
-_DRAIN_SECONDS: Final = 2
+from common.errors import BodyTooLarge, InvalidJson
+from common.strictjson import MAX_BYTES, parse_object
 
 
 def request_id_of(request: HttpRequest) -> str:
     """The id of this request: the caller's when it is plain, else an own one. It does not change."""
     known: str | None = getattr(request, "request_id", None)
     if known is None:
-        given = request.headers.get("X-Request-Id", "")
-        known = given if _REQUEST_ID.fullmatch(given) else str(new_id())
+        known = request_id(request.headers.get("X-Request-Id"))
         request.request_id = known  # type: ignore[attr-defined]
     return known
 
@@ -44,19 +41,8 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
     """
     if not has_body(request):
         raise InvalidJson("The body is empty.")
-    check_media_type(request.META)
+    check_media_type(request.META.get("CONTENT_TYPE", ""), request.META.get("HTTP_CONTENT_ENCODING"))
     return parse_object(_limited_body(request))
-
-
-def check_media_type(meta: Mapping[str, Any]) -> None:
-    """Refuse every media type but JSON, every charset but UTF-8 and every encoding.
-
-    Raises UnsupportedMediaType.
-    """
-    if meta.get("HTTP_CONTENT_ENCODING"):
-        raise UnsupportedMediaType("A body is sent without a content encoding.")
-    if not _CONTENT_TYPE.fullmatch(meta.get("CONTENT_TYPE", "")):
-        raise UnsupportedMediaType
 
 
 def has_body(request: HttpRequest) -> bool:
@@ -67,25 +53,23 @@ def has_body(request: HttpRequest) -> bool:
 def drain(request: HttpRequest) -> None:
     """Swallow what is still coming of a body that was refused, up to a bound and for a short time.
 
-    A server that closes a connection with unread bytes resets it, and the caller would never see the refusal. A
-    body that is announced as larger than the bound is left alone.
+    A body that is announced as larger than the bound is left alone.
     """
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length[:20]) > _DRAIN_BYTES:
+    length = announced_bytes(request.META.get("CONTENT_LENGTH") or "0")
+    if length is None or length > DRAIN_BYTES:
         return
     stream = _stream_of(request)
-    until = time.monotonic() + _DRAIN_SECONDS
-    left = _DRAIN_BYTES
+    until = time.monotonic() + DRAIN_SECONDS
+    left = DRAIN_BYTES
     try:
-        while left > 0 and time.monotonic() < until and (piece := stream.read(_CHUNK_BYTES)):
+        while left > 0 and time.monotonic() < until and (piece := stream.read(CHUNK_BYTES)):
             left -= len(piece)
     except OSError:
         return
 
 
 def _limited_body(request: HttpRequest) -> bytes:
-    length = request.META.get("CONTENT_LENGTH") or ""
-    if length.isdecimal() and int(length[:20]) > MAX_BYTES:
+    if (announced_bytes(request.META.get("CONTENT_LENGTH")) or 0) > MAX_BYTES:
         raise BodyTooLarge
     try:
         return _read_pieces(_stream_of(request))
@@ -105,7 +89,7 @@ def _is_chunked(request: HttpRequest) -> bool:
 
 def _read_pieces(stream: Any) -> bytes:
     body = bytearray()
-    while piece := stream.read(_CHUNK_BYTES):
+    while piece := stream.read(CHUNK_BYTES):
         body += piece
         if len(body) > MAX_BYTES:
             raise BodyTooLarge

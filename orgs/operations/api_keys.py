@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import psycopg
+
 from common.clock import wall_now
 from common.errors import InvalidTransition
 from common.ids import new_id
@@ -144,7 +146,7 @@ def require_no_escalation(cur: Cursor, *, organization: UUID, name: str, princip
 
 _NOTE_USE: Final = """
 UPDATE api_keys SET last_used_at = clock_timestamp()
-WHERE id = (SELECT id FROM api_keys WHERE id = %s AND
+WHERE id IN (SELECT id FROM api_keys WHERE id = ANY (%s) AND
             (last_used_at IS NULL OR last_used_at <= clock_timestamp() - interval '1 minute')
             FOR NO KEY UPDATE SKIP LOCKED)
 """
@@ -156,7 +158,12 @@ def note_use(cur: Cursor, principal: Principal) -> None:
     Operational, not an event. Call it outside of the transaction that does the work.
     """
     if not principal.use_is_noted:
-        cur.execute(_NOTE_USE, (principal.key_id,))
+        cur.execute(_NOTE_USE, ([principal.key_id],))
+
+
+async def note_uses(cur: psycopg.AsyncCursor[Any], key_ids: Sequence[UUID]) -> None:
+    """This function will do the same for several keys, beside the calls that used them."""
+    await cur.execute(_NOTE_USE, (list(key_ids),))
 
 
 def _successor(key: ApiKey, wall: datetime) -> IssuedKey:

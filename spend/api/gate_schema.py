@@ -1,4 +1,4 @@
-"""The gate's plain views in the words of OpenAPI 3.1; `spend.api.wire` is what they are held to."""
+"""The gate's calls in the words of OpenAPI 3.1; `spend.api.wire` is what they are held to."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -189,7 +189,11 @@ def _post(
         status: {"description": said, "content": {"application/json": {"schema": schema}}}
         for status, (said, schema) in answers.items()
     }
-    for status, (said, schema) in (refused or {}).items():
+    limited = (
+        "More calls of this key than a second has room for; wait as Retry-After says",
+        _ref("GateRefused"),
+    )
+    for status, (said, schema) in {"429": limited, **(refused or {})}.items():
         answered[status] = {"description": said, "content": {"application/problem+json": {"schema": schema}}}
     return {
         "post": {

@@ -1,4 +1,4 @@
-"""GET /v1/reservations and /v1/reservations/{id}; the gate's own views answer POST."""
+"""GET /v1/reservations and /v1/reservations/{id}; the gate's own entry answers POST."""
 
 from __future__ import annotations
 

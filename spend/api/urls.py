@@ -1,17 +1,15 @@
-"""The addresses of this app under /v1/. The gate's plain views stand in `gate_urls`."""
+"""The addresses of this app under /v1/ that Django answers. The gate's own stand in `gate`; `web` answers them."""
 
 from django.urls import path
 
-from spend.api import budgets, decisions, gate, prices, rates, reports, reservations, runs, usage
-from spend.api.gate_urls import urlpatterns as gate_patterns
+from spend.api import budgets, decisions, prices, rates, reports, reservations, runs, usage
 from spend.api.later import later
-from spend.api.routing import post_or
+from spend.api.routing import beside_the_gate
 
 urlpatterns = [
-    *gate_patterns,
-    path("reservations", post_or(gate.RESERVE, reservations.ReservationListView)),
+    path("reservations", beside_the_gate(reservations.ReservationListView)),
     path("reservations/<str:name>", reservations.ReservationDetailView.as_view()),
-    path("usage", post_or(gate.USAGE, usage.UsageListView)),
+    path("usage", beside_the_gate(usage.UsageListView)),
     path("usage/attribution", reports.AttributionView.as_view()),
     path("reports/uncapped", reports.UncappedView.as_view()),
     path("usage/<str:name>", usage.UsageDetailView.as_view()),

@@ -1,4 +1,4 @@
-"""GET /v1/usage and /v1/usage/{id}; the gate's own view answers POST."""
+"""GET /v1/usage and /v1/usage/{id}; the gate's own entry answers POST."""
 
 from __future__ import annotations
 

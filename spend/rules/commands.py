@@ -11,11 +11,17 @@ from spend.rules.toolprices import ToolUse
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the actor for the events, and what the API key is limited to (None = everything)."""
+    """Who asks: the actor for the events, and what the API key is limited to (None = everything).
+
+    `epoch` is the organization's config_epoch at which this was read of the key whose secret has the SHA-256
+    `secret_hash`; under a later one it must be read again. None where no key stands behind the caller.
+    """
 
     actor: str
     agent_ids: frozenset[UUID] | None = None
     connection_ids: frozenset[UUID] | None = None
+    secret_hash: bytes | None = None
+    epoch: int | None = None
 
     def forbidden(self, *, agent: str, connection: str | None) -> str | None:
         """Return which limit of the key, agent or connection, a call of these two would pass; None when neither."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.test import Client
-
 from common.ids import new_id
 from common.transactions import run_in_transaction
 from events.store import Cursor, append
@@ -21,6 +19,7 @@ from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
 from orgs.operations.organizations import created_event
 from orgs.rules.rows import Member, Subject
+from tests.builders.rsgi import Http
 
 _T = TypeVar("_T")
 AUTHOR = Author("system:test")
@@ -101,11 +100,11 @@ def make_member(organization: UUID, role: str = "owner", team: str | None = None
 _LOCAL = threading.local()
 
 
-def http() -> Client:
+def http() -> Http:
     """This thread's HTTP client; a new one would read all static files again."""
     if not hasattr(_LOCAL, "client"):
-        _LOCAL.client = Client()
-    client: Client = _LOCAL.client
+        _LOCAL.client = Http()
+    client: Http = _LOCAL.client
     return client
 
 

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 from tests.crash.stack import Stack
 
-ROUNDS = (("web", "valkey"), ("postgres", "worker"), ("web", "postgres", "worker", "valkey"))
+ROUNDS = (
+    ("web", "valkey"),
+    ("app", "postgres", "worker"),
+    ("web", "app", "postgres", "worker", "valkey"),
+)
 """Two kills of each process."""
 
 

@@ -20,7 +20,7 @@ from sandbox.control import forget_cluster, supervisor_pid
 from sandbox.places import CHECKOUT, free_port, read_json
 from tests.builders.crowd import Client, Reply
 
-SERVED = frozenset(("postgres", "valkey", "web", "worker", "beat"))
+SERVED = frozenset(("postgres", "valkey", "web", "app", "worker", "beat"))
 NOT_INHERITED = frozenset(
     ("DATABASE_URL", "DATABASE_OWNER_URL", "GATE_DATABASE_URL", "DATABASE_READONLY_URL", "CELERY_BROKER_URL")
 )
@@ -82,7 +82,7 @@ class Stack:
         """kill -9 of a child: its whole group, or only one of its processes; says what it was."""
         entry = self.entries()[name]
         members = processes.group_members(group=entry["group"])
-        if name in ("web", "worker") and chance.random() < 0.5 and len(members) > 1:
+        if name in ("web", "app", "worker") and chance.random() < 0.5 and len(members) > 1:
             victim = chance.choice(members)
             os.kill(victim, signal.SIGKILL)
             return f"{name}: one of {len(members)}"

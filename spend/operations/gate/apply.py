@@ -8,6 +8,7 @@ commit, and one between them for windows that were not expected.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from events.writer import Collector
 from ledger.queries.gate import ask_books
 from orgs import PLATFORM_ID
 from spend.operations.gate.batch import Batch, Expire, MoreExpired, usage_digest
+from spend.operations.gate.callers import current_caller
 from spend.operations.gate.judging import decide_all
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.wire import BEGIN, COMMIT, Wire
@@ -34,7 +36,7 @@ from spend.queries.gate_state import (
     ask_runs,
     ask_usage_keys,
 )
-from spend.rules.commands import Command, Commit, RecordUsage, Reserve
+from spend.rules.commands import Caller, Command, Commit, RecordUsage, Reserve
 from spend.rules.effects import Answer
 from spend.rules.plan import Plan
 from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
@@ -97,7 +99,7 @@ class Gate:
             return Answer.refused(error)
 
     async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
-        batch = Batch(commands)
+        batch = Batch(list(commands))
         expected = self._expect(batch)
         try:
             await self._lock_and_read(wire, batch, expected)
@@ -189,12 +191,43 @@ class Gate:
         """Plan what was not planned before the lock, or not under what turned out to be true."""
         for name, state in batch.states.items():
             await self._configure(batch, name, state)
+        await self._check_callers(batch)
         for place, command in enumerate(batch.commands):
+            if place in batch.refused:
+                batch.plans[place] = None
+                continue
             planner = batch.planners[batch.names[place]]
             state = batch.states[batch.names[place]]
             known = batch.plans[place]
             if known is None or not known.holds_at(state.now):
                 batch.plans[place] = await self._planned(batch, planner, state, command)
+
+    async def _check_callers(self, batch: Batch) -> None:
+        """Read the keys again that were read before their organization last changed; all see the locked epoch."""
+        checked: dict[tuple[bytes, int], Caller | ProblemError] = {}
+        for place, command in enumerate(batch.commands):
+            caller, epoch = command.caller, batch.epochs[batch.names[place]][0]
+            if caller.secret_hash is None or caller.epoch == epoch:
+                continue
+            name = (caller.secret_hash, epoch)
+            if name not in checked:
+                checked[name] = await self._current(caller, epoch)
+            found = checked[name]
+            if isinstance(found, ProblemError):
+                batch.refused[place] = found
+            elif not isinstance(command, Expire):
+                batch.commands[place] = replace(command, caller=found)
+                batch.plans[place] = None
+
+    async def _current(self, caller: Caller, epoch: int) -> Caller | ProblemError:
+        found: list[Caller] = []
+        try:
+            await self._read_aside(lambda cur: found.append(current_caller(cur, caller, epoch=epoch)))
+        except GateUnavailable:
+            raise
+        except ProblemError as error:
+            return error
+        return found[0]
 
     async def _configure(self, batch: Batch, name: str, state: OrganizationState) -> None:
         epochs = batch.epochs[name]

@@ -1,11 +1,11 @@
 """What one transaction of the gate knows while it decides."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from common.errors import ProblemError
 from spend.operations.gate.planning import Planner
 from spend.queries.gate_state import KeptAnswer
 from spend.rules.commands import Caller, Command
@@ -36,9 +36,10 @@ class MoreExpired(Exception):
 class Batch:
     """The commands of a transaction with their organizations (`names`, as text) and plans, in order; what was read for
     them by organization; and what is to be written.
+    `refused` are those, by place, whose caller's key is no longer what it was when the call came.
     """
 
-    commands: Sequence[Command | Expire]
+    commands: list[Command | Expire]
     names: list[str] = field(init=False)
     plans: list[Plan | None] = field(init=False)
     states: dict[str, OrganizationState] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Batch:
     found_runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     kept: dict[tuple[str, str], KeptAnswer] = field(default_factory=dict)
     known_usage: dict[tuple[str, str, bytes], tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
+    refused: dict[int, ProblemError] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
     new_keys: list[tuple[str, str, KeptAnswer]] = field(default_factory=list)
 

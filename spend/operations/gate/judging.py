@@ -37,8 +37,9 @@ def decide_all(batch: Batch) -> list[Answer]:
             expire(state, Expire(UUID(state.id)), reservation, accounts, batch.effects)
         full[state.id] = len(due) >= MAX_EXPIRED
     answers = []
-    for name, command, plan in zip(batch.names, batch.commands, batch.plans, strict=True):
-        answer = _decide_one(batch, name, command, plan)
+    for place, (name, command, plan) in enumerate(zip(batch.names, batch.commands, batch.plans, strict=True)):
+        refused = batch.refused.get(place)
+        answer = Answer.refused(refused) if refused else _decide_one(batch, name, command, plan)
         if full[name] and answer.error is not None and answer.error.code in MONEY_CODES:
             raise MoreExpired(name)
         answers.append(answer)

@@ -1,4 +1,4 @@
-"""The API's description holds what this app offers, beside the gate's plain views."""
+"""The API's description holds what this app offers, beside the gate's calls."""
 
 import json
 
@@ -43,6 +43,15 @@ def test_a_refused_reservation_is_described_with_the_layer_that_binds() -> None:
     assert {"binding", "also_failing"} == set(
         document["components"]["schemas"]["GateRefused"]["allOf"][1]["properties"]
     )
+
+
+def test_every_call_of_the_gate_may_be_too_fast() -> None:
+    paths = json.loads(Client().get("/v1/openapi.json").content)["paths"]
+    calls = [item["post"] for item in paths.values() if item.get("post", {}).get("tags") == ["gate"]]
+    assert len(calls) == 8
+    for call in calls:
+        shown = call["responses"]["429"]["content"]["application/problem+json"]["schema"]
+        assert shown == {"$ref": "#/components/schemas/GateRefused"}
 
 
 def test_an_item_of_a_batch_allows_the_key_that_it_needs() -> None:

@@ -20,7 +20,7 @@ from sandbox import processes
 from sandbox.control import forget_cluster, restart, supervisor_pid
 from sandbox.places import CHECKOUT
 
-SERVED = {"postgres", "valkey", "web", "worker", "beat"}
+SERVED = {"postgres", "valkey", "web", "app", "worker", "beat"}
 OURS = (
     "DATABASE_URL",
     "DATABASE_OWNER_URL",
@@ -178,21 +178,23 @@ class TestARunningCopy:
         assert _eventually(running.is_ready, seconds=60)
         assert _eventually(running.answers, seconds=60)
 
-    def test_ends_the_web_servers_orphans_before_it_starts_anew(self, running: Copy) -> None:
+    @pytest.mark.parametrize("name", ["web", "app"])
+    def test_ends_a_servers_orphans_before_it_starts_anew(self, running: Copy, name: str) -> None:
         assert _eventually(running.is_ready, seconds=60)
-        group = running.pid("web")
+        group = running.pid(name)
         workers = [pid for pid in processes.group_members(group=group) if pid != group]
         assert workers
         os.kill(group, signal.SIGKILL)
-        assert _eventually(lambda: running.pid("web") != group, seconds=2)
+        assert _eventually(lambda: running.pid(name) != group, seconds=2)
         assert [pid for pid in workers if processes.start_time(pid=pid) is not None] == []
 
-    def test_restarts_the_web_server_when_one_of_its_workers_is_killed(self, running: Copy) -> None:
+    @pytest.mark.parametrize("name", ["web", "app"])
+    def test_restarts_a_server_when_one_of_its_workers_is_killed(self, running: Copy, name: str) -> None:
         assert _eventually(running.is_ready, seconds=60)
-        group = running.pid("web")
+        group = running.pid(name)
         worker = next(pid for pid in processes.group_members(group=group) if pid != group)
         os.kill(worker, signal.SIGKILL)
-        assert _eventually(lambda: running.pid("web") != group, seconds=5)
+        assert _eventually(lambda: running.pid(name) != group, seconds=5)
         assert _eventually(running.answers, seconds=60)
 
     def test_restarts_a_child_on_request(self, running: Copy) -> None:
@@ -220,9 +222,20 @@ class TestStopping:
                 assert second.answers()
 
 
+def _socket_of(copy: Copy) -> Path:
+    argv = copy.read("pids.json")["app"]["argv"]
+    return Path(argv[argv.index("--uds") + 1])
+
+
 class TestTwoCopies:
     def test_run_side_by_side(self, running: Copy, tmp_path: Path) -> None:
-        with _running(tmp_path / "state") as other:
+        far = tmp_path / ("a-folder-whose-path-is-too-long-for-a-socket-" * 3) / "state"
+        far.parent.mkdir()
+        with _running(far) as other:
             assert _eventually(lambda: running.answers() and other.answers(), seconds=60)
             assert other.read("urls.json")["http"] != running.read("urls.json")["http"]
+            places = [_socket_of(copy) for copy in (running, other)]
+            assert places[0] == running.home / "run" / "app.sock"
+            assert all(place.is_socket() and place.stat().st_mode & 0o77 == 0 for place in places)
         assert running.answers()
+        assert not places[1].parent.exists()

@@ -81,7 +81,7 @@ class TestTheRegistry:
         assert (error.__doc__ or "").strip().split("\n")[0].endswith(".")
 
     def test_only_conflicts_too_fast_and_no_answer_are_retryable(self) -> None:
-        assert {error.status for error in known_errors().values() if error.retryable} <= {409, 429, 503}
+        assert {error.status for error in known_errors().values() if error.retryable} <= {409, 429, 502, 503}
 
 
 def test_several_errors_become_one_with_all_places() -> None:

@@ -24,6 +24,12 @@ class TestDefaults:
         given = {"COUNTERFOIL_HOME": str(tmp_path), "ADJUSTMENT_APPROVAL_ABOVE": "0.01"}
         assert read_environment(variables=given).adjustment_approval_above_units == 10**6
 
+    def test_say_how_web_and_app_are_run(self, tmp_path: Path) -> None:
+        found = read_environment(variables={"COUNTERFOIL_HOME": str(tmp_path)})
+        assert found.app_address == f"unix:{tmp_path}/run/app.sock"
+        assert (found.web_processes, found.app_processes in (1, 2)) == (1, True)
+        assert (found.gate_deadline_seconds, found.api_key_calls_per_second) == (3, 2_000)
+
     def test_an_empty_value_counts_as_unset(self, tmp_path: Path) -> None:
         found = read_environment(variables={"COUNTERFOIL_HOME": str(tmp_path), "COUNTERFOIL_PORT": ""})
         assert found.port == 8000
@@ -108,6 +114,13 @@ class TestErrors:
             ("ADJUSTMENT_APPROVAL_ABOVE", "-1"),
             ("ADJUSTMENT_APPROVAL_ABOVE", "5e2"),
             ("COUNTERFOIL_HOME", "/dev/null"),
+            ("COUNTERFOIL_APP", "unix:relative/app.sock"),
+            ("COUNTERFOIL_APP", "https://127.0.0.1:9000"),
+            ("COUNTERFOIL_APP", "http://127.0.0.1:9000/path"),
+            ("COUNTERFOIL_WEB_PROCESSES", "0"),
+            ("COUNTERFOIL_APP_PROCESSES", "two"),
+            ("GATE_DEADLINE_SECONDS", "9"),
+            ("API_KEY_CALLS_PER_SECOND", "1.5"),
         ],
     )
     def test_a_wrong_value_is_refused_by_name(self, name: str, value: str) -> None:

@@ -1,0 +1,225 @@
+"""What is not the gate's goes to the process `app`, streamed both ways, and comes back as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
+from prometheus_client import Counter
+from yarl import URL
+
+from common.api.border import CHUNK_BYTES, announced_bytes
+from common.api.rsgi import Exchange, HeaderList, Request, Scope
+from common.errors import BadGateway, InvalidJson, ServiceUnavailable
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS: Final = 2
+SILENCE_SECONDS: Final = 60
+"""How long app may say nothing: before its answer, and within one (a stream of events sends comments meanwhile)."""
+MAX_CONNECTIONS: Final = 256
+FORWARDED: Final = Counter("counterfoil_forwarded", "Calls forwarded to app, by status", ["status"])
+
+# RFC 9110, 7.6.1. Content-Length stays: it is what tells a body that was cut off.
+_HOP_BY_HOP: Final = frozenset(
+    (
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade",
+    )
+)  # fmt: skip
+_OURS: Final = frozenset(
+    ("x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "expect")
+)
+_NO_BODY: Final = frozenset((204, 304))
+_PATH_CHARACTERS: Final = "/:@!$&'()*+,;=~-._"
+
+
+class _CutOff(Exception):
+    """The caller's body ended before its announced length."""
+
+
+class Forwarder:
+    """One process's connections to app, at `unix:/path` or `http://host:port`."""
+
+    def __init__(self, address: str) -> None:
+        is_socket = address.startswith("unix:")
+        self._base = "http://app" if is_socket else address.rstrip("/")
+        self._path = address.removeprefix("unix:") if is_socket else None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Begin, on the running loop; nothing is connected yet."""
+        limits: dict[str, Any] = {"limit": MAX_CONNECTIONS, "keepalive_timeout": 15}
+        connector: aiohttp.BaseConnector = (
+            aiohttp.TCPConnector(**limits)
+            if self._path is None
+            else aiohttp.UnixConnector(self._path, **limits)
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
+            skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
+        )  # fmt: skip
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def forward(self, request: Request, exchange: Exchange) -> None:
+        """Have app answer.
+
+        Raises ServiceUnavailable when app cannot be reached or says nothing in time, and BadGateway when it ended
+        before its answer began; after that the answer ends early. A caller who hangs up ends the forwarding; what app
+        has begun it finishes. A call that meets a connection which app has just closed is asked once more when its
+        method is idempotent.
+        """
+        work = asyncio.ensure_future(self._forward(request, exchange))
+        gone = asyncio.ensure_future(exchange.client_disconnect())
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+            else:
+                work.cancel()
+                await asyncio.wait((work,))
+        finally:
+            gone.cancel()
+
+    async def _forward(self, request: Request, exchange: Exchange) -> None:
+        assert self._session is not None
+        body = _Body(request)
+        try:
+            call = self._session.request(
+                request.method, _address(self._base, request.scope), headers=_headers_to(request),
+                data=body.pieces() if body.exists else None, allow_redirects=False, expect100=False,
+            )  # fmt: skip
+            async with call as found:
+                FORWARDED.labels(str(found.status)).inc()
+                await _answer(exchange, request, found, body)
+        except (aiohttp.ClientConnectorError, TimeoutError) as error:
+            raise self._refusal(ServiceUnavailable(retry_after=1), error) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            if body.is_cut_off:
+                raise InvalidJson("The body ended before its announced length.") from error
+            raise self._refusal(BadGateway(retry_after=1), error) from error
+
+    def _refusal(self, refusal: ServiceUnavailable | BadGateway, error: BaseException) -> Exception:
+        FORWARDED.labels(str(refusal.status)).inc()
+        logger.warning("web.app_unavailable", extra={"reason": type(error).__name__})
+        return refusal
+
+
+class _Body:
+    """A request's body on its way to app; when app answers early, the rest is swallowed."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        is_chunked = "transfer-encoding" in request.headers
+        self._announced = None if is_chunked else announced_bytes(request.headers.get("content-length"))
+        self._reading = asyncio.Lock()
+        self.exists = is_chunked or bool(self._announced)
+        self.is_cut_off = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The pieces as they come. Raises _CutOff, so that app sees a body that was cut off, too."""
+        done = 0
+        while (piece := await self._next()) is not None:
+            done += len(piece)
+            yield piece
+        if self._announced is not None and done != self._announced:
+            self.is_cut_off = True
+            raise _CutOff
+
+    async def _next(self) -> bytes | None:
+        async with self._reading:
+            return await self._request.piece()
+
+    async def swallow_rest(self) -> None:
+        """So that a caller who is still sending gets the answer; whoever sends to app has stopped by now, or stops."""
+        if self.exists:
+            async with self._reading:
+                await self._request.drain()
+
+
+async def _answer(exchange: Exchange, request: Request, found: aiohttp.ClientResponse, body: _Body) -> None:
+    headers = list(_headers_back(found.raw_headers))
+    if request.method == "HEAD" or found.status in _NO_BODY:
+        await body.swallow_rest()
+        exchange.response_empty(found.status, headers)
+        return
+    if found.content.at_eof() or (found.content_length or CHUNK_BYTES + 1) <= CHUNK_BYTES:
+        content = await found.read()
+        await body.swallow_rest()
+        exchange.response_bytes(found.status, _without_length(headers), content)
+        return
+    request.status = found.status
+    stream = exchange.response_stream(found.status, headers)
+    try:
+        async for piece in found.content.iter_any():
+            await stream.send_bytes(piece)
+    except ProtocolClosed:
+        return  # the caller is gone
+    finally:
+        del stream  # an exception keeps this frame, and a stream that is kept is not ended
+
+
+def _address(base: str, scope: Scope) -> URL:
+    query = f"?{scope.query_string}" if scope.query_string else ""
+    return URL(f"{base}{quote(scope.path, safe=_PATH_CHARACTERS)}{query}", encoded=True)
+
+
+def _headers_to(request: Request) -> HeaderList:
+    """The request's headers for app: those of this connection removed, those of the way here added."""
+    known = request.headers
+    items = known.items()
+    named = _named(known.get("connection"))
+    if "transfer-encoding" in known:
+        named |= {"content-length"}  # two lengths would be two readings of where the next request begins
+    headers = [
+        (name, value)
+        for name, value in items
+        if name not in _HOP_BY_HOP and name not in _OURS and name not in named
+    ]
+    # What is no ASCII has a name, but no value; app must see that there was something.
+    unreadable = set(known.keys()) - {name for name, _ in items} - _HOP_BY_HOP
+    headers += [(name, "") for name in sorted(unreadable)]
+    client = request.scope.client.rpartition(":")[0].strip("[]")
+    before = known.get("x-forwarded-for")
+    headers += [
+        ("x-request-id", request.id),
+        ("x-forwarded-for", f"{before}, {client}" if before else client),
+        ("x-forwarded-proto", known.get("x-forwarded-proto") or request.scope.scheme),
+        ("x-forwarded-host", known.get("x-forwarded-host") or known.get("host") or ""),
+    ]
+    return headers
+
+
+def _headers_back(raw: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[str, str]]:
+    listed = [(name.decode("latin-1").lower(), _text(value)) for name, value in raw]
+    named = _named(next((value for name, value in listed if name == "connection"), None))
+    for name, value in listed:
+        if name not in _HOP_BY_HOP and name not in named and name not in ("server", "date"):
+            yield name, value
+
+
+def _text(value: bytes) -> str:
+    """A header's value so that the server, which writes UTF-8, writes the same bytes where they are that."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _named(connection: str | None) -> frozenset[str]:
+    """The further headers that the header Connection names as this connection's own."""
+    return frozenset(part.strip().lower() for part in (connection or "").split(",") if part.strip())
+
+
+def _without_length(headers: HeaderList) -> HeaderList:
+    return [(name, value) for name, value in headers if name != "content-length"]
