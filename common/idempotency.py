@@ -104,6 +104,12 @@ def read_key(header: str | None, *, required: bool) -> str | None:
     return header
 
 
+def key_digest(key: str) -> str:
+    """The name under which a key's answer is kept: 16 bytes of its SHA-256, written as an id."""
+    digits = hashlib.sha256(key.encode()).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
+
+
 def keyed_request(*, organization: UUID, key: str, method: str, path: str, body: Any) -> KeyedRequest:
     """The call as it is compared with a stored one: the body as a JSON value, not as bytes."""
     digest = request_digest(method=method, path=path, value=canonical_digest(body))
@@ -119,15 +125,16 @@ def lookup(
     cur: psycopg.Cursor[Any], *, organization: UUID, keys: Sequence[str]
 ) -> dict[tuple[UUID, str], StoredAnswer]:
     """The stored answers of one organization's keys, by (organization, key)."""
-    return _stored(cur.execute(_LOOKUP, {"organization": organization, "keys": list(keys)}))
+    asked = {"organization": organization, "keys": [key_digest(key) for key in keys]}
+    return _stored(cur.execute(_LOOKUP, asked), keys)
 
 
 def lookup_many(
     cur: psycopg.Cursor[Any], *, pairs: Sequence[tuple[UUID, str]]
 ) -> dict[tuple[UUID, str], StoredAnswer]:
     """The stored answers of many organizations' keys, by (organization, key), in one statement."""
-    organizations, keys = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    return _stored(cur.execute(_LOOKUP_MANY, {"organizations": organizations, "keys": keys}))
+    asked = {"organizations": [pair[0] for pair in pairs], "keys": [key_digest(pair[1]) for pair in pairs]}
+    return _stored(cur.execute(_LOOKUP_MANY, asked), [pair[1] for pair in pairs])
 
 
 def replay(request: KeyedRequest, stored: StoredAnswer) -> Answer:
@@ -150,7 +157,7 @@ def store(cur: psycopg.Cursor[Any], stored: Iterable[StoredAnswer]) -> None:
         _STORE,
         {
             "organizations": [row.request.organization for row in rows],
-            "keys": [row.request.key for row in rows],
+            "keys": [key_digest(row.request.key) for row in rows],
             "digests": [row.request.digest for row in rows],
             "statuses": [row.answer.status for row in rows],
             "bodies": [packed(row.answer.body) for row in rows],
@@ -208,35 +215,37 @@ def _lock_number(request: KeyedRequest) -> int:
     return int.from_bytes(digest.digest()[:8], "big", signed=True)
 
 
-def _stored(cur: psycopg.Cursor[Any]) -> dict[tuple[UUID, str], StoredAnswer]:
+def _stored(cur: psycopg.Cursor[Any], asked: Iterable[str]) -> dict[tuple[UUID, str], StoredAnswer]:
+    keys = {key_digest(key): key for key in asked}
     found = {}
-    for organization, key, digest, status, body in cur.fetchall():
+    for organization, name, digest, status, body in cur.fetchall():
+        key = keys[name]
         request = KeyedRequest(organization, key, bytes(digest))
         found[organization, key] = StoredAnswer(request, Answer(status, unpacked(bytes(body))))
     return found
 
 
 _LOOKUP: Final = """
-SELECT organization, key, request, status, body
+SELECT organization, key_digest::text, request, status, body
 FROM api_idempotency_keys
-WHERE organization = %(organization)s AND key = ANY (%(keys)s::text[])
+WHERE organization = %(organization)s AND key_digest = ANY (%(keys)s::uuid[])
 """
 
 # LATERAL, so that each pair is one probe of one partition's index whatever the planner thinks of the sizes.
 _LOOKUP_MANY: Final = """
-SELECT known.organization, known.key, known.request, known.status, known.body
-FROM unnest(%(organizations)s::uuid[], %(keys)s::text[]) AS asked (organization, key)
+SELECT known.organization, known.key_digest::text, known.request, known.status, known.body
+FROM unnest(%(organizations)s::uuid[], %(keys)s::uuid[]) AS asked (organization, key_digest)
 CROSS JOIN LATERAL (
     SELECT * FROM api_idempotency_keys AS stored
-    WHERE stored.organization = asked.organization AND stored.key = asked.key
+    WHERE stored.organization = asked.organization AND stored.key_digest = asked.key_digest
     LIMIT 1
 ) AS known
 """
 
 _STORE: Final = """
-INSERT INTO api_idempotency_keys (organization, key, request, status, body)
+INSERT INTO api_idempotency_keys (organization, key_digest, request, status, body)
 SELECT * FROM unnest(
-    %(organizations)s::uuid[], %(keys)s::text[], %(digests)s::bytea[],
+    %(organizations)s::uuid[], %(keys)s::uuid[], %(digests)s::bytea[],
     %(statuses)s::smallint[], %(bodies)s::bytea[]
 )
 """
@@ -244,9 +253,9 @@ SELECT * FROM unnest(
 _PURGE: Final = """
 DELETE FROM api_idempotency_keys AS stored
 USING (
-    SELECT organization, key FROM api_idempotency_keys
+    SELECT organization, key_digest FROM api_idempotency_keys
     WHERE created_at < clock_timestamp() - make_interval(days => %(days)s)
     LIMIT %(limit)s
 ) AS old
-WHERE stored.organization = old.organization AND stored.key = old.key
+WHERE stored.organization = old.organization AND stored.key_digest = old.key_digest
 """

@@ -21,7 +21,7 @@ _LIST: Final = (
     + """
 WHERE e.organization = %(organization)s AND (%(before)s::uuid IS NULL OR e.id < %(before)s)
     AND (%(kind)s::text IS NULL OR e.kind = %(kind)s) AND (%(source)s::text IS NULL OR e.source = %(source)s)
-    AND (%(key)s::text IS NULL OR e.idempotency_key = %(key)s)
+    AND (%(key)s::text IS NULL OR md5(e.idempotency_key)::uuid = md5(%(key)s)::uuid)
     AND (%(since)s::timestamptz IS NULL OR e.effective_at >= %(since)s)
     AND (%(until)s::timestamptz IS NULL OR e.effective_at < %(until)s)
     AND (%(account)s::uuid IS NULL OR EXISTS (SELECT 1 FROM postings p WHERE p.entry_id = e.id
@@ -116,7 +116,8 @@ def organization_of_entry(cur: Cursor, entry: UUID) -> UUID:
 def posted_keys(cur: Cursor, *, organization: UUID, keys: list[str]) -> dict[str, UUID]:
     """Return the ids of the entries that were posted under these keys."""
     cur.execute(
-        "SELECT idempotency_key, id FROM journal_entries WHERE organization = %s AND idempotency_key = ANY(%s::text[])",
+        "SELECT idempotency_key, id FROM journal_entries WHERE organization = %s"
+        " AND md5(idempotency_key)::uuid = ANY(SELECT md5(k)::uuid FROM unnest(%s::text[]) AS k)",
         (organization, keys),
     )
     return dict(cur.fetchall())

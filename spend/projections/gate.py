@@ -37,7 +37,7 @@ SELECT id, o, agent, team, workflow, connection, run, root, price, held, cost, t
 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
     %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
     %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::text[], %s::boolean[], %s::text[],
-    %s::jsonb[], %s::text[], %s::text[], %s::jsonb[], %s::boolean[])
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[])
     AS r(id, o, agent, team, workflow, connection, run, root, price, held, cost, tokens, credits, risk, charged,
     overage, created, expires, ended, version, status, late, label, action, counters, measures, funding, own_key)
 """
@@ -53,7 +53,7 @@ UPDATE reservations r SET version = e.version, status = COALESCE(e.status, r.sta
     charged = COALESCE(e.charged, r.charged), overage = COALESCE(e.overage, r.overage), late = r.late OR e.late,
     funding = COALESCE(e.funding, r.funding)
 FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bigint[],
-    %s::bigint[], %s::boolean[], %s::jsonb[]) AS e(organization, id, version, status, expires, ended, charged, overage,
+    %s::bigint[], %s::boolean[], %s::text[]) AS e(organization, id, version, status, expires, ended, charged, overage,
     late, funding)
 WHERE r.organization = e.organization AND r.id = e.id
 """
@@ -159,7 +159,7 @@ class _Changes:
         }
         self.reserved[str(event.stream_id)] = [
             event.stream_id, organization, data["agent"], get("team"), get("workflow"), get("connection"), run,
-            get("root", run), get("price_version"), data["held"], cost, get("tokens"), get("credits"),
+            get("root"), get("price_version"), data["held"], cost, get("tokens"), get("credits"),
             get("risk_points"), None, None, event.occurred_at, expires_at(event), None, event.version, "active", False,
             get("user"), encode(data["action"]).decode(), "{" + ",".join(map(str, counters)) + "}", measures,
             encode(reserved_funding(event)).decode(), get("own_key", False),

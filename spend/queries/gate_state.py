@@ -17,8 +17,8 @@ MAX_EXPIRED = 200
 
 # LATERAL with a LIMIT, so that each pair is one probe of an index whatever the planner thinks of the sizes.
 KEYS = b"""
-SELECT k.organization, k.key, k.request, k.status, k.body FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
-CROSS JOIN LATERAL (SELECT * FROM api_idempotency_keys x WHERE x.organization = w.o AND x.key = w.k LIMIT 1) AS k
+SELECT k.organization, k.key_digest, k.request, k.status, k.body FROM unnest($1::uuid[], $2::uuid[]) AS w(o, k) CROSS
+JOIN LATERAL (SELECT * FROM api_idempotency_keys x WHERE x.organization = w.o AND x.key_digest = w.k LIMIT 1) AS k
 """
 RESERVATION_COLUMNS = """r.id, r.organization, r.agent_id, r.team_id, r.workflow_id, r.connection_id, r.run_id,
     r.root_run_id, r.price_version, r.held, r.estimated_cost, r.tokens, r.credits, r.risk_points, r.created_at,
@@ -78,13 +78,13 @@ class KeptAnswer:
 
 
 def ask_keys(pairs: Sequence[tuple[str, str]], kept: dict[tuple[str, str], KeptAnswer]) -> Question:
-    """Ask for the stored answers of these (organization, key)s."""
+    """Ask for the stored answers of these (organization, digest of a key)s."""
 
     def collect(rows: Rows) -> None:
         for organization, key, request, status, body in rows:
             kept[organization, key] = KeptAnswer(bytes(request), status, bytes(body))
 
-    return question(KEYS, ("uuid", "text"), _columns(pairs), collect)
+    return question(KEYS, ("uuid", "uuid"), _columns(pairs), collect)
 
 
 def ask_reservations(wanted: Sequence[tuple[str, str]], states: Mapping[str, OrganizationState]) -> Question:

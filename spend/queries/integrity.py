@@ -92,7 +92,7 @@ WHERE (n.charged, n.cost, n.tokens, n.tool_calls, n.usage_count) <> (coalesce(s.
 _RESERVATIONS_FUNDED: Final = f"""
 SELECT r.organization, 'reservation ' || r.id, 'held ' || r.held || ', its funding is ' || f.amount
 FROM reservations r CROSS JOIN LATERAL (
-    SELECT coalesce(sum((x->>2)::bigint), 0) AS amount FROM jsonb_array_elements(r.funding) AS x
+    SELECT coalesce(sum((x->>2)::bigint), 0) AS amount FROM json_array_elements(r.funding::json) AS x
 ) f
 WHERE r.status = 'active' AND f.amount <> r.held AND {_OF.format("r")}
 """

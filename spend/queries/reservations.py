@@ -15,7 +15,7 @@ from spend.rules.windows import first_bucket_at
 STATUSES: Final = ("active", "committed", "released", "expired")
 _READ: Final = f"""
 SELECT x.id, x.organization, x.status, x.held, x.estimated_cost, x.charged, x.overage, x.late, x.price_version,
-    x.created_at, x.expires_at, x.ended_at, x.own_key, x.action::text AS action, x.funding::text AS funding,
+    x.created_at, x.expires_at, x.ended_at, x.own_key, x.action, x.funding,
     x.tokens, x.credits, x.risk_points, x.counters, x.measures, {SUBJECT_COLUMNS}, o.currency
 FROM reservations x {SUBJECT_JOINS} JOIN organizations o ON o.id = x.organization
 """

@@ -24,7 +24,7 @@ SELECT 'usage' AS object, x.id, x.occurred_at, x.recorded_at, x.outcome, x.reaso
     x.step, x.attempt, x.hop, x.parent_task, x.adjustment, x.kind, x.provider, x.model, x.tool, x.response_id,
     x.source, x.external_id, x.detail::text AS detail, x.funding::text AS funding, {SUBJECT_COLUMNS},
     root.key AS root_run
-FROM usage_records x {SUBJECT_JOINS} LEFT JOIN runs root ON root.id = x.root_run_id
+FROM usage_records x {SUBJECT_JOINS} LEFT JOIN runs root ON root.id = COALESCE(x.root_run_id, x.run_id)
 """
 _DENIALS: Final = """
 SELECT 'denial' AS object, x.id, x.at AS occurred_at, x.recorded_at, 'blocked' AS outcome, x.code AS reason, x.count,

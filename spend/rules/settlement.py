@@ -150,7 +150,7 @@ def decide_usage(
         state, command, plan, burn, route.agent_id, route.team_id, route.workflow_id, route.connection_id,
         who.run.id if who.run else None, who.user, action_data(command.action, command.subject), route.own_key,
     )  # fmt: skip
-    usage.root_run_id = who.run.root_id if who.run else None
+    usage.root_run_id = who.run.root_id if who.run and who.run.root_id != who.run.id else None
     usage.occurred_at, usage.adjustment = command.occurred_at, plan.adjustment
     usage.source, usage.external_id, usage.reservation_id = (
         command.source,

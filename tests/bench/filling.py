@@ -18,7 +18,7 @@ _COPIED = {
     "reservations": {"id": _ID},
     "usage_records": {"id": _ID, "reservation_id": _ID},
     "decisions": {"id": _ID, "reservation_id": _ID},
-    "api_idempotency_keys": {"key": "key || '.' || k"},
+    "api_idempotency_keys": {"key_digest": "md5(key_digest::text || k)::uuid"},
     "events": {"stream_id": _ID},
 }
 _WHERE = {

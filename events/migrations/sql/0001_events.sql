@@ -107,15 +107,15 @@ CREATE TABLE checkpoints (
     taken_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Idempotency keys of the HTTP API (operational, 30 days).
+-- Answers to calls with an idempotency key of the HTTP API (operational, 30 days).
 CREATE TABLE api_idempotency_keys (
     organization uuid NOT NULL,
-    key text NOT NULL,
+    key_digest uuid NOT NULL,            -- the first 16 bytes of the key's SHA-256; the key itself stands in the event
     request bytea NOT NULL,
     status smallint NOT NULL,
     body bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (organization, key)
+    PRIMARY KEY (organization, key_digest)
 ) PARTITION BY HASH (organization);
 DO $$ BEGIN FOR i IN 0..7 LOOP EXECUTE format(
     'CREATE TABLE api_idempotency_keys_%s PARTITION OF api_idempotency_keys FOR VALUES WITH (MODULUS 8, REMAINDER %s)', i, i);

@@ -72,7 +72,7 @@ CREATE TABLE reservations (
     workflow_id uuid,
     connection_id uuid,
     run_id uuid,
-    root_run_id uuid,
+    root_run_id uuid,                    -- of a child run
     price_version uuid,
     held bigint NOT NULL,                -- charge held, units
     estimated_cost bigint NOT NULL,
@@ -88,10 +88,10 @@ CREATE TABLE reservations (
     status text NOT NULL CHECK (status IN ('active', 'committed', 'released', 'expired')),
     late boolean NOT NULL DEFAULT false, -- committed after expiry
     user_label text,
-    action jsonb NOT NULL,               -- kind, provider, model, tool, step, attempt, hop, parent_task, fingerprint
+    action text NOT NULL,                -- JSON: kind, provider, model, tool, step, attempt, hop, parent_task, fingerprint
     counters integer[] NOT NULL,         -- receipt of the layers: numbers of their counters
     measures text NOT NULL,              -- what each holds: c held, k estimated_cost, t tokens, r credits, p risk_points
-    funding jsonb NOT NULL,              -- receipt: [source, grant or null, amount]
+    funding text NOT NULL,               -- JSON, receipt: [source, grant or null, amount]
     own_key boolean NOT NULL DEFAULT false,
     PRIMARY KEY (organization, id)
 ) WITH (fillfactor = 95);

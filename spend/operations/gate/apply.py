@@ -163,11 +163,11 @@ class Gate:
 
     def _named(self, batch: Batch) -> list[Question]:
         keys, reservations, runs, usages = [], [], [], []
-        for name, command in zip(batch.names, batch.commands, strict=True):
+        for name, key, command in zip(batch.names, batch.keys, batch.commands, strict=True):
             if isinstance(command, Expire):
                 continue
-            if command.key is not None:
-                keys.append((name, command.key.key))
+            if key:
+                keys.append((name, key))
             if isinstance(command, (Reserve, RecordUsage)):
                 planner = batch.planners.get(name)
                 subject = command.subject

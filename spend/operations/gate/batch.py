@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from common.errors import ProblemError
+from common.idempotency import key_digest
 from spend.operations.gate.planning import Planner
 from spend.queries.gate_state import KeptAnswer
 from spend.rules.commands import Caller, Command
@@ -34,13 +35,15 @@ class MoreExpired(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """The commands of a transaction with their organizations (`names`, as text) and plans, in order; what was read for
-    them by organization; and what is to be written.
+    """The commands of a transaction with their organizations (`names`, as text), digests of keys, and plans; what was
+    read for them by organization; and what is to be written.
+
     `refused` are those, by place, whose caller's key is no longer what it was when the call came.
     """
 
     commands: list[Command | Expire]
     names: list[str] = field(init=False)
+    keys: list[str] = field(init=False)
     plans: list[Plan | None] = field(init=False)
     states: dict[str, OrganizationState] = field(default_factory=dict)
     epochs: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -59,6 +62,7 @@ class Batch:
             if command.organization is not last:
                 last, text = command.organization, str(command.organization)
             self.names.append(text)
+        self.keys = ["" if c.key is None else key_digest(c.key.key) for c in self.commands]
         self.plans = [None] * len(self.commands)
 
 

@@ -37,31 +37,32 @@ def decide_all(batch: Batch) -> list[Answer]:
             expire(state, Expire(UUID(state.id)), reservation, accounts, batch.effects)
         full[state.id] = len(due) >= MAX_EXPIRED
     answers = []
-    for place, (name, command, plan) in enumerate(zip(batch.names, batch.commands, batch.plans, strict=True)):
+    for place, name in enumerate(batch.names):
         refused = batch.refused.get(place)
-        answer = Answer.refused(refused) if refused else _decide_one(batch, name, command, plan)
+        answer = Answer.refused(refused) if refused else _decide_one(batch, place)
         if full[name] and answer.error is not None and answer.error.code in MONEY_CODES:
             raise MoreExpired(name)
         answers.append(answer)
     return answers
 
 
-def _decide_one(batch: Batch, name: str, command: Command | Expire, plan: Plan | None) -> Answer:
+def _decide_one(batch: Batch, place: int) -> Answer:
+    name, key, command = batch.names[place], batch.keys[place], batch.commands[place]
     if isinstance(command, Expire):
         return Answer(200)
     state = batch.states[name]
     try:
-        replayed = _replay(batch, state, command)
+        replayed = _replay(batch, state, command, key)
         if replayed is not None:
             return replayed
-        answer = _judge(batch, state, command, plan)
+        answer = _judge(batch, state, command, batch.plans[place])
     except ProblemError as error:
         return Answer.refused(error)
     if command.key is not None and answer.error is None and answer.status < 300:
         answer.packed = encode_body(answer.body)
         kept = KeptAnswer(command.key.request, answer.status, packed(answer.packed))
-        batch.kept[name, command.key.key] = kept
-        batch.new_keys.append((name, command.key.key, kept))
+        batch.kept[name, key] = kept
+        batch.new_keys.append((name, key, kept))
     return answer
 
 
@@ -105,10 +106,10 @@ def _usage(batch: Batch, state: OrganizationState, command: RecordUsage, plan: P
     return answer
 
 
-def _replay(batch: Batch, state: OrganizationState, command: Command) -> Answer | None:
+def _replay(batch: Batch, state: OrganizationState, command: Command, key: str) -> Answer | None:
     if command.key is None:
         return None
-    stored = batch.kept.get((state.id, command.key.key))
+    stored = batch.kept.get((state.id, key))
     if stored is None:
         return None
     if stored.request != command.key.request:

@@ -57,8 +57,8 @@ DO UPDATE SET calls = h.calls + excluded.calls, input_tokens = h.input_tokens + 
     max_charge = greatest(h.max_charge, excluded.max_charge)
 """
 INSERT_KEYS = """
-INSERT INTO api_idempotency_keys (organization, key, request, status, body)
-SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bytea[], %s::smallint[], %s::bytea[])
+INSERT INTO api_idempotency_keys (organization, key_digest, request, status, body)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bytea[], %s::smallint[], %s::bytea[])
 """
 INSERT_USAGE_KEYS = """
 INSERT INTO usage_keys (organization, source, id_digest, payload_digest, usage_id)

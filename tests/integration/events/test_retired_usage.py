@@ -11,8 +11,7 @@ import pytest
 
 from events.rebuilding.run import rebuild
 from events.verifying.run import verify
-from spend.operations.gate.apply import Gate
-from spend.operations.gate.pool import configure
+from spend.operations.gate.submit import submit
 from tests.bench.lifecycle import Call
 from tests.bench.population import Customer, make_customers, make_prices
 from tests.integration.events.conftest import body_of
@@ -24,30 +23,25 @@ FOR_EVER = date(2200, 1, 1)
 
 
 class Shop:
-    """Customers, and a gate of this database for their calls."""
+    """Customers of this database, who spend."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self) -> None:
         make_prices()
         self.customers: list[Customer] = make_customers(2)
-        self.gate, self.connection = Gate(), connection
-        configure(connection)
 
     def spend(self) -> None:
         """Calls of every customer that are committed, and one that stays open."""
         calls = [Call.next(customer, "test") for customer in self.customers for _ in range(3)]
-        ids = [
-            UUID(body_of(each)["id"])
-            for each in self.gate.apply(self.connection, [c.reserve() for c in calls])
-        ]
+        ids = [UUID(body_of(each)["id"]) for each in submit([c.reserve() for c in calls])]
         done = list(zip(calls, ids, strict=True))[:-1]
-        for answer in self.gate.apply(self.connection, [call.commit(name) for call, name in done]):
+        for answer in submit([call.commit(name) for call, name in done]):
             body_of(answer)
 
 
 @pytest.fixture
 def shop(connect: Connect) -> Shop:
     """Two customers that spent in this month, which then was retired; and spent on afterwards."""
-    made = Shop(connect("GATE_DATABASE_URL"))
+    made = Shop()
     made.spend()
     seal_all()
     retired = dict(retire(FOR_EVER))
@@ -74,7 +68,7 @@ def test_a_rebuild_makes_the_rollups_again(shop: Shop, home: Path) -> None:
 
 
 def test_a_checkpoint_from_before_is_not_built_upon(connect: Connect, home: Path) -> None:
-    made = Shop(connect("GATE_DATABASE_URL"))
+    made = Shop()
     made.spend()
     assert rebuild(take_checkpoint=True).checkpoint is not None
     made.spend()  # what the checkpoint does not have leaves with the month

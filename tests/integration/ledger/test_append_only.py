@@ -122,6 +122,17 @@ class TestAnInsert:
         with pytest.raises(errors.CheckViolation, match="L1"):
             self._postings(connection, books, 5, -4)
 
+    def test_of_a_line_that_stands_twice_is_refused(
+        self, connection: psycopg.Connection[Any], books: UUID
+    ) -> None:
+        account = one("SELECT id FROM accounts WHERE organization = %s AND kind = 'cash'", books)
+        with pytest.raises(errors.CheckViolation, match="L1"), connection.cursor() as cur:
+            cur.execute(
+                "INSERT INTO postings (entry_id, n, account_id, organization, amount, currency, recorded_at, epoch) "
+                "SELECT %s, 0, %s, %s, amount, 'USD', clock_timestamp(), 1 FROM unnest(%s::bigint[]) AS amount",
+                (new_id(), account, books, [5, -5]),
+            )
+
     def test_of_postings_that_sum_to_zero_only_over_two_currencies_is_refused(
         self, connection: psycopg.Connection[Any], books: UUID
     ) -> None:

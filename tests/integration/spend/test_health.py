@@ -1,18 +1,15 @@
 """The gate's figures for operators, in a database where nobody else leaves any (S115)."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from common.transactions import run_in_transaction
 from config.metrics import scrape
-from spend.operations.gate.apply import Gate
-from spend.operations.gate.pool import configure
+from spend.operations.gate.submit import submit
 from spend.queries import health
 from spend.queries.health import samples
 from spend.rules.commands import Action, Actual, Caller, Commit, Estimate, Reserve, Subject
@@ -24,11 +21,7 @@ Found = dict[tuple[str, tuple[tuple[str, str], ...]], int]
 
 
 class Calls:
-    """Calls of the gate with a connection of this database."""
-
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self.gate, self.connection = Gate(), connection
-        configure(connection)
+    """Calls of the gate of this database."""
 
     def reserve(self, customer: Customer, amount: str, currency: str = "USD", *, dry: bool = False) -> Any:
         """The answer to a reservation of an amount."""
@@ -36,7 +29,7 @@ class Calls:
             customer.id, Caller("key:test"), None if dry else request_key(unique()), Subject("bot"),
             Action("llm.chat"), Estimate(amount=units(amount)), currency,
         )  # fmt: skip
-        (answer,) = self.gate.apply(self.connection, [replace(command, dry_run=dry)])
+        (answer,) = submit([replace(command, dry_run=dry)])
         return answer
 
     def call(self, customer: Customer, amount: str, currency: str = "USD") -> None:
@@ -47,14 +40,13 @@ class Calls:
             customer.id, Caller("key:test"), request_key(unique()), UUID(reserved.body["id"]), "completed",
             Actual(amount=units(amount)),
         )  # fmt: skip
-        (answer,) = self.gate.apply(self.connection, [commit])
+        (answer,) = submit([commit])
         assert answer.status == 200, answer
 
 
 @pytest.fixture
 def calls(private_database: str) -> Iterator[Calls]:
-    with psycopg.connect(os.environ["GATE_DATABASE_URL"], autocommit=True) as connection:
-        yield Calls(connection)
+    yield Calls()
 
 
 def figures() -> Found:
