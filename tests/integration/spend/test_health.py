@@ -1,6 +1,5 @@
 """The gate's figures for operators, in a database where nobody else leaves any (S115)."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -45,8 +44,8 @@ class Calls:
 
 
 @pytest.fixture
-def calls(private_database: str) -> Iterator[Calls]:
-    yield Calls()
+def calls(private_database: str) -> Calls:
+    return Calls()
 
 
 def figures() -> Found:
