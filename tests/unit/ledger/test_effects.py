@@ -6,7 +6,7 @@ import pytest
 
 from common.ids import new_id
 from ledger.rules.chart import KINDS, LIVE, credit_limit
-from ledger.rules.effects import entry, granted, placed, settled
+from ledger.rules.effects import entry, expanded, granted, placed, settled
 
 CREDIT, REVENUE = str(new_id()), str(new_id())
 
@@ -17,8 +17,19 @@ def make(lines: list[list[object]], **given: object) -> dict[str, object]:
 
 class TestAnEntry:
     def test_has_the_least_that_says_it(self) -> None:
-        made = make([[CREDIT, -5], [REVENUE, 5]])
+        made = entry(kind="grant", key="k", source="s", lines=[[CREDIT, -5], [REVENUE, 5]], currency="USD")
         assert set(made) == {"id", "kind", "key", "source", "currency", "lines"}
+
+    def test_of_usage_leaves_out_what_its_event_says(self) -> None:
+        made = entry(lines=[[CREDIT, -5], [REVENUE, 5]], currency="USD")
+        assert set(made) == {"id", "currency", "lines"}
+        usage, stream = str(new_id()), new_id()
+        for named, record in ((usage, usage), (None, str(stream))):
+            (full,) = expanded(
+                event_type="reservation.committed", stream_id=stream, part={"entries": [made]}, usage=named
+            )["entries"]
+            assert (full["kind"], full["key"]) == ("usage", f"committed:{stream}")
+            assert full["source"] == f"usage_record:{record}"
 
     def test_says_why_what_it_reverses_and_when_it_is_in_effect(self) -> None:
         moment = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
@@ -40,12 +51,23 @@ class TestAnEntry:
 class TestAHold:
     def test_is_placed_with_its_receipt(self) -> None:
         assert placed(hold="h", account=CREDIT, amount=5, source="reservation:1", grants=[["g", 5]]) == {
-            "hold": "h", "account": CREDIT, "amount": 5, "source": "reservation:1", "grants": [["g", 5]],
+            "hold": "h", "account": CREDIT, "source": "reservation:1", "grants": [["g", 5]],
         }  # fmt: skip
+
+    def test_has_an_amount_of_its_own_only_without_grants(self) -> None:
+        line = placed(hold="h", account=CREDIT, amount=7, source="reservation:1", grants=[])
+        assert line == {"hold": "h", "account": CREDIT, "amount": 7, "source": "reservation:1"}
+        credit = placed(
+            hold="h", account=CREDIT, amount=5, source="reservation:1", grants=[["g", 2], ["f", 3]]
+        )
+        full = expanded(
+            event_type="reservation.reserved", stream_id=new_id(), part={"placed": [line, credit]}
+        )
+        assert [hold["amount"] for hold in full["placed"]] == [7, 5]
 
     def test_ends_with_what_it_frees(self) -> None:
         assert settled(hold="h", status="voided", account=CREDIT, amount=5, grants=[["g", 5]]) == {
-            "hold": "h", "status": "voided", "account": CREDIT, "amount": 5, "grants": [["g", 5]],
+            "hold": "h", "status": "voided", "account": CREDIT, "grants": [["g", 5]],
         }  # fmt: skip
 
 
