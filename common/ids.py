@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import uuid
 
@@ -26,6 +27,12 @@ def new_id() -> uuid.UUID:
 def new_id_text() -> str:
     """A new id of version 7 as its canonical text."""
     return str(uuid_utils.uuid7())
+
+
+@functools.lru_cache(maxsize=4_096)
+def known_text(identifier: uuid.UUID) -> str:
+    """The canonical text of an id that comes again and again, such as that of a price."""
+    return str(identifier)
 
 
 def parse_id(text: object) -> uuid.UUID:

@@ -17,6 +17,7 @@ _PARAMETER: Final = re.compile(r"%s(?:::(\w+)\[\])?")
 _PLAIN: Final = frozenset(
     {"uuid", "int", "integer", "bigint", "smallint", "boolean", "timestamptz", "date", "numeric"}
 )
+_NUMBERS: Final = frozenset({"int", "integer", "bigint", "smallint"})
 Statement = tuple[str, Sequence[Iterable[Any]]]
 
 
@@ -25,11 +26,15 @@ def array_literal(kind: str, column: Iterable[Any]) -> str:
 
     Ids (also as text), integers, booleans, times, text (also that of JSON and of arrays), bytes, and None.
     """
-    if kind in _PLAIN:
+    if kind in _NUMBERS:  # the text of a list of integers is nearly that of an array
+        return "{" + str(list(column))[1:-1].replace("None", "NULL") + "}"
+    if kind not in _PLAIN:
+        return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in column]) + "}"
+    try:
+        return "{" + ",".join(column) + "}"
+    except TypeError:  # not all of them are texts
         parts = ["NULL" if value is None else value if type(value) is str else str(value) for value in column]
-    else:
-        parts = ["NULL" if value is None else _quoted(value) for value in column]
-    return "{" + ",".join(parts) + "}"
+        return "{" + ",".join(parts) + "}"
 
 
 def _quoted(value: Any) -> str:

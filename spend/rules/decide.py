@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from common.errors import NotFound
-from common.ids import new_id_text
+from common.ids import known_text, new_id_text
 from events.rules.facts import Event
 from ledger.rules.effects import held
 from ledger.rules.grants import free_without_holds
@@ -61,9 +61,10 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     return Answer(201, reserved_body(state, command, plan, layers, reservation))
 
 
-def decide_extend(state: OrganizationState, command: Extend, effects: Effects) -> Answer:
+def decide_extend(
+    state: OrganizationState, command: Extend, reservation: Reservation, effects: Effects
+) -> Answer:
     """Return the answer to a heartbeat: expires_at = max(expires_at, now + ttl), at most 24 h after creation."""
-    reservation = find_reservation(state, str(command.reservation), command.caller)
     if reservation.status != "active":
         raise ReservationFinalized(extra={"reservation_status": reservation.status})
     until = state.now + timedelta(seconds=command.ttl_seconds)
@@ -206,7 +207,7 @@ def _hold(
         connection_id=route.connection_id,
         run_id=run.id if run else None,
         root_run_id=run.root_id if run and run.root_id != run.id else None,
-        price_version=None if rated.price_version is None else str(rated.price_version),
+        price_version=None if rated.price_version is None else known_text(rated.price_version),
         held=rated.charge_units,
         estimated_cost=rated.cost_units,
         tokens=amounts.tokens if "t" in measures else None,

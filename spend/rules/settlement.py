@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from common.errors import AmountExceedsAvailable, NotAvailableYet
-from common.ids import AnyId, new_id_text
+from common.ids import AnyId, known_text, new_id_text
 from common.money import format_amount
 from events.rules.facts import Event
 from ledger.rules import effects as ledger_effects
@@ -17,7 +17,7 @@ from ledger.rules.grants import GrantSubject, settle
 from spend.rules.admission import Receipt, fund
 from spend.rules.answers import credit_body
 from spend.rules.commands import Commit, RecordUsage, Release
-from spend.rules.decide import action_data, event_of, find_reservation, told_measures
+from spend.rules.decide import action_data, event_of, told_measures
 from spend.rules.denials import NotPermitted, ReservationFinalized
 from spend.rules.effects import Answer, Effects, UsageRow
 from spend.rules.explaining import rating_detail
@@ -50,10 +50,14 @@ class Accounts:
 
 
 def decide_commit(
-    state: OrganizationState, command: Commit, plan: Plan, accounts: Accounts, effects: Effects
+    state: OrganizationState,
+    command: Commit,
+    plan: Plan,
+    reservation: Reservation,
+    accounts: Accounts,
+    effects: Effects,
 ) -> Answer:
     """Return the answer to a commit: cost and charge booked once, the rest of the hold free, the usage recorded."""
-    reservation = find_reservation(state, str(command.reservation), command.caller)
     if reservation.status not in ("active", "expired"):
         raise ReservationFinalized(extra={"reservation_status": reservation.status})
     rated = plan.rated
@@ -104,10 +108,13 @@ def decide_commit(
 
 
 def decide_release(
-    state: OrganizationState, command: Release, accounts: Accounts, effects: Effects
+    state: OrganizationState,
+    command: Release,
+    reservation: Reservation,
+    accounts: Accounts,
+    effects: Effects,
 ) -> Answer:
     """Return the answer to a release: everything that was held is free again."""
-    reservation = find_reservation(state, str(command.reservation), command.caller)
     if reservation.status in ("expired", "released"):
         return Answer(200, {"id": reservation.id, "status": reservation.status, "released": "0"})
     if reservation.status == "committed":
@@ -452,7 +459,7 @@ def _usage_row(
         outcome=command.outcome,
         cost=rated.cost_units, charge=rated.charge_units, funding=burn.receipt, agent_id=agent, team_id=team,
         workflow_id=workflow, connection_id=connection, run_id=run, root_run_id=None, user_label=user, action=action,
-        price_version=None if rated.price_version is None else str(rated.price_version),
+        price_version=None if rated.price_version is None else known_text(rated.price_version),
         fx_rate=None if rated.fx_rate is None else str(rated.fx_rate), latency_ms=command.actual.latency_ms,
         response_id=command.actual.response_id, reason=command.actual.reason, raw=command.actual.raw,
         detail=usage_detail(plan, command, own_key),

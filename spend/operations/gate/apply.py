@@ -163,7 +163,9 @@ class Gate:
 
     def _named(self, batch: Batch) -> list[Question]:
         keys, reservations, runs, usages = [], [], [], []
-        for name, key, command in zip(batch.names, batch.keys, batch.commands, strict=True):
+        for name, key, reservation, command in zip(
+            batch.names, batch.keys, batch.reservations, batch.commands, strict=True
+        ):
             if isinstance(command, Expire):
                 continue
             if key:
@@ -175,8 +177,8 @@ class Gate:
                 runs += [(name, key) for key in (planner.unknown_runs(subject) if planner else named)]
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))
-            if not isinstance(command, Reserve) and command.reservation is not None:
-                reservations.append((name, str(command.reservation)))
+            if reservation:
+                reservations.append((name, reservation))
         batch.asked_runs = sorted(set(runs))
         asked = [ask_reservations(reservations, batch.states)]
         if keys:
@@ -200,7 +202,7 @@ class Gate:
             state = batch.states[batch.names[place]]
             known = batch.plans[place]
             if known is None or not known.holds_at(state.now):
-                batch.plans[place] = await self._planned(batch, planner, state, command)
+                batch.plans[place] = await self._planned(planner, state, command, batch.reservations[place])
 
     async def _check_callers(self, batch: Batch) -> None:
         """Read the keys again that were read before their organization last changed; all see the locked epoch."""
@@ -249,7 +251,7 @@ class Gate:
                 batch.planners[name].known_runs[key] = batch.found_runs.get((name, key))
 
     async def _planned(
-        self, batch: Batch, planner: Planner, state: OrganizationState, command: Command | Expire
+        self, planner: Planner, state: OrganizationState, command: Command | Expire, reservation: str
     ) -> Plan | None:
         while True:
             try:
@@ -258,7 +260,7 @@ class Gate:
                 if isinstance(command, RecordUsage):
                     return planner.usage(command, state.now)
                 if isinstance(command, Commit):
-                    found = state.reservations.get(str(command.reservation))
+                    found = state.reservations.get(reservation)
                     return None if found is None else planner.commit(command, found)
                 return None
             except Missing as missing:

@@ -35,8 +35,8 @@ class MoreExpired(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """The commands of a transaction with their organizations (`names`, as text), digests of keys, and plans; what was
-    read for them by organization; and what is to be written.
+    """The commands of a transaction; their organizations, digests of keys and reservations as texts, "" for none; their
+    plans; what was read for them by organization; and what is to be written.
 
     `refused` are those, by place, whose caller's key is no longer what it was when the call came.
     """
@@ -44,6 +44,7 @@ class Batch:
     commands: list[Command | Expire]
     names: list[str] = field(init=False)
     keys: list[str] = field(init=False)
+    reservations: list[str] = field(init=False)
     plans: list[Plan | None] = field(init=False)
     states: dict[str, OrganizationState] = field(default_factory=dict)
     epochs: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -63,7 +64,13 @@ class Batch:
                 last, text = command.organization, str(command.organization)
             self.names.append(text)
         self.keys = ["" if c.key is None else key_digest(c.key.key) for c in self.commands]
+        self.reservations = [_reservation_of(c) for c in self.commands]
         self.plans = [None] * len(self.commands)
+
+
+def _reservation_of(command: Command | Expire) -> str:
+    named = getattr(command, "reservation", None)
+    return "" if named is None else str(named)
 
 
 def usage_digest(text: str) -> bytes:

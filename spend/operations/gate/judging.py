@@ -55,7 +55,7 @@ def _decide_one(batch: Batch, place: int) -> Answer:
         replayed = _replay(batch, state, command, key)
         if replayed is not None:
             return replayed
-        answer = _judge(batch, state, command, batch.plans[place])
+        answer = _judge(batch, state, command, place)
     except ProblemError as error:
         return Answer.refused(error)
     if command.key is not None and answer.error is None and answer.status < 300:
@@ -66,20 +66,23 @@ def _decide_one(batch: Batch, place: int) -> Answer:
     return answer
 
 
-def _judge(batch: Batch, state: OrganizationState, command: Command, plan: Plan | None) -> Answer:
+def _judge(batch: Batch, state: OrganizationState, command: Command, place: int) -> Answer:
+    plan, named = batch.plans[place], batch.reservations[place]
     effects, planner = batch.effects, batch.planners[state.id]
     accounts = planner.config.accounts
     if isinstance(command, Release):
-        return decide_release(state, command, accounts, effects)
+        return decide_release(
+            state, command, find_reservation(state, named, command.caller), accounts, effects
+        )
     if isinstance(command, Extend):
-        return decide_extend(state, command, effects)
+        return decide_extend(state, command, find_reservation(state, named, command.caller), effects)
     if isinstance(command, Commit):
-        reservation = find_reservation(state, str(command.reservation), command.caller)
+        reservation = find_reservation(state, named, command.caller)
         if plan is None:  # reserved earlier in this very batch, so its prices are in the cache
             plan = planner.commit(command, reservation)
         if plan.error is not None and reservation.status in ("active", "expired"):
             raise plan.error
-        return decide_commit(state, command, plan, accounts, effects)
+        return decide_commit(state, command, plan, reservation, accounts, effects)
     assert plan is not None
     if plan.error is not None:
         raise plan.error
