@@ -42,6 +42,7 @@ VARIABLES = (
     "COUNTERFOIL_WEB_PROCESSES",
     "COUNTERFOIL_APP_PROCESSES",
     "GATE_DEADLINE_SECONDS",
+    "GATE_LANES",
     "API_KEY_CALLS_PER_SECOND",
 )
 DEFAULT_APPROVAL_ABOVE = "500"
@@ -82,6 +83,7 @@ class Environment:
     web_processes: int
     app_processes: int
     gate_deadline_seconds: int
+    gate_lanes: int
     api_key_calls_per_second: int
 
 
@@ -270,6 +272,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         web_processes=reader.whole("COUNTERFOIL_WEB_PROCESSES", 1, most=64),
         app_processes=reader.whole("COUNTERFOIL_APP_PROCESSES", default_app_processes(), most=64),
         gate_deadline_seconds=reader.whole("GATE_DEADLINE_SECONDS", 3, most=8),
+        gate_lanes=reader.whole("GATE_LANES", 1, most=16),
         api_key_calls_per_second=reader.whole("API_KEY_CALLS_PER_SECOND", 2_000, most=1_000_000),
     )
     if reader.errors:

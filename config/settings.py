@@ -143,7 +143,7 @@ DATABASES = {
 # For the gate's own connections (psycopg, past the ORM): direct, never through a transaction pooler.
 GATE_DATABASE_URL = ENVIRONMENT.gate_database_url or _absent(DATABASE_ROLES["gate"])
 GATE_CONNECTION_OPTIONS = connection_options()
-GATE_LANES = 2
+GATE_LANES = ENVIRONMENT.gate_lanes
 GATE_DEADLINE_SECONDS = ENVIRONMENT.gate_deadline_seconds
 API_KEY_CALLS_PER_SECOND = ENVIRONMENT.api_key_calls_per_second
 

@@ -29,6 +29,7 @@ class TestDefaults:
         assert found.app_address == f"unix:{tmp_path}/run/app.sock"
         assert (found.web_processes, found.app_processes in (1, 2)) == (1, True)
         assert (found.gate_deadline_seconds, found.api_key_calls_per_second) == (3, 2_000)
+        assert found.gate_lanes == 1
 
     def test_an_empty_value_counts_as_unset(self, tmp_path: Path) -> None:
         found = read_environment(variables={"COUNTERFOIL_HOME": str(tmp_path), "COUNTERFOIL_PORT": ""})
@@ -120,6 +121,7 @@ class TestErrors:
             ("COUNTERFOIL_WEB_PROCESSES", "0"),
             ("COUNTERFOIL_APP_PROCESSES", "two"),
             ("GATE_DEADLINE_SECONDS", "9"),
+            ("GATE_LANES", "17"),
             ("API_KEY_CALLS_PER_SECOND", "1.5"),
         ],
     )
