@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 
-from common.errors import GateUnavailable, ProblemError, ServiceUnavailable
+from common.errors import GateUnavailable, NotFound, ProblemError, ServiceUnavailable
 from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
 from events.questions import Question, Rows
@@ -159,7 +159,7 @@ class Gate:
         # The first to be collected: the others need the currency.
         await wire.ask([*questions, *_books(batch, locked)])
         if len(locked) != len(names):
-            raise AssertionError("a command names an organization that does not exist")
+            raise NotFound("There is no such organization.")
 
     def _named(self, batch: Batch) -> list[Question]:
         keys, reservations, runs, usages = [], [], [], []
