@@ -156,7 +156,7 @@ class Gate:
         ]
         if expected:
             questions += ask_counters(batch.states, expected, ())
-        # The first to be collected: the others need the currency.
+        # What the locked rows say is taken in before the books: these need the currency.
         await wire.ask([*questions, *_books(batch, locked)])
         if len(locked) != len(names):
             raise NotFound("There is no such organization.")
