@@ -276,7 +276,10 @@ class Lanes:
                 return
             side = self._side[organization] = SideLane(self.gate, lambda: self._back(organization))
         for call in calls:
-            side.add(call)
+            try:
+                side.add(call)
+            except GateUnavailable:  # it has as many as it takes; whoever moved the call here must go on
+                call.refuse()
 
     def _back(self, organization: UUID) -> None:
         self._side.pop(organization, None)

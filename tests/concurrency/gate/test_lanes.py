@@ -36,6 +36,10 @@ def reserve(customer: Customer, amount: str = "1") -> Reserve:
     )  # fmt: skip
 
 
+def reserve_of(organization: UUID) -> Reserve:
+    return Reserve(organization, CALLER, None, Subject("bot"), Action("custom"), Estimate(amount=1), "USD")
+
+
 def codes(answers: list[Answer]) -> Counter[str]:
     return Counter(answer.error.code if answer.error else "granted" for answer in answers)
 
@@ -217,6 +221,44 @@ class TestALockedRow:
 
         asyncio.run(story())
         assert_sound(blocked.id, *(other.id for other in others))
+
+
+class LockedGate(SlowGate):
+    """Finds every row locked, after `go`."""
+
+    async def apply(self, wire: Wire, commands: Commands) -> list[Answer]:
+        self.together.append(len(commands))
+        await self.go.wait()
+        raise GateUnavailable(retry_after=1) from psycopg.errors.LockNotAvailable()
+
+
+async def refusals(answers: list[asyncio.Task[list[Answer]]]) -> set[type[object]]:
+    """What became of the calls; all must have been answered."""
+    done, waiting = await asyncio.wait(answers, timeout=5)
+    assert not waiting, f"{len(waiting)} calls are never answered"
+    return {type(task.exception()) for task in done}
+
+
+class TestManyCallsOfABlockedOrganization:
+    def test_are_all_answered_when_they_do_not_fit_into_its_side_lane(self) -> None:
+        async def story() -> None:
+            lanes, organization = Lanes(count=1), new_id()
+            lanes.gate = gate = LockedGate()
+            lanes._lanes[0]._gate = gate
+
+            def call(size: int) -> asyncio.Task[list[Answer]]:
+                command = reserve_of(organization)
+                return asyncio.ensure_future(lanes.submit([command] * size))
+
+            first = call(1)
+            await asyncio.sleep(0.2)
+            waiting = [call(500) for _ in range(20)]
+            await asyncio.sleep(0)
+            gate.go.set()
+            assert await refusals([first, *waiting]) == {GateUnavailable}
+            await lanes.close()
+
+        asyncio.run(story())
 
 
 class TestClosedLanes:
