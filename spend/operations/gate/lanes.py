@@ -91,6 +91,10 @@ class Lane:
         """Wait until everybody is answered, then give the connection back."""
         while self._task is not None:
             await asyncio.wait((self._task,))
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Give the connection back; nothing may be running."""
         if self._wire is not None:
             self._wire.close()
             self._wire = None
@@ -208,8 +212,7 @@ class SideLane(Lane):
     async def _run(self) -> None:
         await super()._run()
         if self._answered:
-            if self._wire is not None:
-                self._wire.close()
+            self.disconnect()
             self._over()
 
 
@@ -270,7 +273,7 @@ class Lanes:
         organization = calls[0].organization
         side = self._side.get(organization)
         if side is None:
-            if len(self._side) >= MAX_SIDE_LANES:
+            if len(self._side) >= MAX_SIDE_LANES and not self._end_an_idle_one():
                 for call in calls:
                     call.refuse()
                 return
@@ -280,6 +283,15 @@ class Lanes:
                 side.add(call)
             except GateUnavailable:  # it has as many as it takes; whoever moved the call here must go on
                 call.refuse()
+
+    def _end_an_idle_one(self) -> bool:
+        """One whose organization was refused and did not call again: it would be kept until it does."""
+        for organization, side in self._side.items():
+            if not side.is_busy:
+                side.disconnect()
+                del self._side[organization]
+                return True
+        return False
 
     def _back(self, organization: UUID) -> None:
         self._side.pop(organization, None)

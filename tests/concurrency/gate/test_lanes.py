@@ -15,7 +15,7 @@ import pytest
 from common.errors import GateUnavailable
 from common.ids import new_id
 from spend.operations.gate.apply import Commands, Gate
-from spend.operations.gate.lanes import MAX_COMMANDS, Call, Lane, Lanes, read_aside
+from spend.operations.gate.lanes import MAX_COMMANDS, MAX_SIDE_LANES, Call, Lane, Lanes, read_aside
 from spend.operations.gate.submit import submit
 from spend.operations.gate.wire import Wire
 from spend.rules.commands import Action, Caller, Estimate, RequestKey, Reserve, Subject
@@ -256,6 +256,27 @@ class TestManyCallsOfABlockedOrganization:
             await asyncio.sleep(0)
             gate.go.set()
             assert await refusals([first, *waiting]) == {GateUnavailable}
+            await lanes.close()
+
+        asyncio.run(story())
+
+
+class TestSideLanes:
+    def test_that_nobody_uses_any_more_make_room_for_the_next_blocked_organization(self) -> None:
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            lanes.gate = gate = LockedGate()
+            lanes._lanes[0]._gate = gate
+            gate.go.set()
+            for _ in range(MAX_SIDE_LANES):
+                with pytest.raises(GateUnavailable):
+                    await lanes.submit([reserve_of(new_id())])
+            await asyncio.sleep(0)
+            tried = len(gate.together)
+            with pytest.raises(GateUnavailable):
+                await lanes.submit([reserve_of(new_id())])
+            assert gate.together[tried:] == [1, 1]  # in the lane, then with patience
+            assert len(lanes._side) == MAX_SIDE_LANES
             await lanes.close()
 
         asyncio.run(story())
