@@ -258,8 +258,14 @@ class Lanes:
     async def close(self) -> None:
         """Take no more calls and return when all that were taken are answered."""
         self._is_closed = True
-        for lane in (*self._lanes, *self._side.values()):
-            await lane.drain()
+        while any(lane.is_busy for lane in self._all()):  # the last calls of a lane may open a side lane
+            for lane in self._all():
+                await lane.drain()
+        for lane in self._all():
+            lane.disconnect()
+
+    def _all(self) -> list[Lane]:
+        return [*self._lanes, *self._side.values()]
 
     def _one(self, organization: UUID, commands: Commands) -> Awaitable[list[Answer]]:
         if self._is_closed:

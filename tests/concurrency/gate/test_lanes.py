@@ -281,6 +281,22 @@ class TestSideLanes:
 
         asyncio.run(story())
 
+    def test_that_come_into_being_while_the_lanes_close_are_waited_for(self) -> None:
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            lanes.gate = gate = LockedGate()
+            lanes._lanes[0]._gate = gate
+            call = asyncio.ensure_future(lanes.submit([reserve_of(new_id())]))
+            await asyncio.sleep(0.2)
+            closing = asyncio.ensure_future(lanes.close())
+            await asyncio.sleep(0)
+            gate.go.set()
+            await closing
+            assert not any(lane.is_busy for lane in lanes._side.values())
+            assert await refusals([call]) == {GateUnavailable}
+
+        asyncio.run(story())
+
 
 class TestClosedLanes:
     def test_take_no_more_calls(self) -> None:
