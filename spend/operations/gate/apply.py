@@ -43,6 +43,8 @@ from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
 
 ATTEMPTS = 3
 RACES = UNIQUE_CONSTRAINTS | {f"usage_keys_{part}_pkey" for part in range(8)}
+STALE_PLANS = frozenset({"0A000", "26000"})
+"""A migration has changed the type of a column that a prepared statement returns; it is prepared no more."""
 # The clock stands in a scalar subquery over an aggregate of the locked rows: it cannot be read before all locks are
 # held. In the list beside FOR NO KEY UPDATE it would be read before the wait for the lock.
 LOCK = b"""
@@ -81,6 +83,9 @@ class Gate:
                 await self._once(wire, [Expire(UUID(more.organization))])
                 attempt -= 1
             except psycopg.Error as error:
+                if error.sqlstate in STALE_PLANS and attempt < ATTEMPTS and wire.is_open:
+                    wire.forget_statements()
+                    continue
                 if is_conflict(error, retry_unique=RACES) and attempt < ATTEMPTS and wire.is_open:
                     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue

@@ -92,6 +92,10 @@ class Wire:
             except psycopg.Error:
                 self.close()
 
+    def forget_statements(self) -> None:
+        """Prepare every statement anew at its next use; what they are called is not used again."""
+        self._names.clear()
+
     def close(self) -> None:
         """Give the connection up; the server rolls back what it has not committed."""
         if self._fd >= 0:

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -319,3 +320,17 @@ class TestCommandsOfSeveralOrganizations:
         assert [answer.error and answer.error.code for answer in submit(commands)] == [
             None, None, "budget_busy", None, "budget_busy",
         ]  # fmt: skip
+
+
+class TestAMigrationBesideTheLanes:
+    def test_that_changes_a_column_that_they_read_is_not_noticed(self, private_database: str) -> None:
+        customer = make_customer()
+
+        def in_a_new_run() -> Reserve:
+            return replace(reserve(customer), subject=Subject("bot", run=unique()))
+
+        assert codes(submit([in_a_new_run()])) == {"granted": 1}
+        with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as connection:
+            connection.execute("ALTER TABLE runs ALTER COLUMN version TYPE bigint")
+        for _ in range(3):
+            assert codes(submit([in_a_new_run()])) == {"granted": 1}
