@@ -6,6 +6,7 @@ commit, and one between them for windows that were not expected.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 
-from common.errors import GateUnavailable, ProblemError, ServiceUnavailable
+from common.errors import GateUnavailable, InternalError, ProblemError, ServiceUnavailable
 from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
 from events.questions import Question, Rows
@@ -40,6 +41,8 @@ from spend.rules.commands import Caller, Command, Commit, RecordUsage, Reserve
 from spend.rules.effects import Answer
 from spend.rules.plan import Plan
 from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 RACES = UNIQUE_CONSTRAINTS | {f"usage_keys_{part}_pkey" for part in range(8)}
@@ -80,7 +83,7 @@ class Gate:
             try:
                 return await self._once(wire, commands)
             except MoreExpired as more:
-                await self._once(wire, [Expire(UUID(more.organization))])
+                await self.apply(wire, [Expire(UUID(more.organization))])
                 attempt -= 1
             except psycopg.Error as error:
                 if error.sqlstate in STALE_PLANS and attempt < ATTEMPTS and wire.is_open:
@@ -90,18 +93,33 @@ class Gate:
                     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue
                 if len(commands) > 1 and not _is_unavailable(error):
-                    return [await self._alone(wire, command) for command in commands]
+                    return await self._in_halves(wire, commands)
                 raise _meaning_of(error) from error
+            except GateUnavailable:
+                raise
+            except Exception:
+                if len(commands) == 1:
+                    raise
+                return await self._in_halves(wire, commands)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _alone(self, wire: Wire, command: Command | Expire) -> Answer:
-        """One item of a batch that failed as a whole: what is wrong with one of them is not the others' fault."""
-        try:
-            return (await self.apply(wire, [command]))[0]
-        except GateUnavailable:
-            raise
-        except ProblemError as error:
-            return Answer.refused(error)
+    async def _in_halves(self, wire: Wire, commands: Commands) -> list[Answer]:
+        """A batch that failed as a whole: what is wrong with one command is not the others' fault. One of five hundred
+        is found in twenty transactions.
+        """
+        answers: list[Answer] = []
+        middle = len(commands) // 2
+        for half in (commands[:middle], commands[middle:]):
+            try:
+                answers += await self.apply(wire, half)
+            except GateUnavailable:
+                raise
+            except ProblemError as error:
+                answers.append(Answer.refused(error))
+            except Exception as error:
+                logger.error("gate.defect", exc_info=error)
+                answers.append(Answer.refused(InternalError()))
+        return answers
 
     async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
         batch = Batch(list(commands))

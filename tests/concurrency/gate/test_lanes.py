@@ -12,6 +12,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.conf import settings
 
 from common.errors import GateUnavailable
 from common.ids import new_id
@@ -320,6 +321,44 @@ class TestCommandsOfSeveralOrganizations:
         assert [answer.error and answer.error.code for answer in submit(commands)] == [
             None, None, "budget_busy", None, "budget_busy",
         ]  # fmt: skip
+
+
+class CountingGate(Gate):
+    """Counts its transactions."""
+
+    transactions = 0
+
+    async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
+        self.transactions += 1
+        return await super()._once(wire, commands)
+
+
+class TestACommandThatTheDatabaseRefuses:
+    def decided(self, commands: list[Any]) -> tuple[list[Answer], int]:
+        async def story() -> tuple[list[Answer], int]:
+            wire = await Wire.connect(settings.GATE_DATABASE_URL, lock_timeout_ms=1_000)
+            gate = CountingGate(read_aside)
+            answers = await gate.apply(wire, commands)
+            wire.close()
+            return answers, gate.transactions
+
+        return asyncio.run(story())
+
+    def test_fails_alone_whatever_is_wrong_with_it(self) -> None:
+        customer = make_customer("1000")
+        odd = replace(reserve(customer), subject=Subject("bot", user="a\x00b"))
+        answers, _ = self.decided([reserve(customer), odd, reserve(customer)])
+        assert [answer.error and answer.error.code for answer in answers] == [None, "internal_error", None]
+        assert_sound(customer.id)
+
+    def test_costs_the_others_of_its_batch_few_transactions(self) -> None:
+        customer = make_customer("1000")
+        commands = [reserve(customer, "0.01") for _ in range(300)]
+        commands[77] = replace(commands[77], subject=Subject("bot", user="a\x00b"))
+        answers, transactions = self.decided(commands)
+        assert codes(answers) == {"granted": 299, "internal_error": 1}
+        assert transactions < 30
+        assert_sound(customer.id)
 
 
 class TestAMigrationBesideTheLanes:
