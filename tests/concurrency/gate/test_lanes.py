@@ -20,6 +20,7 @@ from spend.operations.gate.apply import Commands, Gate
 from spend.operations.gate.lanes import MAX_COMMANDS, MAX_SIDE_LANES, Call, Lane, Lanes, read_aside
 from spend.operations.gate.submit import submit
 from spend.operations.gate.wire import Wire
+from spend.queries import gate_config
 from spend.rules.commands import Action, Caller, Estimate, RequestKey, Reserve, Subject
 from spend.rules.effects import Answer
 from tests.builders.crowd import at_once
@@ -359,6 +360,34 @@ class TestACommandThatTheDatabaseRefuses:
         assert codes(answers) == {"granted": 299, "internal_error": 1}
         assert transactions < 30
         assert_sound(customer.id)
+
+
+class TestWhatCallersName:
+    def test_and_what_nobody_knows_does_not_fill_the_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for limit in ("MAX_MODELS", "MAX_CARDS", "MAX_SUBJECTS", "MAX_RUNS", "MAX_PLACES"):
+            monkeypatch.setattr(gate_config, limit, 20)
+        customer = make_customer("1000")
+
+        def of_something_new(place: int) -> Reserve:
+            asked = reserve(customer, "0.01")
+            if place % 2:
+                return replace(asked, subject=Subject(unique()))
+            action = Action("llm.chat", provider="acme", model=unique())
+            return replace(asked, action=action, subject=Subject("bot", run=unique(), user=unique()))
+
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            for _ in range(2):
+                answers = await lanes.submit([of_something_new(place) for place in range(100)])
+                assert codes(answers) == {"granted": 50, "not_found": 50}
+            cache = lanes.gate.cache
+            config = cache.peek(str(customer.id))
+            assert config is not None
+            kept = [cache._entries, config.cards, config.runs, config.places, *config.subjects.values()]
+            assert max(map(len, kept)) <= 22
+            await lanes.close()
+
+        asyncio.run(story())
 
 
 class TestAMigrationBesideTheLanes:
