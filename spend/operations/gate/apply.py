@@ -136,9 +136,8 @@ class Gate:
         finally:
             await wire.roll_back()
         for planner in batch.planners.values():
-            for run in planner.known_runs.values():
-                if run is not None and not run.is_new:
-                    planner.config.remember_run(run)
+            for run in planner.started_runs():
+                planner.config.remember_run(run)
         return answers
 
     def _expect(self, batch: Batch) -> set[CounterKey]:

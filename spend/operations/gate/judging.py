@@ -83,6 +83,8 @@ def _judge(batch: Batch, state: OrganizationState, command: Command, plan: Plan 
     assert plan is not None
     if plan.error is not None:
         raise plan.error
+    if plan.who is not None:
+        planner.check_runs(plan.who)
     if isinstance(command, RecordUsage):
         return _usage(batch, state, command, plan)
     assert isinstance(command, Reserve)

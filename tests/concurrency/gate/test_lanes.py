@@ -16,6 +16,7 @@ from django.conf import settings
 
 from common.errors import GateUnavailable
 from common.ids import new_id
+from events.store import Cursor
 from spend.operations.gate.apply import Commands, Gate
 from spend.operations.gate.lanes import MAX_COMMANDS, MAX_SIDE_LANES, Call, Lane, Lanes, read_aside
 from spend.operations.gate.submit import submit
@@ -25,7 +26,7 @@ from spend.rules.commands import Action, Caller, Estimate, RequestKey, Reserve, 
 from spend.rules.effects import Answer
 from tests.builders.crowd import at_once
 from tests.builders.gate import Customer, make_customer, units
-from tests.builders.orgs import unique
+from tests.builders.orgs import unique, write
 from tests.invariants import assert_sound
 
 CALLER = Caller(actor="system:test")
@@ -388,6 +389,48 @@ class TestWhatCallersName:
             await lanes.close()
 
         asyncio.run(story())
+
+
+def runs_of(customer: Customer) -> list[tuple[str, str | None, str]]:
+    """Every run with its parent and the root of its tree."""
+
+    def read(cur: Cursor) -> list[tuple[Any, ...]]:
+        cur.execute(
+            "SELECT r.key, p.key, t.key FROM runs r LEFT JOIN runs p ON p.id = r.parent_id"
+            " JOIN runs t ON t.id = r.root_id WHERE r.organization = %s ORDER BY 1",
+            (customer.id,),
+        )
+        return cur.fetchall()
+
+    return write(read)
+
+
+class TestCallsThatNameOneNewRunWithTwoParents:
+    def test_make_it_the_child_that_the_first_accepted_one_says(self) -> None:
+        customer = make_customer("10")
+
+        def in_run(amount: str, run: str, parent: str | None) -> Reserve:
+            return replace(reserve(customer, amount), subject=Subject("bot", run=run, parent_run=parent))
+
+        answers = submit([in_run("1000", "child", "wrong"), in_run("1", "child", "right")])
+        assert codes(answers) == {"credit_exhausted": 1, "granted": 1}
+        assert runs_of(customer) == [("child", "right", "right"), ("right", None, "right")]
+
+    def test_are_decided_as_if_they_had_come_one_after_the_other(self) -> None:
+        one, other = make_customer("100"), make_customer("100")
+        named = [("a", "b"), ("a", "c"), ("b", "d"), ("a", None), ("d", "a"), ("e", "b"), ("c", None)]
+
+        def story(customer: Customer) -> list[Reserve]:
+            return [
+                replace(reserve(customer), subject=Subject("bot", run=run, parent_run=parent))
+                for run, parent in named
+            ]
+
+        together = submit(story(one))
+        apart = [submit([command])[0] for command in story(other)]
+        assert codes(together) == codes(apart) == {"granted": 7}
+        assert runs_of(one) == runs_of(other)
+        assert_sound(one.id, other.id)
 
 
 class TestAMigrationBesideTheLanes:
