@@ -95,10 +95,8 @@ class Gate:
                 if len(commands) > 1 and not _is_unavailable(error):
                     return await self._in_halves(wire, commands)
                 raise _meaning_of(error) from error
-            except GateUnavailable:
-                raise
-            except Exception:
-                if len(commands) == 1:
+            except Exception as error:
+                if len(commands) == 1 or isinstance(error, GateUnavailable):
                     raise
                 return await self._in_halves(wire, commands)
         raise AssertionError("the last attempt returns or raises")
@@ -112,13 +110,10 @@ class Gate:
         for half in (commands[:middle], commands[middle:]):
             try:
                 answers += await self.apply(wire, half)
-            except GateUnavailable:
-                raise
-            except ProblemError as error:
-                answers.append(Answer.refused(error))
             except Exception as error:
-                logger.error("gate.defect", exc_info=error)
-                answers.append(Answer.refused(InternalError()))
+                if len(half) > 1 or isinstance(error, GateUnavailable):
+                    raise
+                answers.append(Answer.refused(_problem_with_one(error)))
         return answers
 
     async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
@@ -323,6 +318,14 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
 
 def _is_unavailable(error: psycopg.Error) -> bool:
     return isinstance(problem_of(error), ServiceUnavailable) or is_conflict(error, retry_unique=RACES)
+
+
+def _problem_with_one(error: Exception) -> ProblemError:
+    """What is wrong with one command of several; a defect of ours is logged, as at the border."""
+    if isinstance(error, ProblemError):
+        return error
+    logger.error("gate.defect", exc_info=error)
+    return InternalError()
 
 
 def _meaning_of(error: psycopg.Error) -> Exception:
