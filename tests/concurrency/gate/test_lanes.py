@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,17 @@ from spend.operations.gate.lanes import MAX_COMMANDS, MAX_SIDE_LANES, Call, Lane
 from spend.operations.gate.submit import submit
 from spend.operations.gate.wire import Wire
 from spend.queries import gate_config
-from spend.rules.commands import Action, Caller, Estimate, RequestKey, Reserve, Subject
+from spend.rules.commands import (
+    Action,
+    Actual,
+    Caller,
+    Commit,
+    Estimate,
+    RecordUsage,
+    RequestKey,
+    Reserve,
+    Subject,
+)
 from spend.rules.effects import Answer
 from tests.builders.crowd import at_once
 from tests.builders.gate import Customer, make_customer, units
@@ -360,6 +371,37 @@ class TestACommandThatTheDatabaseRefuses:
         answers, transactions = self.decided(commands)
         assert codes(answers) == {"granted": 299, "internal_error": 1}
         assert transactions < 30
+        assert_sound(customer.id)
+
+
+class TestAmountsThatTheBooksCannotHold:
+    def decided(self, commands: list[Any]) -> tuple[list[Answer], int]:
+        return TestACommandThatTheDatabaseRefuses().decided(commands)
+
+    def test_are_refused_without_a_transaction_each(self) -> None:
+        customer = make_customer("100")
+        facts: list[Any] = [
+            RecordUsage(
+                customer.id, CALLER, None, "export", unique(), b"p" * 16, Subject("bot"), Action("custom"),
+                "completed", Actual(amount=5 * 10**18 if place % 2 else 1), datetime.now(UTC),
+            )
+            for place in range(100)
+        ]  # fmt: skip
+        (held,) = submit([reserve(customer)])
+        assert held.body is not None
+        commit = Commit(
+            customer.id, CALLER, None, UUID(held.body["id"]), "completed", Actual(amount=6 * 10**18)
+        )
+        answers, transactions = self.decided([*facts, commit])
+        assert codes(answers) == {"granted": 51, "amount_out_of_range": 50}
+        assert transactions == 1
+        assert_sound(customer.id)
+
+    def test_are_refused_by_a_line_without_a_limit(self) -> None:
+        customer = make_customer("0", funding="postpaid", credit_limit=None)
+        answers, transactions = self.decided([reserve(customer, "50000000000") for _ in range(20)])
+        assert codes(answers) == {"granted": 1, "amount_out_of_range": 19}
+        assert transactions == 1
         assert_sound(customer.id)
 
 
