@@ -257,6 +257,8 @@ class Gate:
         config.clock_ahead = state.now - datetime.now(UTC)
         planner = batch.planners.get(name)
         if planner is None or planner.config is not config:
+            if planner is not None and not config.runs:  # it was forgotten meanwhile; runs stay what they are
+                config.runs = planner.config.runs
             batch.planners[name] = Planner(self.cache, config)
             for place, of in enumerate(batch.names):
                 if of == name:

@@ -475,6 +475,36 @@ class TestCallsThatNameOneNewRunWithTwoParents:
         assert_sound(one.id, other.id)
 
 
+class TestAnOrganizationThatFallsOutOfTheMemory:
+    def test_while_its_call_waits_for_the_lock_is_read_again_with_its_runs(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gate_config, "MAX_ORGANIZATIONS", 1)
+        first, second = sorted((make_customer(), make_customer()), key=lambda made: made.id)
+
+        def in_its_run(customer: Customer) -> Reserve:
+            return replace(reserve(customer), subject=Subject("bot", run="r"))
+
+        async def story() -> None:
+            wire = await Wire.connect(settings.GATE_DATABASE_URL, lock_timeout_ms=1_000)
+            gate = Gate(read_aside)
+            for _ in range(2):
+                for customer in (first, second):
+                    assert codes(await gate.apply(wire, [in_its_run(customer)])) == {"granted": 1}
+                (answer,) = await gate.apply(wire, [in_its_run(second)])
+                assert answer.error is None
+                counting = CountingGate(read_aside)
+                counting.cache = gate.cache
+                assert codes(await counting.apply(wire, [in_its_run(first), in_its_run(second)])) == {
+                    "granted": 2
+                }
+                assert counting.transactions == 1
+            wire.close()
+
+        asyncio.run(story())
+        assert_sound(first.id, second.id)
+
+
 class TestAMigrationBesideTheLanes:
     def test_that_changes_a_column_that_they_read_is_not_noticed(self, private_database: str) -> None:
         customer = make_customer()
