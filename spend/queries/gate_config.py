@@ -27,6 +27,8 @@ from spend.rules.state import Run
 MAX_RUNS = 4_096
 MAX_PLACES = 4_096
 MAX_SUBJECTS = 20_000
+MAX_MODELS = 20_000
+MAX_CARDS = 4_096
 MAX_ORGANIZATIONS = 20_000
 Load = Callable[[Cursor], None]
 Valid = tuple[datetime, datetime | None]
@@ -98,6 +100,12 @@ class GateConfig:
             self.runs.pop(next(iter(self.runs)))
         self.runs[run.key] = run
 
+    def remember_card(self, name: tuple[str, str] | None, at: datetime, card: PriceCard) -> None:
+        """Keep the prices of a model as they are from a moment on, at most MAX_CARDS of them."""
+        if len(self.cards) >= MAX_CARDS and name not in self.cards:
+            self.cards.pop(next(iter(self.cards)))
+        self.cards[name] = (at, card)
+
     def remember_places(self, key: tuple[str | None, ...], valid: Valid, places: list[LayerPlace]) -> None:
         """Keep which budgets count a call, at most MAX_PLACES of them."""
         if len(self.places) >= MAX_PLACES:
@@ -139,7 +147,7 @@ class ConfigCache:
         entry = self.entry(*name) if name is not None else None
         card = price_card(entry, config.pricing, at, provider=provider, model=model)
         if known is None or at > known[0] or known[1].until == card.until:
-            config.cards[name] = (at, card)
+            config.remember_card(name, at, card)
         return (at, card.until), card
 
     def entry(self, provider: str, model: str) -> BookEntry | None:
@@ -148,6 +156,10 @@ class ConfigCache:
         # Another lane may put an empty one in its place meanwhile; what is read now belongs into this one.
         entries = self._entries
         if name not in entries:
+            if (
+                len(entries) >= MAX_MODELS
+            ):  # callers may name what they like, and what is unknown is kept, too
+                entries.clear()
             raise Missing(lambda cur: entries.__setitem__(name, load_book_entry(cur, provider, model)))
         return entries[name]
 

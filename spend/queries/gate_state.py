@@ -4,12 +4,13 @@ Every `ask_*` returns a question with what collects its answer: several of them 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from common.idempotency import unpacked
 from events.questions import Question, Rows, question
+from spend.rules.commands import RecordUsage
 from spend.rules.settlement import usage_body
 from spend.rules.state import Counter, CounterKey, OrganizationState, Reservation, Run
 
@@ -52,12 +53,17 @@ LAST_NUMBERS = b"""
 SELECT w.o, c.number FROM unnest($1::uuid[]) AS w(o) CROSS JOIN LATERAL
     (SELECT number FROM budget_counters x WHERE x.organization = w.o ORDER BY x.number DESC LIMIT 1) c
 """
+# Of a record that left with its month the event says what was booked; what was sent, the caller has just said again.
 USAGE_KEYS = b"""
-SELECT k.organization, k.source, k.id_digest, k.payload_digest, u.id, u.external_id, u.outcome, u.cost, u.charge,
-    u.currency, u.price_version, u.occurred_at, u.adjustment
+SELECT k.organization, k.source, k.id_digest, k.payload_digest, k.usage_id,
+    coalesce(u.cost, (e.data->>'cost')::bigint, (e.data->>'charge')::bigint),
+    coalesce(u.charge, (e.data->>'charge')::bigint),
+    u.external_id, u.outcome, u.currency, u.price_version, u.occurred_at, u.adjustment
 FROM unnest($1::uuid[], $2::text[], $3::bytea[]) AS w(o, s, d) CROSS JOIN LATERAL
     (SELECT * FROM usage_keys x WHERE x.organization = w.o AND x.source = w.s AND x.id_digest = w.d LIMIT 1) k
-JOIN usage_records u ON u.organization = k.organization AND u.id = k.usage_id
+LEFT JOIN usage_records u ON u.organization = k.organization AND u.id = k.usage_id
+LEFT JOIN LATERAL (SELECT data FROM events x WHERE u.id IS NULL AND x.stream_id = k.usage_id
+    AND x.organization = k.organization AND x.version = 1 LIMIT 1) e ON true
 """
 
 
@@ -139,15 +145,38 @@ def _keep_counter(state: OrganizationState, counter: Counter, is_rolling: bool) 
             buckets.append(known)
 
 
+class KnownUsage(NamedTuple):
+    """A fact that was recorded before: its payload's digest, its id, what it cost and was charged, and the rest of the
+    answer given, None when the record has left with its month.
+    """
+
+    payload: bytes
+    usage: str
+    cost: int
+    charge: int
+    rest: tuple[Any, ...] | None
+
+    def body(self, command: RecordUsage, currency: str) -> dict[str, Any]:
+        """Return the answer to the same fact, sent again."""
+        external_id, outcome, told, price_version, occurred_at, adjustment = self.rest or (
+            command.external_id, command.outcome, currency, None, command.occurred_at, True,
+        )  # fmt: skip
+        return usage_body(
+            command.source, self.usage, external_id, outcome, self.cost, self.charge, told, price_version, occurred_at,
+            adjustment,
+        )  # fmt: skip
+
+
 def ask_usage_keys(
-    wanted: Sequence[tuple[str, str, bytes]],
-    known: dict[tuple[str, str, bytes], tuple[bytes, dict[str, Any]]],
+    wanted: Sequence[tuple[str, str, bytes]], known: dict[tuple[str, str, bytes], KnownUsage]
 ) -> Question:
-    """Ask for (payload digest, the answer given) of the (organization, source, digest of id)s recorded before."""
+    """Ask for what is known of the (organization, source, digest of id)s recorded before."""
 
     def collect(rows: Rows) -> None:
-        for organization, source, digest, payload, *usage in rows:
-            known[organization, source, bytes(digest)] = (bytes(payload), usage_body(source, *usage))
+        for organization, source, digest, payload, usage, cost, charge, *rest in rows:
+            known[organization, source, bytes(digest)] = KnownUsage(
+                bytes(payload), usage, cost, charge, None if rest[0] is None else tuple(rest)
+            )
 
     return question(USAGE_KEYS, ("uuid", "text", "bytea"), _columns(wanted), collect)
 

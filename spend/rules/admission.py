@@ -6,7 +6,8 @@ Source of the order and of the meaning of each code: the API contract ("The gate
 from collections.abc import Sequence
 from typing import Any
 
-from common.money import format_amount
+from common.errors import AmountOutOfRange
+from common.money import MAX_UNITS, format_amount
 from ledger.rules.grants import GrantSubject, allocate
 from spend.rules.budgets import SCOPE_RANK
 from spend.rules.denials import (
@@ -68,6 +69,23 @@ def layer_binding(layer: Layer) -> Binding:
         budget_id=budget.id,
         version=budget.version,
     )
+
+
+def check_booking(books: Books, charge: int) -> None:
+    """Raises AmountOutOfRange for a charge with which the books would owe more than a bigint holds.
+
+    Found here it is this call's own matter; found by the database it is that of its whole transaction.
+    """
+    for account in (books.credit, books.line):
+        if account is not None and charge > MAX_UNITS - max(-account.posted, account.debt):
+            raise AmountOutOfRange
+
+
+def check_holding(books: Books, charge: int) -> None:
+    """The same for what a line without a limit would hold."""
+    line = books.open_line
+    if line is not None and line.credit_limit is None and charge > MAX_UNITS - line.held:
+        raise AmountOutOfRange
 
 
 def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Receipt, int, int]:

@@ -14,6 +14,7 @@ from ledger.rules.effects import held
 from ledger.rules.grants import free_without_holds
 from spend.rules.admission import (
     Receipt,
+    check_holding,
     credit_refusal,
     fund,
     layer_binding,
@@ -43,6 +44,7 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     """Return the answer to a reservation; when it is accepted the state holds it and the effects record it."""
     who, rated = plan.who, plan.rated
     assert who is not None and rated is not None
+    check_holding(state.books, rated.charge_units)
     layers = open_layers(state, plan)
     failing = _duty(state, who) or [
         (kind, layer_binding(layer)) for layer in layers if (kind := refusal_of_layer(layer)) is not None

@@ -14,7 +14,7 @@ from common.money import format_amount
 from events.rules.facts import Event
 from ledger.rules import effects as ledger_effects
 from ledger.rules.grants import GrantSubject, settle
-from spend.rules.admission import Receipt, fund
+from spend.rules.admission import Receipt, check_booking, fund
 from spend.rules.answers import credit_body
 from spend.rules.commands import Commit, RecordUsage, Release
 from spend.rules.decide import action_data, event_of, told_measures
@@ -64,6 +64,7 @@ def decide_commit(
     assert rated is not None
     late = reservation.status == "expired"
     charge = rated.charge_units
+    check_booking(state.books, charge)
     ledger: dict[str, Any] = {}
     if not late:
         _end_holds(state, reservation, "posted", ledger)
@@ -148,6 +149,7 @@ def decide_usage(
     assert who is not None and rated is not None
     if who.forbidden is not None:
         raise NotPermitted
+    check_booking(state.books, rated.charge_units)
     layers, route = open_layers(state, plan), who.route
     actor = command.caller.actor
     open_counters(state, actor, layers, effects)

@@ -6,6 +6,7 @@ commit, and one between them for windows that were not expected.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from uuid import UUID
 
 import psycopg
 
-from common.errors import GateUnavailable, NotFound, ProblemError, ServiceUnavailable
+from common.errors import GateUnavailable, InternalError, NotFound, ProblemError, ServiceUnavailable
 from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
 from events.questions import Question, Rows
@@ -41,8 +42,12 @@ from spend.rules.effects import Answer
 from spend.rules.plan import Plan
 from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
 
+logger = logging.getLogger(__name__)
+
 ATTEMPTS = 3
 RACES = UNIQUE_CONSTRAINTS | {f"usage_keys_{part}_pkey" for part in range(8)}
+STALE_PLANS = frozenset({"0A000", "26000"})
+"""A migration has changed the type of a column that a prepared statement returns; it is prepared no more."""
 # The clock stands in a scalar subquery over an aggregate of the locked rows: it cannot be read before all locks are
 # held. In the list beside FOR NO KEY UPDATE it would be read before the wait for the lock.
 LOCK = b"""
@@ -78,25 +83,38 @@ class Gate:
             try:
                 return await self._once(wire, commands)
             except MoreExpired as more:
-                await self._once(wire, [Expire(UUID(more.organization))])
+                await self.apply(wire, [Expire(UUID(more.organization))])
                 attempt -= 1
             except psycopg.Error as error:
+                if error.sqlstate in STALE_PLANS and attempt < ATTEMPTS and wire.is_open:
+                    wire.forget_statements()
+                    continue
                 if is_conflict(error, retry_unique=RACES) and attempt < ATTEMPTS and wire.is_open:
                     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
                     continue
                 if len(commands) > 1 and not _is_unavailable(error):
-                    return [await self._alone(wire, command) for command in commands]
+                    return await self._in_halves(wire, commands)
                 raise _meaning_of(error) from error
+            except Exception as error:
+                if len(commands) == 1 or isinstance(error, GateUnavailable):
+                    raise
+                return await self._in_halves(wire, commands)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _alone(self, wire: Wire, command: Command | Expire) -> Answer:
-        """One item of a batch that failed as a whole: what is wrong with one of them is not the others' fault."""
-        try:
-            return (await self.apply(wire, [command]))[0]
-        except GateUnavailable:
-            raise
-        except ProblemError as error:
-            return Answer.refused(error)
+    async def _in_halves(self, wire: Wire, commands: Commands) -> list[Answer]:
+        """A batch that failed as a whole: what is wrong with one command is not the others' fault. One of five hundred
+        is found in twenty transactions.
+        """
+        answers: list[Answer] = []
+        middle = len(commands) // 2
+        for half in (commands[:middle], commands[middle:]):
+            try:
+                answers += await self.apply(wire, half)
+            except Exception as error:
+                if len(half) > 1 or isinstance(error, GateUnavailable):
+                    raise
+                answers.append(Answer.refused(_problem_with_one(error)))
+        return answers
 
     async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
         batch = Batch(list(commands))
@@ -113,9 +131,8 @@ class Gate:
         finally:
             await wire.roll_back()
         for planner in batch.planners.values():
-            for run in planner.known_runs.values():
-                if run is not None and not run.is_new:
-                    planner.config.remember_run(run)
+            for run in planner.started_runs():
+                planner.config.remember_run(run)
         return answers
 
     def _expect(self, batch: Batch) -> set[CounterKey]:
@@ -242,6 +259,8 @@ class Gate:
         config.clock_ahead = state.now - datetime.now(UTC)
         planner = batch.planners.get(name)
         if planner is None or planner.config is not config:
+            if planner is not None and not config.runs:  # it was forgotten meanwhile; runs stay what they are
+                config.runs = planner.config.runs
             batch.planners[name] = Planner(self.cache, config)
             for place, of in enumerate(batch.names):
                 if of == name:
@@ -303,6 +322,14 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
 
 def _is_unavailable(error: psycopg.Error) -> bool:
     return isinstance(problem_of(error), ServiceUnavailable) or is_conflict(error, retry_unique=RACES)
+
+
+def _problem_with_one(error: Exception) -> ProblemError:
+    """What is wrong with one command of several; a defect of ours is logged, as at the border."""
+    if isinstance(error, ProblemError):
+        return error
+    logger.error("gate.defect", exc_info=error)
+    return InternalError()
 
 
 def _meaning_of(error: psycopg.Error) -> Exception:

@@ -2,13 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from common.errors import ProblemError
 from common.idempotency import key_digest
 from spend.operations.gate.planning import Planner
-from spend.queries.gate_state import KeptAnswer
+from spend.queries.gate_state import KeptAnswer, KnownUsage
 from spend.rules.commands import Caller, Command
 from spend.rules.effects import Effects
 from spend.rules.plan import Plan
@@ -52,7 +51,7 @@ class Batch:
     asked_runs: list[tuple[str, str]] = field(default_factory=list)
     found_runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     kept: dict[tuple[str, str], KeptAnswer] = field(default_factory=dict)
-    known_usage: dict[tuple[str, str, bytes], tuple[bytes, dict[str, Any]]] = field(default_factory=dict)
+    known_usage: dict[tuple[str, str, bytes], KnownUsage] = field(default_factory=dict)
     refused: dict[int, ProblemError] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
     new_keys: list[tuple[str, str, KeptAnswer]] = field(default_factory=list)

@@ -23,8 +23,8 @@ def caller_of(known: Known | None) -> Caller:
         raise Forbidden(f"This needs the scope {NEEDED_SCOPE}.")
     return Caller(
         actor=principal.actor,
-        agent_ids=principal.agent_ids or None,
-        connection_ids=principal.connection_ids or None,
+        agent_ids=principal.agent_ids,
+        connection_ids=principal.connection_ids,
         secret_hash=known.secret_hash,
         epoch=known.epoch,
     )

@@ -8,7 +8,7 @@ import msgspec
 from common.errors import IdempotencyKeyReused, ProblemError
 from common.idempotency import packed
 from spend.operations.gate.batch import Batch, Expire, MoreExpired, usage_digest
-from spend.queries.gate_state import MAX_EXPIRED, KeptAnswer
+from spend.queries.gate_state import MAX_EXPIRED, KeptAnswer, KnownUsage
 from spend.rules.answers import milliseconds
 from spend.rules.commands import Command, Commit, Extend, RecordUsage, Release, Reserve
 from spend.rules.decide import decide_extend, decide_reserve, find_reservation
@@ -86,6 +86,8 @@ def _judge(batch: Batch, state: OrganizationState, command: Command, place: int)
     assert plan is not None
     if plan.error is not None:
         raise plan.error
+    if plan.who is not None:
+        planner.check_runs(plan.who)
     if isinstance(command, RecordUsage):
         return _usage(batch, state, command, plan)
     assert isinstance(command, Reserve)
@@ -96,16 +98,19 @@ def _usage(batch: Batch, state: OrganizationState, command: RecordUsage, plan: P
     name = (state.id, command.source, usage_digest(command.external_id))
     known = batch.known_usage.get(name)
     if known is not None:
-        if known[0] != command.payload:
+        if known.payload != command.payload:
             raise UsageIdReused
-        return Answer(201, known[1], replayed=True)
+        return Answer(201, known.body(command, state.currency), replayed=True)
     if command.reservation is not None:
         find_reservation(state, str(command.reservation), command.caller)
     accounts = batch.planners[state.id].config.accounts
     answer = decide_usage(state, command, plan, accounts, batch.effects)
     usage = batch.effects.usages[-1]
     batch.effects.usage_keys.append((*name, command.payload, usage.id))
-    batch.known_usage[name] = (command.payload, answer.body or {})
+    rest = (
+        usage.external_id, usage.outcome, usage.currency, usage.price_version, usage.occurred_at, usage.adjustment
+    )  # fmt: skip
+    batch.known_usage[name] = KnownUsage(command.payload, usage.id, usage.cost, usage.charge, rest)
     return answer
 
 

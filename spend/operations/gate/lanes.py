@@ -91,6 +91,10 @@ class Lane:
         """Wait until everybody is answered, then give the connection back."""
         while self._task is not None:
             await asyncio.wait((self._task,))
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Give the connection back; nothing may be running."""
         if self._wire is not None:
             self._wire.close()
             self._wire = None
@@ -208,8 +212,7 @@ class SideLane(Lane):
     async def _run(self) -> None:
         await super()._run()
         if self._answered:
-            if self._wire is not None:
-                self._wire.close()
+            self.disconnect()
             self._over()
 
 
@@ -255,8 +258,14 @@ class Lanes:
     async def close(self) -> None:
         """Take no more calls and return when all that were taken are answered."""
         self._is_closed = True
-        for lane in (*self._lanes, *self._side.values()):
-            await lane.drain()
+        while any(lane.is_busy for lane in self._all()):  # the last calls of a lane may open a side lane
+            for lane in self._all():
+                await lane.drain()
+        for lane in self._all():
+            lane.disconnect()
+
+    def _all(self) -> list[Lane]:
+        return [*self._lanes, *self._side.values()]
 
     def _one(self, organization: UUID, commands: Commands) -> Awaitable[list[Answer]]:
         if self._is_closed:
@@ -270,13 +279,25 @@ class Lanes:
         organization = calls[0].organization
         side = self._side.get(organization)
         if side is None:
-            if len(self._side) >= MAX_SIDE_LANES:
+            if len(self._side) >= MAX_SIDE_LANES and not self._end_an_idle_one():
                 for call in calls:
                     call.refuse()
                 return
             side = self._side[organization] = SideLane(self.gate, lambda: self._back(organization))
         for call in calls:
-            side.add(call)
+            try:
+                side.add(call)
+            except GateUnavailable:  # it has as many as it takes; whoever moved the call here must go on
+                call.refuse()
+
+    def _end_an_idle_one(self) -> bool:
+        """One whose organization was refused and did not call again: it would be kept until it does."""
+        for organization, side in self._side.items():
+            if not side.is_busy:
+                side.disconnect()
+                del self._side[organization]
+                return True
+        return False
 
     def _back(self, organization: UUID) -> None:
         self._side.pop(organization, None)

@@ -25,16 +25,21 @@ MAX_AGE = timedelta(days=35)
 MAX_AHEAD = timedelta(minutes=5)
 
 
+class RunsDiffer(Exception):
+    """Two commands of a batch name one new run with two parents, and the first was accepted: decide them apart."""
+
+
 class Planner:
     """Plans the commands of one organization in one batch; runs that several commands name are shared.
 
-    `known_runs` are those that the batch has asked for, by key, None for one that does not exist yet.
+    `known_runs` are those that the batch has asked for, by key, None for one that does not exist yet. Of those there is
+    one for each parent that a command names, `new_runs` by key: whose call is accepted first says whose child it is.
     """
 
     def __init__(self, cache: ConfigCache, config: GateConfig) -> None:
         self.cache, self.config = cache, config
         self.known_runs: dict[str, Run | None] = {}
-        self.runs_by_id: dict[str, Run] = {}
+        self.new_runs: dict[str, dict[str | None, Run]] = {}
         self._guesses: dict[tuple[str, str | None, str | None], Estimate | None] = {}
 
     def reserve(self, command: Reserve, now: datetime) -> Plan:
@@ -143,9 +148,7 @@ class Planner:
             return None, None
         known = self._run(subject.run)
         if known is not None:
-            # new: a refused call of this batch named it first, so its parent may be new as well
-            parent = self.runs_by_id.get(known.parent_id) if known.is_new and known.parent_id else None
-            return parent, known
+            return None, known
         parent = None
         if subject.parent_run is not None and subject.parent_run != subject.run:
             parent = self._run(subject.parent_run) or self._new_run(subject.parent_run, None)
@@ -163,11 +166,29 @@ class Planner:
         return self.config.runs.get(key) or self.known_runs[key]
 
     def _new_run(self, key: str, parent: Run | None) -> Run:
-        name = new_id_text()
-        root = (parent.root_id, parent.root_key) if parent else (name, key)
-        run = Run(name, key, root[0], root[1], parent.id if parent else None, is_new=True)
-        self.known_runs[key] = self.runs_by_id[run.id] = run
+        of_parents = self.new_runs.setdefault(key, {})
+        parent_key = parent.key if parent else None
+        run = of_parents.get(parent_key)
+        if run is None:
+            name = new_id_text()
+            root = (parent.root_id, parent.root_key) if parent else (name, key)
+            run = Run(name, key, root[0], root[1], parent.id if parent else None, is_new=True)
+            of_parents[parent_key] = run
         return run
+
+    def check_runs(self, who: Who) -> None:
+        """Raises RunsDiffer when a run that is new to this plan was started meanwhile, as the child of another."""
+        for run in (who.run, who.parent):
+            if run is None or not run.is_new:
+                continue
+            if not all(other.is_new for other in self.new_runs[run.key].values()):
+                raise RunsDiffer
+
+    def started_runs(self) -> list[Run]:
+        """Return the runs that the batch has found or started."""
+        found = [run for run in self.known_runs.values() if run is not None]
+        new = [run for of_parents in self.new_runs.values() for run in of_parents.values()]
+        return [run for run in (*found, *new) if not run.is_new]
 
     def places(self, who: Who, at: datetime) -> tuple[Valid, list[LayerPlace]]:
         """Return every budget that applies, narrow to wide, with the window that the moment falls into, and in which

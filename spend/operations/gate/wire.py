@@ -43,6 +43,7 @@ class Wire:
         self._count = 0
         self._settled = True
         self._waiter: asyncio.Future[None] | None = None
+        self._sender: asyncio.Future[None] | None = None
         self._fd = self._pgconn.socket
         self._transformer = Transformer(connection)
         self._loop.add_reader(self._fd, self._readable)
@@ -91,10 +92,16 @@ class Wire:
             except psycopg.Error:
                 self.close()
 
+    def forget_statements(self) -> None:
+        """Prepare every statement anew at its next use; what they are called is not used again."""
+        self._names.clear()
+
     def close(self) -> None:
         """Give the connection up; the server rolls back what it has not committed."""
         if self._fd >= 0:
+            # Both before the descriptor is closed: a loop that still watches it may wait for ever, or abort.
             self._loop.remove_reader(self._fd)
+            self._loop.remove_writer(self._fd)
             self._fd = -1
             self._pgconn.finish()
         self._wake()
@@ -112,13 +119,16 @@ class Wire:
 
     async def _flush(self) -> None:
         while self._pgconn.flush():
-            writable = asyncio.Event()
-            self._loop.add_writer(self._fd, writable.set)
+            self._sender = self._loop.create_future()
+            self._loop.add_writer(self._fd, self._wake)
             try:
-                await writable.wait()
+                await self._sender
             finally:
+                self._sender = None
                 if self._fd >= 0:
                     self._loop.remove_writer(self._fd)
+            if self._fd < 0:
+                raise psycopg.OperationalError("the connection to PostgreSQL is lost")
 
     async def _answers(self, questions: Sequence[Question], new_names: Sequence[bytes | None]) -> list[Rows]:
         answers: list[Rows] = []
@@ -170,8 +180,10 @@ class Wire:
             self.close()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        """Let whoever waits for an answer, or to send more, look again; never both wait."""
+        for waiting in (self._waiter, self._sender):
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
 
     def _error_of(self, result: Any) -> psycopg.Error | None:
         if result.status in _DONE:

@@ -6,23 +6,38 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from django.conf import settings
 
 from common.errors import GateUnavailable
 from common.ids import new_id
+from events.store import Cursor
 from spend.operations.gate.apply import Commands, Gate
-from spend.operations.gate.lanes import MAX_COMMANDS, Call, Lane, Lanes, read_aside
+from spend.operations.gate.lanes import MAX_COMMANDS, MAX_SIDE_LANES, Call, Lane, Lanes, read_aside
 from spend.operations.gate.submit import submit
 from spend.operations.gate.wire import Wire
-from spend.rules.commands import Action, Caller, Estimate, RequestKey, Reserve, Subject
+from spend.queries import gate_config
+from spend.rules.commands import (
+    Action,
+    Actual,
+    Caller,
+    Commit,
+    Estimate,
+    RecordUsage,
+    RequestKey,
+    Reserve,
+    Subject,
+)
 from spend.rules.effects import Answer
 from tests.builders.crowd import at_once
 from tests.builders.gate import Customer, make_customer, units
-from tests.builders.orgs import unique
+from tests.builders.orgs import unique, write
 from tests.invariants import assert_sound
 
 CALLER = Caller(actor="system:test")
@@ -34,6 +49,10 @@ def reserve(customer: Customer, amount: str = "1") -> Reserve:
         customer.id, CALLER, RequestKey(key, key.encode().ljust(32, b"0")), Subject("bot"), Action("custom"),
         Estimate(amount=units(amount)), "USD",
     )  # fmt: skip
+
+
+def reserve_of(organization: UUID) -> Reserve:
+    return Reserve(organization, CALLER, None, Subject("bot"), Action("custom"), Estimate(amount=1), "USD")
 
 
 def codes(answers: list[Answer]) -> Counter[str]:
@@ -219,6 +238,81 @@ class TestALockedRow:
         assert_sound(blocked.id, *(other.id for other in others))
 
 
+class LockedGate(SlowGate):
+    """Finds every row locked, after `go`."""
+
+    async def apply(self, wire: Wire, commands: Commands) -> list[Answer]:
+        self.together.append(len(commands))
+        await self.go.wait()
+        raise GateUnavailable(retry_after=1) from psycopg.errors.LockNotAvailable()
+
+
+async def refusals(answers: list[asyncio.Task[list[Answer]]]) -> set[type[object]]:
+    """What became of the calls; all must have been answered."""
+    done, waiting = await asyncio.wait(answers, timeout=5)
+    assert not waiting, f"{len(waiting)} calls are never answered"
+    return {type(task.exception()) for task in done}
+
+
+class TestManyCallsOfABlockedOrganization:
+    def test_are_all_answered_when_they_do_not_fit_into_its_side_lane(self) -> None:
+        async def story() -> None:
+            lanes, organization = Lanes(count=1), new_id()
+            lanes.gate = gate = LockedGate()
+            lanes._lanes[0]._gate = gate
+
+            def call(size: int) -> asyncio.Task[list[Answer]]:
+                command = reserve_of(organization)
+                return asyncio.ensure_future(lanes.submit([command] * size))
+
+            first = call(1)
+            await asyncio.sleep(0.2)
+            waiting = [call(500) for _ in range(20)]
+            await asyncio.sleep(0)
+            gate.go.set()
+            assert await refusals([first, *waiting]) == {GateUnavailable}
+            await lanes.close()
+
+        asyncio.run(story())
+
+
+class TestSideLanes:
+    def test_that_nobody_uses_any_more_make_room_for_the_next_blocked_organization(self) -> None:
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            lanes.gate = gate = LockedGate()
+            lanes._lanes[0]._gate = gate
+            gate.go.set()
+            for _ in range(MAX_SIDE_LANES):
+                with pytest.raises(GateUnavailable):
+                    await lanes.submit([reserve_of(new_id())])
+            await asyncio.sleep(0)
+            tried = len(gate.together)
+            with pytest.raises(GateUnavailable):
+                await lanes.submit([reserve_of(new_id())])
+            assert gate.together[tried:] == [1, 1]  # in the lane, then with patience
+            assert len(lanes._side) == MAX_SIDE_LANES
+            await lanes.close()
+
+        asyncio.run(story())
+
+    def test_that_come_into_being_while_the_lanes_close_are_waited_for(self) -> None:
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            lanes.gate = gate = LockedGate()
+            lanes._lanes[0]._gate = gate
+            call = asyncio.ensure_future(lanes.submit([reserve_of(new_id())]))
+            await asyncio.sleep(0.2)
+            closing = asyncio.ensure_future(lanes.close())
+            await asyncio.sleep(0)
+            gate.go.set()
+            await closing
+            assert not any(lane.is_busy for lane in lanes._side.values())
+            assert await refusals([call]) == {GateUnavailable}
+
+        asyncio.run(story())
+
+
 class TestClosedLanes:
     def test_take_no_more_calls(self) -> None:
         customer = make_customer()
@@ -240,3 +334,186 @@ class TestCommandsOfSeveralOrganizations:
         assert [answer.error and answer.error.code for answer in submit(commands)] == [
             None, None, "budget_busy", None, "budget_busy",
         ]  # fmt: skip
+
+
+class CountingGate(Gate):
+    """Counts its transactions."""
+
+    transactions = 0
+
+    async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
+        self.transactions += 1
+        return await super()._once(wire, commands)
+
+
+class TestACommandThatTheDatabaseRefuses:
+    def decided(self, commands: list[Any]) -> tuple[list[Answer], int]:
+        async def story() -> tuple[list[Answer], int]:
+            wire = await Wire.connect(settings.GATE_DATABASE_URL, lock_timeout_ms=1_000)
+            gate = CountingGate(read_aside)
+            answers = await gate.apply(wire, commands)
+            wire.close()
+            return answers, gate.transactions
+
+        return asyncio.run(story())
+
+    def test_fails_alone_whatever_is_wrong_with_it(self) -> None:
+        customer = make_customer("1000")
+        odd = replace(reserve(customer), subject=Subject("bot", user="a\x00b"))
+        answers, _ = self.decided([reserve(customer), odd, reserve(customer)])
+        assert [answer.error and answer.error.code for answer in answers] == [None, "internal_error", None]
+        assert_sound(customer.id)
+
+    def test_costs_the_others_of_its_batch_few_transactions(self) -> None:
+        customer = make_customer("1000")
+        commands = [reserve(customer, "0.01") for _ in range(300)]
+        commands[77] = replace(commands[77], subject=Subject("bot", user="a\x00b"))
+        answers, transactions = self.decided(commands)
+        assert codes(answers) == {"granted": 299, "internal_error": 1}
+        assert transactions < 30
+        assert_sound(customer.id)
+
+
+class TestAmountsThatTheBooksCannotHold:
+    def decided(self, commands: list[Any]) -> tuple[list[Answer], int]:
+        return TestACommandThatTheDatabaseRefuses().decided(commands)
+
+    def test_are_refused_without_a_transaction_each(self) -> None:
+        customer = make_customer("100")
+        facts: list[Any] = [
+            RecordUsage(
+                customer.id, CALLER, None, "export", unique(), b"p" * 16, Subject("bot"), Action("custom"),
+                "completed", Actual(amount=5 * 10**18 if place % 2 else 1), datetime.now(UTC),
+            )
+            for place in range(100)
+        ]  # fmt: skip
+        (held,) = submit([reserve(customer)])
+        assert held.body is not None
+        commit = Commit(
+            customer.id, CALLER, None, UUID(held.body["id"]), "completed", Actual(amount=6 * 10**18)
+        )
+        answers, transactions = self.decided([*facts, commit])
+        assert codes(answers) == {"granted": 51, "amount_out_of_range": 50}
+        assert transactions == 1
+        assert_sound(customer.id)
+
+    def test_are_refused_by_a_line_without_a_limit(self) -> None:
+        customer = make_customer("0", funding="postpaid", credit_limit=None)
+        answers, transactions = self.decided([reserve(customer, "50000000000") for _ in range(20)])
+        assert codes(answers) == {"granted": 1, "amount_out_of_range": 19}
+        assert transactions == 1
+        assert_sound(customer.id)
+
+
+class TestWhatCallersName:
+    def test_and_what_nobody_knows_does_not_fill_the_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for limit in ("MAX_MODELS", "MAX_CARDS", "MAX_SUBJECTS", "MAX_RUNS", "MAX_PLACES"):
+            monkeypatch.setattr(gate_config, limit, 20)
+        customer = make_customer("1000")
+
+        def of_something_new(place: int) -> Reserve:
+            asked = reserve(customer, "0.01")
+            if place % 2:
+                return replace(asked, subject=Subject(unique()))
+            action = Action("llm.chat", provider="acme", model=unique())
+            return replace(asked, action=action, subject=Subject("bot", run=unique(), user=unique()))
+
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            for _ in range(2):
+                answers = await lanes.submit([of_something_new(place) for place in range(100)])
+                assert codes(answers) == {"granted": 50, "not_found": 50}
+            cache = lanes.gate.cache
+            config = cache.peek(str(customer.id))
+            assert config is not None
+            kept = [cache._entries, config.cards, config.runs, config.places, *config.subjects.values()]
+            assert max(map(len, kept)) <= 22
+            await lanes.close()
+
+        asyncio.run(story())
+
+
+def runs_of(customer: Customer) -> list[tuple[str, str | None, str]]:
+    """Every run with its parent and the root of its tree."""
+
+    def read(cur: Cursor) -> list[tuple[Any, ...]]:
+        cur.execute(
+            "SELECT r.key, p.key, t.key FROM runs r LEFT JOIN runs p ON p.id = r.parent_id"
+            " JOIN runs t ON t.id = r.root_id WHERE r.organization = %s ORDER BY 1",
+            (customer.id,),
+        )
+        return cur.fetchall()
+
+    return write(read)
+
+
+class TestCallsThatNameOneNewRunWithTwoParents:
+    def test_make_it_the_child_that_the_first_accepted_one_says(self) -> None:
+        customer = make_customer("10")
+
+        def in_run(amount: str, run: str, parent: str | None) -> Reserve:
+            return replace(reserve(customer, amount), subject=Subject("bot", run=run, parent_run=parent))
+
+        answers = submit([in_run("1000", "child", "wrong"), in_run("1", "child", "right")])
+        assert codes(answers) == {"credit_exhausted": 1, "granted": 1}
+        assert runs_of(customer) == [("child", "right", "right"), ("right", None, "right")]
+
+    def test_are_decided_as_if_they_had_come_one_after_the_other(self) -> None:
+        one, other = make_customer("100"), make_customer("100")
+        named = [("a", "b"), ("a", "c"), ("b", "d"), ("a", None), ("d", "a"), ("e", "b"), ("c", None)]
+
+        def story(customer: Customer) -> list[Reserve]:
+            return [
+                replace(reserve(customer), subject=Subject("bot", run=run, parent_run=parent))
+                for run, parent in named
+            ]
+
+        together = submit(story(one))
+        apart = [submit([command])[0] for command in story(other)]
+        assert codes(together) == codes(apart) == {"granted": 7}
+        assert runs_of(one) == runs_of(other)
+        assert_sound(one.id, other.id)
+
+
+class TestAnOrganizationThatFallsOutOfTheMemory:
+    def test_while_its_call_waits_for_the_lock_is_read_again_with_its_runs(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gate_config, "MAX_ORGANIZATIONS", 1)
+        first, second = sorted((make_customer(), make_customer()), key=lambda made: made.id)
+
+        def in_its_run(customer: Customer) -> Reserve:
+            return replace(reserve(customer), subject=Subject("bot", run="r"))
+
+        async def story() -> None:
+            wire = await Wire.connect(settings.GATE_DATABASE_URL, lock_timeout_ms=1_000)
+            gate = Gate(read_aside)
+            for _ in range(2):
+                for customer in (first, second):
+                    assert codes(await gate.apply(wire, [in_its_run(customer)])) == {"granted": 1}
+                (answer,) = await gate.apply(wire, [in_its_run(second)])
+                assert answer.error is None
+                counting = CountingGate(read_aside)
+                counting.cache = gate.cache
+                assert codes(await counting.apply(wire, [in_its_run(first), in_its_run(second)])) == {
+                    "granted": 2
+                }
+                assert counting.transactions == 1
+            wire.close()
+
+        asyncio.run(story())
+        assert_sound(first.id, second.id)
+
+
+class TestAMigrationBesideTheLanes:
+    def test_that_changes_a_column_that_they_read_is_not_noticed(self, private_database: str) -> None:
+        customer = make_customer()
+
+        def in_a_new_run() -> Reserve:
+            return replace(reserve(customer), subject=Subject("bot", run=unique()))
+
+        assert codes(submit([in_a_new_run()])) == {"granted": 1}
+        with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as connection:
+            connection.execute("ALTER TABLE runs ALTER COLUMN version TYPE bigint")
+        for _ in range(3):
+            assert codes(submit([in_a_new_run()])) == {"granted": 1}

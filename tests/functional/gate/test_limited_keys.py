@@ -81,3 +81,12 @@ def test_a_key_ends_what_it_began(customer: Customer) -> None:
     body_of(key.release(key.reserved("2", subject=over)["id"]), 200)
     body_of(key.use("1", subject=over), 201)
     assert customer.available() == "98"
+
+
+@pytest.mark.parametrize("limits", [{"agents": ()}, {"connections": ()}])
+def test_a_key_for_no_agent_or_connection_at_all_spends_nothing(
+    customer: Customer, limits: dict[str, Any]
+) -> None:
+    key = limited_to(customer, **limits)
+    with Still(customer.id, decisions=1):
+        assert code(key.reserve("1")) == (403, "not_permitted")

@@ -1,6 +1,7 @@
 """Usage records whose month left: what they added up to still holds, and a change of it is still found (S5, S7, E1)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from events.rebuilding.run import rebuild
 from events.verifying.run import verify
 from spend.operations.gate.submit import submit
+from spend.rules.commands import Action, Actual, RecordUsage, Subject
 from tests.bench.lifecycle import Call
 from tests.bench.population import Customer, make_customers, make_prices
 from tests.integration.events.conftest import body_of
@@ -114,3 +116,25 @@ def test_a_rollup_that_was_changed_together_with_its_sum_is_found_by_the_file(
         superuser.execute(f"UPDATE {table} SET charge = charge + 1 {one}".encode(), (shop.customers[0].id,))
     assert {table for table, _ in findings()} >= {"spend.retired_sums_equal_their_files"}
     assert rebuild().differences == []
+
+
+def test_a_fact_that_is_sent_again_is_neither_booked_twice_nor_refused_for_ever(
+    connect: Connect, home: Path
+) -> None:
+    customer = Shop().customers[0]
+    fact = RecordUsage(
+        customer.id, customer.caller, None, "billing-export", "fact-1", b"p" * 16, Subject("bot"),
+        Action("custom"), "completed", Actual(amount=7), datetime.now(UTC),
+    )  # fmt: skip
+    first = body_of(submit([fact])[0])
+    seal_all()
+    retire(FOR_EVER)
+    connect().execute("SELECT make_month(date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC')::date)")
+    (again,) = submit([fact])
+    assert (again.status, again.replayed, again.error) == (201, True, None)
+    assert body_of(again)["id"] == first["id"]
+    (other,) = submit([replace(fact, payload=b"q" * 16)])
+    assert other.error is not None
+    assert other.error.code == "usage_id_reused"
+    seal_all()
+    assert verify().findings == []

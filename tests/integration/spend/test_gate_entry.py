@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from django.conf import settings
 
@@ -252,3 +253,29 @@ class TestAKeyThatIsRevoked:
             return [before.status_code, again.status_code, after.status_code]
 
         assert with_entry(use, submit=submit, remembers=True) == [400, 400, 401]
+
+
+class TestALargeBodyThatIsWrong:
+    def test_does_not_stop_the_calls_of_others(self, customer: Customer) -> None:
+        items = b",".join([b'{"a":0}'] * 120_000)
+        body = msgspec.Raw(b'{"items":[' + items + b',{"a":1,"a":2}]}')
+
+        async def use(entry: GateEntry) -> tuple[Answered, int]:
+            await ask(entry, customer.api.secret, reserve_body("1"))  # its key is known from here on
+            steps = 0
+
+            async def others() -> None:
+                nonlocal steps
+                while True:
+                    await asyncio.sleep(0.005)
+                    steps += 1
+
+            meanwhile = asyncio.create_task(others())
+            await asyncio.sleep(0)
+            answer = await ask(entry, customer.api.secret, body, path="/v1/reservations/batch")
+            meanwhile.cancel()
+            return answer, steps
+
+        answer, steps = with_entry(use, submit=submit)
+        assert (answer.status_code, answer.json()["code"]) == (400, "duplicate_key")
+        assert steps > 10
