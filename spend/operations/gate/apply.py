@@ -21,7 +21,7 @@ from events.questions import Question, Rows
 from events.writer import Collector
 from ledger.queries.gate import ask_books
 from orgs import PLATFORM_ID
-from spend.operations.gate.batch import Batch, Expire, MoreExpired, usage_digest
+from spend.operations.gate.batch import Batch, Contradiction, Expire, MoreExpired, usage_digest
 from spend.operations.gate.callers import current_caller
 from spend.operations.gate.judging import decide_all
 from spend.operations.gate.planning import Planner
@@ -69,6 +69,7 @@ class Gate:
     async def apply(self, wire: Wire, commands: Commands) -> list[Answer]:
         """This function will decide the commands in order, in one transaction, and answer each.
 
+        In two, one after the other, where what a command means depends on whether an earlier one is granted.
         Accepted commands are durable when it returns (S4); a refusal is an Answer with its error. Raises
         GateUnavailable when the database cannot be asked: nothing is then decided, or what was is found by the key.
         """
@@ -80,6 +81,9 @@ class Gate:
             except MoreExpired as more:
                 await self._once(wire, [Expire(UUID(more.organization))])
                 attempt -= 1
+            except Contradiction as found:
+                parts = commands[: found.place], commands[found.place :]
+                return [answer for part in parts for answer in await self._part(wire, part)]
             except psycopg.Error as error:
                 if is_conflict(error, retry_unique=RACES) and attempt < ATTEMPTS and wire.is_open:
                     await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
@@ -88,6 +92,11 @@ class Gate:
                     return [await self._alone(wire, command) for command in commands]
                 raise _meaning_of(error) from error
         raise AssertionError("the last attempt returns or raises")
+
+    async def _part(self, wire: Wire, commands: Commands) -> list[Answer]:
+        return (
+            await self.apply(wire, commands) if len(commands) > 1 else [await self._alone(wire, commands[0])]
+        )
 
     async def _alone(self, wire: Wire, command: Command | Expire) -> Answer:
         """One item of a batch that failed as a whole: what is wrong with one of them is not the others' fault."""
@@ -199,6 +208,8 @@ class Gate:
             planner = batch.planners[batch.names[place]]
             state = batch.states[batch.names[place]]
             known = batch.plans[place]
+            if isinstance(command, (Reserve, RecordUsage)) and planner.contradicts(command.subject):
+                raise Contradiction(place)
             if known is None or not known.holds_at(state.now):
                 batch.plans[place] = await self._planned(batch, planner, state, command)
 

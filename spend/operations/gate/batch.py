@@ -33,6 +33,13 @@ class MoreExpired(Exception):
         self.organization = organization
 
 
+class Contradiction(Exception):
+    """The command of this place cannot be planned before those that stand before it are decided."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+
+
 @dataclass(slots=True)
 class Batch:
     """The commands of a transaction with their organizations (`names`, as text), digests of keys, and plans; what was

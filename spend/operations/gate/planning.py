@@ -35,6 +35,7 @@ class Planner:
         self.cache, self.config = cache, config
         self.known_runs: dict[str, Run | None] = {}
         self.runs_by_id: dict[str, Run] = {}
+        self._parents: dict[str, str | None] = {}  # of runs that the batch would start: what was said first
         self._guesses: dict[tuple[str, str | None, str | None], Estimate | None] = {}
 
     def reserve(self, command: Reserve, now: datetime) -> Plan:
@@ -146,10 +147,22 @@ class Planner:
             # new: a refused call of this batch named it first, so its parent may be new as well
             parent = self.runs_by_id.get(known.parent_id) if known.is_new and known.parent_id else None
             return parent, known
-        parent = None
-        if subject.parent_run is not None and subject.parent_run != subject.run:
-            parent = self._run(subject.parent_run) or self._new_run(subject.parent_run, None)
+        parent, said = None, _parent_of(subject)
+        if said is not None:
+            parent = self._run(said) or self._new_run(said, None)
+        self._parents[subject.run] = said
         return parent, self._new_run(subject.run, parent)
+
+    def contradicts(self, subject: Subject) -> bool:
+        """Return whether an earlier command of the batch says something else of the parents of a run that it would
+        start. Whether it starts it is known when it is decided; a refused one has said nothing.
+        """
+        if subject.run is None or not self._parents:
+            return False
+        said = _parent_of(subject)
+        if subject.run in self._parents:
+            return self._parents[subject.run] != said
+        return said is not None and self._parents.get(said) is not None
 
     def unknown_runs(self, subject: Subject) -> list[str]:
         """Return the keys of runs that have to be asked for before this subject can be planned."""
@@ -164,6 +177,7 @@ class Planner:
 
     def _new_run(self, key: str, parent: Run | None) -> Run:
         name = new_id_text()
+        self._parents.setdefault(key, None)
         root = (parent.root_id, parent.root_key) if parent else (name, key)
         run = Run(name, key, root[0], root[1], parent.id if parent else None, is_new=True)
         self.known_runs[key] = self.runs_by_id[run.id] = run
@@ -237,6 +251,10 @@ class Planner:
         self._guesses[name] = estimate_from_history(
             cur, organization=self.config.organization, agent=agent, provider=provider, model=model, now=now
         )
+
+
+def _parent_of(subject: Subject) -> str | None:
+    return subject.parent_run if subject.parent_run != subject.run else None
 
 
 def both(one: Valid, other: Valid) -> Valid:
