@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -60,6 +60,26 @@ def web_spec(port: int, app: str | None = None) -> ChildSpec:
         ready=lambda _: _answers(f"http://127.0.0.1:{port}/{'readyz' if app else 'livez'}"),
         environment=environment,
     )
+
+
+@dataclass(frozen=True)
+class Web:
+    """A web process of a test's own and where it answers."""
+
+    url: str
+    child: Child
+
+
+@pytest.fixture
+def webs(django_db_setup: None, tmp_path: Path) -> Iterator[list[Web]]:
+    """Two web processes on this session's database; they serve the gate alone."""
+    with ExitStack() as stack:
+        started = []
+        for name in ("one", "two"):
+            port = free_port()
+            child = stack.enter_context(serving(web_spec(port), folder=tmp_path / name))
+            started.append(Web(f"http://127.0.0.1:{port}", child))
+        yield started
 
 
 def app_spec(socket: Path) -> ChildSpec:

@@ -8,6 +8,9 @@ from common.errors import ProblemError
 from common.ids import new_id_text
 from events.rules.facts import Event
 
+ATTRIBUTION = ("run", "user", "team", "workflow", "connection", "kind", "provider", "model", "tool")
+"""What of its detail a denial is counted for: only denials that are the same in all of it are equal."""
+
 
 @dataclass(slots=True)
 class DecisionRow:
@@ -93,7 +96,7 @@ class Effects:
             row.requested,
             row.dry,
         )
-        key = (*same, detail.get("run"), detail.get("model"), detail.get("tool"), detail.get("user"))
+        key = (*same, *map(detail.get, ATTRIBUTION))
         known = self.decisions.setdefault(key, row)
         if known is not row:
             known.count += 1

@@ -1,7 +1,7 @@
-"""`make soak`: the proofs of concurrency, crash, order and model at full size.
+"""`make soak`: the proofs of replay, concurrency, crash, order and model at full size.
 
-`python -m tests.soak model crash --operations 5000 --seed 7` runs some of them, smaller, with a seed of one's own. Each
-is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
+`python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
+Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
 """
 
 import argparse
@@ -63,6 +63,12 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             {"MODEL_OPERATIONS": given.operations, "MODEL_CHECK_EVERY": 10},
             seed,
         ),
+        Proof(
+            "replay",
+            ("tests/concurrency/gate/test_exact_replay.py",),
+            {"REPLAY_ATTEMPTS": given.attempts},
+            seed,
+        ),
         Proof("concurrency", ("tests/concurrency",), {"SOAK_ROUNDS": given.rounds}, seed),
         Proof("order", ("tests/integration/events/test_reader.py",), {"SOAK_ROUNDS": given.rounds}, seed),
         Proof("crash", ("tests/crash",), {"CRASH_ROUNDS": given.kills}, seed),
@@ -108,9 +114,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "proofs", nargs="*", metavar="proof", help="of: model concurrency order crash; all of them"
+        "proofs", nargs="*", metavar="proof", help="of: model replay concurrency order crash; all of them"
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
+    parser.add_argument("--attempts", type=int, default=100_000, help="to reserve, of the replay")
     parser.add_argument("--rounds", type=int, default=20, help="of every test of concurrency and order")
     parser.add_argument(
         "--kills", type=int, default=25, help="rounds of kills; each process dies twice in one"

@@ -401,6 +401,34 @@ class TestADenial:
         assert rows == [("deny", "credit_exhausted", "credit", 1, 2 * 10**8)] * 3
         assert usage == [("blocked", "credit_exhausted", 0, 0)] * 3
 
+    @pytest.mark.parametrize(
+        ("subjects", "counts"),
+        [
+            ([{"workflow": "weekly"}, {"workflow": "daily"}, {"workflow": "weekly"}], [1, 2]),
+            ([{"connection": "main"}, {"connection": "other"}], [1, 1]),
+            ([{"team": "research"}, {"team": "sales"}, {}], [1, 1, 1]),
+            ([{}, {}, {}], [3]),
+        ],
+        ids=["workflow", "connection", "team", "equal"],
+    )
+    def test_is_counted_with_equal_ones_of_its_batch_only(
+        self, subjects: list[dict[str, str]], counts: list[int]
+    ) -> None:
+        customer = make_customer("1")
+        for name in ("research", "sales"):
+            make_team(customer.id, name)
+        for name in ("weekly", "daily"):
+            make_workflow(customer.id, name)
+        for name in ("main", "other"):
+            make_connection(customer.id, name)
+        items = [{**reserve_body("2", subject=subject), "idempotency_key": unique()} for subject in subjects]
+        assert customer.api.post("/v1/reservations/batch", {"items": items}).status_code == 200
+        with reading() as connection:
+            rows = connection.execute(
+                "SELECT count FROM v_decisions WHERE organization = %s ORDER BY 1", (customer.id,)
+            ).fetchall()
+        assert [row[0] for row in rows] == counts
+
 
 class TestAPostpaidCustomer:
     def test_is_held_to_the_limit_of_its_line(self) -> None:

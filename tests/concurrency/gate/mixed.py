@@ -1,0 +1,199 @@
+"""Everything at once: organizations with random limits, and clients that reserve, commit, release, extend and wait."""
+
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from spend.operations.budgets.archive import archive_budget
+from spend.rules.budgetfacts import Budget
+from spend.rules.budgets import Threshold
+from tests.builders.crowd import Client, Reply
+from tests.builders.gate import Customer, make_customer, reserve_body
+from tests.builders.orgs import AUTHOR, make_agent, make_team, make_workflow, unique, write
+from tests.concurrency.gate.history import Told
+from tests.concurrency.gate.plain import text
+
+AGENTS = {"bot": "research", "crawler": "sales", "writer": "research", "loner": None}
+CENT = 10**6
+STEP = 5
+USUAL = (Threshold("notify", 80), Threshold("block", 100))
+LIMITS = {
+    "organization": 4_000,
+    "team": 2_500,
+    "agent": 2_000,
+    "workflow": 3_000,
+    "user": 1_500,
+    "run": 1_000,
+    "credit": 12_000,
+}
+"""In cents, for an organization that is neither tight nor loose there."""
+STRICT = (Threshold("block", 70), Threshold("block", 100))
+
+
+@dataclass
+class Party:
+    """An organization, what the clients were told of it, and how often. `credit` None: it pays afterwards."""
+
+    customer: Customer
+    credit: str | None
+    tightness: dict[str, float]
+    budgets: list[Budget] = field(default_factory=list)
+    grants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    denials: list[Told] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def make_party(tight: str, chance: random.Random) -> Party:
+    """An organization with two teams, agents of each and of none, two workflows and random limits on every layer, of
+    which one kind is tight.
+    """
+    tightness = {scope: 0.25 if scope == tight else chance.choice((1, 4)) for scope in LIMITS}
+    prepaid = chance.random() < 0.75
+    credit = text(_around("credit", tightness, chance))
+    given = {} if prepaid else {"funding": "postpaid", "credit_limit": int(float(credit) * 10**8)}
+    customer = make_customer(credit if prepaid else "0", agents=(), **given)
+    for team in ("research", "sales"):
+        make_team(customer.id, team, team.title())
+    for agent, team in AGENTS.items():
+        make_agent(customer.id, agent, agent.title(), team=team)
+    for workflow in ("weekly", "daily"):
+        make_workflow(customer.id, workflow, workflow.title())
+    party = Party(customer, credit if prepaid else None, tightness)
+    for scope, window in (
+        ("organization", "day"), ("organization", "rolling"), ("team", "hour"), ("agent", "day"),
+        ("agent", "rolling"), ("agent", "run"), ("workflow", "lifetime"), ("user", "rolling"), ("run", "run"),
+    ):  # fmt: skip
+        party.budgets.append(_budget(party, scope, window, chance))
+    party.budgets.append(_budget(party, "agent", "lifetime", chance, target=chance.choice(list(AGENTS))))
+    return party
+
+
+def _around(scope: str, tightness: dict[str, float], chance: random.Random, *, times: float = 1) -> int:
+    """A limit in whole steps, so that sums often meet it exactly."""
+    cents = LIMITS[scope] * tightness[scope] * times * chance.uniform(0.3, 1.7)
+    return max(1, int(cents / STEP)) * STEP * CENT
+
+
+def _budget(party: Party, scope: str, window: str, chance: random.Random, **given: Any) -> Budget:
+    if window == "rolling":
+        given["rolling_seconds"] = chance.choice((2, 5, 60, 130))
+    overdraft = text(chance.choice((0, 0, 0, 150)) * CENT)
+    limit = text(_around(scope, party.tightness, chance))
+    thresholds = chance.choice((USUAL, USUAL, STRICT))
+    return party.customer.budget(
+        limit, scope=scope, window=window, overdraft=overdraft, thresholds=thresholds, **given
+    )
+
+
+def disturb(party: Party, chance: random.Random) -> None:
+    """One change from another process: a limit up or down, more credit, a budget that comes or goes."""
+    customer, kind = party.customer, chance.random()
+    if kind < 0.7:
+        budget = chance.choice(party.budgets)
+        times: float = 1
+        if budget.window_kind in ("day", "lifetime", "hour"):  # what is never given back must come again
+            times = chance.choice((0.8, 1.5, 3)) * (1 + party.counts["201"] / 150)
+        limit = _around(budget.scope, party.tightness, chance, times=times)
+        customer.change_budget(budget, limit=text(limit))
+    elif kind < 0.9 and party.credit is not None:
+        customer.grant(text(_around("credit", party.tightness, chance, times=0.1)))
+    elif len(party.budgets) < 14:
+        party.budgets.append(_budget(party, chance.choice(("agent", "user", "workflow")), "rolling", chance))
+    else:
+        gone = party.budgets.pop()
+        write(lambda cur: archive_budget(cur, customer.id, gone.id, author=AUTHOR))
+
+
+class Worker:
+    """One client: attempts until all are made, and what it does with what it is granted."""
+
+    def __init__(self, url: str, party: Party, chance: random.Random) -> None:
+        self.party, self.chance = party, chance
+        self.client = Client(url, party.customer.api.secret)
+        self.held: list[tuple[str, int]] = []
+
+    def attempt(self, many: int) -> None:
+        """So many reservations, in a batch if it is more than one."""
+        bodies = [self._body() for _ in range(many)]
+        sent = datetime.now(UTC)
+        if many == 1:
+            key = unique()
+            replies = [self._known("/v1/reservations", bodies[0], key)]
+            if self.chance.random() < 0.03 and replies[0][0] == 201:
+                again = self.client.post("/v1/reservations", bodies[0], key=key)
+                assert (again.status, again.json()["id"]) == (201, replies[0][1]["id"])
+        else:
+            items = [{**body, "idempotency_key": unique()} for body in bodies]
+            reply = self.client.post("/v1/reservations/batch", {"items": items})
+            assert reply.status == 200, reply.body
+            replies = [(result["status"], result["body"]) for result in reply.json()["results"]]
+        heard = datetime.now(UTC)
+        with self.party.lock:
+            for status, body in replies:
+                self._note(status, body, sent, heard)
+
+    def settle(self) -> None:
+        """Do something with what is held: commit less, as much or more, release, extend, or let it run out."""
+        while len(self.held) > self.chance.choice((0, 1, 3)):
+            name, amount = self.held.pop(self.chance.randrange(len(self.held)))
+            path, kind = f"/v1/reservations/{name}", self.chance.random()
+            if kind < 0.45:
+                self._commit(path, self._some(amount))
+            elif kind < 0.6:
+                self._commit(path, amount + self._some(amount))
+            elif kind < 0.82:
+                self._settled(f"{path}/release", {"reason": "not needed"})
+            elif kind < 0.92:
+                self._settled(f"{path}/extend", {"ttl_seconds": self.chance.choice((1, 2, 3))})
+            # else it runs out
+
+    def _some(self, amount: int) -> int:
+        return self.chance.randrange(0, amount // (STEP * CENT) + 1) * STEP * CENT
+
+    def _commit(self, path: str, amount: int) -> None:
+        body = {"outcome": "completed", **({"amount": text(amount)} if amount else {"usage": {}})}
+        self._settled(f"{path}/commit", body)
+
+    def _settled(self, path: str, body: dict[str, Any]) -> None:
+        """Also after its time: then it is late, freed already, or extended no more."""
+        reply = self.client.post(path, body, key=unique())
+        assert reply.status == 200 or reply.code == "reservation_finalized", reply.body
+        with self.party.lock:
+            self.party.counts[path.rpartition("/")[2]] += 1
+
+    def _body(self) -> dict[str, Any]:
+        chance = self.chance
+        subject: dict[str, str] = {"agent": chance.choice(list(AGENTS))}
+        if chance.random() < 0.7:
+            subject["workflow"] = chance.choice(("weekly", "daily"))
+        if chance.random() < 0.7:
+            subject["user"] = f"u{chance.randrange(6)}"
+        if chance.random() < 0.8:
+            subject["run"] = f"run-{int(time.monotonic() / 3)}-{chance.randrange(4)}"
+        amount = STEP * chance.choice((chance.randrange(1, 8), 2, 5, chance.randrange(8, 120)))
+        ttl = chance.choice((1, 2, 60))
+        return reserve_body(text(amount * CENT), subject=subject, ttl_seconds=ttl)
+
+    def _known(self, path: str, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
+        reply: Reply = self.client.post(path, body, key=key)
+        return reply.status, reply.json()
+
+    def _note(self, status: int, body: dict[str, Any], sent: datetime, heard: datetime) -> None:
+        party = self.party
+        party.counts[str(status)] += 1
+        if status == 201:
+            party.grants[body["id"]] = body
+            self.held.append((body["id"], _units(body["held"])))
+            return
+        assert "binding" in body, body
+        party.denials.append(Told(sent, heard, body))
+
+
+def _units(text: str) -> int:
+    whole, _, rest = text.partition(".")
+    return int(whole) * 10**8 + int(rest.ljust(8, "0"))
