@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from yarl import URL
 
 from common.api.border import CHUNK_BYTES, announced_bytes
-from common.api.rsgi import Exchange, HeaderList, Request, Scope
+from common.api.rsgi import BODY_SECONDS, Exchange, HeaderList, Request, Scope
 from common.errors import BadGateway, InvalidJson, ServiceUnavailable
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,10 @@ CONNECT_SECONDS: Final = 2
 SILENCE_SECONDS: Final = 60
 """How long app may say nothing: before its answer, and within one (a stream of events sends comments meanwhile)."""
 MAX_CONNECTIONS: Final = 256
+AHEAD_BYTES: Final = CHUNK_BYTES
+BYTES_PER_SECOND: Final = 16_384
+"""What a body must come with, after BODY_SECONDS of grace."""
+CUT_OFF: Final = "The body ended before its announced length."
 FORWARDED: Final = Counter("counterfoil_forwarded", "Calls forwarded to app, by status", ["status"])
 
 # RFC 9110, 7.6.1. Content-Length stays: it is what tells a body that was cut off.
@@ -94,6 +98,7 @@ class Forwarder:
     async def _forward(self, request: Request, exchange: Exchange) -> None:
         assert self._session is not None
         body = _Body(request)
+        await body.read_ahead()
         try:
             call = self._session.request(
                 request.method, _address(self._base, request.scope), headers=_headers_to(request),
@@ -106,7 +111,7 @@ class Forwarder:
             raise self._refusal(ServiceUnavailable(retry_after=1), error) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             if body.is_cut_off:
-                raise InvalidJson("The body ended before its announced length.") from error
+                raise InvalidJson(CUT_OFF) from error
             raise self._refusal(BadGateway(retry_after=1), error) from error
 
     def _refusal(self, refusal: ServiceUnavailable | BadGateway, error: BaseException) -> Exception:
@@ -116,33 +121,64 @@ class Forwarder:
 
 
 class _Body:
-    """A request's body on its way to app; when app answers early, the rest is swallowed."""
+    """A request's body on its way to app; when app answers early, the rest is swallowed.
+
+    App has a thread for each call, so a slow caller must not keep one: a body is asked for first, and app only when
+    the first AHEAD_BYTES are here, which is nearly always all of it. After that it has a pace to keep.
+    """
 
     def __init__(self, request: Request) -> None:
         self._request = request
         is_chunked = "transfer-encoding" in request.headers
         self._announced = None if is_chunked else announced_bytes(request.headers.get("content-length"))
         self._reading = asyncio.Lock()
+        self._waited = 0.0
+        self._ahead: list[bytes] = []
+        self._bytes = 0
+        self._is_late = self._is_ended = False
         self.exists = is_chunked or bool(self._announced)
         self.is_cut_off = False
 
+    async def read_ahead(self) -> None:
+        """Wait for the first of it. Raises InvalidJson for a body that ends before its length, or does not come."""
+        while self.exists and self._bytes < AHEAD_BYTES:
+            piece = await self._next()
+            if piece is None:
+                break
+            self._ahead.append(piece)
+        if self._is_late or (
+            self._announced is not None and self._is_ended and self._bytes != self._announced
+        ):
+            raise InvalidJson(CUT_OFF)
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """The pieces as they come. Raises _CutOff, so that app sees a body that was cut off, too."""
-        done = 0
-        while (piece := await self._next()) is not None:
-            done += len(piece)
+        for ahead in self._ahead:
+            yield ahead
+        while not self._is_ended and (piece := await self._next()) is not None:
             yield piece
-        if self._announced is not None and done != self._announced:
+        if self._is_late or (self._announced is not None and self._bytes != self._announced):
             self.is_cut_off = True
             raise _CutOff
 
     async def _next(self) -> bytes | None:
         async with self._reading:
-            return await self._request.piece()
+            piece, begun = None, asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(BODY_SECONDS + self._bytes / BYTES_PER_SECOND - self._waited):
+                    piece = await self._request.piece()
+            except TimeoutError:
+                self._is_late = True
+            self._waited += asyncio.get_running_loop().time() - begun  # for the caller alone, not for app
+            if piece is None:
+                self._is_ended = True
+            else:
+                self._bytes += len(piece)
+            return piece
 
     async def swallow_rest(self) -> None:
         """So that a caller who is still sending gets the answer; whoever sends to app has stopped by now, or stops."""
-        if self.exists:
+        if self.exists and not self._is_late:
             async with self._reading:
                 await self._request.drain()
 

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from config.servers import app_command
+from config.servers import APP_THREADS, app_command
 from sandbox.children import Child, ChildSpec
 from sandbox.places import free_port, is_listening
 from tests.servers import serving, socket_folder, web_spec
@@ -132,6 +133,15 @@ class TestARequest:
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b'"code":"invalid_json"' in answer
         assert httpx.get(f"{pair.url}/show").status_code == 200
+
+    def test_whose_body_does_not_come_keeps_nobody_of_the_application_waiting(self, pair: Pair) -> None:
+        heads = (b"Content-Length: 50\r\n\r\nhalf", b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        with ExitStack() as stack:
+            for number in range(2 * APP_THREADS):
+                line = stack.enter_context(socket.create_connection(("127.0.0.1", pair.port), timeout=10))
+                line.sendall(b"POST /show HTTP/1.1\r\nHost: 127.0.0.1\r\n" + heads[number % 2])
+            time.sleep(0.5)
+            assert httpx.get(f"{pair.url}/show", timeout=3).status_code == 200
 
     def test_with_two_lengths_has_one_at_the_end(self, pair: Pair) -> None:
         hidden = b"GET /hidden HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
