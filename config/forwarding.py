@@ -153,8 +153,8 @@ class _Body:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The pieces as they come. Raises _CutOff, so that app sees a body that was cut off, too."""
-        for early in self._ahead:
-            yield early
+        for ahead in self._ahead:
+            yield ahead
         while not self._is_ended and (piece := await self._next()) is not None:
             yield piece
         if self._is_late or (self._announced is not None and self._bytes != self._announced):
