@@ -81,7 +81,7 @@ def _around(scope: str, tightness: dict[str, float], chance: random.Random, *, t
 
 def _budget(party: Party, scope: str, window: str, chance: random.Random, **given: Any) -> Budget:
     if window == "rolling":
-        given["rolling_seconds"] = chance.choice((2, 5, 60, 130))
+        given["rolling_seconds"] = chance.choice((2, 5, 60))
     overdraft = text(chance.choice((0, 0, 0, 150)) * CENT)
     limit = text(_around(scope, party.tightness, chance))
     thresholds = chance.choice((USUAL, USUAL, STRICT))
@@ -97,11 +97,11 @@ def disturb(party: Party, chance: random.Random) -> None:
         budget = chance.choice(party.budgets)
         times: float = 1
         if budget.window_kind in ("day", "lifetime", "hour"):  # what is never given back must come again
-            times = chance.choice((0.8, 1.5, 3)) * (1 + party.counts["201"] / 150)
+            times = chance.choice((0.8, 1.5, 3)) * (1 + party.counts["201"] / 60)
         limit = _around(budget.scope, party.tightness, chance, times=times)
         customer.change_budget(budget, limit=text(limit))
     elif kind < 0.9 and party.credit is not None:
-        customer.grant(text(_around("credit", party.tightness, chance, times=0.1)))
+        customer.grant(text(_around("credit", party.tightness, chance, times=0.2)))
     elif len(party.budgets) < 14:
         party.budgets.append(_budget(party, chance.choice(("agent", "user", "workflow")), "rolling", chance))
     else:
@@ -176,7 +176,7 @@ class Worker:
         if chance.random() < 0.8:
             subject["run"] = f"run-{int(time.monotonic() / 3)}-{chance.randrange(4)}"
         amount = STEP * chance.choice((chance.randrange(1, 8), 2, 5, chance.randrange(8, 120)))
-        ttl = chance.choice((1, 2, 60))
+        ttl = chance.choice((1, 1, 2, 5))
         return reserve_body(text(amount * CENT), subject=subject, ttl_seconds=ttl)
 
     def _known(self, path: str, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:

@@ -73,7 +73,7 @@ def run(url: str, parties: list[Party], seed: int) -> None:
 
     def change(place: int) -> None:
         chance = random.Random(f"{seed}-changes")
-        while not is_over.wait(0.1):
+        while not is_over.wait(0.05):
             disturb(chance.choice(parties), chance)
 
     def one(place: int) -> None:
