@@ -1,5 +1,6 @@
 """CPU time that processes have used, from /proc: what a shared machine's neighbours cannot change."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -23,12 +24,10 @@ def tree_seconds(pid: int) -> float:
 
 
 def _children(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # a process may end at any of these looks
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
             found += [int(child) for child in task.read_text(encoding="utf-8").split()]
-        except OSError:
-            continue
     return found
 
 

@@ -34,7 +34,7 @@ STATE = {
         WHERE c.organization = %s ORDER BY c.number""",
     "reservations": "SELECT status, held, charged FROM reservations WHERE organization = %s ORDER BY id",
     "runs": """SELECT r.key, o.key, p.key FROM runs r LEFT JOIN runs o ON o.id = r.root_id
-        LEFT JOIN runs p ON p.id = r.parent_id WHERE r.organization = %s ORDER BY r.id""",
+        LEFT JOIN runs p ON p.id = r.parent_id WHERE r.organization = %s ORDER BY r.key""",
     "usage": "SELECT charge, outcome, adjustment FROM usage_records WHERE organization = %s ORDER BY id",
     "rolled up": "SELECT sum(calls), sum(charge) FROM usage_hourly WHERE organization = %s",
     "keys": "SELECT status, count(*) FROM api_idempotency_keys WHERE organization = %s GROUP BY 1 ORDER BY 1",
