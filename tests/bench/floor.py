@@ -5,11 +5,9 @@ import subprocess
 from pathlib import Path
 
 from sandbox.cluster import SUPERUSER
-from tests.bench.gate import disconnect
 from tests.bench.place import Place
 
 ROWS = 1_000
-MANY = 32
 SCHEMA = """
 CREATE TABLE balance (id int PRIMARY KEY, amount bigint NOT NULL) WITH (fillfactor = 50);
 CREATE TABLE entry (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, balance int NOT NULL, amount bigint NOT NULL,
@@ -34,9 +32,6 @@ class Floor:
 
     def run(self, seconds: float) -> dict[str, float]:
         """Return transactions per second, without the time that connecting takes."""
-        if self.clients > MANY:
-            # The server takes 200 connections, and the web server's pools keep theirs.
-            disconnect()
         script = self.place.folder / f"floor.{self.spread}.sql"
         script.write_text(STATEMENT.format(row=SPREADS[self.spread]), encoding="utf-8")
         return {self.name: self._pgbench(script, seconds)}

@@ -8,7 +8,7 @@ commit, and one between them for windows that were not expected.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -60,6 +60,7 @@ SELECT id, currency, status, config_epoch,
     (SELECT config_epoch FROM organizations WHERE id = $2::uuid)
 FROM locked
 """
+FREE = b"SELECT id FROM organizations WHERE id = ANY($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED"
 Reads = Callable[[Load], Awaitable[None]]
 Commands = Sequence[Command | Expire]
 
@@ -100,6 +101,17 @@ class Gate:
                     raise
                 return await self._in_halves(wire, commands)
         raise AssertionError("the last attempt returns or raises")
+
+    async def locked_elsewhere(self, wire: Wire, organizations: Iterable[UUID]) -> list[UUID]:
+        """This function will return whose rows another transaction has locked now; none when that cannot be asked."""
+        free: Rows = []
+        asked = list(organizations)
+        try:
+            await wire.ask([Question(FREE, ("{" + ",".join(map(str, asked)) + "}",), free.extend)])
+        except psycopg.Error:
+            return []
+        known = {name for (name,) in free}
+        return [organization for organization in asked if str(organization) not in known]
 
     async def _in_halves(self, wire: Wire, commands: Commands) -> list[Answer]:
         """A batch that failed as a whole: what is wrong with one command is not the others' fault. One of five hundred

@@ -134,6 +134,8 @@ class Lane:
 
     async def _decide(self, batch: list[Call]) -> None:
         commands = [command for call in batch for command in call.commands]
+        if not commands:
+            return
         try:
             answers = await self._apply(commands)
         except GateUnavailable as error:
@@ -166,7 +168,7 @@ class Lane:
             ) from error
 
     async def _unavailable(self, batch: list[Call], error: GateUnavailable) -> None:
-        """A locked row is one organization's matter: whose it is, shows when each is alone."""
+        """A locked row is one organization's matter: whose it is, the rows say that are free; else each is alone."""
         if sqlstate_of(error.__cause__ or error) != _LOCK_TIMEOUT:
             for call in batch:
                 call.refuse()
@@ -176,6 +178,13 @@ class Lane:
             groups.setdefault(call.organization, []).append(call)
         if len(groups) == 1:
             self._blocked(batch)
+            return
+        assert self._wire is not None
+        for organization in await self._gate.locked_elsewhere(self._wire, groups):
+            self._blocked(groups.pop(organization))
+        free = [call for group in groups.values() for call in group]
+        if len(free) < len(batch):
+            await self._decide(free)
             return
         for group in groups.values():
             await self._decide(group)

@@ -312,6 +312,35 @@ class TestSideLanes:
 
         asyncio.run(story())
 
+    def test_is_found_among_many_without_deciding_each_alone(self) -> None:
+        blocked, others = make_customer(), [make_customer() for _ in range(6)]
+
+        async def story() -> None:
+            lanes = Lanes(count=1)
+            await lanes.submit([reserve(others[0])])
+            sizes: list[int] = []
+            once = lanes.gate._once
+
+            async def counted(wire: Wire, commands: Commands) -> list[Answer]:
+                sizes.append(len(commands))
+                return await once(wire, commands)
+
+            lanes.gate._once = counted  # type: ignore[method-assign]
+            with held_row(blocked.id) as holder:
+                first = asyncio.create_task(lanes.submit([reserve(others[0])]))
+                await asyncio.sleep(0)
+                stopped = asyncio.create_task(lanes.submit([reserve(blocked)]))
+                free = await asyncio.gather(*(lanes.submit([reserve(one)]) for one in others[1:]))
+                holder.rollback()
+                answers = [await first, *free, await stopped]
+            assert codes([answer for (answer,) in answers]) == {"granted": 7}
+            # one alone, all together, then without the one whose row is locked, and that one on its side lane
+            assert sorted(sizes) == [1, 1, 5, 6]
+            await lanes.close()
+
+        asyncio.run(story())
+        assert_sound(blocked.id, *(other.id for other in others))
+
 
 class TestClosedLanes:
     def test_take_no_more_calls(self) -> None:
