@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import psycopg
@@ -19,6 +20,7 @@ from common.errors import GateUnavailable, InternalError, NotFound, ProblemError
 from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
 from events.questions import Question, Rows
+from events.store import Cursor
 from events.writer import Collector
 from ledger.queries.gate import ask_books
 from orgs import PLATFORM_ID
@@ -28,7 +30,7 @@ from spend.operations.gate.judging import decide_all
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.wire import BEGIN, COMMIT, Wire
 from spend.operations.gate.writing import write
-from spend.queries.gate_config import ConfigCache, Load, Missing
+from spend.queries.gate_config import SUBJECTS, ConfigCache, GateConfig, Load, Missing, load_subjects
 from spend.queries.gate_state import (
     ask_counters,
     ask_keys,
@@ -220,9 +222,9 @@ class Gate:
 
     async def _plan(self, batch: Batch) -> None:
         """Plan what was not planned before the lock, or not under what turned out to be true."""
-        for name, state in batch.states.items():
-            await self._configure(batch, name, state)
+        await self._configure(batch)
         await self._check_callers(batch)
+        await self._read_names(batch)
         for place, command in enumerate(batch.commands):
             if place in batch.refused:
                 batch.plans[place] = None
@@ -260,26 +262,62 @@ class Gate:
             return error
         return found[0]
 
-    async def _configure(self, batch: Batch, name: str, state: OrganizationState) -> None:
-        epochs = batch.epochs[name]
-        while True:
-            try:
-                config = self.cache.get(name, epochs=epochs, currency=state.currency)
-                break
-            except Missing as missing:
-                await self._read_aside(missing.load)
-        config.clock_ahead = state.now - datetime.now(UTC)
+    async def _configure(self, batch: Batch) -> None:
+        """Give each organization a planner with its configuration at the locked epochs."""
+        found: dict[str, GateConfig] = {}
+        while len(found) < len(batch.states):
+            loads: list[Load] = []
+            for name, state in batch.states.items():
+                try:
+                    found[name] = self.cache.get(name, epochs=batch.epochs[name], currency=state.currency)
+                except Missing as missing:
+                    loads.append(missing.load)
+            await self._read_all_aside(loads)
+        changed = {name for name, config in found.items() if self._takes_up(batch, config)}
+        if changed:
+            batch.plans = [
+                None if name in changed else plan for name, plan in zip(batch.names, batch.plans, strict=True)
+            ]
+        for name, key in batch.asked_runs:
+            batch.planners[name].known_runs[key] = batch.found_runs.get((name, key))
+
+    def _takes_up(self, batch: Batch, config: GateConfig) -> bool:
+        """Set the configuration's clock, and its planner if it has none yet; returns whether it had none."""
+        name = config.organization
+        config.clock_ahead = batch.states[name].now - datetime.now(UTC)
         planner = batch.planners.get(name)
-        if planner is None or planner.config is not config:
-            if planner is not None and not config.runs:  # it was forgotten meanwhile; runs stay what they are
-                config.runs = planner.config.runs
-            batch.planners[name] = Planner(self.cache, config)
-            for place, of in enumerate(batch.names):
-                if of == name:
-                    batch.plans[place] = None
-        for organization, key in batch.asked_runs:
-            if organization == name:
-                batch.planners[name].known_runs[key] = batch.found_runs.get((name, key))
+        if planner is not None and planner.config is config:
+            return False
+        if planner is not None and not config.runs:  # it was forgotten meanwhile; runs stay what they are
+            config.runs = planner.config.runs
+        batch.planners[name] = Planner(self.cache, config)
+        return True
+
+    async def _read_names(self, batch: Batch) -> None:
+        """Read all subjects at once that commands name and no cache holds."""
+        wanted: dict[tuple[str, str], set[str]] = {}
+        for name, plan, command in zip(batch.names, batch.plans, batch.commands, strict=True):
+            if plan is not None or not isinstance(command, (Reserve, RecordUsage)):
+                continue
+            known = batch.planners[name].config.subjects
+            for kind in SUBJECTS:
+                subject = getattr(command.subject, kind)
+                if subject is not None and subject not in known[kind]:
+                    wanted.setdefault((name, kind), set()).add(subject)
+        await self._read_all_aside(
+            [
+                partial(load_subjects, config=batch.planners[name].config, kind=kind, names=names)
+                for (name, kind), names in wanted.items()
+            ]
+        )
+
+    async def _read_all_aside(self, loads: Sequence[Load]) -> None:
+        def read(cur: Cursor) -> None:
+            for load in loads:
+                load(cur)
+
+        if loads:
+            await self._read_aside(read)
 
     async def _planned(
         self, planner: Planner, state: OrganizationState, command: Command | Expire, reservation: str
