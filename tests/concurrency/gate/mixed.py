@@ -137,6 +137,16 @@ class Worker:
             for status, body in replies:
                 self._note(status, body, sent, heard)
 
+    def ask_too_much(self) -> None:
+        """One reservation that no layer can hold, so that each layer is sure to refuse once."""
+        subject = {"agent": "bot", "workflow": "weekly", "user": "u0", "run": "too-much"}
+        body = reserve_body("1000000", subject=subject, ttl_seconds=1)
+        sent = datetime.now(UTC)
+        status, answer = self._known("/v1/reservations", body, unique())
+        heard = datetime.now(UTC)
+        with self.party.lock:
+            self._note(status, answer, sent, heard)
+
     def settle(self) -> None:
         """Do something with what is held: commit less, as much or more, release, extend, or let it run out."""
         while len(self.held) > self.chance.choice((0, 1, 3)):

@@ -45,6 +45,7 @@ def test_every_grant_was_allowed_and_every_denial_was_right(web: str) -> None:
             of_several_answers=sum(len(denial.first) > 1 for denial in replayed.denials),
         )
         told += Counter(f"{one.body['code']} {one.body['binding']['scope']}" for one in party.denials)
+        told += Counter(f"also {layer['scope']}" for one in party.denials for layer in one.body["also_failing"])
     print(dict(told))
     assert told["201"] + told["402"] + told["409"] >= ATTEMPTS
     assert min(told["201"], told["402"], told["409"]) > ATTEMPTS // 50
@@ -53,7 +54,7 @@ def test_every_grant_was_allowed_and_every_denial_was_right(web: str) -> None:
 
 
 def run(url: str, parties: list[Party], seed: int) -> None:
-    """All clients at once, and somebody who changes the limits meanwhile."""
+    """All clients at once, and somebody who changes the limits meanwhile; then one call too large for every layer."""
     left, guard, is_over = [ATTEMPTS], threading.Lock(), threading.Event()
 
     def take(many: int) -> bool:
@@ -90,6 +91,10 @@ def run(url: str, parties: list[Party], seed: int) -> None:
 
     done = [0]
     at_once(one, callers=CLIENTS + 1)
+    for party in parties:
+        worker = Worker(url, party, random.Random(seed))
+        worker.ask_too_much()
+        worker.client.close()
 
 
 def assert_all_grants_are_recorded(party: Party, replayed: Replayed) -> None:
