@@ -9,12 +9,13 @@ class SpendConfig(AppConfig):
         from events.store import register
         from spend import jobs
         from spend.api.gate_schema import PATHS, SCHEMAS
-        from spend.projections import budgets, fine, hourly, prices
+        from spend.projections import budgets, controls, fine, hourly, prices
         from spend.projections.gate import PROJECTOR
         from spend.queries import integrity, retired
 
         prices.register_all()
         budgets.register_all()
+        controls.register_all()
         register(PROJECTOR)
         fine.register_reader()
         hourly.register_hourly()

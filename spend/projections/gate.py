@@ -274,5 +274,7 @@ PROJECTOR = Projector(
         ProjectedTable("reservations", ("organization", "id")),
         ProjectedTable("budget_counters", ("organization", "number")),
         ProjectedTable("runs", ("id",)),
+        ProjectedTable("run_traces", ("organization", "run_key")),
+        ProjectedTable("run_steps", ("organization", "run_key", "step")),
     ),
 )

@@ -21,12 +21,33 @@ def shown(unit: str) -> Callable[[int], str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Caps:
+    """What calls are kept to above a level: allowed models and tools, the most output tokens, a pause between calls
+    (`cooldown_ms`), and how many more calls there may be (`steps`). None: as before.
+    """
+
+    max_output_tokens: int | None = None
+    models: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    cooldown_ms: int | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Threshold:
-    """A level of a budget with its action: `percent` of the limit, or an `amount` in the budget's unit."""
+    """A level of a budget with its action: `percent` of the limit, or an `amount` in the budget's unit.
+
+    A throttle names its rate, `per_minute`, or `rate_percent` of the rate limit `rate_limit` of the same target; a cap
+    names its `caps`.
+    """
 
     action: str
     percent: int | None = None
     amount: int | None = None
+    per_minute: int | None = None
+    rate_percent: int | None = None
+    rate_limit: str | None = None
+    caps: Caps | None = None
 
     def level(self, limit: int) -> int:
         """Return the level in the budget's unit; a percentage is cut down, to the strict side."""

@@ -45,7 +45,9 @@ def test_every_grant_was_allowed_and_every_denial_was_right(web: str) -> None:
             of_several_answers=sum(len(denial.first) > 1 for denial in replayed.denials),
         )
         told += Counter(f"{one.body['code']} {one.body['binding']['scope']}" for one in party.denials)
-        told += Counter(f"also {layer['scope']}" for one in party.denials for layer in one.body["also_failing"])
+        told += Counter(
+            f"also {layer['scope']}" for one in party.denials for layer in one.body["also_failing"]
+        )
     print(dict(told))
     assert told["201"] + told["402"] + told["409"] >= ATTEMPTS
     assert min(told["201"], told["402"], told["409"]) > ATTEMPTS // 50

@@ -1,0 +1,50 @@
+"""Rate limits as the gate reads them (S48 to S53): how many of a unit may pass, in which window, for whom.
+
+A limit with `burst` is a GCRA (generic cell rate algorithm, ATM Forum TM 4.1, the leaky bucket as a meter): one unit
+each window / limit on average, `burst` at once. Without it the count of a fixed window of the organization's time
+zone; `concurrent` counts reservations that are open.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from common.ids import AnyId
+
+SCOPES: Final = ("key", "user", "agent", "workflow", "connection", "team", "organization")
+UNITS: Final = ("requests", "tokens", "tool_calls", "concurrent")
+WINDOWS: Final = ("second", "minute", "hour", "day", "billing_cycle")
+BEHAVIOURS: Final = ("reject", "throttle")
+CALLERS: Final = ("key", "agent", "workflow", "user")
+DIRECTIONS: Final = ("input", "output")
+MODES: Final = ("off", "observe", "enforce")
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A rate limit's row. `amount_limit` in units; `window_kind` None: concurrent; `active_*` HH:MM in `time_zone`.
+
+    `per` counts each caller of the target on its own; `direction` counts tokens of one direction only.
+    """
+
+    id: AnyId
+    organization: AnyId
+    scope: str
+    target_id: AnyId | None
+    target_label: str | None
+    per: str | None
+    unit: str
+    direction: str | None
+    amount_limit: int
+    window_kind: str | None
+    burst: int | None
+    behaviour: str
+    escalate_denials: int | None
+    escalate_seconds: int | None
+    active_from: str | None
+    active_until: str | None
+    time_zone: str
+    mode: str
+    version: int
+    created_at: datetime
+    archived_at: datetime | None = None
