@@ -24,7 +24,8 @@ class Attempts:
         """Return how long after the attempt before it this one may come; none before the first."""
         if attempt < 2:
             return timedelta()
-        return min(self.longest, self.first * 2 ** min(attempt - 2, 40))
+        times: int = 2 ** min(attempt - 2, 40)
+        return min(self.longest, self.first * times)
 
 
 @dataclass(frozen=True, slots=True)
