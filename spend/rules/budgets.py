@@ -62,7 +62,8 @@ class Threshold:
 class BudgetDefinition:
     """One budget as the gate reads it; limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS, RISK_POINTS.
 
-    What follows from the definition is worked out once: the most that spent + held may be (`most`), its notice levels,
+    `arming` is raised by each change of limit or thresholds. What follows from the definition is worked out once: the most
+    that spent + held may be (`most`), its notice levels, all levels ascending,
     the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p risk points), how amounts of its
     unit are written (`shown`), and the limit so written.
     """
@@ -81,11 +82,16 @@ class BudgetDefinition:
     zone: ZoneInfo
     thresholds: tuple[Threshold, ...]
     version: int
+    arming: int = 1
     most: int = field(init=False)
     letter: str = field(init=False)
     shown: Callable[[int], str] = field(init=False)
     limit_text: str = field(init=False)
     notices: tuple[tuple[int, Threshold], ...] = field(init=False)
+    levels: tuple[tuple[int, Threshold], ...] = field(init=False)
+    waits: tuple[int, ...] = field(init=False)
+    caps: bool = field(init=False)
+    has_stops: bool = field(init=False)
 
     def __post_init__(self) -> None:
         of_unit = _UNIT_MEASURES.get(self.unit)
@@ -95,12 +101,26 @@ class BudgetDefinition:
             letter=of_unit or ("c" if self.measure == "charge" else "k"),
             shown=shown(self.unit),
             notices=tuple(notices) if self.amount_limit else (),
+            levels=_levels(self) if self.amount_limit else (),
         )
-        self._keep(limit_text=self.shown(self.amount_limit))
+        self._keep(
+            limit_text=self.shown(self.amount_limit),
+            waits=tuple(
+                rank for rank, (_, t) in enumerate(self.levels, 1) if t.action == "require_approval"
+            ),
+            caps=any(threshold.action == "cap" for threshold in self.thresholds),
+            has_stops=any(threshold.action in ("cap", "require_approval") for threshold in self.thresholds),
+        )
 
     def _keep(self, **derived: Any) -> None:
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+
+def _levels(budget: BudgetDefinition) -> tuple[tuple[int, Threshold], ...]:
+    """Every threshold with its level, ascending; its place from 1 on is its rank. What blocks stands last of equals."""
+    pairs = [(threshold.level(budget.amount_limit), threshold) for threshold in budget.thresholds]
+    return tuple(sorted(pairs, key=lambda pair: (pair[0], pair[1].action == "block")))
 
 
 def cap(budget: BudgetDefinition) -> int:
