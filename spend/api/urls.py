@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, prices, rates, reports, reservations, runs, usage
+from spend.api import budgets, decisions, prices, ratelimits, rates, reports, reservations, runs, usage
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -39,8 +39,9 @@ urlpatterns = [
     path("exchange-rates", rates.ExchangeRateListView.as_view()),
     path("exchange-rates/<str:name>", rates.ExchangeRateDetailView.as_view()),
     path("exchange-rates/<str:name>/end", rates.ExchangeRateEndView.as_view()),
-    path("rate-limits", later("rate_limits")),
-    path("rate-limits/<str:name>", later("rate_limits")),
+    path("rate-limits", ratelimits.RateLimitListView.as_view()),
+    path("rate-limits/<str:name>", ratelimits.RateLimitDetailView.as_view()),
+    path("rate-limits/<str:name>/archive", ratelimits.RateLimitArchiveView.as_view()),
     path("kill-switches", later("kill_switches")),
     path("kill-switches/<str:name>", later("kill_switches")),
 ]
