@@ -62,6 +62,8 @@ class Threshold:
 class BudgetDefinition:
     """One budget as the gate reads it; limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS, RISK_POINTS.
 
+    `arming` counts the changes of limit, overdraft and thresholds: what fired under an earlier one may fire again.
+
     What follows from the definition is worked out once: the most that spent + held may be (`most`), its notice levels,
     the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p risk points), how amounts of its
     unit are written (`shown`), and the limit so written.
@@ -81,6 +83,7 @@ class BudgetDefinition:
     zone: ZoneInfo
     thresholds: tuple[Threshold, ...]
     version: int
+    arming: int = 1
     most: int = field(init=False)
     letter: str = field(init=False)
     shown: Callable[[int], str] = field(init=False)
