@@ -42,14 +42,14 @@ def limit_text(value: object, *, pointer: str = "") -> str:
     return value
 
 
-def parse_limit(value: object, *, unit: str, pointer: str) -> int:
+def parse_limit(value: object, *, unit: str, pointer: str, allow_zero: bool = True) -> int:
     """Return a limit or overdraft: units of 10^-8 of a currency, or whole TOKENS, CREDITS or RISK_POINTS.
 
     Zero is a limit: nothing passes. Raises InvalidAmount.
     """
     if unit in MONEY_FREE_UNITS:
-        return fields.count_text(value, pointer=pointer, allow_zero=True)
-    return fields.amount(value, pointer=pointer, allow_zero=True)
+        return fields.count_text(value, pointer=pointer, allow_zero=allow_zero)
+    return fields.amount(value, pointer=pointer, allow_zero=allow_zero)
 
 
 def parse_thresholds(value: object, *, unit: str, pointer: str = "/thresholds") -> tuple[Threshold, ...]:
