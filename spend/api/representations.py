@@ -17,6 +17,7 @@ from spend.rules.budgetfacts import Budget, definition_of
 from spend.rules.budgets import MONEY_FREE_UNITS, BudgetDefinition, cap
 from spend.rules.budgets import shown as written_in
 from spend.rules.state import HOLDS
+from spend.rules.thresholds import as_shown
 
 MAX_LEVELS = 50
 """How deep a run shows its child runs."""
@@ -44,20 +45,13 @@ def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[Live
         "time_zone": budget.time_zone,
         "overdraft": write(budget.overdraft),
         "mode": budget.mode,
-        "thresholds": [_threshold(budget, index) for index in range(len(budget.thresholds))],
+        "thresholds": [as_shown(threshold, write) for threshold in budget.thresholds],
         "status": "active" if budget.archived_at is None else "archived",
         "version": budget.version,
         "created_at": utc(budget.created_at),
         "archived_at": utc(budget.archived_at),
         "counters": [_counter(budget, counter, names) for counter in counters],
     }
-
-
-def _threshold(budget: Budget, index: int) -> dict[str, Any]:
-    threshold = budget.thresholds[index]
-    if threshold.amount is not None:
-        return {"amount": written_in(budget.unit)(threshold.amount), "action": threshold.action}
-    return {"percent": threshold.percent, "action": threshold.action}
 
 
 def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> dict[str, Any]:

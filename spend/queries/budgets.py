@@ -20,7 +20,7 @@ from spend.rules.windows import first_bucket_at, rolling_reset, window_at
 
 DEFINITIONS: Final = """
 SELECT id, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit, overdraft, mode,
-    time_zone, thresholds::text, version
+    time_zone, thresholds::text, version, arming
 FROM budgets WHERE organization = %s AND archived_at IS NULL ORDER BY id
 """
 ID_LENGTH: Final = 36
@@ -31,7 +31,7 @@ MAX_COUNTERS: Final = 20
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _READ: Final = """
 SELECT id, organization, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit,
-    overdraft, mode, time_zone, thresholds::text, version, created_at, archived_at
+    overdraft, mode, time_zone, thresholds::text, version, created_at, archived_at, arming
 FROM budgets
 """
 _COUNTERS: Final = f"""
@@ -80,7 +80,7 @@ def definition(row: tuple[Any, ...]) -> BudgetDefinition:
     """Return the definition that a row of DEFINITIONS is."""
     target = None if row[2] is None else str(row[2])
     zone, thresholds = ZoneInfo(row[11]), from_stored(_decode(row[12]))
-    values: Any = (str(row[0]), row[1], target, *row[3:11], zone, thresholds, row[13])
+    values: Any = (str(row[0]), row[1], target, *row[3:11], zone, thresholds, *row[13:])
     return BudgetDefinition(*values)
 
 

@@ -62,9 +62,10 @@ class Threshold:
 class BudgetDefinition:
     """One budget as the gate reads it; limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS, RISK_POINTS.
 
-    `arming` is raised by each change of limit or thresholds. What follows from the definition is worked out once: the most
-    that spent + held may be (`most`), its notice levels, all levels ascending,
-    the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p risk points), how amounts of its
+    `arming` counts the changes of limit, overdraft and thresholds: what fired under an earlier one may fire again.
+
+    What follows from the definition is worked out once: the most that spent + held may be (`most`), its notice levels,
+    all levels ascending, the ranks that wait for approval (`waits`), whether a level may stop or cap calls, the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p risk points), how amounts of its
     unit are written (`shown`), and the limit so written.
     """
 
