@@ -10,7 +10,7 @@ from orgs import PLATFORM_ID
 from spend.queries.overrides import load_overrides
 from spend.queries.ratelimits import load_limits
 from spend.queries.runpolicies import load_policies
-from spend.rules.budgets import BudgetDefinition
+from spend.rules.budgets import BudgetDefinition, passive
 from spend.rules.limits import RateLimit
 from spend.rules.meters import Meter, ceilings_of, meter_of_limit, strikes_of
 from spend.rules.overrides import Override
@@ -44,7 +44,8 @@ class PolicyRule:
 @dataclass(slots=True)
 class Rules:
     """What an organization has beside budgets: switches that are set (the platform's, too) by place, rate limits with
-    their meters, run policies, overrides by budget; budgets in mode observe by scope; and all budgets by id.
+    their meters, run policies, overrides by budget; budgets in mode observe by scope, each beside its
+    definition as one that only counts; and all budgets by id.
 
     `by_key`: whether a limit counts API keys. `is_empty`: there is nothing that places would have to look at.
     """
@@ -53,7 +54,7 @@ class Rules:
     limits: list[LimitRule] = field(default_factory=list)
     policies: list[PolicyRule] = field(default_factory=list)
     overrides: dict[str, list[Override]] = field(default_factory=dict)
-    observed: dict[str, list[BudgetDefinition]] = field(default_factory=dict)
+    observed: dict[str, list[tuple[BudgetDefinition, BudgetDefinition]]] = field(default_factory=dict)
     by_id: dict[str, BudgetDefinition] = field(default_factory=dict)
     by_key: bool = False
     is_empty: bool = True
@@ -65,7 +66,7 @@ def load_rules(cur: Cursor, organization: UUID, budgets: Iterable[BudgetDefiniti
     for budget in budgets:
         rules.by_id[str(budget.id)] = budget
         if budget.mode == "observe":
-            rules.observed.setdefault(budget.scope, []).append(budget)
+            rules.observed.setdefault(budget.scope, []).append((budget, passive(budget)))
     for limit in load_limits(cur, organization):
         meter = meter_of_limit(limit)
         rules.limits.append(LimitRule(limit, meter, strikes_of(meter)))
@@ -85,17 +86,14 @@ def _slows(budget: BudgetDefinition) -> bool:
 
 def _switches(cur: Cursor, organization: UUID) -> list[Switch]:
     cur.execute(_SWITCHES, ([organization, PLATFORM_ID],))
-    rows: list[tuple[Any, ...]] = cur.fetchall()
-    found = [Switch(str(row[0]), str(row[1]), *_target(row), *row[5:8], _text(row[8]), *row[9:]) for row in rows]
+    found = [_switch(row) for row in cur.fetchall()]
     return [one for one in found if one.scope == "platform" or one.organization == str(organization)]
 
 
-def _target(row: tuple[Any, ...]) -> tuple[str, str | None, str | None]:
-    return row[2], _text(row[3]), row[4]
-
-
-def _text(identifier: UUID | None) -> str | None:
-    return None if identifier is None else str(identifier)
+def _switch(row: tuple[Any, ...]) -> Switch:
+    ids = [None if row[place] is None else str(row[place]) for place in (0, 1, 3, 8)]
+    values: Any = (ids[0], ids[1], row[2], ids[2], *row[4:8], ids[3], *row[9:])
+    return Switch(*values)
 
 
 __all__ = ["LimitRule", "PolicyRule", "Rules", "load_rules"]

@@ -60,7 +60,11 @@ def caps_body(judged: Judged, plan: Plan, layers: list[Layer]) -> dict[str, Any]
     pauses += [judged.run.cooldown_ms] if judged.run.cooldown_ms is not None else []
     if pauses:
         body["cooldown_ms"] = max(pauses)
-    steps = [layer.budget.most - layer.spent - layer.held for layer in judged.meters if layer.budget.unit == "steps"]
+    steps = [
+        layer.budget.most - layer.spent - layer.held
+        for layer in judged.meters
+        if layer.budget.unit == "steps"
+    ]
     if steps and judged.is_capped:
         body["steps_remaining"] = max(0, min(steps))
     return body

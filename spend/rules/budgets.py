@@ -1,7 +1,7 @@
 """What a budget is, and how far it lets spending go. Pure values on the hot path."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -65,8 +65,9 @@ class BudgetDefinition:
     `arming` counts the changes of limit, overdraft and thresholds: what fired under an earlier one may fire again.
 
     What follows from the definition is worked out once: the most that spent + held may be (`most`), its notice levels,
-    all levels ascending, the ranks that wait for approval (`waits`), whether a level may stop or cap calls, the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p risk points), how amounts of its
-    unit are written (`shown`), and the limit so written.
+    all levels ascending, the ranks that wait for approval (`waits`), whether a level caps calls (`caps`) or may refuse
+    one beside its sum (`has_stops`), the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p
+    risk points), how amounts of its unit are written (`shown`), and the limit so written.
     """
 
     id: AnyId
@@ -106,9 +107,7 @@ class BudgetDefinition:
         )
         self._keep(
             limit_text=self.shown(self.amount_limit),
-            waits=tuple(
-                rank for rank, (_, t) in enumerate(self.levels, 1) if t.action == "require_approval"
-            ),
+            waits=tuple(rank for rank, (_, t) in enumerate(self.levels, 1) if t.action == "require_approval"),
             caps=any(threshold.action == "cap" for threshold in self.thresholds),
             has_stops=any(threshold.action in ("cap", "require_approval") for threshold in self.thresholds),
         )
@@ -133,3 +132,10 @@ def cap(budget: BudgetDefinition) -> int:
         if threshold.action == "block" and threshold.percent != 100
     ]
     return min(most, *blocking) if blocking else most
+
+
+def passive(budget: BudgetDefinition) -> BudgetDefinition:
+    """Return the budget as one that counts, and neither refuses nor fires anything."""
+    counting = replace(budget, thresholds=())
+    object.__setattr__(counting, "most", 2**62)
+    return counting

@@ -214,13 +214,24 @@ def strike(happening: Happening, judged: Judged) -> None:
         if layer.spent < place.budget.most:
             continue
         first = min(bucket.window_start for bucket in state.rolling.get(place.key[:2], [layer.counter]))
-        evidence = {"denials": layer.spent, "seconds": place.budget.rolling_seconds, "limit": limit.limit_text}
-        target = refused.counter.target.partition("/")[0] or None
+        evidence = {
+            "denials": layer.spent,
+            "seconds": place.budget.rolling_seconds,
+            "limit": limit.limit_text,
+        }
+        scope, target = _struck(limit, refused.counter.target)
         happening.incident(
-            trigger="rate_escalation", action="pause", scope=limit.scope, target=target, rule=str(limit.id),
+            trigger="rate_escalation", action="pause", scope=scope, target=target, rule=str(limit.id),
             evidence=evidence, began_at=first, spent=0, switch="pause",
             reason=f"{layer.spent} calls over a rate limit within {place.budget.rolling_seconds} s",
         )  # fmt: skip
+
+
+def _struck(limit: Any, target: str) -> tuple[str, str | None]:
+    """Whom an escalation pauses: the caller where the limit counts each on its own, else its target."""
+    if limit.per is not None:
+        return limit.per, target.partition("/")[2]
+    return limit.scope, target or None
 
 
 def tell_accepted(happening: Happening, judged: Judged) -> None:

@@ -64,7 +64,7 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
         failing.append(_credit_failure(state, plan, credit + line))
     if failing:
         return _refuse(state, command, plan, failing, layers, judged, effects)
-    if judged is not None and not places.is_plain or state.has_observed_switches:
+    if (judged is not None and not places.is_plain) or state.has_observed_switches:
         judged = judged or Judged()
         observe(state, command, plan, judged)
     if command.dry_run:
@@ -75,9 +75,7 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     return Answer(201, reserved_body(state, command, plan, layers, reservation, judged))
 
 
-def _has_rules(
-    state: OrganizationState, command: Reserve, places: Places, layers: list[Layer]
-) -> bool:
+def _has_rules(state: OrganizationState, command: Reserve, places: Places, layers: list[Layer]) -> bool:
     """Whether anything beside budgets and money may have a say: most calls have nothing of it."""
     if not places.is_plain or state.switches or command.action.fingerprint is not None:
         return True

@@ -1,7 +1,7 @@
 """What a rule does by itself, as events: incidents, switches, crossed thresholds, requests for approval.
 
-Each is decided and recorded in the transaction of the call that led to it, and moves the working state, so that the next
-call of the same batch is judged by it.
+Each is decided and recorded in the transaction of the call that led to it, and moves the working state, so that the
+next call of the same batch is judged by it.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,9 @@ class Happening:
 
     __slots__ = ("actor", "agent_id", "effects", "run_id", "run_key", "run_started_at", "state")
 
-    def __init__(self, state: OrganizationState, effects: Effects, command: Command, who: Who | None = None) -> None:
+    def __init__(
+        self, state: OrganizationState, effects: Effects, command: Command, who: Who | None = None
+    ) -> None:
         self.state, self.effects, self.actor = state, effects, command.caller.actor
         run = who.run if who is not None else None
         self.agent_id = who.route.agent_id if who is not None else None
@@ -145,7 +147,9 @@ def _record_crossing(happening: Happening, layer: Layer, crossed: Crossed, used:
     budget: BudgetDefinition = layer.budget
     scope, target = _stopped_target(budget, counter)
     began = happening.run_started_at if budget.scope == "run" else None
-    evidence = {name: data[name] for name in ("used", "limit", "level", "percent", "unit", "rank") if name in data}
+    evidence = {
+        name: data[name] for name in ("used", "limit", "level", "percent", "unit", "rank") if name in data
+    }
     happening.incident(
         trigger="run_ceiling" if budget.scope == "run" else "budget_threshold",
         action=action,

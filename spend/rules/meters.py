@@ -21,7 +21,13 @@ STRIKES: Final = "\x03"
 THRESHOLD: Final = "\x04"
 """What a counter's target begins with when it is not that of a budget's own window; no name holds such characters."""
 SECOND_NS: Final = 10**9
-WINDOW_SECONDS: Final = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "billing_cycle": 30 * 86_400}
+WINDOW_SECONDS: Final = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "billing_cycle": 30 * 86_400,
+}
 BUSY_SECONDS: Final = 1
 MOST_WAIT_SECONDS: Final = 60
 NEVER: Final = 2**62
@@ -40,7 +46,8 @@ class Meter:
 
     __slots__ = (
         "amount_limit", "behaviour", "burst", "counts", "escalate", "id", "interval_ns", "kind", "letter", "limit_text",
-        "mode", "most", "overdraft", "rolling_seconds", "scope", "shown", "unit", "version", "window_kind", "zone",
+        "mode", "most", "overdraft", "per", "rolling_seconds", "scope", "shown", "unit", "version", "window_kind",
+        "zone",
     )  # fmt: skip
 
     def __init__(
@@ -61,13 +68,14 @@ class Meter:
         burst: int = 0,
         escalate: tuple[int, int] | None = None,
         rolling_seconds: int | None = None,
+        per: str | None = None,
     ) -> None:
         self.id, self.kind, self.scope, self.unit = id, kind, scope, unit
         self.counts, self.letter = counts, "g" if burst else counts
         self.most, self.amount_limit, self.overdraft = most, most, 0
         self.window_kind, self.zone, self.version, self.mode = window_kind, zone, version, mode
         self.behaviour, self.interval_ns, self.burst = behaviour, interval_ns, burst
-        self.escalate, self.rolling_seconds = escalate, rolling_seconds
+        self.escalate, self.rolling_seconds, self.per = escalate, rolling_seconds, per
         self.shown, self.limit_text = str, str(most)
 
 
@@ -124,7 +132,9 @@ def take(layer: Layer, now: datetime) -> int | None:
     meter: Any = layer.budget
     counter = layer.counter
     if meter.letter == "g":
-        moved: int = max(counter.spent, nanoseconds(now)) + layer.requested * meter.interval_ns - counter.spent
+        moved: int = (
+            max(counter.spent, nanoseconds(now)) + layer.requested * meter.interval_ns - counter.spent
+        )
         counter.spent += moved
         return moved
     if meter.letter in "qs":
@@ -164,6 +174,7 @@ def meter_of_limit(limit: RateLimit) -> Meter:
         interval_ns=-(-seconds * SECOND_NS // max(1, limit.amount_limit)),
         burst=burst,
         escalate=escalate,
+        per=limit.per,
     )
 
 
@@ -183,15 +194,24 @@ def ceilings_of(policy: RunPolicy) -> list[Meter]:
     ceilings = (("s", "steps", policy.rules.max_steps), ("x", "tool_calls", policy.rules.max_tool_calls))
     return [
         Meter(
-            id=str(policy.id), kind="ceiling", scope="run", counts=letter, unit=unit, most=most,
-            window_kind="run", version=policy.version, mode=policy.mode,
-        )  # fmt: skip
+            id=str(policy.id),
+            kind="ceiling",
+            scope="run",
+            counts=letter,
+            unit=unit,
+            most=most,
+            window_kind="run",
+            version=policy.version,
+            mode=policy.mode,
+        )
         for letter, unit, most in ceilings
         if most is not None
     ]
 
 
-def meter_of_threshold(budget: BudgetDefinition, threshold: Threshold, limits: dict[str, Meter]) -> Meter | None:
+def meter_of_threshold(
+    budget: BudgetDefinition, threshold: Threshold, limits: dict[str, Meter]
+) -> Meter | None:
     """Return the slower rate that a threshold sets once it is reached; None when it sets none (S52)."""
     given: dict[str, Any] = {
         "id": str(budget.id), "kind": "throttle", "scope": budget.scope, "version": budget.version,

@@ -80,7 +80,9 @@ def _attempts(
     assert step is not None and attempt is not None
     tried = state.tried.get((run.key, step))
     given = [(policy.rules.attempts, policy) for policy in policies if policy.rules.attempts is not None]
-    rules: list[tuple[Attempts, RunPolicy | None]] = [*given] or ([(DEFAULT_ATTEMPTS, None)] if defaults else [])
+    rules: list[tuple[Attempts, RunPolicy | None]] = [*given] or (
+        [(DEFAULT_ATTEMPTS, None)] if defaults else []
+    )
     for rule, policy in rules:
         figures = {"step": step, "attempt": attempt, "limit": rule.most, "rule": _rule(policy)}
         if attempt > rule.most:
@@ -111,7 +113,9 @@ def _loop(
         return
     name = digest(command.action.fingerprint or "")
     trace = state.traces.get(run.key) or Trace([])
-    same = [at for known, at in trace.recent[-(rule.window - 1) :] if known == name] if rule.window > 1 else []
+    same = (
+        [at for known, at in trace.recent[-(rule.window - 1) :] if known == name] if rule.window > 1 else []
+    )
     count = len(same) + 1
     acted = found.level & LEVELS
     for place, level in enumerate(rule.levels, 1):

@@ -1,4 +1,4 @@
-"""What stops a call whatever it costs: switches, levels that wait for a person, and caps that forbid a model or tool."""
+"""What stops a call whatever it costs: switches, levels that wait for a person, caps that forbid a model or tool."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -93,7 +93,12 @@ def budget_binding(layer: Layer, **more: Any) -> Binding:
     figures = {"scope": budget.scope, "target": layer.label, "budget_id": budget.id, **more}
     rank = SCOPE_RANK[budget.scope]
     return Binding(
-        scope=budget.scope, rank=rank, figures=figures, requested=0, budget_id=budget.id, version=budget.version
+        scope=budget.scope,
+        rank=rank,
+        figures=figures,
+        requested=0,
+        budget_id=budget.id,
+        version=budget.version,
     )
 
 
