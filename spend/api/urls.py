@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, prices, rates, reports, reservations, runs, usage
+from spend.api import (
+    approvals,
+    budgets,
+    decisions,
+    overrides,
+    prices,
+    rates,
+    reports,
+    reservations,
+    runs,
+    usage,
+)
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -22,7 +33,14 @@ urlpatterns = [
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
-    path("budgets/<str:name>/override", later("override")),
+    path("budgets/<str:name>/override", overrides.BudgetOverrideView.as_view()),
+    path("budgets/<str:name>/overrides", overrides.BudgetOverrideListView.as_view()),
+    path("budget-overrides/<str:name>", overrides.OverrideDetailView.as_view()),
+    path("budget-overrides/<str:name>/end", overrides.OverrideEndView.as_view()),
+    path("approvals", approvals.ApprovalListView.as_view()),
+    path("approvals/<str:name>", approvals.ApprovalDetailView.as_view()),
+    path("approvals/<str:name>/approve", approvals.ApprovalApproveView.as_view()),
+    path("approvals/<str:name>/reject", approvals.ApprovalRejectView.as_view()),
     path("price-changes", prices.PriceChangeListView.as_view()),
     path("price-changes/<str:name>", prices.PriceChangeDetailView.as_view()),
     path("price-changes/<str:name>/approve", prices.PriceChangeApproveView.as_view()),

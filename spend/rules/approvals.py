@@ -86,7 +86,9 @@ def lapse_of(approval: Approval, budget: Budget, now: datetime) -> str | None:
     if budget.archived_at is not None:
         return "The budget is archived."
     if budget.arming != approval.armed:
-        return "The budget's limit or thresholds were changed since; the call that crosses one again asks anew."
+        return (
+            "The budget's limit or thresholds were changed since; the call that crosses one again asks anew."
+        )
     if approval.window_end is not None and approval.window_end <= now:
         return "Its window is over; the thresholds of the next one are armed anew."
     return None
