@@ -10,7 +10,7 @@ from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
 from orgs.rules.permissions import PolicyLevel
 from spend.operations.budgets.rates import check_rates
-from spend.operations.budgets.targets import Target
+from spend.operations.targets import Target
 from spend.queries.budgets import find_budget, level_of
 from spend.rules.budgetfacts import Budget, changed
 

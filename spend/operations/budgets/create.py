@@ -8,9 +8,9 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
-from orgs.rules.permissions import PolicyLevel, policy_level
+from orgs.rules.permissions import PolicyLevel
 from spend.operations.budgets.rates import check_rates
-from spend.operations.budgets.targets import Target, find_target
+from spend.operations.targets import find_target
 from spend.rules.budgetfacts import Budget, Terms, check_terms, created
 
 Permit = Callable[[PolicyLevel], None]
@@ -28,11 +28,9 @@ def create_budget(
     locked = lock_organization(cur, organization)
     require_customer(locked)
     check_terms(terms, currency=locked.currency)
-    target = Target()
-    if terms.target is not None:
-        target = find_target(cur, organization, scope=terms.scope, name=terms.target)
+    target = find_target(cur, organization, scope=terms.scope, name=terms.target)
     if permit is not None:
-        permit(policy_level(scope=terms.scope, target_id=target.id, target_team_id=target.team_id))
+        permit(target.level(terms.scope))
     check_rates(cur, organization, terms.thresholds, scope=terms.scope, target=target)
     budget, fact = created(
         terms,

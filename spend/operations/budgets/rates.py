@@ -5,7 +5,7 @@ from uuid import UUID
 
 from common.errors import InvalidTransition, NotFound, ProblemError
 from events.store import Cursor
-from spend.operations.budgets.targets import Target
+from spend.operations.targets import Target
 from spend.queries.ratenames import find_limits
 from spend.rules.budgets import Threshold
 
