@@ -58,7 +58,7 @@ def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> 
     write = written_in(budget.unit)
     remaining = cap(definition_of(budget)) - counter.spent - counter.held
     return {
-        "target": _target_name(counter.target, names),
+        "target": target_name(counter.target, names),
         "window_start": utc(counter.window_start),
         "window_end": utc(counter.window_end),
         "spent": write(counter.spent),
@@ -68,7 +68,7 @@ def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> 
     }
 
 
-def _target_name(target: str, names: Mapping[str, str]) -> str | None:
+def target_name(target: str, names: Mapping[str, str]) -> str | None:
     """A counter's target by key; where a window is a run, the target's key and the run's after a slash."""
     head, tail = target[:ID_LENGTH], target[ID_LENGTH:]
     return (names[head] + tail if head in names else target) or None

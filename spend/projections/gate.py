@@ -336,7 +336,9 @@ def _write_counters(cur: Cursor, changes: _Changes) -> None:
              fired or 0, approved or 0)
         )  # fmt: skip
     _write(cur, INSERT_COUNTERS, rows)
-    marked = [(*name, *changes.counters.pop(name, (0, 0)), *changes.marks[name]) for name in sorted(changes.marks)]
+    marked = [
+        (*name, *changes.counters.pop(name, (0, 0)), *changes.marks[name]) for name in sorted(changes.marks)
+    ]
     _write(cur, MARK_COUNTERS, marked)
     moved = [(*name, *figures) for name, figures in changes.counters.items() if figures[0] or figures[1]]
     _write(cur, UPDATE_COUNTERS, sorted(moved))

@@ -1,6 +1,6 @@
 """Budgets: as the gate reads them, and as people read them with what their current windows hold."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -175,10 +175,16 @@ def target_names(
 ) -> dict[str, str]:
     """Return the keys of the teams, agents, workflows and connections that these budgets and counters name by id."""
     wanted = {str(budget.target_id) for budget in budgets if budget.target_id is not None} | set(targets)
-    ids = [UUID(name[:ID_LENGTH]) for name in wanted if is_id(name[:ID_LENGTH])]
-    scopes = {budget.scope for budget in budgets} & TARGETED_SCOPES
+    return names_of(cur, organization, scopes={budget.scope for budget in budgets}, targets=wanted)
+
+
+def names_of(
+    cur: Cursor, organization: UUID, *, scopes: Collection[str], targets: Iterable[str]
+) -> dict[str, str]:
+    """Return the keys of the teams, agents, workflows and connections of these scopes whose ids counters begin with."""
+    ids = [UUID(name[:ID_LENGTH]) for name in targets if is_id(name[:ID_LENGTH])]
     found: dict[str, str] = {}
-    for kind in sorted(scopes):
+    for kind in sorted(TARGETED_SCOPES.intersection(scopes)):
         keys = keys_of(cur, kind, organization=organization, ids=ids)
         found |= {str(name): key for name, key in keys.items()}
     return found

@@ -122,7 +122,8 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 def _stored_caps(row: dict[str, Any] | None) -> Caps | None:
     if row is None:
         return None
-    return Caps(**{name: tuple(value) if isinstance(value, list) else value for name, value in row.items()})
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
+    return Caps(**values)
 
 
 def _threshold(item: object, unit: str, pointer: str) -> Threshold:
