@@ -139,12 +139,15 @@ def _limit_place(rule: LimitRule, who: Who, targets: Iterable[Target], at: datet
 
 def _metered(rule: LimitRule, target: str, label: str | None, at: datetime) -> LayerPlace:
     meter, strikes = rule.meter, None
-    if rule.strikes is not None and meter.mode == "enforce":
+    prefix = SHADOW if meter.mode == "observe" else ""
+    if rule.strikes is not None:
         seconds = rule.strikes.rolling_seconds or 1
         bucket = window_at("rolling", at, meter.zone, rolling_seconds=seconds)
-        strikes = LayerPlace(rule.strikes, STRIKES + target, bucket, label, first_bucket_at(at, seconds))
+        strikes = LayerPlace(
+            rule.strikes, f"{prefix}{STRIKES}{target}", bucket, label, first_bucket_at(at, seconds)
+        )
     window = window_at(meter.window_kind, at, meter.zone)
-    name = SHADOW + target if meter.mode == "observe" else target
+    name = prefix + target
     return LayerPlace(meter, name, window, label, strikes=strikes)
 
 
