@@ -1,4 +1,4 @@
-"""Customers with rate limits, called in batches: what one batch asks is decided at one moment, so no clock runs between."""
+"""Customers with rate limits, called in batches: what one batch asks is decided at one moment."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,11 @@ def move_to(customer: Customer, moment: datetime) -> None:
     """Put the business clock forward to a moment."""
     now = write(lambda cur: business_now(cur, customer.id))
     assert moment > now
-    write(lambda cur: advance_clock(cur, organization=customer.id, by=moment - now + timedelta(seconds=1), author=AUTHOR))
+    write(
+        lambda cur: advance_clock(
+            cur, organization=customer.id, by=moment - now + timedelta(seconds=1), author=AUTHOR
+        )
+    )
 
 
 def move_to_morning(customer: Customer, zone: str = "UTC", *, hour: int = 9) -> datetime:
