@@ -2,7 +2,20 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, prices, ratelimits, rates, reports, reservations, runs, usage
+from spend.api import (
+    approvals,
+    budgets,
+    decisions,
+    overrides,
+    prices,
+    ratelimits,
+    rates,
+    reports,
+    reservations,
+    runpolicies,
+    runs,
+    usage,
+)
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -22,7 +35,17 @@ urlpatterns = [
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
-    path("budgets/<str:name>/override", later("override")),
+    path("run-policies", runpolicies.RunPolicyListView.as_view()),
+    path("run-policies/<str:name>", runpolicies.RunPolicyDetailView.as_view()),
+    path("run-policies/<str:name>/archive", runpolicies.RunPolicyArchiveView.as_view()),
+    path("budgets/<str:name>/override", overrides.BudgetOverrideView.as_view()),
+    path("budgets/<str:name>/overrides", overrides.BudgetOverrideListView.as_view()),
+    path("budget-overrides/<str:name>", overrides.OverrideDetailView.as_view()),
+    path("budget-overrides/<str:name>/end", overrides.OverrideEndView.as_view()),
+    path("approvals", approvals.ApprovalListView.as_view()),
+    path("approvals/<str:name>", approvals.ApprovalDetailView.as_view()),
+    path("approvals/<str:name>/approve", approvals.ApprovalApproveView.as_view()),
+    path("approvals/<str:name>/reject", approvals.ApprovalRejectView.as_view()),
     path("price-changes", prices.PriceChangeListView.as_view()),
     path("price-changes/<str:name>", prices.PriceChangeDetailView.as_view()),
     path("price-changes/<str:name>/approve", prices.PriceChangeApproveView.as_view()),
