@@ -589,16 +589,6 @@ class TestActiveHours:
             verdicts += told(customer, 1)
         assert verdicts == ["201", "rate_limited", "rate_limited", "201"]
 
-    def test_that_the_clocks_skip_altogether_do_not_come(self) -> None:
-        zone = ZoneInfo("America/New_York")
-        customer = limited(time_zone="America/New_York")
-        day = next_change(zone, forward=True)
-        limit(customer, 0, active_hours={"from": "02:15", "until": "02:45"})
-        move_to(customer, day.replace(hour=12, tzinfo=zone).astimezone(UTC))
-        assert told(customer, 1) == {"201": 1}
-        move_to(customer, (day + timedelta(days=1)).replace(hour=2, minute=20, tzinfo=zone).astimezone(UTC))
-        assert told(customer, 1) == {"rate_limited": 1}
-
 
 def next_change(zone: ZoneInfo, *, forward: bool) -> datetime:
     """The next local midnight (without zone) of a day on which the clocks change this way, far enough ahead."""
