@@ -76,9 +76,9 @@ def _counter(
 def _who(limit: RateLimit, target: str) -> tuple[str, str | None]:
     """The target of a counter and, where each caller is counted on its own, the caller, both as the gate names them.
 
-    Only a user's label may hold the slash that stands between them, and not both can be users.
+    The target before the slash is escaped, because a user's label may hold one.
     """
     if limit.per is None:
         return target, None
-    head, _, caller = target.partition("/") if limit.per == "user" else target.rpartition("/")
-    return head, caller
+    head, _, caller = target.partition("/")
+    return head.replace("%2F", "/").replace("%25", "%"), caller
