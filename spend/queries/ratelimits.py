@@ -13,6 +13,7 @@ from orgs.rules.permissions import NO_LIMITS, KeyLimits, PolicyLevel, policy_lev
 from spend.queries.budgets import ID_LENGTH, narrowed
 from spend.rules.limitfacts import TARGETED_SCOPES
 from spend.rules.limits import RateLimit
+from spend.rules.meters import SHADOW, STRIKES
 from spend.rules.windows import EPOCH
 
 _COLUMNS: Final = (
@@ -24,9 +25,6 @@ _READ: Final = f"SELECT {_COLUMNS} FROM rate_limits"
 LIVE: Final = _READ + " WHERE organization = %s AND archived_at IS NULL AND mode <> 'off' ORDER BY id"
 MAX_COUNTERS: Final = 20
 """How many targets of one limit are shown with it: those that use the most."""
-SHADOW: Final = "\x02"
-STRIKES: Final = "\x03"
-"""What the targets of shadow counters, and of the counts of denials for escalations, begin with (ADR 0012)."""
 _LONGEST: Final = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=2),

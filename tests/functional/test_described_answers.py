@@ -10,6 +10,7 @@ from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.builders.gate import Customer, make_customer, make_model, usage_body
+from tests.builders.limits import limited, move_to_morning
 from tests.builders.orgs import (
     Caller,
     caller,
@@ -282,3 +283,25 @@ def test_prices_and_adjustments_are_as_described(api: Described, customer: Custo
     }  # fmt: skip
     api.post(us, "/v1/adjustments", body)
     api.get(us, "/v1/adjustments", organization=owner)
+
+
+def test_rate_limits_are_as_described(api: Described) -> None:
+    customer = limited()
+    move_to_morning(customer)
+    who, path = customer.api, "/v1/rate-limits"
+    plain = {"scope": "organization", "unit": "requests", "limit": 9, "behaviour": "reject"}
+    hours = {"from": "00:00", "until": "23:59"}
+    for given in (
+        {"window": "day"},
+        {"window": "hour", "burst": 5, "per": "agent", "escalate": {"denials": 5, "seconds": 60}},
+        {"window": None, "unit": "concurrent"},
+        {"window": "billing_cycle", "unit": "tokens", "direction": "input", "active_hours": hours},
+    ):
+        api.post(who, path, {**plain, **given})
+    customer.reserved()
+    rows = api.get(who, path)["data"]
+    assert sum(len(row["counters"]) for row in rows) == 3
+    api.get(who, f"{path}/{{name}}", rows[0]["id"])
+    changed = who.patch(f"{path}/{rows[0]['id']}", {"limit": 3, "active_hours": None})
+    api.answer("patch", f"{path}/{{name}}", changed)
+    api.post(who, f"{path}/{{name}}/archive", None, rows[0]["id"])
