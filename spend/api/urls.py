@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, prices, rates, reports, reservations, runs, usage
+from spend.api import (
+    budgets,
+    decisions,
+    incidents,
+    prices,
+    rates,
+    reports,
+    reservations,
+    runs,
+    switches,
+    usage,
+)
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -16,9 +27,11 @@ urlpatterns = [
     path("decisions", decisions.DecisionListView.as_view()),
     path("runs", runs.RunListView.as_view()),
     path("runs/<str:name>", runs.RunDetailView.as_view()),
-    path("runs/<str:name>/pause", later("pause")),
-    path("runs/<str:name>/resume", later("resume")),
-    path("runs/<str:name>/stop", later("stop")),
+    path("runs/<str:name>/pause", switches.RunPauseView.as_view()),
+    path("runs/<str:name>/resume", switches.RunResumeView.as_view()),
+    path("runs/<str:name>/stop", switches.RunStopView.as_view()),
+    path("agents/<str:name>/pause", switches.AgentPauseView.as_view()),
+    path("agents/<str:name>/resume", switches.AgentResumeView.as_view()),
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
@@ -41,6 +54,10 @@ urlpatterns = [
     path("exchange-rates/<str:name>/end", rates.ExchangeRateEndView.as_view()),
     path("rate-limits", later("rate_limits")),
     path("rate-limits/<str:name>", later("rate_limits")),
-    path("kill-switches", later("kill_switches")),
-    path("kill-switches/<str:name>", later("kill_switches")),
+    path("kill-switches", switches.KillSwitchListView.as_view()),
+    path("kill-switches/<str:name>", switches.KillSwitchDetailView.as_view()),
+    path("kill-switches/<str:name>/release", switches.KillSwitchReleaseView.as_view()),
+    path("incidents", incidents.IncidentListView.as_view()),
+    path("incidents/<str:name>", incidents.IncidentDetailView.as_view()),
+    path("incidents/<str:name>/release", incidents.IncidentReleaseView.as_view()),
 ]

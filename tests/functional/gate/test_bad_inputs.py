@@ -501,10 +501,6 @@ class TestWhatBelongsToLater:
         ("path", "field"),
         [
             ("/v1/rate-limits", "rate_limits"),
-            ("/v1/kill-switches", "kill_switches"),
-            ("/v1/runs/r/pause", "pause"),
-            ("/v1/runs/r/resume", "resume"),
-            ("/v1/runs/r/stop", "stop"),
         ],
     )
     def test_says_so_and_names_it(self, path: str, field: str) -> None:

@@ -402,12 +402,6 @@ class TestWhatComesLater:
         [
             ("/v1/budgets/01900000-0000-7000-8000-0000000000ff/override", "/override"),
             ("/v1/rate-limits", "/rate_limits"),
-            ("/v1/kill-switches", "/kill_switches"),
-            ("/v1/runs/run-81/pause", "/pause"),
-            ("/v1/runs/run-81/resume", "/resume"),
-            ("/v1/runs/run-81/stop", "/stop"),
-            ("/v1/agents/research-bot/pause", "/pause"),
-            ("/v1/agents/research-bot/resume", "/resume"),
         ],
     )
     def test_is_answered_by_name(self, path: str, pointer: str) -> None:
