@@ -89,9 +89,9 @@ def release_incident(
     author: Author,
     permit: Permit | None = None,
 ) -> Incident:
-    """This function will note who dealt with an incident and why, and lift the switch that it set.
+    """This function will note who dealt with an incident and why, and lift the switch that a rule set for it.
 
-    A stopped run stays stopped. Releasing a released one changes nothing. `permit` as in `set_switch`, with the level
+    A stopped run stays stopped, and so does what a person had stopped before the rule acted. Releasing a released one changes nothing. `permit` as in `set_switch`, with the level
     of the incident and of its switch. Raises NotFound.
     """
     locked = lock_organization(cur, organization)
@@ -103,7 +103,7 @@ def release_incident(
             permit(_level(cur, switch))
     new, fact = released(found, by=author.actor, at=locked.now, reason=reason)
     facts = [fact]
-    if fact is not None and switch is not None and not switch.is_final:
+    if fact is not None and switch is not None and switch.incident_id is not None and not switch.is_final:
         _, others = _lift(cur, switch, locked, reason=reason, by=author.actor)
         facts += [other for other in others if other.stream_id != found.id]
     record(cur, facts, author=author)

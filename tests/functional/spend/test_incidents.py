@@ -142,6 +142,12 @@ class TestReleasing:
         assert customer.api.get("/v1/runs/r-1").json()["switch"]["id"] == str(made.switch_id)
         assert problem(customer.api.post("/v1/runs/r-1/resume", MENDED)) == (409, "invalid_transition", [])
 
+    def test_leaves_alone_what_a_person_had_paused_before(self, customer: Customer) -> None:
+        paused = ok(customer.api.post("/v1/runs/r-1/pause", {"reason": "by hand"}))
+        made = of_run(customer, switch_id=UUID(paused["id"]))
+        assert ok(customer.api.post(f"{INCIDENTS}/{made.id}/release", MENDED))["status"] == "released"
+        assert customer.api.get("/v1/runs/r-1").json()["switch"] == paused
+
     def test_leaves_a_switch_alone_that_was_lifted_before(self, customer: Customer) -> None:
         made = of_run(customer, switch="kill")
         ok(customer.api.post(f"{SWITCHES}/{made.switch_id}/release", {"reason": "first"}))
