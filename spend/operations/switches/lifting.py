@@ -91,8 +91,8 @@ def release_incident(
 ) -> Incident:
     """This function will note who dealt with an incident and why, and lift the switch that a rule set for it.
 
-    A stopped run stays stopped, and so does what a person had stopped before the rule acted. Releasing a released one changes nothing. `permit` as in `set_switch`, with the level
-    of the incident and of its switch. Raises NotFound.
+    A stopped run stays stopped, and so does what a person had stopped before the rule acted. Releasing a released one
+    changes nothing. `permit` as in `set_switch`, with the level of the incident and of its switch. Raises NotFound.
     """
     locked = lock_organization(cur, organization)
     found = find_incident(cur, organization=organization, incident=incident)
