@@ -30,7 +30,7 @@ def reason() -> TextField:
 
 
 class StopSerializer(StrictSerializer):
-    """Why a target is paused or stopped. In mode observe it goes on, and decisions say what would have stopped it."""
+    """Why a target is paused or stopped. In mode observe it goes on, and answers warn of it."""
 
     reason = reason()
     mode = WordField(MODES, required=False)
