@@ -208,3 +208,70 @@ def test_an_incident_that_is_released_lets_go_on(customer: Customer) -> None:
     assert body_of(customer.reserve(), 403)["binding"]["scope"] == "agent"
     ok(customer.api.post(f"/v1/incidents/{made.id}/release", {"reason": "mended"}))
     assert told(customer.reserve()) == (201, None)
+
+
+class TestWhatARuleStopped:
+    """An incident from the gate itself, from the call that led to it until a person releases it (S59)."""
+
+    def test_by_a_threshold_goes_on_when_the_incident_is_released(self, customer: Customer) -> None:
+        thresholds = [{"percent": 50, "action": "pause"}]
+        body = {"scope": "agent", "target": "bot", "window": "day", "limit": "10", "currency": "USD"}
+        budget = ok(customer.api.post("/v1/budgets", {**body, "thresholds": thresholds}))
+        held = customer.reserved("5", subject=SUBJECT)
+        assert told(customer.reserve(subject=SUBJECT)) == (403, "paused")
+        assert told(customer.reserve(subject={"agent": "crawler"})) == (201, None)
+        ok(customer.commit(held["id"], "5"))
+        (incident,) = customer.api.get("/v1/incidents", open="true").json()["data"]
+        shown = {
+            name: incident[name]
+            for name in ("trigger", "action", "mode", "target", "agent", "run", "rule", "spent")
+        }
+        assert shown == {
+            "trigger": "budget_threshold", "action": "pause", "mode": "enforce", "target": "bot", "agent": "bot",
+            "run": "r-1", "rule": budget["id"], "spent": "5",
+        }  # fmt: skip
+        switch = customer.api.get(f"{SWITCHES}/{incident['switch']}").json()
+        assert (switch["kind"], switch["cause"], switch["incident"]) == ("pause", "threshold", incident["id"])
+        released = ok(
+            customer.api.post(f"/v1/incidents/{incident['id']}/release", {"reason": "budget checked"})
+        )
+        assert released["release_reason"] == "budget checked"
+        assert told(customer.reserve(subject=SUBJECT)) == (201, None)
+        assert customer.api.get("/v1/incidents", open="true").json()["data"] == []
+
+    def test_by_loop_detection_is_a_stopped_run_with_its_evidence(self, customer: Customer) -> None:
+        levels = [{"repeats": 3, "action": "stop"}]
+        ok(
+            customer.api.post(
+                "/v1/run-policies", {"scope": "organization", "loop": {"window": 10, "levels": levels}}
+            )
+        )
+        again = {"kind": "llm.chat", "fingerprint": "the same"}
+        codes = [told(customer.reserve("0.01", subject=SUBJECT, action=again))[1] for _ in range(5)]
+        assert codes[:2] == [None, None] and codes[3:] == ["loop_detected"] * 2
+        (incident,) = customer.api.get("/v1/incidents", trigger="loop").json()["data"]
+        assert (incident["action"], incident["target"], incident["run"]) == ("stop", "r-1", "r-1")
+        assert incident["evidence"] != {} and incident["time_to_stop_ms"] >= 0
+        shown = customer.api.get("/v1/runs/r-1").json()["switch"]
+        assert (shown["id"], shown["kind"], shown["cause"]) == (incident["switch"], "stop", "loop")
+        assert (
+            ok(customer.api.post(f"/v1/incidents/{incident['id']}/release", {"reason": "seen"}))["status"]
+            == "released"
+        )
+        assert told(customer.reserve(subject=SUBJECT)) == (403, "loop_detected")
+        assert told(customer.reserve(subject={**SUBJECT, "run": "r-2"})) == (201, None)
+
+    def test_by_loop_detection_goes_on_when_the_run_is_resumed(self, customer: Customer) -> None:
+        levels = [{"repeats": 2, "action": "pause"}]
+        ok(
+            customer.api.post(
+                "/v1/run-policies", {"scope": "organization", "loop": {"window": 10, "levels": levels}}
+            )
+        )
+        again = {"kind": "llm.chat", "fingerprint": "the same"}
+        while told(customer.reserve("0.01", subject=SUBJECT, action=again))[1] is None:
+            pass
+        assert told(customer.reserve(subject=SUBJECT)) == (403, "paused")
+        ok(customer.api.post("/v1/runs/r-1/resume", {"reason": "mended"}))
+        assert told(customer.reserve(subject=SUBJECT)) == (201, None)
+        assert customer.api.get("/v1/incidents", open="true").json()["data"] == []
