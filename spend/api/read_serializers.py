@@ -21,6 +21,7 @@ from common.api.serializers import (
     WordField,
 )
 from spend.api.serializers import LimitField, RunSerializer
+from spend.api.switch_serializers import SwitchSerializer
 from spend.queries.attribution import DIMENSIONS
 from spend.queries.decisions import ANSWERS
 from spend.queries.reservations import STATUSES
@@ -280,6 +281,9 @@ class RunTreeSerializer(RunSerializer):
     retries = SpentSerializer(help_text="Its calls that were a second or later attempt.")
     steps = RunStepSerializer(many=True)
     children = RunChildSerializer(many=True)
+    switch = SwitchSerializer(
+        allow_null=True, help_text="The live switch of it or of a run above it that decides; null: none."
+    )
 
 
 class AttributedFiguresSerializer(serializers.Serializer[Any]):

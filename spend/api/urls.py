@@ -6,6 +6,7 @@ from spend.api import (
     approvals,
     budgets,
     decisions,
+    incidents,
     overrides,
     prices,
     ratelimits,
@@ -14,9 +15,9 @@ from spend.api import (
     reservations,
     runpolicies,
     runs,
+    switches,
     usage,
 )
-from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
 urlpatterns = [
@@ -29,9 +30,11 @@ urlpatterns = [
     path("decisions", decisions.DecisionListView.as_view()),
     path("runs", runs.RunListView.as_view()),
     path("runs/<str:name>", runs.RunDetailView.as_view()),
-    path("runs/<str:name>/pause", later("pause")),
-    path("runs/<str:name>/resume", later("resume")),
-    path("runs/<str:name>/stop", later("stop")),
+    path("runs/<str:name>/pause", switches.RunPauseView.as_view()),
+    path("runs/<str:name>/resume", switches.RunResumeView.as_view()),
+    path("runs/<str:name>/stop", switches.RunStopView.as_view()),
+    path("agents/<str:name>/pause", switches.AgentPauseView.as_view()),
+    path("agents/<str:name>/resume", switches.AgentResumeView.as_view()),
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
@@ -62,9 +65,13 @@ urlpatterns = [
     path("exchange-rates", rates.ExchangeRateListView.as_view()),
     path("exchange-rates/<str:name>", rates.ExchangeRateDetailView.as_view()),
     path("exchange-rates/<str:name>/end", rates.ExchangeRateEndView.as_view()),
+    path("kill-switches", switches.KillSwitchListView.as_view()),
+    path("kill-switches/<str:name>", switches.KillSwitchDetailView.as_view()),
+    path("kill-switches/<str:name>/release", switches.KillSwitchReleaseView.as_view()),
+    path("incidents", incidents.IncidentListView.as_view()),
+    path("incidents/<str:name>", incidents.IncidentDetailView.as_view()),
+    path("incidents/<str:name>/release", incidents.IncidentReleaseView.as_view()),
     path("rate-limits", ratelimits.RateLimitListView.as_view()),
     path("rate-limits/<str:name>", ratelimits.RateLimitDetailView.as_view()),
     path("rate-limits/<str:name>/archive", ratelimits.RateLimitArchiveView.as_view()),
-    path("kill-switches", later("kill_switches")),
-    path("kill-switches/<str:name>", later("kill_switches")),
 ]

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.builders.gate import Customer, make_customer, make_model, usage_body
 from tests.builders.limits import limited, move_to_morning
+from tests.builders.incidents import open_incident
 from tests.builders.orgs import (
     Caller,
     caller,
@@ -23,9 +24,11 @@ from tests.builders.orgs import (
 )
 from tests.builders.prices import waiting_change
 
-# What is free in truth: the provider's own usage object, and an event's data, which depends on its type.
+# What is free in truth: the provider's own usage object, an event's data, which depends on its type, and the evidence
+# of an incident, which depends on the rule.
 FREE = {
     "Event.data",
+    "Incident.evidence",
     "GateCommit.provider_usage",
     "GateUsageFact.provider_usage",
     "post /v1/reservations/commit_batch request.items[].provider_usage",
@@ -254,6 +257,25 @@ def test_reads_are_as_described(api: Described, spent: Customer) -> None:
         who.get(f"/v1/organizations/{customer.id}/api-keys"),
     )
     assert keys["data"]
+
+
+def test_switches_and_incidents_are_as_described(api: Described) -> None:
+    customer = make_customer("10", scopes=("admin", "spend:write"))
+    customer.reserved("1", subject={"run": "r-1"})
+    who, why, switches = customer.api, {"reason": "x"}, "/v1/kill-switches"
+    paths = ["/v1/agents/{name}/pause", "/v1/agents/{name}/resume"]
+    paths += [f"/v1/runs/{{name}}/{verb}" for verb in ("pause", "resume", "stop", "resume")]
+    told = [api.post(who, path, why, "bot" if "agents" in path else "r-1") for path in paths]
+    assert told[-1]["code"] == "invalid_transition"
+    assert api.get(who, "/v1/runs/{name}", "r-1")["switch"]["id"] == told[-2]["id"]
+    killed = api.post(who, switches, {"scope": "organization", **why})
+    assert len(api.get(who, switches)["data"]) == 4
+    api.get(who, f"{switches}/{{name}}", killed["id"])
+    api.post(who, f"{switches}/{{name}}/release", why, killed["id"])
+    incident = open_incident(customer.id, switch="pause", evidence={"percent": 80, "levels": [50, 80]})
+    assert api.get(who, "/v1/incidents", open="true")["data"]
+    api.get(who, "/v1/incidents/{name}", incident.id)
+    api.post(who, "/v1/incidents/{name}/release", why, incident.id)
 
 
 def test_prices_and_adjustments_are_as_described(api: Described, customer: Customer) -> None:

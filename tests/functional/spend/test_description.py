@@ -22,6 +22,14 @@ def test_every_address_of_this_app_is_described() -> None:
         "/v1/decisions": {"get"},
         "/v1/runs": {"get"},
         "/v1/runs/{name}": {"get"},
+        **{f"/v1/runs/{{name}}/{verb}": {"post"} for verb in ("pause", "resume", "stop")},
+        **{f"/v1/agents/{{name}}/{verb}": {"post"} for verb in ("pause", "resume")},
+        "/v1/kill-switches": {"get", "post"},
+        "/v1/kill-switches/{name}": {"get"},
+        "/v1/kill-switches/{name}/release": {"post"},
+        "/v1/incidents": {"get"},
+        "/v1/incidents/{name}": {"get"},
+        "/v1/incidents/{name}/release": {"post"},
         "/v1/price-changes": {"get"},
         "/v1/price-changes/{name}": {"get"},
         "/v1/price-changes/{name}/approve": {"post"},
@@ -32,7 +40,6 @@ def test_every_address_of_this_app_is_described() -> None:
     }
     methods = {"get", "post", "patch", "put", "delete"}
     assert {path: methods & set(paths.get(path, {})) for path in expected} == expected
-    assert "/v1/kill-switches" not in paths
 
 
 def test_a_refused_reservation_is_described_with_the_layer_that_binds() -> None:

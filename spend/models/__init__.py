@@ -11,6 +11,9 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from spend.models.stops import Incident as Incident
+from spend.models.stops import Switch as Switch
+
 
 class Budget(models.Model):
     """A limit on spending: scope, target, window, unit and thresholds (S25). No grant passes it (S1)."""
