@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, prices, rates, reports, reservations, runs, usage
+from spend.api import (
+    budgets,
+    decisions,
+    estimates,
+    observed,
+    prices,
+    rates,
+    reports,
+    reservations,
+    runs,
+    suggestions,
+    usage,
+)
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -12,6 +24,10 @@ urlpatterns = [
     path("usage", beside_the_gate(usage.UsageListView)),
     path("usage/attribution", reports.AttributionView.as_view()),
     path("reports/uncapped", reports.UncappedView.as_view()),
+    path("reports/observed", observed.ObservedReportView.as_view()),
+    path("reports/estimates", estimates.EstimateReportView.as_view()),
+    path("suggestions/limits", suggestions.LimitSuggestionListView.as_view()),
+    path("estimates", estimates.EstimateView.as_view()),
     path("usage/<str:name>", usage.UsageDetailView.as_view()),
     path("decisions", decisions.DecisionListView.as_view()),
     path("runs", runs.RunListView.as_view()),
