@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from uuid import UUID
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -16,7 +15,7 @@ from orgs.rules.permissions import KeyIsLimited
 from spend.api.measured_serializers import ObservedReportSerializer
 from spend.api.reading import ReadView
 from spend.api.representations import utc
-from spend.queries.observed import KINDS, Figures, ObservedFilter, ObservedRule, observed
+from spend.queries.observed import KINDS, Figures, ObservedFilter, ObservedRule, Rule, observed
 from spend.rules.suggesting import would_have_blocked
 
 PLACES: Final = {"budget": "budgets", "rate_limit": "rate-limits", "run_policy": "run-policies"}
@@ -75,7 +74,7 @@ def show_observed(found: ObservedRule, currency: str) -> dict[str, Any]:
             {"agent": agent, "calls": part.calls, "requested": format_amount(part.requested)}
             for agent, part in found.agents
         ],
-        "enforce": _enforce(rule.kind, rule.id) if rule and _is_observing(found) else None,
+        "enforce": None if rule is None else _enforce(rule),
     }
 
 
@@ -91,11 +90,8 @@ def _counted(figures: Figures, currency: str) -> dict[str, Any]:
     }
 
 
-def _is_observing(found: ObservedRule) -> bool:
-    rule = found.rule
-    return rule is not None and rule.mode == "observe" and rule.archived_at is None
-
-
-def _enforce(kind: str, rule: UUID) -> dict[str, Any]:
-    """The one call that switches a rule to enforce."""
-    return {"method": "PATCH", "path": f"/v1/{PLACES[kind]}/{rule}", "body": {"mode": "enforce"}}
+def _enforce(rule: Rule) -> dict[str, Any] | None:
+    """The one call that switches a rule to enforce; None where there is nothing to switch."""
+    if rule.kind not in PLACES or rule.mode != "observe" or rule.archived_at is not None:
+        return None
+    return {"method": "PATCH", "path": f"/v1/{PLACES[rule.kind]}/{rule.id}", "body": {"mode": "enforce"}}

@@ -51,6 +51,8 @@ UNION ALL SELECT id, 'rate_limit', scope, target_id, target_label, mode, archive
 WHERE organization = %(o)s AND id = ANY(%(ids)s)
 UNION ALL SELECT id, 'run_policy', scope, target_id, target_label, mode, archived_at FROM run_policies
 WHERE organization = %(o)s AND id = ANY(%(ids)s)
+UNION ALL SELECT id, 'switch', scope, target_id, target_label, mode, lifted_at FROM switches
+WHERE organization = %(o)s AND id = ANY(%(ids)s)
 """
 _NAMES: Final = """
 SELECT id, key FROM agents WHERE organization = %(o)s AND id = ANY(%(ids)s)
@@ -73,7 +75,8 @@ class Figures(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A budget, rate limit or run policy as far as the report shows it."""
+    """A budget, rate limit, run policy, or the pause that one of them set in observe mode, as far as the report shows
+    it."""
 
     id: UUID
     kind: str
@@ -86,7 +89,7 @@ class Rule(NamedTuple):
 
 @dataclass(slots=True)
 class ObservedRule:
-    """What one rule would have blocked. `rule` None: a default of the house, or a rule of a kind without a page."""
+    """What one rule would have blocked. `id` None: a default of the house, which has no `rule` either."""
 
     id: UUID | None
     kind: str
