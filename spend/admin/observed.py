@@ -63,8 +63,6 @@ def _page(found: ObservedRule, currency: str) -> SafeString:
         lines.append(f"from {figures.first_at:%Y-%m-%d %H:%M} to {figures.last_at:%Y-%m-%d %H:%M} UTC")
     lines += [f"{code}: {_calls(part, currency)}" for _, code, part in found.codes]
     lines += [f"agent {agent}: {_calls(part, currency)}" for agent, part in found.agents]
-    if figures.refused_anyway:
-        lines.append(f"{figures.refused_anyway} more were refused by an enforced rule anyway")
     if found.rule is not None and found.rule.mode == "observe":
         lines.append("to enforce it, set the mode to enforce and save")
     return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((line,) for line in lines)))

@@ -19,13 +19,12 @@ from common.api.serializers import (
 )
 from spend.queries.estimates import BASES
 from spend.queries.observed import KINDS
-from spend.rules.budgetfacts import LATER_MODES, MODES
+from spend.rules.budgetfacts import MODES
 from spend.rules.budgets import SCOPES
 from spend.rules.suggesting import CONFIDENCES, METHOD, REASONS
 
 SUGGESTED_FOR: Final = ("organization", "team", "agent", "workflow", "connection", "run")
 SUGGESTED_WINDOWS: Final = ("day", "week", "month", "run")
-ALL_MODES: Final = tuple(sorted({*MODES, *LATER_MODES}))
 
 
 class ModeBodySerializer(serializers.Serializer[Any]):
@@ -60,12 +59,11 @@ class ObservedAgentSerializer(serializers.Serializer[Any]):
 
 
 class ObservedFiguresSerializer(serializers.Serializer[Any]):
-    """Calls that passed and would have been blocked; `refused_anyway` are more, which an enforced rule refused."""
+    """Calls that passed and would have been blocked."""
 
     calls = QuantityField()
     requested = AmountField(help_text="What they asked for: the sum of their estimates.")
     charged = AmountField(help_text="What those of them that are committed were charged.")
-    refused_anyway = QuantityField()
     first_at = InstantField(allow_null=True)
     last_at = InstantField(allow_null=True)
     summary = TextField()
@@ -78,7 +76,7 @@ class ObservedRuleSerializer(ObservedFiguresSerializer):
     kind = WordField(KINDS)
     scope = TextField(allow_null=True)
     target = TextField(allow_null=True)
-    mode = WordField(ALL_MODES, allow_null=True)
+    mode = WordField(MODES, allow_null=True)
     by_code = ObservedByCodeSerializer(many=True)
     agents = ObservedAgentSerializer(many=True, help_text="The five that it would have hit most.")
     enforce = EnforceSerializer(allow_null=True, help_text="Null where there is nothing to switch.")
@@ -113,7 +111,7 @@ class PresentBudgetSerializer(serializers.Serializer[Any]):
     target = TextField(allow_null=True, help_text="Null: every one of the scope has its own.")
     window = TextField()
     limit = AmountField()
-    mode = WordField(ALL_MODES)
+    mode = WordField(MODES)
 
 
 class NewLimitSerializer(serializers.Serializer[Any]):
@@ -124,7 +122,7 @@ class NewLimitSerializer(serializers.Serializer[Any]):
     window = TextField(required=False)
     limit = AmountField()
     currency = CurrencyField(required=False)
-    mode = WordField(ALL_MODES, required=False)
+    mode = WordField(MODES, required=False)
 
 
 class ApplySerializer(serializers.Serializer[Any]):

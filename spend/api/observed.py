@@ -83,7 +83,6 @@ def _counted(figures: Figures, currency: str) -> dict[str, Any]:
         "calls": figures.calls,
         "requested": format_amount(figures.requested),
         "charged": format_amount(figures.charged),
-        "refused_anyway": figures.refused_anyway,
         "first_at": utc(figures.first_at),
         "last_at": utc(figures.last_at),
         "summary": would_have_blocked(figures.calls, figures.requested, currency),

@@ -19,7 +19,7 @@ IS_OBSERVED: Final = "(x.detail->'observed') IS NOT NULL"  # as the index decisi
 # One row per decision, rule, kind and code. A rule without an id is a default of the house: its kind names it.
 _HITS: Final = """
 WITH hits AS MATERIALIZED (
-    SELECT DISTINCT x.id, x.at, x.agent_id, x.answer <> 'deny' AS passed, x.requested, x.count, r.charged,
+    SELECT DISTINCT x.id, x.at, x.agent_id, x.requested, x.count, r.charged,
         COALESCE(o.value->>'rule', o.value->>'kind') AS name, (o.value->>'rule') IS NOT NULL AS has_id,
         o.value->>'kind' AS kind, o.value->>'code' AS code
     FROM decisions x CROSS JOIN LATERAL json_array_elements(x.detail->'observed') AS o
@@ -28,21 +28,19 @@ WITH hits AS MATERIALIZED (
 ), each AS (SELECT DISTINCT ON (id, name) * FROM hits), every AS (SELECT DISTINCT ON (id) * FROM hits),
 agents AS (
     SELECT name, agent_id, {sums}, row_number() OVER (
-        PARTITION BY name ORDER BY sum(count) FILTER (WHERE passed) DESC NULLS LAST,
-            sum(requested * count::numeric) FILTER (WHERE passed) DESC NULLS LAST, agent_id
+        PARTITION BY name ORDER BY sum(count) DESC, sum(requested * count::numeric) DESC, agent_id
     ) AS place
     FROM each WHERE agent_id IS NOT NULL GROUP BY name, agent_id
 )
 SELECT 'total', NULL, false, NULL, NULL, {sums} FROM every
 UNION ALL SELECT 'rule', name, bool_or(has_id), min(kind), NULL, {sums} FROM each GROUP BY name
 UNION ALL SELECT 'code', name, false, kind, code, {sums} FROM hits GROUP BY name, kind, code
-UNION ALL SELECT 'agent', name, false, NULL, agent_id::text, calls, requested, charged, refused, first_at, last_at
+UNION ALL SELECT 'agent', name, false, NULL, agent_id::text, calls, requested, charged, first_at, last_at
     FROM agents WHERE place <= {most}
 """
 _SUMS: Final = """
-sum(count) FILTER (WHERE passed) AS calls, sum(requested * count::numeric) FILTER (WHERE passed) AS requested,
-sum(charged) FILTER (WHERE passed) AS charged, sum(count) FILTER (WHERE NOT passed) AS refused,
-min(at) FILTER (WHERE passed) AS first_at, max(at) FILTER (WHERE passed) AS last_at
+sum(count) AS calls, sum(requested * count::numeric) AS requested, sum(charged) AS charged, min(at) AS first_at,
+max(at) AS last_at
 """
 _RULES: Final = """
 SELECT id, 'budget', scope, target_id, target_label, mode, archived_at FROM budgets
@@ -63,13 +61,12 @@ UNION ALL SELECT id, key FROM connections WHERE organization = %(o)s AND id = AN
 
 
 class Figures(NamedTuple):
-    """Calls that passed and would have been blocked, what they asked for and what they were charged in units of 10^-8,
-    how many more were refused by an enforced rule anyway, and when the first and the last of those that passed came."""
+    """Calls that passed and would have been blocked, what they asked for and what those of them that are committed were
+    charged in units of 10^-8, and when the first and the last of them came."""
 
     calls: int
     requested: int
     charged: int
-    refused_anyway: int
     first_at: datetime | None
     last_at: datetime | None
 
@@ -122,8 +119,8 @@ def observed(cur: Cursor, *, organization: UUID, wanted: ObservedFilter) -> Obse
     """Return what observed rules would have blocked in [start, end), by rule, and in total over the union: a call that
     two rules would have blocked counts once in the total. One statement, so one snapshot.
 
-    `calls` are those that passed: what an enforced rule refused as well is told beside them, since enforcing this one
-    would change nothing for it. Dry runs are left out. Raises NotFound for a rule that the organization does not have.
+    Only calls that passed count: for what an enforced rule refused, enforcing this one would change nothing. Dry runs
+    are left out. Raises NotFound for a rule that the organization does not have.
     """
     if wanted.rule is not None:
         _rules(cur, organization, [wanted.rule], must_exist=True)
@@ -133,7 +130,7 @@ def observed(cur: Cursor, *, organization: UUID, wanted: ObservedFilter) -> Obse
 
 
 def _where(cur: Cursor, organization: UUID, wanted: ObservedFilter) -> tuple[str, dict[str, Any]]:
-    parts = ["x.organization = %(organization)s", IS_OBSERVED, "NOT x.dry"]
+    parts = ["x.organization = %(organization)s", IS_OBSERVED, "x.answer <> 'deny'", "NOT x.dry"]
     values: dict[str, Any] = {
         "organization": organization,
         "rule": None if wanted.rule is None else str(wanted.rule),
@@ -158,7 +155,7 @@ def _where(cur: Cursor, organization: UUID, wanted: ObservedFilter) -> tuple[str
 
 
 def _report(cur: Cursor, organization: UUID, rows: list[tuple[Any, ...]]) -> Observed:
-    total, found = _figures((None,) * 6), dict[str, ObservedRule]()
+    total, found = _figures((None,) * 5), dict[str, ObservedRule]()
     ids = [UUID(name) for level, name, has_id, *_ in rows if level == "rule" and has_id]
     known = _rules(cur, organization, ids)
     agents = {UUID(label) for level, _, _, _, label, *_ in rows if level == "agent"}
@@ -192,10 +189,8 @@ def _target(rule: Rule | None, names: dict[UUID, str]) -> str | None:
 
 
 def _figures(row: Sequence[Any]) -> Figures:
-    calls, requested, charged, refused, first_at, last_at = row
-    return Figures(
-        int(calls or 0), int(requested or 0), int(charged or 0), int(refused or 0), first_at, last_at
-    )
+    calls, requested, charged, first_at, last_at = row
+    return Figures(int(calls or 0), int(requested or 0), int(charged or 0), first_at, last_at)
 
 
 def _rules(

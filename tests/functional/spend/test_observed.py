@@ -107,29 +107,23 @@ class TestTheReport:
         world.write(*made)
         calls: Counter[str | None] = Counter()
         worth: Counter[str | None] = Counter()
-        refused: Counter[str | None] = Counter()
         for each in made:
-            if each.dry or not each.hits:
+            if each.dry or not each.hits or each.answer == "deny":
                 continue
             names = {str(rule) if rule else kind for rule, kind, _ in each.hits}
             for name in (*names, "total"):
-                if each.answer == "deny":
-                    refused[name] += each.count
-                else:
-                    calls[name] += each.count
-                    worth[name] += each.requested
+                calls[name] += 1
+                worth[name] += each.requested
         shown = report(world.client)
         found = {row["rule"] or row["kind"]: row for row in shown["data"]} | {"total": shown["total"]}
         assert {name: row["calls"] for name, row in found.items()} == dict(calls)
         assert {name: parse_amount(row["requested"]) for name, row in found.items()} == dict(worth)
-        assert {name: row["refused_anyway"] for name, row in found.items()} == dict(refused)
 
-    def test_counts_a_call_that_was_refused_anyway_beside_the_others(self, world: World) -> None:
+    def test_leaves_out_what_was_refused_anyway_and_dry_runs(self, world: World) -> None:
         hit = ((world.budgets[0], "budget", "budget_exhausted"),)
         world.write(Made(UNIT, hit, answer="deny", count=4), Made(UNIT, hit, dry=True))
-        (row,) = report(world.client)["data"]
-        assert (row["calls"], row["requested"], row["refused_anyway"]) == (0, "0", 4)
-        assert (row["first_at"], row["last_at"]) == (None, None)
+        shown = report(world.client)
+        assert (shown["data"], shown["total"]["calls"], shown["total"]["first_at"]) == ([], 0, None)
 
     def test_tells_what_the_calls_were_charged(self, world: World) -> None:
         acme = spender()
@@ -227,3 +221,83 @@ class TestDecisions:
         assert seen["false"][0]["observed"] == []
         answer = world.client.get("/v1/decisions", observed="yes")
         assert problem(answer) == (400, "invalid_parameter")
+
+
+class TestTheGate:
+    """The same through the gate itself: rules in observe mode, calls, the report, and the call that enforces."""
+
+    def post(self, acme: Spender, path: str, **body: Any) -> dict[str, Any]:
+        answer = acme.client.post(path, body)
+        assert answer.status_code == 201, answer.json()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def enforced(self, acme: Spender, row: dict[str, Any]) -> None:
+        call = row["enforce"]
+        assert call["method"] == "PATCH"
+        answer = acme.client.patch(call["path"], call["body"])
+        assert (answer.status_code, answer.json()["mode"]) == (200, "enforce")
+
+    def test_says_what_a_budget_would_have_blocked_and_the_call_enforces_it(self) -> None:
+        acme = spender()
+        rule = acme.budget(scope="agent", limit="3", mode="observe")["id"]
+        for _ in range(5):
+            acme.call("1.1")
+        (row,) = report(acme.client)["data"]
+        assert row["summary"] == "would have blocked 3 calls worth 3.30 USD"
+        assert (row["rule"], row["kind"], row["mode"], row["charged"]) == (rule, "budget", "observe", "3.3")
+        assert row["by_code"] == [
+            {"kind": "budget", "code": "budget_exhausted", "calls": 3, "requested": "3.3"}
+        ]
+        assert row["agents"] == [{"agent": "bot", "calls": 3, "requested": "3.3"}]
+        seen = acme.client.get("/v1/decisions", observed="true").json()["data"]
+        assert [hit["rule"] for each in seen for hit in each["observed"]] == [rule] * 3
+        self.enforced(acme, row)
+        assert problem(acme.reserve("1.1")) == (402, "budget_exhausted")
+        assert report(acme.client)["data"][0]["enforce"] is None
+
+    def test_names_rate_limits_and_run_policies_too(self) -> None:
+        acme = spender()
+        limit = self.post(
+            acme, "/v1/rate-limits", scope="agent", unit="requests", limit=2, window="day", mode="observe",
+            behaviour="reject",
+        )["id"]  # fmt: skip
+        for _ in range(3):
+            acme.call("1", subject={"run": "r-1"})
+        (row,) = report(acme.client)["data"]
+        assert (row["rule"], row["kind"], row["calls"]) == (limit, "rate_limit", 1)
+        assert [part["code"] for part in row["by_code"]] == ["rate_limited"]
+        self.enforced(acme, row)
+        assert [acme.reserve("1").status_code for _ in range(3)] == [201, 201, 429]  # counted from now on
+        policy = self.post(
+            acme, "/v1/run-policies", scope="agent", target="bot", max_steps=1, mode="observe"
+        )["id"]
+        assert report(acme.client, rule=policy)["data"] == []
+        for name in ("s-1", "s-1", "s-2"):
+            acme.client.patch(f"/v1/rate-limits/{limit}", {"mode": "off"})
+            acme.call("1", subject={"run": name})
+        (row,) = report(acme.client, rule=policy)["data"]
+        assert (row["kind"], row["calls"], row["requested"]) == ("run_policy", 1, "1")
+        self.enforced(acme, row)
+
+    def test_would_have_blocked_what_enforcing_blocks_call_by_call(self) -> None:
+        observing, enforcing = spender("1000"), spender("1000")
+        for acme, mode in ((observing, "observe"), (enforcing, "enforce")):
+            acme.budget(scope="agent", limit="20", mode=mode)
+            acme.budget(scope="run", window="run", limit="6", mode=mode)
+        chance = random.Random(9)
+        refused, worth = [], 0
+        for number in range(40):
+            amount, run = f"{chance.randrange(1, 4)}", f"r-{chance.randrange(6)}"
+            assert "charged" in observing.call(amount, subject={"run": run})
+            answer = enforcing.reserve(amount, subject={"run": run})
+            if answer.status_code == 201:
+                enforcing.commit(answer.json()["id"], amount)
+            else:
+                refused.append(number)
+                worth += int(amount)
+        decisions = observing.client.get("/v1/decisions", limit="100").json()["data"]
+        assert [number for number, each in enumerate(decisions) if each["observed"]] == refused
+        total = report(observing.client)["total"]
+        assert 0 < len(refused) < 40
+        assert (total["calls"], total["requested"]) == (len(refused), str(worth))
