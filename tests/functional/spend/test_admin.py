@@ -141,6 +141,16 @@ class TestBudgets:
         )
         assert b"2 decisions" in listed.content
 
+    def test_have_pages_of_rate_limits_beside_them_that_say_the_same(self) -> None:
+        acme = spender("0")
+        terms = {"scope": "agent", "unit": "requests", "limit": 2, "window": "day", "behaviour": "reject"}
+        made = acme.client.post("/v1/rate-limits", {**terms, "mode": "observe"}).json()["id"]
+        write_decisions(acme.organization, [Made(50_000_000, ((made, "rate_limit", "rate_limited"),))])
+        for permissions in (("view_ratelimit",), ("view_ratelimit", "change_ratelimit")):
+            shown = staff(*permissions)[1].get(f"/admin/spend/ratelimit/{made}/change/").content
+            assert b"would have blocked 1 call worth 0.50 USD" in shown
+            assert b"set the mode to enforce" in shown
+
     def test_stay_as_they_are_for_staff_that_may_only_look(self) -> None:
         acme = spender("0")
         made = acme.budget()
