@@ -24,6 +24,7 @@ from spend.api.serializers import LimitField, RunSerializer
 from spend.api.switch_serializers import SwitchSerializer
 from spend.queries.attribution import DIMENSIONS
 from spend.queries.decisions import ANSWERS
+from spend.queries.observed import KINDS
 from spend.queries.reservations import STATUSES
 from spend.queries.usage import OUTCOMES
 
@@ -147,6 +148,16 @@ class AlsoFailingSerializer(BindingSerializer):
     code = TextField()
 
 
+class ObservedSerializer(serializers.Serializer[Any]):
+    """A rule in observe mode that would have refused the call. `rule` null: a default of the house."""
+
+    rule = IdField(allow_null=True)
+    kind = WordField(KINDS)
+    code = TextField()
+    scope = TextField(allow_null=True)
+    target = TextField(allow_null=True)
+
+
 class DecisionSerializer(serializers.Serializer[Any]):
     """One answer of the gate; equal denials of one transaction are one with a count."""
 
@@ -167,6 +178,7 @@ class DecisionSerializer(serializers.Serializer[Any]):
     budget_version = QuantityField(allow_null=True)
     binding = BindingSerializer(allow_null=True)
     also_failing = AlsoFailingSerializer(many=True)
+    observed = ObservedSerializer(many=True, help_text="What rules in observe mode would have refused.")
 
 
 class CountedSerializer(serializers.Serializer[Any]):

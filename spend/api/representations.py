@@ -252,6 +252,7 @@ def show_decision(row: Mapping[str, Any]) -> dict[str, Any]:
         "budget_version": row["binding_version"],
         "binding": binding,
         "also_failing": detail.get("also_failing", []),
+        "observed": detail.get("observed", []),
     }
 
 

@@ -7,6 +7,8 @@ from spend.api import (
     budgets,
     decisions,
     incidents,
+    estimates,
+    observed,
     overrides,
     prices,
     ratelimits,
@@ -16,6 +18,7 @@ from spend.api import (
     runpolicies,
     runs,
     switches,
+    suggestions,
     usage,
 )
 from spend.api.routing import beside_the_gate
@@ -26,6 +29,10 @@ urlpatterns = [
     path("usage", beside_the_gate(usage.UsageListView)),
     path("usage/attribution", reports.AttributionView.as_view()),
     path("reports/uncapped", reports.UncappedView.as_view()),
+    path("reports/observed", observed.ObservedReportView.as_view()),
+    path("reports/estimates", estimates.EstimateReportView.as_view()),
+    path("suggestions/limits", suggestions.LimitSuggestionListView.as_view()),
+    path("estimates", estimates.EstimateView.as_view()),
     path("usage/<str:name>", usage.UsageDetailView.as_view()),
     path("decisions", decisions.DecisionListView.as_view()),
     path("runs", runs.RunListView.as_view()),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from tests.builders.gate import Customer, make_customer, make_model, usage_body
 from tests.builders.limits import limited, move_to_morning
 from tests.builders.incidents import open_incident
+from tests.builders.observed import Made, write_decisions
 from tests.builders.orgs import (
     Caller,
     caller,
@@ -227,7 +229,7 @@ def test_the_gates_answers_are_as_described(api: Described, spent: Customer) -> 
 
 
 def test_reads_are_as_described(api: Described, spent: Customer) -> None:
-    customer, who = spent, spent.api
+    customer, who, now = spent, spent.api, datetime.now(UTC)
     for path in (
         "reservations", "usage", "decisions", "runs", "budgets", "teams", "agents", "workflows", "connections",
         "members", "organizations", "event-log", "entries", "accounts", "adjustments", "credits/grants",
@@ -238,10 +240,24 @@ def test_reads_are_as_described(api: Described, spent: Customer) -> None:
         if path not in ("decisions", "event-log", "adjustments"):
             for row in rows if path != "usage" else [row for row in rows if row["object"] == "usage"]:
                 api.get(who, f"/v1/{path}/{{name}}", row["id"])
-    for path in ("balance", "trial-balance", "reports/uncapped"):
+    budget = api.get(who, "/v1/budgets")["data"][0]["id"]
+    write_decisions(
+        customer.id, [Made(1, ((budget, "budget", "too_large"), (None, "loop", "loop_detected")))]
+    )
+    assert api.get(who, "/v1/decisions", observed="true")["data"]
+    for path in ("balance", "trial-balance", "reports/uncapped", "reports/observed", "reports/estimates"):
         api.get(who, f"/v1/{path}")
     for dimension in ("agent", "model", "user", "tool"):
         api.get(who, "/v1/usage/attribution", group_by=dimension)
+    assert api.get(who, "/v1/estimates", agent="bot")["call"]["samples"]
+    for days in range(1, 6):
+        who.post("/v1/usage", usage_body("1", occurred_at=(now - timedelta(days=days)).isoformat()))
+    for query in (
+        {"scope": "run"},
+        {"scope": "agent", "window": "day"},
+        {"scope": "organization", "window": "day"},
+    ):
+        assert api.get(who, "/v1/suggestions/limits", **query)["data"]
     account = api.get(who, "/v1/accounts")["data"][0]["id"]
     for row in api.get(who, "/v1/accounts", limit="100")["data"]:
         account = row["id"] if row["kind"] == "customer_credit" else account

@@ -19,6 +19,10 @@ def test_every_address_of_this_app_is_described() -> None:
         "/v1/usage/{name}": {"get"},
         "/v1/usage/attribution": {"get"},
         "/v1/reports/uncapped": {"get"},
+        "/v1/reports/observed": {"get"},
+        "/v1/reports/estimates": {"get"},
+        "/v1/suggestions/limits": {"get"},
+        "/v1/estimates": {"get"},
         "/v1/decisions": {"get"},
         "/v1/runs": {"get"},
         "/v1/runs/{name}": {"get"},
@@ -76,7 +80,7 @@ def test_a_parameter_that_must_be_given_says_so() -> None:
     paths = json.loads(Client().get("/v1/openapi.json").content)["paths"]
     needed = {
         (path, parameter["name"])
-        for path in ("/v1/usage/attribution", "/v1/accounts/{name}/statement")
+        for path in ("/v1/usage/attribution", "/v1/accounts/{name}/statement", "/v1/suggestions/limits")
         for parameter in paths[path]["get"]["parameters"]
         if parameter.get("required") and parameter["in"] == "query"
     }
@@ -84,4 +88,5 @@ def test_a_parameter_that_must_be_given_says_so() -> None:
         ("/v1/usage/attribution", "group_by"),
         ("/v1/accounts/{name}/statement", "from"),
         ("/v1/accounts/{name}/statement", "to"),
+        ("/v1/suggestions/limits", "scope"),
     }

@@ -17,7 +17,8 @@ NARROWED = {
     "/v1/reservations", "/v1/reservations/{name}", "/v1/usage", "/v1/usage/{name}", "/v1/usage/attribution",
     "/v1/decisions", "/v1/budgets", "/v1/budgets/{name}", "/v1/agents", "/v1/agents/{name}", "/v1/connections",
     "/v1/connections/{name}", "/v1/teams", "/v1/teams/{name}", "/v1/workflows", "/v1/workflows/{name}",
-    "/v1/organizations", "/v1/organizations/{name}",
+    "/v1/organizations", "/v1/organizations/{name}", "/v1/reports/observed", "/v1/reports/estimates", "/v1/estimates",
+    "/v1/suggestions/limits",
 }  # fmt: skip
 REFUSED = {
     "/v1/runs", "/v1/runs/{name}", "/v1/reports/uncapped", "/v1/balance", "/v1/credits/grants",
