@@ -3,3 +3,4 @@
 from spend.admin import approvals as approvals
 from spend.admin import gate as gate
 from spend.admin import prices as prices
+from spend.admin import ratelimits as ratelimits

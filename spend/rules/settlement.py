@@ -4,6 +4,7 @@ A commit burns what the reservation took, in the order in which it was taken; wh
 where nothing is left, becomes debt (S31, S5). What was used is never clamped to the hold and never lost.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,14 +17,23 @@ from ledger.rules import effects as ledger_effects
 from ledger.rules.grants import GrantSubject, settle
 from spend.rules.admission import Receipt, check_booking, fund
 from spend.rules.answers import credit_body
+from spend.rules.budgets import BudgetDefinition
 from spend.rules.commands import Commit, RecordUsage, Release
 from spend.rules.decide import action_data, event_of, told_measures
 from spend.rules.denials import NotPermitted, ReservationFinalized
 from spend.rules.effects import Answer, Effects, UsageRow
 from spend.rules.explaining import rating_detail
-from spend.rules.layers import open_counters, open_layers, start_runs
+from spend.rules.happenings import Happening, fire_all
+from spend.rules.layers import open_budgets, open_counters, open_layers, start_runs
+from spend.rules.meters import SHADOW, STRIKES, THRESHOLD
 from spend.rules.plan import Amounts, Plan, written
-from spend.rules.state import OrganizationState, Reservation
+from spend.rules.state import Layer, OrganizationState, Reservation
+
+AT_ONCE = frozenset("qsg")
+"""Letters that nothing is held under: they are moved when a reservation is made, and never again."""
+BOOKED = frozenset("cktrpiox")
+"""Letters under which what was used is booked."""
+METERED = frozenset("iox")
 
 
 @dataclass(slots=True)
@@ -55,6 +65,7 @@ def decide_commit(
     plan: Plan,
     reservation: Reservation,
     accounts: Accounts,
+    budgets: Mapping[str, BudgetDefinition],
     effects: Effects,
 ) -> Answer:
     """Return the answer to a commit: cost and charge booked once, the rest of the hold free, the usage recorded."""
@@ -73,9 +84,11 @@ def decide_commit(
     usage = _usage_of_commit(state, command, plan, reservation, burn)
     _post(state, ledger, burn, rated, accounts, own_key=reservation.own_key)
     receipt_is_told = not _return_expired(state, reservation, burn, ledger, accounts, late=late)
+    happening = Happening(state, effects, command)
+    happening.agent_id, happening.run_id = reservation.agent_id, reservation.run_id
     data = {
         "usage": usage.id,
-        **_booked(plan.amounts),
+        **_booked(plan.amounts, reservation.measures),
         **_settle_counters(state, reservation, plan, freed=not late),
         **_of_run(reservation.run_id),
     }
@@ -92,6 +105,9 @@ def decide_commit(
         data["ledger"] = ledger
     effects.usages.append(usage)
     effects.events.append(event_of(state, command, reservation, "committed", data))
+    if takes_more(reservation, plan, is_freed=late):
+        fire_all(happening, _layers_of(state, reservation, budgets, "enforce"))
+        fire_all(happening, _layers_of(state, reservation, budgets, "observe"), mode="observe")
     body = {
         "id": reservation.id,
         "status": "committed",
@@ -150,9 +166,14 @@ def decide_usage(
     if who.forbidden is not None:
         raise NotPermitted
     check_booking(state.books, rated.charge_units)
+    places = plan.places
+    assert places is not None
     layers, route = open_layers(state, plan), who.route
     actor = command.caller.actor
-    open_counters(state, actor, layers, effects)
+    shadow = [place for place in places.shadow if isinstance(place.budget, BudgetDefinition)]
+    observed = open_budgets(state, shadow, plan.amounts)
+    counted = [*layers, *open_budgets(state, places.passive, plan.amounts), *observed]
+    open_counters(state, actor, counted, effects)
     start_runs(state, actor, who, effects)
     burn = _burn(state, [], rated.charge_units, route.grants)
     usage = _usage_row(
@@ -168,12 +189,13 @@ def decide_usage(
     )
     ledger: dict[str, Any] = {}
     _post(state, ledger, burn, rated, accounts, own_key=route.own_key)
-    for layer in layers:
+    for layer in counted:
         layer.counter.spent += layer.requested
+        layer.spent += layer.requested
     data: dict[str, Any] = {
         **_booked(plan.amounts),
         **_counted(
-            [layer.counter.number for layer in layers], "".join([layer.budget.letter for layer in layers])
+            [layer.counter.number for layer in counted], "".join([layer.budget.letter for layer in counted])
         ),
         **_of_run(who.run.id if who.run else None),
     }
@@ -184,11 +206,63 @@ def decide_usage(
     effects.events.append(
         Event(state.id, "usage", usage.id, 1, "usage.recorded", data, state.now, actor, idempotency_key=key)
     )
+    happening = Happening(state, effects, command, who)
+    fire_all(happening, _present(layers, state.now))
+    fire_all(happening, _present(observed, state.now), mode="observe")
     body = usage_body(
         usage.source, usage.id, usage.external_id, usage.outcome, usage.cost, usage.charge, usage.currency,
         usage.price_version, usage.occurred_at, usage.adjustment,
     )  # fmt: skip
     return Answer(201, body)
+
+
+def takes_more(reservation: Reservation, plan: Plan, *, is_freed: bool) -> bool:
+    """Return whether a commit takes more of anything than is held for it: then it may cross a threshold."""
+    if is_freed:
+        return True
+    spent = {**plan.amounts.by_meter(), **plan.amounts.by_letter()}
+    return any(
+        spent[letter] > reservation.holds(letter) for letter in set(reservation.measures) if letter in BOOKED
+    )
+
+
+def _layers_of(
+    state: OrganizationState, reservation: Reservation, budgets: Mapping[str, BudgetDefinition], mode: str
+) -> list[Layer]:
+    """The receipt's windows that still run, of budgets in this mode: of observed ones their shadow."""
+    found = []
+    for number in reservation.counters:
+        counter = state.counters_by_number.get(number)
+        budget = budgets.get(counter.budget_id) if counter is not None else None
+        if (
+            counter is None
+            or budget is None
+            or budget.mode != mode
+            or counter.target[:1] in (STRIKES, THRESHOLD)
+        ):
+            continue
+        if counter.target.startswith(SHADOW) != (mode == "observe"):
+            continue
+        layer = Layer(budget, counter, 0, label=counter.target.removeprefix(SHADOW) or None)
+        if budget.window_kind == "rolling":
+            buckets = state.rolling.get((counter.budget_id, counter.target), ())
+            layer.held = sum(bucket.held for bucket in buckets)
+            layer.spent = sum(bucket.spent for bucket in buckets)
+        elif counter.window_end is not None and counter.window_end <= state.now:
+            continue
+        found.append(layer)
+    return found
+
+
+def _present(layers: list[Layer], now: datetime) -> list[Layer]:
+    """Those whose window still runs: what is booked into a past one warns nobody."""
+    return [
+        layer
+        for layer in layers
+        if layer.budget.window_kind == "rolling"
+        or layer.counter.window_end is None
+        or layer.counter.window_end > now
+    ]
 
 
 def usage_body(
@@ -389,13 +463,15 @@ def _settle_counters(
     `counters` are the layers of the receipt, `measures` what each counts, `freed` what is no longer held by measure
     (c, the charge, also for the run). What is spent stands in the event as charge, cost, tokens, ...
     """
-    free = {letter: reservation.holds(letter) for letter in {"c", *reservation.measures}}
-    spent = plan.amounts.by_letter() if plan is not None else {}
+    free = {
+        letter: reservation.holds(letter) for letter in {"c", *reservation.measures} if letter not in AT_ONCE
+    }
+    spent = _spent(plan, reservation.measures) if plan is not None else {}
     loaded = state.counters_by_number
     for number, letter in zip(reservation.counters, reservation.measures, strict=True):
         counter = loaded.get(number)
         if counter is not None:
-            counter.held -= free[letter] if freed else 0
+            counter.held -= free.get(letter, 0) if freed else 0
             counter.spent += spent.get(letter, 0)
     part = _counted(reservation.counters, reservation.measures)
     if freed:
@@ -403,14 +479,22 @@ def _settle_counters(
     return part
 
 
+def _spent(plan: Plan, measures: str) -> dict[str, int]:
+    if not METERED.intersection(measures):
+        return plan.amounts.by_letter()
+    more = plan.amounts.by_meter()
+    return {**plan.amounts.by_letter(), **{letter: more[letter] for letter in "iox"}}
+
+
 def _counted(numbers: list[int], measures: str) -> dict[str, Any]:
     told = told_measures(measures)
     return {"counters": numbers} if told is None else {"counters": numbers, "measures": told}
 
 
-def _booked(amounts: Amounts) -> dict[str, int]:
+def _booked(amounts: Amounts, measures: str = "") -> dict[str, int]:
     """Return the charge, the cost where it is another figure, and of the other figures those that are not 0."""
     others = {
+        "input": amounts.input_tokens if "i" in measures or "o" in measures else 0,
         "tokens": amounts.tokens,
         "calls": amounts.tool_calls,
         "credits": amounts.credits,

@@ -82,7 +82,8 @@ def _judge(batch: Batch, state: OrganizationState, command: Command, place: int)
             plan = planner.commit(command, reservation)
         if plan.error is not None and reservation.status in ("active", "expired"):
             raise plan.error
-        return decide_commit(state, command, plan, reservation, accounts, effects)
+        budgets = planner.config.rules.by_id
+        return decide_commit(state, command, plan, reservation, accounts, budgets, effects)
     assert plan is not None
     if plan.error is not None:
         raise plan.error

@@ -417,7 +417,6 @@ class TestWhatComesLater:
     @pytest.mark.parametrize(
         ("path", "pointer"),
         [
-            ("/v1/rate-limits", "/rate_limits"),
             ("/v1/kill-switches", "/kill_switches"),
             ("/v1/runs/run-81/pause", "/pause"),
             ("/v1/runs/run-81/resume", "/resume"),
