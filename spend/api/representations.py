@@ -23,8 +23,11 @@ MAX_LEVELS = 50
 """How deep a run shows its child runs."""
 
 
-def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[LiveCounter]) -> dict[str, Any]:
-    """A budget with what the targets of its current window use; `names`: keys of targets by id."""
+def show_budget(
+    budget: Budget, *, names: Mapping[str, str], counters: list[LiveCounter], extra: Mapping[str, int]
+) -> dict[str, Any]:
+    """A budget with what the targets of its current window use; `names`: keys of targets by id, `extra`: what
+    overrides add to the limit, by target."""
     write = written_in(budget.unit)
     in_money = budget.unit not in MONEY_FREE_UNITS
     target = budget.target_label
@@ -50,13 +53,13 @@ def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[Live
         "version": budget.version,
         "created_at": utc(budget.created_at),
         "archived_at": utc(budget.archived_at),
-        "counters": [_counter(budget, counter, names) for counter in counters],
+        "counters": [_counter(budget, counter, names, extra.get(counter.target, 0)) for counter in counters],
     }
 
 
-def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> dict[str, Any]:
+def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str], extra: int) -> dict[str, Any]:
     write = written_in(budget.unit)
-    remaining = cap(definition_of(budget)) - counter.spent - counter.held
+    remaining = cap(definition_of(budget)) + extra - counter.spent - counter.held
     return {
         "target": target_name(counter.target, names),
         "window_start": utc(counter.window_start),

@@ -190,6 +190,22 @@ class TestALowerLimit:
 
 
 class TestFigures:
+    def test_of_a_budget_say_what_remains_with_its_overrides(self) -> None:
+        customer = make_customer()
+        made = budget(customer, BLOCK)
+        in_runs = budget(customer, BLOCK, scope="agent", window="run")
+        spend(customer, "4", subject={"run": "r-1"})
+        raise_it(customer, made, amount="7", run="r-1")
+        raise_it(customer, in_runs, amount="7", run="r-1", target="bot")
+
+        def remaining(name: Budget) -> list[str]:
+            counters = caller(customer.id).get(f"/v1/budgets/{name.id}").json()["counters"]
+            return [counter["remaining"] for counter in counters]
+
+        assert (remaining(made), remaining(in_runs)) == (["6"], ["13"])
+        raise_it(customer, made, amount="2", until=later(customer, made, days=400))
+        assert remaining(made) == ["8"]
+
     def test_of_a_budget_are_those_of_its_windows_alone(self) -> None:
         """What thresholds count beside, such as the calls of a throttle, is no target of the budget."""
         customer = make_customer()
