@@ -88,7 +88,7 @@ def show_reservation(
     """A reservation: what the 201 said as far as it is stored, who it is for, and how it ended."""
     active = row["status"] == "active"
     left = max(0, int((row["expires_at"] - now).total_seconds() * 1000)) if active else None
-    receipt = zip(row["counters"], (row[HOLDS[letter]] or 0 for letter in row["measures"]), strict=True)
+    receipt = zip(row["counters"], row["measures"], strict=True)
     return {
         "id": row["id"],
         "organization": row["organization"],
@@ -108,7 +108,9 @@ def show_reservation(
         "overage": amount_or_none(row["overage"]),
         "late": row["late"],
         "caps": {},
-        "budgets": [_layer(layers[number], amount) for number, amount in receipt if number in layers],
+        "budgets": [
+            _layer(layers[number], row[HOLDS[letter]] or 0) for number, letter in receipt if number in layers
+        ],
     }
 
 

@@ -216,5 +216,18 @@ class TestFigures:
         made = budget(customer, levels, window="lifetime")
         for _ in range(4):
             spend(customer, "1")
-        shown = caller(customer.id).get(f"/v1/budgets/{made.id}").json()["counters"]
-        assert [(row["target"], row["spent"]) for row in shown] == [(None, "4")]
+        held = customer.reserved("1")["id"]
+        admin = caller(customer.id)
+        shown = admin.get(f"/v1/budgets/{made.id}").json()["counters"]
+        assert [(row["target"], row["spent"], row["held"]) for row in shown] == [(None, "4", "1")]
+        (layer,) = admin.get(f"/v1/reservations/{held}").json()["budgets"]
+        assert (layer["id"], layer["requested"], layer["spent"]) == (str(made.id), "1", "4")
+
+    def test_of_a_reservation_leave_out_what_is_only_observed(self) -> None:
+        customer = make_customer()
+        made = budget(customer, BLOCK)
+        budget(customer, BLOCK, mode="observe")
+        held = customer.reserved("1")
+        assert [layer["id"] for layer in held["budgets"]] == [str(made.id)]
+        shown = caller(customer.id).get(f"/v1/reservations/{held['id']}").json()
+        assert [layer["id"] for layer in shown["budgets"]] == [str(made.id)]
