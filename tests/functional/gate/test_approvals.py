@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders.crowd import at_once
 from tests.builders.gate import Customer, make_customer
 from tests.builders.orgs import (
     Caller,
@@ -162,6 +163,18 @@ class TestADecision:
         answer = decide(admin, shown, decision)
         assert code(answer) == (409, "invalid_transition")
         assert "changed since" in answer.json()["detail"]
+
+    def test_is_made_once_also_by_many_at_once(self) -> None:
+        customer = make_customer()
+        shown, secret = waiting(customer), make_key(customer.id).secret
+
+        def work(place: int) -> int:
+            status: int = decide(Caller(secret), shown, ("approve", "reject")[place % 2]).status_code
+            return status
+
+        assert sorted(at_once(work, callers=8)) == [200] + [409] * 7
+        kinds = [row[0] for row in events_of(customer.id)]
+        assert sum(kind in ("approval.approved", "approval.rejected") for kind in kinds) == 1
 
     def test_is_repeated_under_its_key(self) -> None:
         customer = make_customer()
