@@ -18,11 +18,11 @@ from ledger.queries.accounts import account_ids
 from spend.queries.budgets import load_definitions
 from spend.queries.gate_rules import Rules, load_rules
 from spend.queries.prices import load_book_entry, load_organization_pricing
+from spend.rules.booking import Accounts
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.plan import Places, Route, Valid
 from spend.rules.prices import BookEntry
 from spend.rules.rating import OrganizationPricing, PriceCard, price_card
-from spend.rules.settlement import Accounts
 from spend.rules.state import Run
 
 MAX_RUNS = 4_096

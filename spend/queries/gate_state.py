@@ -12,7 +12,7 @@ import msgspec
 from common.idempotency import unpacked
 from events.questions import Question, Rows, question
 from spend.rules.commands import RecordUsage
-from spend.rules.settlement import usage_body
+from spend.rules.recording import usage_body
 from spend.rules.state import Counter, CounterKey, OrganizationState, Reservation, Run, Trace, Tried
 from spend.rules.windows import EPOCH
 

@@ -157,6 +157,9 @@ def _sentence(kind: type[Denied], binding: Binding) -> str:
     shown_as = binding.figures
     if "limit" not in shown_as:  # a duty, not a sum
         return f"{(kind.__doc__ or '').strip()} Binding: {binding.scope}."
-    layer = binding.scope if binding.scope == "credit" else f"budget of scope {binding.scope}"
-    figures = ", ".join(f"{name} {shown_as[name]}" for name in ("limit", "spent", "held", "requested"))
-    return f"{(kind.__doc__ or '').strip()} Binding: {layer} ({figures} {shown_as['unit']})."
+    of_rule = "rule" in shown_as
+    layer = binding.scope if of_rule or binding.scope == "credit" else f"budget of scope {binding.scope}"
+    names = ("limit", "burst", "spent", "held", "requested", "step", "attempt", "repeats")
+    figures = ", ".join(f"{name} {shown_as[name]}" for name in names if name in shown_as)
+    unit = f" {shown_as['unit']}" if "unit" in shown_as else ""
+    return f"{(kind.__doc__ or '').strip()} Binding: {layer} ({figures}{unit})."

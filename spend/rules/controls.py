@@ -55,7 +55,8 @@ class Judged:
 
     def warnings(self) -> list[dict[str, Any]]:
         """Return what an accepted call is warned of: its run repeats itself, observed rules would refuse it."""
-        return [*self.run.warnings, *({"code": "would_be_refused", **verdict} for verdict in self.observed)]
+        observed = [{**one, "code": "would_be_refused", "refusal": one["code"]} for one in self.observed]
+        return [*self.run.warnings, *observed]
 
 
 def judge(state: OrganizationState, command: Reserve, plan: Plan, layers: list[Layer]) -> Judged:

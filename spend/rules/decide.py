@@ -243,16 +243,40 @@ def _hold(
     judged: Judged | None,
     effects: Effects,
 ) -> Reservation:
-    who, rated, amounts = plan.who, plan.rated, plan.amounts
-    assert who is not None and rated is not None
+    who = plan.who
+    assert who is not None
     actor = command.caller.actor
     counted = layers if judged is None else [*layers, *judged.meters, *judged.passive, *judged.shadow]
     open_counters(state, actor, counted, effects)
     start_runs(state, actor, who, effects)
     receipt, placed = _place(state, funding)
+    run = who.run
+    reservation = _reservation(state, command, plan, counted, receipt)
+    for layer in layers:
+        layer.hold()
+    moved = _take(judged, state.now) if judged is not None else []
+    state.reservations[reservation.id] = reservation
+    data = _reserved_data(reservation, command.ttl_seconds)
+    if moved:
+        data["arrivals"] = moved
+    if placed:
+        data["ledger"] = {"placed": placed}
+    if run is not None and (command.action.fingerprint is not None or command.subject.attempt is not None):
+        data["run_key"] = run.key
+        remember(state, command, run)
+    effects.events.append(event_of(state, command, reservation, "reserved", data))
+    _after_hold(Happening(state, effects, command, who), layers, judged)
+    return reservation
+
+
+def _reservation(
+    state: OrganizationState, command: Reserve, plan: Plan, counted: list[Layer], receipt: Receipt
+) -> Reservation:
+    who, rated, amounts = plan.who, plan.rated, plan.amounts
+    assert who is not None and rated is not None
     route, run = who.route, who.run
     measures = "".join([layer.budget.letter for layer in counted])
-    reservation = Reservation(
+    return Reservation(
         id=new_id_text(),
         organization=state.id,
         agent_id=route.agent_id,
@@ -280,21 +304,6 @@ def _hold(
         input_tokens=amounts.input_tokens if "i" in measures or "o" in measures else None,
         tool_calls=amounts.tool_calls if "x" in measures else None,
     )
-    for layer in layers:
-        layer.hold()
-    moved = _take(judged, state.now) if judged is not None else []
-    state.reservations[reservation.id] = reservation
-    data = _reserved_data(reservation, command.ttl_seconds)
-    if moved:
-        data["arrivals"] = moved
-    if placed:
-        data["ledger"] = {"placed": placed}
-    if run is not None and (command.action.fingerprint is not None or command.subject.attempt is not None):
-        data["run_key"] = run.key
-        remember(state, command, run)
-    effects.events.append(event_of(state, command, reservation, "reserved", data))
-    _after_hold(Happening(state, effects, command, who), layers, judged)
-    return reservation
 
 
 def _take(judged: Judged, now: datetime) -> list[int]:

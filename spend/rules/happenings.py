@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from common.ids import new_id_text
+from common.money import MAX_UNITS
 from events.rules.facts import Event
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.commands import Caller
@@ -83,7 +84,7 @@ class Happening:
         incident = Incident(
             id=name, organization=state.id, trigger=trigger, mode=mode, action=action, scope=scope,
             target_id=target_id, target_label=label, agent_id=self.agent_id, run_id=self.run_id,
-            run_key=self.run_key, rule_id=rule, switch_id=switch_id, spent=spent, evidence=evidence,
+            run_key=self.run_key, rule_id=rule, switch_id=switch_id, spent=min(spent, MAX_UNITS), evidence=evidence,
             began_at=min(began_at, state.now), opened_at=state.now,
         )  # fmt: skip
         self.record("incident", name, "opened", incident.data())
@@ -194,7 +195,7 @@ def _approval(happening: Happening, layer: Layer, crossed: Crossed, used: int) -
         "rank": crossed.rank,
         "percent": crossed.threshold.percent,
         "amount": crossed.threshold.amount,
-        "used": used,
+        "used": min(used, MAX_UNITS),
         "amount_limit": budget.amount_limit,
         "unit": budget.unit,
         "agent_id": happening.agent_id,

@@ -100,7 +100,12 @@ class Gate:
                     continue
                 if len(commands) > 1 and not _is_unavailable(error):
                     return await self._in_halves(wire, commands)
-                raise _meaning_of(error) from error
+                meaning = _meaning_of(error)
+                if isinstance(meaning, ProblemError) and not isinstance(meaning, ServiceUnavailable):
+                    return [
+                        Answer.refused(meaning)
+                    ]  # this command's own matter, also as the only one of a batch
+                raise meaning from error
             except Exception as error:
                 if len(commands) == 1 or isinstance(error, GateUnavailable):
                     raise

@@ -15,7 +15,8 @@ from spend.rules.decide import decide_extend, decide_reserve, find_reservation
 from spend.rules.denials import UsageIdReused
 from spend.rules.effects import Answer
 from spend.rules.plan import Plan
-from spend.rules.settlement import decide_commit, decide_release, decide_usage, expire
+from spend.rules.recording import decide_usage
+from spend.rules.settlement import decide_commit, decide_release, expire
 from spend.rules.state import OrganizationState
 
 encode_body = msgspec.json.Encoder().encode
