@@ -319,6 +319,24 @@ class AttributionSerializer(serializers.Serializer[Any]):
         return {"from": InstantField(allow_null=True), **super().get_fields()}
 
 
+class FixBodySerializer(serializers.Serializer[Any]):
+    """The body of the call that gives a target its cap, but for the limit."""
+
+    scope = TextField()
+    target = TextField(required=False)
+    window = TextField()
+    currency = TextField()
+
+
+class FixSerializer(serializers.Serializer[Any]):
+    """The call that gives a target its cap."""
+
+    method = TextField()
+    path = TextField()
+    body = FixBodySerializer()
+    add = serializers.ListField(child=TextField(), help_text="What to add to the body: your choice.")
+
+
 class UncappedTargetSerializer(serializers.Serializer[Any]):
     """A target without a budget of its own; target null: the organization, or runs and users as such."""
 
@@ -326,6 +344,7 @@ class UncappedTargetSerializer(serializers.Serializer[Any]):
     target_id = IdField(allow_null=True)
     target = TextField(allow_null=True)
     covered_by = serializers.ListField(child=TextField(), help_text="Wider scopes that still limit it.")
+    fix = FixSerializer()
 
 
 class UncappedSerializer(serializers.Serializer[Any]):

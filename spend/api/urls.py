@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, prices, rates, reports, reservations, runpolicies, runs, usage
+from spend.api import (
+    budgets,
+    decisions,
+    defaults,
+    prices,
+    rates,
+    reports,
+    reservations,
+    runpolicies,
+    runs,
+    usage,
+)
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -23,6 +34,7 @@ urlpatterns = [
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
     path("budgets/<str:name>/override", later("override")),
+    path("default-policies", defaults.DefaultPoliciesView.as_view()),
     path("run-policies", runpolicies.RunPolicyListView.as_view()),
     path("run-policies/<str:name>", runpolicies.RunPolicyDetailView.as_view()),
     path("run-policies/<str:name>/archive", runpolicies.RunPolicyArchiveView.as_view()),
