@@ -255,6 +255,22 @@ def test_reads_are_as_described(api: Described, spent: Customer) -> None:
     assert keys["data"]
 
 
+def test_policies_are_as_described(api: Described, customer: Customer) -> None:
+    who = customer.api
+    loop = {"levels": [{"repeats": 5, "action": "cap"}, {"repeats": 9, "action": "stop"}]}
+    body = {"scope": "agent", "target": "bot", "max_steps": 9, "attempts": {}, "loop": loop}
+    made = api.post(who, "/v1/run-policies", body)
+    for name in (made["id"], api.post(who, "/v1/run-policies", {"scope": "run", "max_depth": 9})["id"]):
+        api.get(who, "/v1/run-policies/{name}", name)
+        changed = who.patch(f"/v1/run-policies/{name}", {"max_seconds": 5, "mode": "off"})
+        api.answer("patch", "/v1/run-policies/{name}", changed)
+        api.post(who, "/v1/run-policies/{name}/archive", None, name)
+    api.get(who, "/v1/run-policies")
+    defaults = {"workflow": {"budgets": [{"window": "lifetime", "limit": "1000"}]}}
+    api.answer("patch", "/v1/default-policies", who.patch("/v1/default-policies", defaults))
+    assert api.get(who, "/v1/default-policies")["workflow"]["budgets"]
+
+
 def test_prices_and_adjustments_are_as_described(api: Described, customer: Customer) -> None:
     us, owner, model = platform(), str(customer.id), make_model()
     _, change = waiting_change()

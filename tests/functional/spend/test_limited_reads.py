@@ -23,7 +23,7 @@ REFUSED = {
     "/v1/runs", "/v1/runs/{name}", "/v1/reports/uncapped", "/v1/balance", "/v1/credits/grants",
     "/v1/credits/grants/{name}", "/v1/entries", "/v1/entries/{name}", "/v1/accounts", "/v1/accounts/{name}",
     "/v1/accounts/{name}/statement", "/v1/trial-balance", "/v1/adjustments", "/v1/adjustments/{name}",
-    "/v1/event-log",
+    "/v1/event-log", "/v1/default-policies", "/v1/run-policies", "/v1/run-policies/{name}",
 }  # fmt: skip
 # 403 forbidden to every key of these scopes, limited or not.
 OF_OTHERS = {

@@ -157,7 +157,7 @@ class TestWhatARunPolicyMayNotBe:
             ({"attempts": {"pause": 1}}, (400, "unknown_field", ["/attempts/pause"])),
             ({"loop": []}, (400, "invalid_field", ["/loop"])),
             ({"loop": {"window": 1}}, (400, "invalid_field", ["/loop/window"])),
-            ({"loop": {"window": 201}}, (400, "invalid_field", ["/loop/window"])),
+            ({"loop": {"window": 51}}, (400, "invalid_field", ["/loop/window"])),
             ({"loop": {"window": 19}}, (400, "invalid_field", ["/loop/levels"])),
             ({"loop": {"levels": []}}, (400, "invalid_field", ["/loop/levels"])),
             ({"loop": {"levels": {}}}, (400, "invalid_field", ["/loop/levels"])),

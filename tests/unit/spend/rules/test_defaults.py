@@ -1,0 +1,79 @@
+"""How a stated list of default policies is compared with the one that there is."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from common.errors import CurrencyMismatch, InvalidAmount
+from spend.rules.budgetfacts import Budget, created, read_terms
+from spend.rules.defaults import Settled, settle
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+DAY = {"window": "day", "limit": "5"}
+
+
+def live(**values: Any) -> Budget:
+    terms = read_terms({"scope": "agent", "currency": "USD", **DAY, **values})
+    made, _ = created(
+        terms, identifier=uuid4(), organization=UUID(int=1), target_id=None, target_label=None,
+        time_zone=terms.time_zone or "UTC", at=AT,
+    )  # fmt: skip
+    return made
+
+
+def settled(stated: list[dict[str, Any]], *budgets: Budget) -> Settled:
+    return settle("agent", stated, budgets, currency="USD", time_zone="UTC")
+
+
+def test_one_that_counts_the_same_is_changed_and_stated_in_full() -> None:
+    old = live(limit="9", overdraft="1", mode="off")
+    ((budget, values),) = settled([DAY], old).changes
+    assert budget == old
+    assert {name: values[name] for name in ("limit", "overdraft", "mode")} == {
+        "limit": "5",
+        "overdraft": "0",
+        "mode": "enforce",
+    }
+    assert [level["percent"] for level in values["thresholds"]] == [50, 80, 100]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"window": "week"},
+        {"measure": "cost"},
+        {"time_zone": "Europe/Berlin"},
+        {"window": "rolling", "rolling_seconds": 60},
+    ],
+)
+def test_one_that_counts_something_else_is_made_and_the_old_one_ends(other: dict[str, Any]) -> None:
+    old = live()
+    found = settled([{**DAY, **other}], old)
+    assert (found.changes, found.ended) == ([], [old])
+    assert [(terms.scope, terms.unit, terms.limit) for terms in found.made] == [("agent", "USD", 500_000_000)]
+
+
+def test_two_that_count_the_same_are_two() -> None:
+    first, second = live(), live(limit="9")
+    found = settled([{**DAY, "limit": "1"}, {**DAY, "limit": "2"}, {**DAY, "limit": "3"}], first, second)
+    assert [(budget, values["limit"]) for budget, values in found.changes] == [(first, "1"), (second, "2")]
+    assert [terms.limit for terms in found.made] == [300_000_000]
+    assert found.ended == []
+
+
+def test_the_zone_that_is_named_and_the_organizations_are_one() -> None:
+    assert settled([{**DAY, "time_zone": "UTC"}], live()).made == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "pointer"),
+    [({"limit": "x"}, InvalidAmount, "/limit"), ({"currency": "EUR"}, CurrencyMismatch, "/currency")],
+)
+def test_what_is_wrong_is_named_by_its_place_in_the_body(
+    wrong: dict[str, Any], error: type[Exception], pointer: str
+) -> None:
+    with pytest.raises(error) as refused:
+        settled([DAY, {**DAY, **wrong}])
+    assert [each.pointer for each in refused.value.errors] == [f"/agent/budgets/1{pointer}"]  # type: ignore[attr-defined]
