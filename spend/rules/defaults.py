@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from common.errors import FieldError, ProblemError
-from spend.rules.budgetfacts import Budget, Terms, check_terms, read_terms
+from spend.rules.budgetfacts import Budget, Terms, read_terms
 from spend.rules.thresholds import DEFAULT_THRESHOLDS, stored
 
 SCOPES: Final = ("agent", "workflow", "run")
@@ -23,10 +23,11 @@ MAX_DEFAULTS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What becomes of one scope's defaults: budgets that are changed, terms that are made, budgets that end."""
+    """What becomes of one scope's defaults: budgets that are changed and terms that are made, each with the place in
+    the body that states it, and budgets that end."""
 
-    changes: list[tuple[Budget, Mapping[str, Any]]]
-    made: list[Terms]
+    changes: list[tuple[str, Budget, Mapping[str, Any]]]
+    made: list[tuple[str, Terms]]
     ended: list[Budget]
 
 
@@ -41,20 +42,21 @@ def settle(
     """Return how the live defaults of a scope become the stated ones, each named by what it counts in which window.
 
     What is left out of a stated one is as in a new budget; without currency and unit it is in `currency`. One that
-    counts the same as a live one changes it and keeps its counters. Raises the errors of `read_terms` and
-    `check_terms`, with pointers into the whole body.
+    counts the same as a live one changes it and keeps its counters. Raises the errors of `read_terms`, with pointers
+    into the whole body.
     """
     remaining = list(live)
     settled = Settled([], [], remaining)
     for index, values in enumerate(stated):
-        with below(f"/{scope}/budgets/{index}"):
+        place = f"/{scope}/budgets/{index}"
+        with below(place):
             terms = _terms(scope, values, currency)
         same = [budget for budget in remaining if _counts(budget) == _would_count(terms, time_zone)]
         if same:
             remaining.remove(same[0])
-            settled.changes.append((same[0], _whole(values)))
+            settled.changes.append((place, same[0], _whole(values)))
         else:
-            settled.made.append(terms)
+            settled.made.append((place, terms))
     return settled
 
 
@@ -70,9 +72,7 @@ def below(pointer: str) -> Iterator[None]:
 
 def _terms(scope: str, values: Mapping[str, Any], currency: str) -> Terms:
     unit = {} if "currency" in values or "unit" in values else {"currency": currency}
-    terms = read_terms({**values, **unit, "scope": scope})
-    check_terms(terms, currency=currency)
-    return terms
+    return read_terms({**values, **unit, "scope": scope})
 
 
 def _counts(budget: Budget) -> tuple[Any, ...]:

@@ -125,10 +125,8 @@ class TestDefaults:
         ]
         assert (str(ended[1]), str(changed[1])) == (month["id"], day["id"])
         assert {row[3][:4] for row in (ended, changed, made)} == {"key:"}
-        assert changed[4]["changed"] == {
-            "amount_limit": [500_000_000, 400_000_000],
-            "overdraft": [100_000_000, 0],
-        }
+        assert changed[4]["changed"]["amount_limit"] == [500_000_000, 400_000_000]
+        assert changed[4]["changed"]["overdraft"] == [100_000_000, 0]
         assert config_epoch(organization) > epoch
 
     def test_leave_no_event_when_nothing_changes(self) -> None:

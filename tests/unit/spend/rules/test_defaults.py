@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from common.errors import CurrencyMismatch, InvalidAmount
+from common.errors import InvalidAmount, InvalidField, ProblemError
 from spend.rules.budgetfacts import Budget, created, read_terms
 from spend.rules.defaults import Settled, settle
 
@@ -29,8 +29,8 @@ def settled(stated: list[dict[str, Any]], *budgets: Budget) -> Settled:
 
 def test_one_that_counts_the_same_is_changed_and_stated_in_full() -> None:
     old = live(limit="9", overdraft="1", mode="off")
-    ((budget, values),) = settled([DAY], old).changes
-    assert budget == old
+    ((place, budget, values),) = settled([DAY], old).changes
+    assert (place, budget) == ("/agent/budgets/0", old)
     assert {name: values[name] for name in ("limit", "overdraft", "mode")} == {
         "limit": "5",
         "overdraft": "0",
@@ -52,14 +52,16 @@ def test_one_that_counts_something_else_is_made_and_the_old_one_ends(other: dict
     old = live()
     found = settled([{**DAY, **other}], old)
     assert (found.changes, found.ended) == ([], [old])
-    assert [(terms.scope, terms.unit, terms.limit) for terms in found.made] == [("agent", "USD", 500_000_000)]
+    assert [(terms.scope, terms.unit, terms.limit) for _, terms in found.made] == [
+        ("agent", "USD", 500_000_000)
+    ]
 
 
 def test_two_that_count_the_same_are_two() -> None:
     first, second = live(), live(limit="9")
     found = settled([{**DAY, "limit": "1"}, {**DAY, "limit": "2"}, {**DAY, "limit": "3"}], first, second)
-    assert [(budget, values["limit"]) for budget, values in found.changes] == [(first, "1"), (second, "2")]
-    assert [terms.limit for terms in found.made] == [300_000_000]
+    assert [(budget, values["limit"]) for _, budget, values in found.changes] == [(first, "1"), (second, "2")]
+    assert [terms.limit for _, terms in found.made] == [300_000_000]
     assert found.ended == []
 
 
@@ -69,11 +71,14 @@ def test_the_zone_that_is_named_and_the_organizations_are_one() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "error", "pointer"),
-    [({"limit": "x"}, InvalidAmount, "/limit"), ({"currency": "EUR"}, CurrencyMismatch, "/currency")],
+    [
+        ({"limit": "x"}, InvalidAmount, "/limit"),
+        ({"unit": "TOKENS", "currency": "USD"}, InvalidField, "/unit"),
+    ],
 )
 def test_what_is_wrong_is_named_by_its_place_in_the_body(
-    wrong: dict[str, Any], error: type[Exception], pointer: str
+    wrong: dict[str, Any], error: type[ProblemError], pointer: str
 ) -> None:
     with pytest.raises(error) as refused:
         settled([DAY, {**DAY, **wrong}])
-    assert [each.pointer for each in refused.value.errors] == [f"/agent/budgets/1{pointer}"]  # type: ignore[attr-defined]
+    assert [each.pointer for each in refused.value.errors] == [f"/agent/budgets/1{pointer}"]
