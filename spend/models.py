@@ -64,6 +64,40 @@ class BudgetCounter(models.Model):
         return f"{self.target} from {self.window_start:%Y-%m-%d %H:%M}"
 
 
+class RateLimit(models.Model):
+    """How many requests, tokens, tool calls or open reservations may be, beside money (S48)."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    scope = models.TextField()
+    target_id = models.UUIDField(null=True)
+    target_label = models.TextField(null=True)
+    per = models.TextField(null=True)
+    unit = models.TextField()
+    direction = models.TextField(null=True)
+    amount_limit = models.BigIntegerField()
+    window_kind = models.TextField(null=True)
+    burst = models.BigIntegerField(null=True)
+    behaviour = models.TextField()
+    escalate_denials = models.IntegerField(null=True)
+    escalate_seconds = models.IntegerField(null=True)
+    active_from = models.TextField(null=True)
+    active_until = models.TextField(null=True)
+    time_zone = models.TextField()
+    mode = models.TextField()
+    version = models.IntegerField()
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "rate_limits"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.amount_limit} {self.unit} {self.window_kind or ''}".strip()
+
+
 class Run(models.Model):
     """One piece of work of an agent, made by its first use; a child run draws from its root's budgets (S46)."""
 

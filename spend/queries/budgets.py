@@ -96,9 +96,7 @@ def business_now(cur: Cursor, organization: UUID) -> datetime:
 def find_budget(cur: Cursor, *, organization: UUID, budget: UUID, limits: KeyLimits = NO_LIMITS) -> Budget:
     """Return a budget of the organization, also an archived one. Raises NotFound, also for one that a limited key is
     not for."""
-    statement, values = _narrowed(
-        _READ + " WHERE organization = %(organization)s AND id = %(budget)s", limits
-    )
+    statement, values = narrowed(_READ + " WHERE organization = %(organization)s AND id = %(budget)s", limits)
     row = cur.execute(statement, {"organization": organization, "budget": budget, **values}).fetchone()
     if row is None:
         raise NotFound("There is no such budget.")
@@ -125,13 +123,13 @@ def list_budgets(
         statement += " AND scope = %(scope)s"
     if wanted.archived is not None:
         statement += " AND archived_at IS NOT NULL" if wanted.archived else " AND archived_at IS NULL"
-    statement, values = _narrowed(statement, wanted.limits)
+    statement, values = narrowed(statement, wanted.limits)
     values |= {"organization": organization, "before": before, "scope": wanted.scope, "limit": limit}
     cur.execute(statement + " ORDER BY id DESC LIMIT %(limit)s", values)
     return [_budget(row) for row in cur.fetchall()]
 
 
-def _narrowed(statement: str, limits: KeyLimits) -> tuple[str, dict[str, Any]]:
+def narrowed(statement: str, limits: KeyLimits) -> tuple[str, dict[str, Any]]:
     """The budgets whose counters tell of nothing but what a limited key is for: of its agents, or of its connections.
 
     What an agent spends over all connections is more than a key for one connection is for, and the other way round.

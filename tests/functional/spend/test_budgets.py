@@ -401,7 +401,6 @@ class TestWhatComesLater:
         ("path", "pointer"),
         [
             ("/v1/budgets/01900000-0000-7000-8000-0000000000ff/override", "/override"),
-            ("/v1/rate-limits", "/rate_limits"),
             ("/v1/kill-switches", "/kill_switches"),
             ("/v1/runs/run-81/pause", "/pause"),
             ("/v1/runs/run-81/resume", "/resume"),
