@@ -1,63 +1,124 @@
 """Default policies (S44): what every agent, workflow and run gets that nobody gave a cap.
 
-A default is nothing but a budget without a target: every one of its scope has its own counter from its first call on.
-So there is one kind of budget, one place that the gate looks at, and nothing that could be forgotten when an agent or
-a run is made. Here stands how a stated list of defaults is compared with those that there are.
+A default is nothing but a budget or rate limit without a target: every one of its scope has its own counter from its
+first call on. So there is one kind of each, one place that the gate looks at, and nothing that could be forgotten when
+an agent or a run is made. Here stands how a stated list of defaults is compared with those that there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from common.errors import FieldError, ProblemError
-from spend.rules.budgetfacts import Budget, Terms, read_terms
+from spend.rules import budgetfacts, limitfacts
+from spend.rules.budgetfacts import Budget, Terms
+from spend.rules.limitfacts import LimitTerms
+from spend.rules.limits import RateLimit
 from spend.rules.thresholds import DEFAULT_THRESHOLDS, stored
 
 SCOPES: Final = ("agent", "workflow", "run")
+LIMITED_SCOPES: Final = ("agent", "workflow")
+"""Those that rate limits have; a run is limited by run policies."""
 MAX_DEFAULTS: Final = 20
-"""Budgets without a target in one scope: each is one more layer of every call."""
+"""Budgets, and rate limits, without a target in one scope: each is one more layer of every call."""
+_Row = TypeVar("_Row")
+_Terms = TypeVar("_Terms")
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What becomes of one scope's defaults: budgets that are changed and terms that are made, each with the place in
-    the body that states it, and budgets that end."""
+class Stated(Generic[_Terms]):
+    """One default as the body states it: its place there, what it counts, its terms, and what may be changed of it,
+    in full: a default that is stated anew does not keep what is no longer said."""
 
-    changes: list[tuple[str, Budget, Mapping[str, Any]]]
-    made: list[tuple[str, Terms]]
-    ended: list[Budget]
+    place: str
+    counts: tuple[Any, ...]
+    terms: _Terms
+    whole: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled(Generic[_Row, _Terms]):
+    """What becomes of one scope's defaults: rows that are changed, terms that are made, rows that end."""
+
+    changes: list[tuple[Stated[_Terms], _Row]]
+    made: list[Stated[_Terms]]
+    ended: list[_Row]
 
 
 def settle(
-    scope: str,
-    stated: Sequence[Mapping[str, Any]],
-    live: Sequence[Budget],
-    *,
-    currency: str,
-    time_zone: str,
-) -> Settled:
-    """Return how the live defaults of a scope become the stated ones, each named by what it counts in which window.
-
-    What is left out of a stated one is as in a new budget; without currency and unit it is in `currency`. One that
-    counts the same as a live one changes it and keeps its counters. Raises the errors of `read_terms`, with pointers
-    into the whole body.
-    """
-    remaining = list(live)
-    settled = Settled([], [], remaining)
-    for index, values in enumerate(stated):
-        place = f"/{scope}/budgets/{index}"
-        with below(place):
-            terms = _terms(scope, values, currency)
-        same = [budget for budget in remaining if _counts(budget) == _would_count(terms, time_zone)]
-        if same:
-            remaining.remove(same[0])
-            settled.changes.append((place, same[0], _whole(values)))
+    stated: Sequence[Stated[_Terms]], live: Sequence[_Row], counts: Callable[[_Row], tuple[Any, ...]]
+) -> Settled[_Row, _Terms]:
+    """Return how the live defaults of a scope become the stated ones: one that counts the same as a live one changes
+    it, so that it keeps its counters."""
+    settled: Settled[_Row, _Terms] = Settled([], [], list(live))
+    for one in stated:
+        same = next((row for row in settled.ended if counts(row) == one.counts), None)
+        if same is None:
+            settled.made.append(one)
         else:
-            settled.made.append((place, terms))
+            settled.ended.remove(same)
+            settled.changes.append((one, same))
     return settled
+
+
+def stated_budgets(
+    scope: str, values: Sequence[Mapping[str, Any]], *, currency: str, time_zone: str
+) -> list[Stated[Terms]]:
+    """Return the budgets that a body states; without currency and unit one is in the organization's `currency`.
+
+    Raises the errors of `budgetfacts.read_terms`, with pointers into the whole body.
+    """
+    found = []
+    for index, value in enumerate(values):
+        place = f"/{scope}/budgets/{index}"
+        unit = {} if "currency" in value or "unit" in value else {"currency": currency}
+        with below(place):
+            terms = budgetfacts.read_terms({**value, **unit, "scope": scope})
+        counts = (
+            terms.window,
+            terms.rolling_seconds,
+            terms.unit,
+            terms.measure,
+            terms.time_zone or time_zone,
+        )
+        whole = {
+            "limit": value["limit"],
+            "overdraft": value.get("overdraft", "0"),
+            "mode": terms.mode,
+            "thresholds": value.get("thresholds", stored(DEFAULT_THRESHOLDS)),
+        }
+        found.append(Stated(place, counts, terms, whole))
+    return found
+
+
+def stated_limits(scope: str, values: Sequence[Mapping[str, Any]]) -> list[Stated[LimitTerms]]:
+    """Return the rate limits that a body states.
+
+    Raises the errors of `limitfacts.read_terms`, with pointers into the whole body.
+    """
+    found = []
+    for index, value in enumerate(values):
+        place = f"/{scope}/rate_limits/{index}"
+        with below(place):
+            terms = limitfacts.read_terms({**value, "scope": scope})
+        counts = (terms.unit, terms.direction, terms.window, terms.per)
+        whole = {name: value.get(name) for name in ("burst", "escalate", "active_hours")}
+        whole |= {"limit": terms.limit, "behaviour": terms.behaviour, "mode": terms.mode}
+        found.append(Stated(place, counts, terms, whole))
+    return found
+
+
+def budget_counts(budget: Budget) -> tuple[Any, ...]:
+    """Return what makes a default budget another one."""
+    return budget.window_kind, budget.rolling_seconds, budget.unit, budget.measure, budget.time_zone
+
+
+def limit_counts(limit: RateLimit) -> tuple[Any, ...]:
+    """Return what makes a default rate limit another one."""
+    return limit.unit, limit.direction, limit.window_kind, limit.per
 
 
 @contextmanager
@@ -68,26 +129,3 @@ def below(pointer: str) -> Iterator[None]:
     except ProblemError as error:
         error.errors = [FieldError(pointer + each.pointer, each.code, each.detail) for each in error.errors]
         raise
-
-
-def _terms(scope: str, values: Mapping[str, Any], currency: str) -> Terms:
-    unit = {} if "currency" in values or "unit" in values else {"currency": currency}
-    return read_terms({**values, **unit, "scope": scope})
-
-
-def _counts(budget: Budget) -> tuple[Any, ...]:
-    return budget.window_kind, budget.rolling_seconds, budget.unit, budget.measure, budget.time_zone
-
-
-def _would_count(terms: Terms, time_zone: str) -> tuple[Any, ...]:
-    return terms.window, terms.rolling_seconds, terms.unit, terms.measure, terms.time_zone or time_zone
-
-
-def _whole(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What may change, stated in full: a default that is stated anew does not keep what is no longer said."""
-    return {
-        "limit": values["limit"],
-        "overdraft": values.get("overdraft", "0"),
-        "mode": values.get("mode", "enforce"),
-        "thresholds": values.get("thresholds", stored(DEFAULT_THRESHOLDS)),
-    }

@@ -85,8 +85,8 @@ class TestDefaults:
         made = admin.post("/v1/budgets", make).json()
         admin.post("/v1/budgets", {**make, "scope": "user"})
         assert body_of(admin.get(PATH), 200) == {
-            "agent": {"budgets": [made]},
-            "workflow": {"budgets": []},
+            "agent": {"budgets": [made], "rate_limits": []},
+            "workflow": {"budgets": [], "rate_limits": []},
             "run": {"budgets": []},
         }
 
@@ -143,6 +143,32 @@ class TestDefaults:
             "workflow": [],
             "run": [("run", "1", "enforce")],
         }
+
+    def test_are_rate_limits_too(self) -> None:
+        organization = make_organization()
+        admin = caller(organization)
+        per_minute = {"unit": "requests", "limit": 60, "window": "minute", "behaviour": "reject"}
+        open_now = {"unit": "concurrent", "limit": 4, "behaviour": "reject"}
+        body = {"agent": {"rate_limits": [{**per_minute, "burst": 5}, open_now], "budgets": [AGENTS]}}
+        first = body_of(admin.patch(PATH, body), 200)["agent"]
+        minute, concurrent = first["rate_limits"]
+        assert (minute["target"], minute["limit"], minute["burst"], concurrent["limit"]) == (None, 60, 5, 4)
+        listed = admin.get("/v1/rate-limits").json()["data"]
+        assert [row["id"] for row in listed] == [concurrent["id"], minute["id"]]
+        before = events_of(organization)
+        assert body_of(admin.patch(PATH, body), 200)["agent"] == first
+        assert events_of(organization) == before
+        again = {
+            "agent": {"rate_limits": [{**per_minute, "limit": 30}]},
+            "workflow": {"rate_limits": [open_now]},
+        }
+        second = body_of(admin.patch(PATH, again), 200)
+        (changed,) = second["agent"]["rate_limits"]
+        assert (changed["id"], changed["limit"], changed["burst"]) == (minute["id"], 30, None)
+        assert second["agent"]["budgets"] == first["budgets"]
+        assert [row["unit"] for row in second["workflow"]["rate_limits"]] == ["concurrent"]
+        kinds = [row[0] for row in events_of(organization)][-3:]
+        assert kinds == ["rate_limit.archived", "rate_limit.changed", "rate_limit.created"]
 
     def test_leave_budgets_with_a_target_alone(self) -> None:
         organization = make_organization()
@@ -219,10 +245,28 @@ class TestWhatADefaultMayNotBe:
             ({"agent": {"budgets": [{"window": "day"}]}}, "invalid_field", "/agent/budgets/0/limit"),
             ({"agent": {"budgets": [AGENTS] * 21}}, "invalid_field", "/agent/budgets"),
             ({"agent": {"limits": []}}, "unknown_field", "/agent/limits"),
+            ({"run": {"rate_limits": []}}, "unknown_field", "/run/rate_limits"),
+            (
+                {"agent": {"rate_limits": [{"unit": "requests"}]}},
+                "invalid_field",
+                "/agent/rate_limits/0/limit",
+            ),
+            (
+                {
+                    "agent": {
+                        "rate_limits": [
+                            {"unit": "concurrent", "limit": 1, "window": "day", "behaviour": "reject"}
+                        ]
+                    }
+                },
+                "invalid_field",
+                "/agent/rate_limits/0/window",
+            ),
         ],
     )
     def test_is_refused_where_it_has_another_shape(self, body: Any, code: str, pointer: str) -> None:
-        assert problem(caller(make_organization()).patch(PATH, body)) == (400, code, [pointer])
+        status, found, pointers = problem(caller(make_organization()).patch(PATH, body))
+        assert (status, found, pointers[0]) == (400, code, pointer)
 
 
 class TestWhoMaySetDefaults:
