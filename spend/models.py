@@ -29,6 +29,7 @@ class Budget(models.Model):
     mode = models.TextField()
     time_zone = models.TextField()
     thresholds = models.JSONField()
+    arming = models.IntegerField()
     version = models.IntegerField()
     created_at = models.DateTimeField()
     archived_at = models.DateTimeField(null=True)
@@ -96,6 +97,69 @@ class RateLimit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.amount_limit} {self.unit} {self.window_kind or ''}".strip()
+
+
+class BudgetOverride(models.Model):
+    """A budget raised for one run, until a time, or both (S42); it ends by itself or by a person."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    budget = models.ForeignKey(Budget, models.DO_NOTHING, db_constraint=False)
+    target = models.TextField(null=True)
+    run_key = models.TextField(null=True)
+    extra = models.BigIntegerField()
+    reason = models.TextField()
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    ended_by = models.TextField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.TextField(null=True)
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "budget_overrides"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Approval(models.Model):
+    """A threshold that was crossed and waits for a person, once per window and arming (S35); it is decided once."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    budget = models.ForeignKey(Budget, models.DO_NOTHING, db_constraint=False)
+    counter = models.IntegerField()
+    target = models.TextField()
+    label = models.TextField(null=True)
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField(null=True)
+    armed = models.IntegerField()
+    rank = models.SmallIntegerField()
+    percent = models.IntegerField(null=True)
+    amount = models.BigIntegerField(null=True)
+    used = models.BigIntegerField()
+    amount_limit = models.BigIntegerField()
+    unit = models.TextField()
+    agent_id = models.UUIDField(null=True)
+    run_id = models.UUIDField(null=True)
+    status = models.TextField()
+    asked_at = models.DateTimeField()
+    decided_by = models.TextField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    reason = models.TextField(null=True)
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "approvals"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class Run(models.Model):

@@ -31,11 +31,12 @@ from spend.api.limit_serializers import (
     ShownRateLimitSerializer,
 )
 from spend.api.ratelimits import show_all as show_limits
-from spend.api.serializers import LimitField, ModeField, ShownBudgetSerializer, ThresholdsField
+from spend.api.serializers import LimitField, ShownBudgetSerializer, ThresholdsField
 from spend.operations.defaults import set_default_policies
 from spend.queries.budgets import default_budgets
 from spend.queries.ratelimits import default_rate_limits
 from spend.rules.budgetfacts import MAX_ROLLING_SECONDS, MEASURES
+from spend.rules.budgetfacts import MODES as BUDGET_MODES
 from spend.rules.budgets import MONEY_FREE_UNITS
 from spend.rules.defaults import LIMITED_SCOPES, MAX_DEFAULTS, SCOPES
 from spend.rules.limits import BEHAVIOURS, CALLERS, DIRECTIONS, MODES, UNITS
@@ -54,7 +55,7 @@ class DefaultBudgetSerializer(StrictSerializer):
     measure = WordField(MEASURES, required=False)
     time_zone = TimeZoneField(required=False)
     overdraft = LimitField(required=False)
-    mode = ModeField(required=False)
+    mode = WordField(BUDGET_MODES, required=False)
     thresholds = ThresholdsField(required=False)
 
 

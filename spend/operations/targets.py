@@ -18,6 +18,11 @@ class Target(NamedTuple):
     label: str | None = None
     team_id: UUID | None = None
 
+    @property
+    def counted_as(self) -> str | None:
+        """Return how counters name it."""
+        return self.label if self.id is None else str(self.id)
+
     def level(self, scope: str) -> PolicyLevel:
         """Return whose a policy for it is (S43)."""
         return policy_level(scope=scope, target_id=self.id, target_team_id=self.team_id)
@@ -45,15 +50,24 @@ def find_target(cur: Cursor, organization: UUID, *, scope: str, name: str | None
     return Target(subject.id, team_id=subject.team_id)
 
 
-def _label(cur: Cursor, organization: UUID, scope: str, name: str) -> str:
-    """A user's label, or a run's key, which may belong to a run that is still to come; a known run may stand by id."""
+def root_run_key(cur: Cursor, organization: UUID, *, name: str, pointer: str) -> str:
+    """Return the key of a root run, which may be still to come; a known run may stand by its id.
+
+    Raises InvalidField and RunIsChild.
+    """
     if not name.strip():
-        raise InvalidField("The target is empty.", pointer="/target")
-    if scope == "user":
-        return name
+        raise InvalidField(f"The {pointer.removeprefix('/')} is empty.", pointer=pointer)
     run = find_named_run(cur, organization=organization, name=name)
     if run is None:
         return name
     if run.parent_id is not None:
-        raise RunIsChild(pointer="/target")
+        raise RunIsChild(pointer=pointer)
     return run.key
+
+
+def _label(cur: Cursor, organization: UUID, scope: str, name: str) -> str:
+    if scope == "run":
+        return root_run_key(cur, organization, name=name, pointer="/target")
+    if not name.strip():
+        raise InvalidField("The target is empty.", pointer="/target")
+    return name
