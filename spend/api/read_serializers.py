@@ -126,11 +126,13 @@ class ReservationSerializer(serializers.Serializer[Any]):
 
 
 class BindingSerializer(serializers.Serializer[Any]):
-    """A layer that refused: a budget, credit, or a duty (agent, connection, …), which has no figures."""
+    """What refused: a budget, credit, a rate limit, a run's rule, a switch, or a duty (agent, connection, …), which has
+    no figures. `rule` names what is no budget; of a default of the house it is left out."""
 
     scope = TextField()
     target = TextField(allow_null=True)
     budget_id = IdField(required=False)
+    rule = IdField(required=False)
     limit = LimitField(required=False)
     spent = LimitField(required=False)
     held = LimitField(required=False)
@@ -138,6 +140,24 @@ class BindingSerializer(serializers.Serializer[Any]):
     remaining = LimitField(required=False)
     resets_at = InstantField(required=False, allow_null=True)
     unit = TextField(required=False)
+    kind = TextField(required=False, help_text="Of a meter: rate, throttle, steps or ceiling.")
+    burst = LimitField(required=False)
+    percent = QuantityField(required=False, help_text="The level of a budget that waits for a person.")
+    amount = LimitField(required=False)
+    model = TextField(required=False, help_text="What a cap does not allow; beside it what it does.")
+    models = serializers.ListField(child=TextField(), required=False)
+    tool = TextField(required=False)
+    tools = serializers.ListField(child=TextField(), required=False)
+    reason = TextField(required=False, help_text="Why the switch is set.")
+    since = InstantField(required=False)
+    incident = IdField(required=False, allow_null=True)
+    step = QuantityField(required=False)
+    attempt = QuantityField(required=False)
+    pause_ms = QuantityField(required=False, help_text="Between the attempt before and this one.")
+    fingerprint = TextField(required=False)
+    repeats = QuantityField(required=False)
+    window = QuantityField(required=False, help_text="Of a loop: how many calls were looked at.")
+    cooldown_ms = QuantityField(required=False)
 
 
 class AlsoFailingSerializer(BindingSerializer):

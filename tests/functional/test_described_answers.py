@@ -178,7 +178,7 @@ def spent(api: Described, customer: Customer) -> Customer:
     }
     action = {"kind": "llm.chat", "provider": "acme", "model": model}
     estimate = {"input_tokens": 1_000, "max_output_tokens": 1_000}
-    body = {"subject": {**subject, "attempt": 2}, "action": action, "estimate": estimate}
+    body = {"subject": {**subject, "attempt": 1}, "action": action, "estimate": estimate}
     reserve, item = "/v1/reservations", "/v1/reservations/{reservation}"
     held = api.post(who, reserve, body)
     api.post(who, f"{item}/extend", {"ttl_seconds": 3_600}, held["id"])
@@ -266,6 +266,21 @@ def test_policies_are_as_described(api: Described, customer: Customer) -> None:
         api.answer("patch", "/v1/run-policies/{name}", changed)
         api.post(who, "/v1/run-policies/{name}/archive", None, name)
     api.get(who, "/v1/run-policies")
+    rules = {"max_steps": 4, "attempts": {"max": 1}, "loop": {"levels": [{"repeats": 2, "action": "cap"}]}}
+    api.post(who, "/v1/run-policies", {"scope": "run", "target": "ruled", **rules})
+    observed = {"scope": "run", "target": "ruled", "max_steps": 1, "mode": "observe"}
+    api.post(who, "/v1/run-policies", observed)
+    asked = {"agent": "bot", "run": "ruled", "step": 1}
+    call = {"estimate": {"amount": "0.01"}, "action": {"kind": "llm.chat", "fingerprint": "same"}}
+    for attempt, code in ((1, None), (2, "attempts_exceeded")):
+        body = api.post(who, "/v1/reservations", {**call, "subject": {**asked, "attempt": attempt}})
+        assert body.get("code") == code
+    assert api.post(who, "/v1/reservations", {**call, "subject": asked})["code"] == "backoff_required"
+    plain = {"subject": asked, "estimate": {"amount": "0.01"}}
+    assert api.post(who, "/v1/reservations", plain)["warnings"]
+    for _ in range(2):
+        api.post(who, "/v1/reservations", plain)
+    assert api.post(who, "/v1/reservations", plain)["code"] == "run_ceiling_reached"
     defaults = {"workflow": {"budgets": [{"window": "lifetime", "limit": "1000"}]}}
     api.answer("patch", "/v1/default-policies", who.patch("/v1/default-policies", defaults))
     assert api.get(who, "/v1/default-policies")["workflow"]["budgets"]

@@ -215,7 +215,7 @@ class TestWallTime:
         assert (binding["unit"], binding["rule"], binding["limit"], binding["target"]) == (
             "seconds",
             rule,
-            3_600,
+            "3600",
             "r",
         )
         assert call(acme, "later").status_code == 201
@@ -247,7 +247,7 @@ class TestAttempts:
         assert early.headers["Retry-After"] == "4"
         assert early.json()["retry_after"] == 4
         binding = early.json()["binding"]
-        expected = {"scope": "run", "target": "r", "step": 1, "attempt": 4, "limit": 5, "pause_ms": 4_000}
+        expected = {"scope": "run", "target": "r", "step": 1, "attempt": 4, "limit": "5", "pause_ms": 4_000}
         assert {name: binding[name] for name in expected} == expected
         acme.pass_time(seconds=4)
         assert call(acme, step=1, attempt=4).status_code == 201
@@ -280,7 +280,7 @@ class TestAttempts:
             acme.pass_time(seconds=60)
         sixth = call(acme, step=1, attempt=6)
         assert refused(sixth) == (403, "attempts_exceeded")
-        assert (sixth.json()["retryable"], sixth.json()["binding"]["limit"]) == (False, 5)
+        assert (sixth.json()["retryable"], sixth.json()["binding"]["limit"]) == (False, "5")
         acme.pass_time(days=1)
         assert refused(call(acme, step=1, attempt=6)) == (403, "attempts_exceeded")
         assert incidents(acme) == [("attempts", "block", None)]
