@@ -6,8 +6,9 @@ from spend.api import (
     approvals,
     budgets,
     decisions,
-    incidents,
+    defaults,
     estimates,
+    incidents,
     observed,
     overrides,
     prices,
@@ -17,8 +18,8 @@ from spend.api import (
     reservations,
     runpolicies,
     runs,
-    switches,
     suggestions,
+    switches,
     usage,
 )
 from spend.api.routing import beside_the_gate
@@ -45,6 +46,7 @@ urlpatterns = [
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
+    path("default-policies", defaults.DefaultPoliciesView.as_view()),
     path("run-policies", runpolicies.RunPolicyListView.as_view()),
     path("run-policies/<str:name>", runpolicies.RunPolicyDetailView.as_view()),
     path("run-policies/<str:name>/archive", runpolicies.RunPolicyArchiveView.as_view()),

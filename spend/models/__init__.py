@@ -443,3 +443,37 @@ class ExchangeRate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.base} in {self.quote}"
+
+
+class RunPolicy(models.Model):
+    """Ceilings, attempts and loop detection for the runs of a scope (S54 to S56)."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    scope = models.TextField()
+    target_id = models.UUIDField(null=True)
+    target_label = models.TextField(null=True)
+    rules = models.JSONField()
+    mode = models.TextField()
+    version = models.IntegerField()
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "run_policies"
+        ordering: ClassVar = ["-id"]
+        verbose_name_plural = "run policies"
+
+    def __str__(self) -> str:
+        return f"{self.scope} {', '.join(self.rules)}"
+
+
+class UncappedTarget(models.Model):
+    """A target that no enforced budget in money limits (S44). Worked out when it is asked for; there is no table."""
+
+    class Meta:
+        managed = False
+
+    def __str__(self) -> str:
+        return str(self.pk)

@@ -154,6 +154,17 @@ def narrowed(statement: str, limits: KeyLimits) -> tuple[str, dict[str, Any]]:
     return statement + mine, {"only_scope": kinds[0], "only_targets": limits.ids(kinds[0])}
 
 
+def default_budgets(cur: Cursor, *, organization: UUID, scopes: Sequence[str]) -> list[Budget]:
+    """Return the budgets that give every one of these scopes its own and are not archived, oldest first (S44)."""
+    cur.execute(
+        _READ
+        + " WHERE organization = %s AND scope = ANY(%s) AND target_id IS NULL AND target_label IS NULL"
+        + " AND archived_at IS NULL ORDER BY id",
+        (organization, list(scopes)),
+    )
+    return [_budget(row) for row in cur.fetchall()]
+
+
 def level_of(cur: Cursor, budget: Budget) -> PolicyLevel:
     """Return whose policy a budget is: the organization's, or a team's (its own, or one of its agents')."""
     team = None

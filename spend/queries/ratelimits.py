@@ -116,6 +116,17 @@ def list_rate_limits(
     return [RateLimit(*row) for row in cur.fetchall()]
 
 
+def default_rate_limits(cur: Cursor, *, organization: UUID, scopes: Sequence[str]) -> list[RateLimit]:
+    """Return the limits that give every one of these scopes its own and are not archived, oldest first (S44)."""
+    cur.execute(
+        _READ
+        + " WHERE organization = %s AND scope = ANY(%s) AND target_id IS NULL AND target_label IS NULL"
+        + " AND archived_at IS NULL ORDER BY id",
+        (organization, list(scopes)),
+    )
+    return [RateLimit(*row) for row in cur.fetchall()]
+
+
 def level_of(cur: Cursor, limit: RateLimit) -> PolicyLevel:
     """Return whose policy a rate limit is: the organization's, or a team's (its own, or one of its agents')."""
     team, target = None, _uuid(limit.target_id)

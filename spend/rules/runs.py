@@ -32,6 +32,7 @@ WALL: Final = 64
 DEPTH: Final = 128
 """A trace's `level` keeps how many levels of loop detection have acted, and a bit for each ceiling that has."""
 _RUN_RANK: Final = SCOPE_RANK["run"]
+_TEXTS: Final = frozenset(("limit", "spent", "held", "requested", "remaining"))
 DEFAULT_ATTEMPTS: Final = Attempts()
 DEFAULT_LOOP: Final = Loop()
 
@@ -215,7 +216,9 @@ def _rule(policy: RunPolicy | None) -> str | None:
 
 
 def _binding(target: str, figures: dict[str, Any], *, wait: int | None = None) -> Binding:
-    shown = {"scope": "run", "target": target, **{n: v for n, v in figures.items() if v is not None}}
+    shown: dict[str, Any] = {"scope": "run", "target": target}
+    # What every refusal has is written as everywhere: a text, whatever its unit.
+    shown |= {n: str(v) if n in _TEXTS else v for n, v in figures.items() if v is not None}
     return Binding(scope="run", rank=_RUN_RANK, figures=shown, requested=0, wait=wait)
 
 

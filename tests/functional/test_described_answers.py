@@ -11,8 +11,8 @@ from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.builders.gate import Customer, make_customer, make_model, usage_body
-from tests.builders.limits import limited, move_to_morning
 from tests.builders.incidents import open_incident
+from tests.builders.limits import limited, move_to_morning
 from tests.builders.observed import Made, write_decisions
 from tests.builders.orgs import (
     Caller,
@@ -184,7 +184,7 @@ def spent(api: Described, customer: Customer) -> Customer:
     }
     action = {"kind": "llm.chat", "provider": "acme", "model": model}
     estimate = {"input_tokens": 1_000, "max_output_tokens": 1_000}
-    body = {"subject": {**subject, "attempt": 2}, "action": action, "estimate": estimate}
+    body = {"subject": {**subject, "attempt": 1}, "action": action, "estimate": estimate}
     reserve, item = "/v1/reservations", "/v1/reservations/{reservation}"
     held = api.post(who, reserve, body)
     api.post(who, f"{item}/extend", {"ttl_seconds": 3_600}, held["id"])
@@ -292,6 +292,37 @@ def test_switches_and_incidents_are_as_described(api: Described) -> None:
     assert api.get(who, "/v1/incidents", open="true")["data"]
     api.get(who, "/v1/incidents/{name}", incident.id)
     api.post(who, "/v1/incidents/{name}/release", why, incident.id)
+
+
+def test_policies_are_as_described(api: Described, customer: Customer) -> None:
+    who = customer.api
+    loop = {"levels": [{"repeats": 5, "action": "cap"}, {"repeats": 9, "action": "stop"}]}
+    body = {"scope": "agent", "target": "bot", "max_steps": 9, "attempts": {}, "loop": loop}
+    made = api.post(who, "/v1/run-policies", body)
+    for name in (made["id"], api.post(who, "/v1/run-policies", {"scope": "run", "max_depth": 9})["id"]):
+        api.get(who, "/v1/run-policies/{name}", name)
+        changed = who.patch(f"/v1/run-policies/{name}", {"max_seconds": 5, "mode": "off"})
+        api.answer("patch", "/v1/run-policies/{name}", changed)
+        api.post(who, "/v1/run-policies/{name}/archive", None, name)
+    api.get(who, "/v1/run-policies")
+    rules = {"max_steps": 4, "attempts": {"max": 1}, "loop": {"levels": [{"repeats": 2, "action": "cap"}]}}
+    api.post(who, "/v1/run-policies", {"scope": "run", "target": "ruled", **rules})
+    observed = {"scope": "run", "target": "ruled", "max_steps": 1, "mode": "observe"}
+    api.post(who, "/v1/run-policies", observed)
+    asked = {"agent": "bot", "run": "ruled", "step": 1}
+    call = {"estimate": {"amount": "0.01"}, "action": {"kind": "llm.chat", "fingerprint": "same"}}
+    for attempt, code in ((1, None), (2, "attempts_exceeded")):
+        body = api.post(who, "/v1/reservations", {**call, "subject": {**asked, "attempt": attempt}})
+        assert body.get("code") == code
+    assert api.post(who, "/v1/reservations", {**call, "subject": asked})["code"] == "backoff_required"
+    plain = {"subject": asked, "estimate": {"amount": "0.01"}}
+    assert api.post(who, "/v1/reservations", plain)["warnings"]
+    for _ in range(2):
+        api.post(who, "/v1/reservations", plain)
+    assert api.post(who, "/v1/reservations", plain)["code"] == "run_ceiling_reached"
+    defaults = {"workflow": {"budgets": [{"window": "lifetime", "limit": "1000"}]}}
+    api.answer("patch", "/v1/default-policies", who.patch("/v1/default-policies", defaults))
+    assert api.get(who, "/v1/default-policies")["workflow"]["budgets"]
 
 
 def test_prices_and_adjustments_are_as_described(api: Described, customer: Customer) -> None:

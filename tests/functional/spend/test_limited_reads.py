@@ -25,7 +25,7 @@ REFUSED = {
     "/v1/credits/grants/{name}", "/v1/entries", "/v1/entries/{name}", "/v1/accounts", "/v1/accounts/{name}",
     "/v1/accounts/{name}/statement", "/v1/trial-balance", "/v1/adjustments", "/v1/adjustments/{name}",
     "/v1/event-log", "/v1/kill-switches", "/v1/kill-switches/{name}", "/v1/incidents", "/v1/incidents/{name}",
-    "/v1/event-log",
+    "/v1/default-policies", "/v1/run-policies", "/v1/run-policies/{name}",
     "/v1/approvals", "/v1/approvals/{name}", "/v1/budgets/{name}/overrides", "/v1/budget-overrides/{name}",
 }  # fmt: skip
 # 403 forbidden to every key of these scopes, limited or not.
