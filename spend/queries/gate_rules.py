@@ -20,7 +20,8 @@ from spend.rules.switches import Switch
 
 _SWITCHES: Final = """
 SELECT id, organization, scope, target_id, target_label, kind, mode, cause, incident_id, reason, set_by, set_at
-FROM switches WHERE organization = ANY(%s) AND lifted_at IS NULL ORDER BY id
+FROM switches WHERE organization = ANY(%s) AND lifted_at IS NULL
+ORDER BY array_position(ARRAY['pause', 'kill', 'stop'], kind), id
 """
 
 

@@ -13,7 +13,7 @@ from orgs.rules.permissions import NO_LIMITS, KeyLimits, PolicyLevel, policy_lev
 from spend.queries.budgets import ID_LENGTH, narrowed
 from spend.rules.limitfacts import TARGETED_SCOPES
 from spend.rules.limits import RateLimit
-from spend.rules.meters import SHADOW, STRIKES
+from spend.rules.meters import SHADOW, STRIKES, meter_of_limit, meter_start
 from spend.rules.windows import EPOCH
 
 _COLUMNS: Final = (
@@ -182,8 +182,10 @@ def target_names(
 
 
 def _earliest_start(limit: RateLimit, now: datetime) -> datetime:
-    if not has_fixed_window(limit):
+    if limit.unit == "concurrent":
         return EPOCH
+    if not has_fixed_window(limit):
+        return meter_start(meter_of_limit(limit))
     return now - _LONGEST[limit.window_kind or "billing_cycle"]
 
 

@@ -606,6 +606,16 @@ class TestActiveHours:
             verdicts += told(customer, 1)
         assert verdicts == ["201", "rate_limited", "rate_limited", "201"]
 
+    def test_that_the_clocks_skip_altogether_do_not_come(self) -> None:
+        zone = ZoneInfo("America/New_York")
+        customer = limited(time_zone="America/New_York")
+        day = next_change(zone, forward=True)
+        limit(customer, 0, active_hours={"from": "02:15", "until": "02:45"})
+        move_to(customer, day.replace(hour=12, tzinfo=zone).astimezone(UTC))
+        assert told(customer, 1) == {"201": 1}
+        move_to(customer, (day + timedelta(days=1)).replace(hour=2, minute=20, tzinfo=zone).astimezone(UTC))
+        assert told(customer, 1) == {"rate_limited": 1}
+
 
 def next_change(zone: ZoneInfo, *, forward: bool) -> datetime:
     """The next local midnight (without zone) of a day on which the clocks change this way, far enough ahead."""
@@ -668,6 +678,17 @@ class TestAChange:
         assert body["binding"]["remaining"] == "0"
         customer.api.post(f"/v1/rate-limits/{made['id']}/archive")
         assert told(customer, 3) == {"201": 3}
+
+    def test_of_a_meters_limit_does_not_wait_for_what_the_old_rate_let_pass(self, customer: Customer) -> None:
+        made = limit(customer, 1, window="day", burst=10)
+        assert told(customer, 11) == {"201": 10, "rate_limited": 1}
+        change(customer, made, limit=24)
+        assert told(customer, 11) == {"201": 10, "rate_limited": 1}
+        customer.pass_time(hours=1)
+        assert told(customer, 11) == {"201": 1, "rate_limited": 10}
+        assert counters(customer, made)[0]["remaining"] == 0
+        change(customer, made, limit=1)
+        assert told(customer, 1) == {"rate_limited": 1}
 
     def test_of_a_meters_limit_keeps_what_it_let_pass(self, customer: Customer) -> None:
         made = limit(customer, 60, burst=5)
