@@ -38,8 +38,8 @@ from spend.rules.state import Layer, OrganizationState, Reservation
 
 AT_ONCE = frozenset("qsg")
 """Letters that nothing is held under: they are moved when a reservation is made, and never again."""
-BOOKED = frozenset("cktrpiox")
-"""Letters under which what was used is booked."""
+BOOKED = frozenset("trpiox")
+"""Letters beside charge and cost under which what was used is booked."""
 
 
 def decide_commit(
@@ -143,12 +143,14 @@ def expire(
 
 def takes_more(reservation: Reservation, plan: Plan, *, is_freed: bool) -> bool:
     """Return whether a commit takes more of anything than is held for it: then it may cross a threshold."""
-    if is_freed:
+    amounts = plan.amounts
+    if is_freed or amounts.charge > reservation.held or amounts.cost > reservation.estimated_cost:
         return True
-    spent = {**plan.amounts.by_meter(), **plan.amounts.by_letter()}
-    return any(
-        spent[letter] > reservation.holds(letter) for letter in set(reservation.measures) if letter in BOOKED
-    )
+    others = set(reservation.measures) & BOOKED
+    if not others:
+        return False
+    spent = {**amounts.by_meter(), **amounts.by_letter()}
+    return any(spent[letter] > reservation.holds(letter) for letter in others)
 
 
 def _layers_of(
@@ -163,7 +165,7 @@ def _layers_of(
             counter is None
             or budget is None
             or budget.mode != mode
-            or counter.target[:1] in (STRIKES, THRESHOLD)
+            or counter.target.removeprefix(SHADOW)[:1] in (STRIKES, THRESHOLD)
         ):
             continue
         if counter.target.startswith(SHADOW) != (mode == "observe"):
