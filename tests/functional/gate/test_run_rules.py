@@ -40,9 +40,10 @@ def statuses(answers: Sequence[Any]) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-def incidents(customer: Customer) -> list[tuple[str, str, str | None]]:
-    """Trigger, action and rule of every incident that was opened, in their order."""
+def incidents(customer: Customer, mode: str = "enforce") -> list[tuple[str, str, str | None]]:
+    """Trigger, action and rule of every incident that was opened in this mode, in their order."""
     opened = [row[4] for row in events_of(customer.id) if row[0] == "incident.opened"]
+    opened = [data for data in opened if data["mode"] == mode]
     return [(data["trigger"], data["action"], data["rule_id"]) for data in opened]
 
 
@@ -408,6 +409,11 @@ class TestObserved:
         again = body_of(call(acme, "new", step=1, attempt=2), 201)
         assert [warning["kind"] for warning in again["warnings"]] == ["attempts"]
         assert incidents(acme) == []
+        assert incidents(acme, "observe") == [
+            ("run_ceiling", "block", rule),
+            ("run_ceiling", "block", rule),
+            ("attempts", "block", rule),
+        ]
 
     def test_leave_the_house_its_defaults(self, acme: Customer) -> None:
         policy(acme, attempts={"max": 50, "first_ms": 0}, mode="observe")
@@ -416,8 +422,10 @@ class TestObserved:
     def test_say_what_a_loop_would_have_met(self, acme: Customer) -> None:
         policy(acme, loop={"levels": [{"repeats": 3, "action": "stop"}]}, mode="observe")
         answers = [body_of(call(acme, say="same"), 201) for _ in range(4)]
-        assert [len(answer["warnings"]) for answer in answers[:3]] == [0, 0, 1]
-        assert answers[2]["warnings"][0]["code"] == "would_be_refused"
+        assert [len(answer["warnings"]) for answer in answers] == [0, 0, 1, 1]
+        assert [answer["warnings"][0]["refusal"] for answer in answers[2:]] == ["loop_detected"] * 2
+        assert (incidents(acme), len(incidents(acme, "observe"))) == ([], 1)
+        assert caller(acme.id).get("/v1/runs/r").json()["status"] == "active"
 
     def test_are_off_when_they_are_off(self, acme: Customer) -> None:
         policy(acme, max_steps=1, mode="off")

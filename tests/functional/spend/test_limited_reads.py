@@ -19,6 +19,7 @@ NARROWED = {
     "/v1/connections/{name}", "/v1/teams", "/v1/teams/{name}", "/v1/workflows", "/v1/workflows/{name}",
     "/v1/organizations", "/v1/organizations/{name}", "/v1/reports/observed", "/v1/reports/estimates", "/v1/estimates",
     "/v1/suggestions/limits",
+    "/v1/rate-limits", "/v1/rate-limits/{name}",
 }  # fmt: skip
 REFUSED = {
     "/v1/runs", "/v1/runs/{name}", "/v1/reports/uncapped", "/v1/balance", "/v1/credits/grants",

@@ -8,6 +8,7 @@ import pytest
 
 from ledger.rules.grants import GrantSubject
 from spend.rules.commands import Action, Caller, Reserve, Subject
+from spend.rules.meters import SHADOW
 from spend.rules.plan import Route, Who
 from spend.rules.runpolicies import RunPolicy
 from spend.rules.runpolicyfacts import read_rules
@@ -37,20 +38,15 @@ def asked(*, step: int | None = None, attempt: int | None = None, say: str | Non
 
 
 def judged(
-    now: OrganizationState,
-    command: Reserve,
-    *policies: RunPolicy,
-    of: Run | None = None,
-    defaults: bool = True,
+    now: OrganizationState, command: Reserve, *policies: RunPolicy, of: Run | None = None, prefix: str = ""
 ) -> Found:
-    """What the rules say; an accepted call is remembered, as the gate does."""
+    """What the rules say by the history under a prefix; an accepted call is remembered, as the gate does."""
     route = Route("a", None, None, None, False, "bot", None, None, None, GrantSubject())
-    who = Who(route, None, of or run(), None)
-    found = judge_run(now, command, who, policies, defaults=defaults)
+    found = judge_run(now, command, Who(route, None, of or run(), None), policies, prefix=prefix)
     if not found.failing:
-        remember(now, command, of or run())
+        remember(now, command, f"{prefix}r")
     if found.news:
-        now.traces.setdefault("r", Trace([])).level = found.level
+        now.traces.setdefault(f"{prefix}r", Trace([])).level = found.level
     return found
 
 
@@ -135,7 +131,7 @@ class TestAttempts:
         assert codes(judged(now, asked(step=2, attempt=50), lenient)) == []
 
     def test_have_no_default_in_the_shadow_gate(self) -> None:
-        assert codes(judged(state(), asked(step=1, attempt=99), defaults=False)) == []
+        assert codes(judged(state(), asked(step=1, attempt=99), prefix=SHADOW)) == []
 
 
 class TestRepeatedCalls:
@@ -203,3 +199,9 @@ class TestRepeatedCalls:
         for _ in range(60):
             assert judged(now, asked()).warnings == []
         assert now.traces == {}
+
+    def test_have_a_history_of_their_own_in_the_shadow_gate(self) -> None:
+        rule, now = policy(loop={"levels": [{"repeats": 3, "action": "stop"}]}), state()
+        self.repeated(now, 5)
+        shadow = [judged(now, asked(say="same"), rule, prefix=SHADOW) for _ in range(3)]
+        assert [codes(each) for each in shadow] == [[], [], ["loop_detected"]]
