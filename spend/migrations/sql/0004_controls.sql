@@ -169,7 +169,7 @@ CREATE INDEX decisions_observed ON decisions (organization, id) WHERE (detail->'
 -- Shadow counters, strikes and the slower rates of thresholds (targets that begin with \x02 to \x04) are not budgets' own.
 CREATE OR REPLACE VIEW v_budgets AS SELECT c.budget_id, c.organization, b.scope, c.target, c.window_start, c.window_end, b.unit,
     b.measure, b.amount_limit, b.overdraft, c.held, c.spent FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
-    WHERE ascii(c.target) NOT BETWEEN 1 AND 4;
+    WHERE c.target = '' OR ascii(c.target) > 31;
 
 GRANT SELECT, INSERT, UPDATE ON switches, rate_limits, run_policies, budget_overrides, approvals, incidents, run_traces,
     run_steps TO {gate}, {app};
