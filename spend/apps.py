@@ -9,7 +9,7 @@ class SpendConfig(AppConfig):
         from events.store import register
         from spend import jobs
         from spend.api.gate_schema import PATHS, SCHEMAS
-        from spend.projections import budgets, controls, fine, hourly, prices
+        from spend.projections import budgets, controls, fine, hourly, minutes, prices
         from spend.projections.gate import PROJECTOR
         from spend.queries import integrity, retired
 
@@ -18,6 +18,7 @@ class SpendConfig(AppConfig):
         controls.register_all()
         register(PROJECTOR)
         fine.register_reader()
+        minutes.register_reader()
         hourly.register_hourly()
         integrity.register_checks()
         retired.register_summaries()

@@ -20,6 +20,7 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
+from spend.api.pace_serializers import RunBurnRateSerializer
 from spend.api.serializers import LimitField, RunSerializer
 from spend.queries.attribution import DIMENSIONS
 from spend.queries.decisions import ANSWERS
@@ -277,6 +278,7 @@ class RunTreeSerializer(RunSerializer):
     """A run with its own totals, the totals of all below it, its own cost by step, and its child runs."""
 
     total = TotalsSerializer()
+    burn_rate = RunBurnRateSerializer()
     retries = SpentSerializer(help_text="Its calls that were a second or later attempt.")
     steps = RunStepSerializer(many=True)
     children = RunChildSerializer(many=True)

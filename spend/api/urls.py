@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, prices, rates, reports, reservations, runs, usage
+from spend.api import budgets, decisions, pace, prices, rates, reports, reservations, runs, usage
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -23,6 +23,10 @@ urlpatterns = [
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
     path("budgets/<str:name>/override", later("override")),
+    path("burn-rates", pace.BurnRatesView.as_view()),
+    path("velocity-rules", pace.VelocityRuleListView.as_view()),
+    path("velocity-rules/<str:name>", pace.VelocityRuleDetailView.as_view()),
+    path("velocity-rules/<str:name>/archive", pace.VelocityRuleArchiveView.as_view()),
     path("price-changes", prices.PriceChangeListView.as_view()),
     path("price-changes/<str:name>", prices.PriceChangeDetailView.as_view()),
     path("price-changes/<str:name>/approve", prices.PriceChangeApproveView.as_view()),
