@@ -8,7 +8,7 @@ class SpendConfig(AppConfig):
         from common.api.openapi import register_paths
         from events.store import register
         from spend import jobs
-        from spend.api.gate_schema import PATHS, SCHEMAS
+        from spend.api import gate_schema, stream_schema
         from spend.projections import budgets, controls, fine, hourly, minutes, prices
         from spend.projections.gate import PROJECTOR
         from spend.queries import integrity, retired
@@ -23,4 +23,5 @@ class SpendConfig(AppConfig):
         integrity.register_checks()
         retired.register_summaries()
         jobs.register_all()
-        register_paths(PATHS, schemas=SCHEMAS)
+        for described in (gate_schema, stream_schema):
+            register_paths(described.PATHS, schemas=described.SCHEMAS)

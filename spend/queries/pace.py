@@ -32,7 +32,7 @@ _SEEN: Final = """
 SELECT clock_timestamp() + o.clock_offset, COALESCE((SELECT seq FROM event_cursors WHERE name = %s), 0), o.currency
 FROM organizations o WHERE o.id = %s
 """
-_UNSEEN: Final = """
+UNSEEN: Final = """
 SELECT occurred_at FROM events WHERE organization = %s AND seq > %s AND type = ANY(%s) ORDER BY seq LIMIT 1
 """
 READ_TYPES: Final = ["reservation.committed", "usage.recorded"]
@@ -73,7 +73,7 @@ def how_far(cur: Cursor, organization: UUID) -> Seen:
     if row is None:
         raise NotFound("There is no such organization.")
     now, position, currency = row
-    unseen = cur.execute(_UNSEEN, (organization, position, READ_TYPES)).fetchone()
+    unseen = cur.execute(UNSEEN, (organization, position, READ_TYPES)).fetchone()
     return Seen(now, now if unseen is None else min(now, unseen[0]), currency)
 
 

@@ -58,5 +58,3 @@ def opened(organization: UUID) -> list[dict[str, Any]]:
 def switched(organization: UUID) -> list[dict[str, Any]]:
     """The switches that were set, as their events tell."""
     return [row[4] for row in events_of(organization) if row[0] == "switch.set"]
-
-

@@ -160,7 +160,9 @@ class TestWhoMayAsk:
         assert found["data"][0]["id"] == str(customer.id)
         assert platform().get("/v1/burn-rates").status_code == 400
 
-    @pytest.mark.parametrize("query", [{"scope": "team"}, {"scope": "agent", "colour": "red"}, {"target": ""}])
+    @pytest.mark.parametrize(
+        "query", [{"scope": "team"}, {"scope": "agent", "colour": "red"}, {"target": ""}]
+    )
     def test_wrong_questions_are_refused(self, customer: Customer, query: dict[str, str]) -> None:
         assert customer.api.get("/v1/burn-rates", **query).status_code == 400
 
@@ -169,5 +171,7 @@ class TestWhoMayAsk:
 
 
 def minutes(organization: UUID) -> list[tuple[Any, ...]]:
-    statement = "SELECT calls, retries, tokens::int, charge::bigint FROM usage_by_minute WHERE organization = %s"
+    statement = (
+        "SELECT calls, retries, tokens::int, charge::bigint FROM usage_by_minute WHERE organization = %s"
+    )
     return write(lambda cur: cur.execute(statement, (organization,)).fetchall())

@@ -12,8 +12,6 @@ from tests.builders.orgs import caller, make_agent
 from tests.builders.pace import clock, judged, opened, spend_at, steady, switched, with_past
 
 
-
-
 def used_to(amount: str, *, days: int = 7) -> Customer:
     """A customer whose agent spent so much in every hour of the last days: a twelfth of it in five minutes."""
     customer = with_past()
