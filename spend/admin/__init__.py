@@ -2,3 +2,4 @@
 
 from spend.admin import gate as gate
 from spend.admin import prices as prices
+from spend.admin import velocity as velocity
