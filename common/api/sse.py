@@ -30,6 +30,14 @@ _LOOK_SECONDS: Final = 0.05
 _encode = msgspec.json.Encoder().encode
 
 
+class TooManyStreams(ProblemError):
+    """As many streams as may be are open, of this key or of all; close one, or wait as long as Retry-After says."""
+
+    code = "too_many_streams"
+    status = 429
+    retryable = True
+
+
 def frame(event: str, data: Any, position: int) -> bytes:
     """An event with its JSON data; `position` is what the client gives back as Last-Event-ID."""
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (position, event.encode(), _encode(data))

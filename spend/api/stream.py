@@ -20,7 +20,7 @@ from django.http import QueryDict
 
 from common.api.paging import QueryReader
 from common.api.rsgi import Exchange, Request, guarded
-from common.api.sse import Outbox, deliver
+from common.api.sse import Outbox, TooManyStreams, deliver
 from common.errors import (
     InvalidCredentials,
     InvalidParameter,
@@ -45,14 +45,6 @@ MOST_FAILURES: Final = 10
 """After so many looks in a row that failed, listeners are told to come again."""
 END_SECONDS: Final = 2.0
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
-
-
-class TooManyStreams(ProblemError):
-    """As many streams as may be are open, of this key or of all; close one, or wait as long as Retry-After says."""
-
-    code = "too_many_streams"
-    status = 429
-    retryable = True
 
 
 class Reader:
