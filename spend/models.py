@@ -29,6 +29,7 @@ class Budget(models.Model):
     mode = models.TextField()
     time_zone = models.TextField()
     thresholds = models.JSONField()
+    arming = models.IntegerField()
     version = models.IntegerField()
     created_at = models.DateTimeField()
     archived_at = models.DateTimeField(null=True)
@@ -62,6 +63,103 @@ class BudgetCounter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.target} from {self.window_start:%Y-%m-%d %H:%M}"
+
+
+class RateLimit(models.Model):
+    """How many requests, tokens, tool calls or open reservations may be, beside money (S48)."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    scope = models.TextField()
+    target_id = models.UUIDField(null=True)
+    target_label = models.TextField(null=True)
+    per = models.TextField(null=True)
+    unit = models.TextField()
+    direction = models.TextField(null=True)
+    amount_limit = models.BigIntegerField()
+    window_kind = models.TextField(null=True)
+    burst = models.BigIntegerField(null=True)
+    behaviour = models.TextField()
+    escalate_denials = models.IntegerField(null=True)
+    escalate_seconds = models.IntegerField(null=True)
+    active_from = models.TextField(null=True)
+    active_until = models.TextField(null=True)
+    time_zone = models.TextField()
+    mode = models.TextField()
+    version = models.IntegerField()
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "rate_limits"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.amount_limit} {self.unit} {self.window_kind or ''}".strip()
+
+
+class BudgetOverride(models.Model):
+    """A budget raised for one run, until a time, or both (S42); it ends by itself or by a person."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    budget = models.ForeignKey(Budget, models.DO_NOTHING, db_constraint=False)
+    target = models.TextField(null=True)
+    run_key = models.TextField(null=True)
+    extra = models.BigIntegerField()
+    reason = models.TextField()
+    created_by = models.TextField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    ended_by = models.TextField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    end_reason = models.TextField(null=True)
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "budget_overrides"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Approval(models.Model):
+    """A threshold that was crossed and waits for a person, once per window and arming (S35); it is decided once."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    budget = models.ForeignKey(Budget, models.DO_NOTHING, db_constraint=False)
+    counter = models.IntegerField()
+    target = models.TextField()
+    label = models.TextField(null=True)
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField(null=True)
+    armed = models.IntegerField()
+    rank = models.SmallIntegerField()
+    percent = models.IntegerField(null=True)
+    amount = models.BigIntegerField(null=True)
+    used = models.BigIntegerField()
+    amount_limit = models.BigIntegerField()
+    unit = models.TextField()
+    agent_id = models.UUIDField(null=True)
+    run_id = models.UUIDField(null=True)
+    status = models.TextField()
+    asked_at = models.DateTimeField()
+    decided_by = models.TextField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    reason = models.TextField(null=True)
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "approvals"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return str(self.id)
 
 
 class Run(models.Model):

@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html_join
 
 from common.errors import ProblemError
 from common.fields import time_zone
@@ -30,7 +31,7 @@ from spend.operations.budgets.change import change_budget
 from spend.operations.budgets.create import create_budget
 from spend.rules.budgetfacts import MEASURES, MODES, read_terms
 from spend.rules.budgets import MONEY_FREE_UNITS, SCOPES, shown
-from spend.rules.thresholds import parse_limit, parse_thresholds
+from spend.rules.thresholds import from_stored, in_words, parse_limit, parse_thresholds
 from spend.rules.windows import WINDOW_KINDS
 
 if TYPE_CHECKING:  # generic to the type checker only
@@ -130,8 +131,16 @@ class BudgetAdmin(ReadOnlyAdmin):
     CHANGEABLE: ClassVar = ("limit", "overdraft", "mode", "thresholds")
     FIXED: ClassVar = (
         "id", "organization", "scope", "target_id", "target_label", "window_kind", "rolling_seconds", "unit", "measure",
-        "time_zone", "version", "created_at", "archived_at",
+        "time_zone", "levels", "version", "created_at", "archived_at",
     )  # fmt: skip
+
+    @admin.display(description="thresholds in words")
+    def levels(self, budget: Budget) -> str:
+        """What happens at which level, a line each."""
+        found = from_stored(budget.thresholds)
+        return format_html_join(
+            "", "<div>{}</div>", ((in_words(level, shown(budget.unit)),) for level in found)
+        )
 
     @admin.display(description="limit")
     def shown_limit(self, budget: Budget) -> str:

@@ -17,6 +17,7 @@ from spend.rules.budgetfacts import Budget, definition_of
 from spend.rules.budgets import MONEY_FREE_UNITS, BudgetDefinition, cap
 from spend.rules.budgets import shown as written_in
 from spend.rules.state import HOLDS
+from spend.rules.thresholds import as_shown
 
 MAX_LEVELS = 50
 """How deep a run shows its child runs."""
@@ -44,7 +45,7 @@ def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[Live
         "time_zone": budget.time_zone,
         "overdraft": write(budget.overdraft),
         "mode": budget.mode,
-        "thresholds": [_threshold(budget, index) for index in range(len(budget.thresholds))],
+        "thresholds": [as_shown(threshold, write) for threshold in budget.thresholds],
         "status": "active" if budget.archived_at is None else "archived",
         "version": budget.version,
         "created_at": utc(budget.created_at),
@@ -53,18 +54,11 @@ def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[Live
     }
 
 
-def _threshold(budget: Budget, index: int) -> dict[str, Any]:
-    threshold = budget.thresholds[index]
-    if threshold.amount is not None:
-        return {"amount": written_in(budget.unit)(threshold.amount), "action": threshold.action}
-    return {"percent": threshold.percent, "action": threshold.action}
-
-
 def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> dict[str, Any]:
     write = written_in(budget.unit)
     remaining = cap(definition_of(budget)) - counter.spent - counter.held
     return {
-        "target": _target_name(counter.target, names),
+        "target": target_name(counter.target, names),
         "window_start": utc(counter.window_start),
         "window_end": utc(counter.window_end),
         "spent": write(counter.spent),
@@ -74,7 +68,7 @@ def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> 
     }
 
 
-def _target_name(target: str, names: Mapping[str, str]) -> str | None:
+def target_name(target: str, names: Mapping[str, str]) -> str | None:
     """A counter's target by key; where a window is a run, the target's key and the run's after a slash."""
     head, tail = target[:ID_LENGTH], target[ID_LENGTH:]
     return (names[head] + tail if head in names else target) or None

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from common import fields
 from common.api.serializers import (
     AmountField,
     CurrencyField,
@@ -21,22 +20,14 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
-from common.errors import InvalidAmount, NotAvailableYet
-from spend.rules.budgetfacts import LATER_MODES, MAX_ROLLING_SECONDS, MEASURES, MODES
+from common.errors import InvalidAmount
+from spend.rules.budgetfacts import MAX_ROLLING_SECONDS, MEASURES, MODES
 from spend.rules.budgets import MONEY_FREE_UNITS, SCOPES
-from spend.rules.thresholds import ACTIONS, limit_text
+from spend.rules.thresholds import ACTIONS, MAX_COOLDOWN_MS, limit_text
 from spend.rules.windows import WINDOW_KINDS
 
 MAX_TARGET = 200
 """Keys and ids are shorter; the labels of runs and users may be this long."""
-
-
-def mode(value: object, *, pointer: str = "") -> str:
-    """A mode of a budget. Raises InvalidField, and NotAvailableYet for one that is announced only."""
-    chosen = fields.choice(value, options=(*MODES, *LATER_MODES), pointer=pointer)
-    if chosen in LATER_MODES:
-        raise NotAvailableYet(f"The mode {chosen} is not available yet.", pointer=pointer)
-    return chosen
 
 
 def as_it_is(value: object, *, pointer: str = "") -> object:
@@ -54,14 +45,6 @@ class LimitField(StrictField):
         super().__init__(limit_text, **kwargs)
 
 
-@extend_schema_field({"type": "string", "enum": [*MODES, *LATER_MODES], "default": "enforce"})
-class ModeField(StrictField):
-    """Whether a budget is obeyed; `observe` is not available yet."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(mode, **kwargs)
-
-
 @extend_schema_field(
     {
         "type": "array",
@@ -73,6 +56,26 @@ class ModeField(StrictField):
                 "percent": {"type": "integer", "minimum": 1, "maximum": 100},
                 "amount": {"type": "string"},
                 "action": {"type": "string", "enum": [*ACTIONS]},
+                "per_minute": {"type": "integer", "minimum": 1, "description": "Of a throttle."},
+                "rate_percent": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 100,
+                    "description": "Of a throttle, instead of per_minute: so much of `rate_limit`.",
+                },
+                "rate_limit": {"type": "string", "format": "uuid"},
+                "caps": {
+                    "type": "object",
+                    "properties": {
+                        "max_output_tokens": {"type": "integer", "minimum": 1},
+                        "models": {"type": "array", "items": {"type": "string"}},
+                        "tools": {"type": "array", "items": {"type": "string"}},
+                        "cooldown_ms": {"type": "integer", "minimum": 1, "maximum": MAX_COOLDOWN_MS},
+                        "steps": {"type": "integer", "minimum": 1},
+                    },
+                    "additionalProperties": False,
+                    "description": "Of a cap; without it only the output tokens that the rest can buy.",
+                },
             },
             "additionalProperties": False,
         },
@@ -118,7 +121,7 @@ class BudgetSerializer(StrictSerializer):
     measure = WordField(MEASURES, required=False)
     time_zone = TimeZoneField(required=False, help_text="Default: the organization's.")
     overdraft = LimitField(required=False)
-    mode = ModeField(required=False)
+    mode = WordField(MODES, required=False)
     thresholds = ThresholdsField(required=False)
     status = WordField(("active", "archived"), read_only=True)
     version = QuantityField(read_only=True)
@@ -152,7 +155,7 @@ class BudgetChangeSerializer(StrictSerializer):
     time_zone = TextField(read_only=True)
     limit = LimitField(required=False)
     overdraft = LimitField(required=False)
-    mode = ModeField(required=False)
+    mode = WordField(MODES, required=False)
     thresholds = ThresholdsField(required=False)
 
 

@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from spend.api import budgets, decisions, pace, prices, rates, reports, reservations, runs, usage
+from spend.api import (
+    approvals,
+    budgets,
+    decisions,
+    overrides,
+    pace,
+    prices,
+    ratelimits,
+    rates,
+    reports,
+    reservations,
+    runpolicies,
+    runs,
+    usage,
+)
 from spend.api.later import later
 from spend.api.routing import beside_the_gate
 
@@ -22,11 +36,21 @@ urlpatterns = [
     path("budgets", budgets.BudgetListView.as_view()),
     path("budgets/<str:name>", budgets.BudgetDetailView.as_view()),
     path("budgets/<str:name>/archive", budgets.BudgetArchiveView.as_view()),
-    path("budgets/<str:name>/override", later("override")),
     path("burn-rates", pace.BurnRatesView.as_view()),
     path("velocity-rules", pace.VelocityRuleListView.as_view()),
     path("velocity-rules/<str:name>", pace.VelocityRuleDetailView.as_view()),
     path("velocity-rules/<str:name>/archive", pace.VelocityRuleArchiveView.as_view()),
+    path("run-policies", runpolicies.RunPolicyListView.as_view()),
+    path("run-policies/<str:name>", runpolicies.RunPolicyDetailView.as_view()),
+    path("run-policies/<str:name>/archive", runpolicies.RunPolicyArchiveView.as_view()),
+    path("budgets/<str:name>/override", overrides.BudgetOverrideView.as_view()),
+    path("budgets/<str:name>/overrides", overrides.BudgetOverrideListView.as_view()),
+    path("budget-overrides/<str:name>", overrides.OverrideDetailView.as_view()),
+    path("budget-overrides/<str:name>/end", overrides.OverrideEndView.as_view()),
+    path("approvals", approvals.ApprovalListView.as_view()),
+    path("approvals/<str:name>", approvals.ApprovalDetailView.as_view()),
+    path("approvals/<str:name>/approve", approvals.ApprovalApproveView.as_view()),
+    path("approvals/<str:name>/reject", approvals.ApprovalRejectView.as_view()),
     path("price-changes", prices.PriceChangeListView.as_view()),
     path("price-changes/<str:name>", prices.PriceChangeDetailView.as_view()),
     path("price-changes/<str:name>/approve", prices.PriceChangeApproveView.as_view()),
@@ -43,8 +67,9 @@ urlpatterns = [
     path("exchange-rates", rates.ExchangeRateListView.as_view()),
     path("exchange-rates/<str:name>", rates.ExchangeRateDetailView.as_view()),
     path("exchange-rates/<str:name>/end", rates.ExchangeRateEndView.as_view()),
-    path("rate-limits", later("rate_limits")),
-    path("rate-limits/<str:name>", later("rate_limits")),
+    path("rate-limits", ratelimits.RateLimitListView.as_view()),
+    path("rate-limits/<str:name>", ratelimits.RateLimitDetailView.as_view()),
+    path("rate-limits/<str:name>/archive", ratelimits.RateLimitArchiveView.as_view()),
     path("kill-switches", later("kill_switches")),
     path("kill-switches/<str:name>", later("kill_switches")),
 ]

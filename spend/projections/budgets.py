@@ -21,6 +21,7 @@ COLUMNS: Final = {
     "mode": "text",
     "time_zone": "text",
     "thresholds": "jsonb",
+    "arming": "integer",
     "created_at": "timestamptz",
     "archived_at": "timestamptz",
 }
@@ -47,6 +48,8 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
 
 
 def _value(name: str, value: Any) -> Any:
+    if name == "arming":
+        return value or 1  # of before there was one
     return encode(value).decode() if name == "thresholds" else value
 
 

@@ -108,6 +108,7 @@ OVERRIDES: Final = _Table(
         "expires_at": "timestamptz",
         "ended_by": "text",
         "ended_at": "timestamptz",
+        "end_reason": "text",
     },
     is_cached=True,
 )

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from events.store import Cursor, Event, ProjectedTable, Projector, encode
+from spend.rules.runs import KEPT, digest
+from spend.rules.windows import EPOCH
 
 HANDLED = frozenset(
     {
@@ -20,6 +22,10 @@ HANDLED = frozenset(
         "budget_counter.opened",
         "run.started",
         "usage.recorded",
+        "threshold.crossed",
+        "strike.counted",
+        "run_mark.set",
+        "approval.approved",
     }
 )
 ENDED = {
@@ -31,19 +37,22 @@ ENDED = {
 INSERT_RESERVATIONS = """
 INSERT INTO reservations (id, organization, agent_id, team_id, workflow_id, connection_id, run_id, root_run_id,
     price_version, held, estimated_cost, tokens, credits, risk_points, charged, overage, created_at, expires_at,
-    ended_at, version, status, late, user_label, action, counters, measures, funding, own_key)
+    ended_at, version, status, late, user_label, action, counters, measures, funding, own_key, input_tokens, tool_calls)
 SELECT id, o, agent, team, workflow, connection, run, root, price, held, cost, tokens, credits, risk, charged, overage,
-    created, expires, ended, version, status, late, label, action, counters::int[], measures, funding, own_key
+    created, expires, ended, version, status, late, label, action, counters::int[], measures, funding, own_key, input,
+    calls
 FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
     %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
     %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::text[], %s::boolean[], %s::text[],
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[])
+    %s::text[], %s::text[], %s::text[], %s::text[], %s::boolean[], %s::bigint[], %s::bigint[])
     AS r(id, o, agent, team, workflow, connection, run, root, price, held, cost, tokens, credits, risk, charged,
-    overage, created, expires, ended, version, status, late, label, action, counters, measures, funding, own_key)
+    overage, created, expires, ended, version, status, late, label, action, counters, measures, funding, own_key, input,
+    calls)
 """
 RESERVED_COLUMNS = (
     "id organization agent team workflow connection run root price_version held cost tokens credits risk_points "
-    "charged overage created_at expires_at ended_at version status late user action counters measures funding own_key"
+    "charged overage created_at expires_at ended_at version status late user action counters measures funding own_key "
+    "input calls"
 ).split()
 CHANGED_PLACES = {name: place for place, name in enumerate(RESERVED_COLUMNS)}
 
@@ -60,21 +69,46 @@ WHERE r.organization = e.organization AND r.id = e.id
 CHANGE_COLUMNS = "organization id version status expires_at ended_at charged overage late funding".split()
 
 INSERT_COUNTERS = """
-INSERT INTO budget_counters (id, organization, number, budget_id, target, window_start, window_end, held, spent)
+INSERT INTO budget_counters (id, organization, number, budget_id, target, window_start, window_end, held, spent, armed,
+    fired, approved)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[],
-    %s::bigint[], %s::bigint[])
+    %s::bigint[], %s::bigint[], %s::int[], %s::smallint[], %s::smallint[])
 """
 UPDATE_COUNTERS = """
 UPDATE budget_counters c SET held = c.held + e.held, spent = c.spent + e.spent
 FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[]) AS e(organization, number, held, spent)
 WHERE c.organization = e.organization AND c.number = e.number
 """
+MARK_COUNTERS = """
+UPDATE budget_counters c SET held = c.held + e.held, spent = c.spent + e.spent,
+    fired = CASE WHEN e.armed = c.armed THEN coalesce(e.fired, c.fired) ELSE coalesce(e.fired, 0) END,
+    approved = CASE WHEN e.armed = c.armed THEN coalesce(e.approved, c.approved) ELSE coalesce(e.approved, 0) END,
+    armed = e.armed
+FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::smallint[], %s::smallint[])
+    AS e(organization, number, held, spent, armed, fired, approved)
+WHERE c.organization = e.organization AND c.number = e.number
+"""
+# What a run did is appended, and the last 50 are kept; the level's low six bits count, the others are flags.
+TRACE = """
+INSERT INTO run_traces AS t (organization, run_key, recent, level)
+SELECT o, k, string_to_array(r, ','), l FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::smallint[]) AS e(o, k, r, l)
+ON CONFLICT (organization, run_key) DO UPDATE SET
+    recent = (t.recent || excluded.recent)[greatest(1, cardinality(t.recent) + cardinality(excluded.recent) - 49):],
+    level = (greatest(t.level & 63, excluded.level & 63) + ((t.level | excluded.level) & 192))::smallint
+"""
+TRY = """
+INSERT INTO run_steps AS t (organization, run_key, step, attempt, at, stopped)
+SELECT * FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::boolean[])
+ON CONFLICT (organization, run_key, step) DO UPDATE SET
+    attempt = CASE WHEN excluded.attempt > 0 THEN excluded.attempt ELSE t.attempt END,
+    at = CASE WHEN excluded.attempt > 0 THEN excluded.at ELSE t.at END, stopped = t.stopped OR excluded.stopped
+"""
 INSERT_RUNS = """
-INSERT INTO runs (id, organization, key, root_id, parent_id, agent_id, workflow_id, started_at, version,
+INSERT INTO runs (id, organization, key, root_id, parent_id, agent_id, workflow_id, started_at, version, depth,
     held, charged, cost, tokens, tool_calls, reservations, usage_count)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[],
-    %s::timestamptz[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-    %s::bigint[])
+    %s::timestamptz[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[])
 """
 UPDATE_RUNS = """
 UPDATE runs r SET held = r.held + e.held, charged = r.charged + e.charged, cost = r.cost + e.cost,
@@ -86,8 +120,11 @@ WHERE r.id = e.id
 """
 
 Row = dict[str, Any]
-FIGURES = {"t": "tokens", "r": "credits", "p": "risk_points"}
+FIGURES = {"t": "tokens", "r": "credits", "p": "risk_points", "i": "input", "x": "calls"}
 """Which figure of an event a layer counts that counts no money, by the letter of its measure; what is 0 is left out."""
+AT_ONCE = frozenset("qsg")
+"""Letters of meters that are moved when a reservation is made, and never again."""
+MARKING = frozenset(("threshold.crossed", "run_mark.set", "approval.approved"))
 
 
 def reserved_funding(event: Event) -> list[list[Any]]:
@@ -129,6 +166,9 @@ class _Changes:
         self.counters: dict[tuple[str, int], list[int]] = {}
         self.started: dict[str, Event] = {}
         self.runs: dict[str, list[int]] = {}
+        self.marks: dict[tuple[str, int], list[int | None]] = {}
+        self.traces: dict[tuple[str, str], tuple[list[str], int]] = {}
+        self.tried: dict[tuple[str, str, int], list[Any]] = {}
 
     def add(self, event: Event) -> None:
         data, kind = event.data, event.type
@@ -142,8 +182,42 @@ class _Changes:
             self.opened[str(event.organization), data["number"]] = event
         elif kind == "run.started":
             self.started[str(event.stream_id)] = event
+        elif kind in MARKING:
+            self._mark(event, data)
+        elif kind == "strike.counted":
+            self._count(str(event.organization), data["counter"], 0, 1)
         else:
             self._use(event, data)
+
+    def _mark(self, event: Event, data: Row) -> None:
+        organization = str(event.organization)
+        if event.type == "run_mark.set":
+            self._trace(organization, data["run_key"], None, data["level"])
+            if "step" in data:
+                name = (organization, data["run_key"], data["step"])
+                self.tried.setdefault(name, [0, event.occurred_at, True])[2] = True
+            return
+        approved = event.type == "approval.approved"
+        marks = self.marks.setdefault((organization, data["counter"]), [data["armed"], None, None])
+        if marks[0] != data["armed"]:
+            marks[:] = [data["armed"], None, None]
+        marks[2 if approved else 1] = data["rank" if approved else "fired"]
+
+    def _trace(self, organization: str, run: str, call: str | None, level: int) -> None:
+        recent, known = self.traces.get((organization, run), ([], 0))
+        recent += [call] if call is not None else []
+        merged = max(known & 63, level & 63) + ((known | level) & 192)
+        self.traces[organization, run] = (recent[-KEPT:], merged)
+
+    def _remember(self, event: Event, data: Row) -> None:
+        organization, run, action = str(event.organization), data["run_key"], data["action"]
+        if "fingerprint" in action:
+            at = (event.occurred_at - EPOCH) // timedelta(milliseconds=1)
+            self._trace(organization, run, f"{digest(action['fingerprint'])}@{at}", 0)
+        if "step" in action and "attempt" in action:
+            name = (organization, run, action["step"])
+            stopped = self.tried[name][2] if name in self.tried else False
+            self.tried[name] = [action["attempt"], event.occurred_at, stopped]
 
     def _reserve(self, event: Event, data: Row) -> None:
         organization, run, get = str(event.organization), data.get("run"), data.get
@@ -156,16 +230,26 @@ class _Changes:
             "t": get("tokens"),
             "r": get("credits"),
             "p": get("risk_points"),
+            "i": get("input"),
+            "x": get("calls"),
+            "n": 1,
         }
         self.reserved[str(event.stream_id)] = [
             event.stream_id, organization, data["agent"], get("team"), get("workflow"), get("connection"), run,
             get("root"), get("price_version"), data["held"], cost, get("tokens"), get("credits"),
             get("risk_points"), None, None, event.occurred_at, expires_at(event), None, event.version, "active", False,
             get("user"), encode(data["action"]).decode(), "{" + ",".join(map(str, counters)) + "}", measures,
-            encode(reserved_funding(event)).decode(), get("own_key", False),
+            encode(reserved_funding(event)).decode(), get("own_key", False), get("input"), get("calls"),
         ]  # fmt: skip
+        arrivals = iter(get("arrivals", ()))
         for number, letter in zip(counters, measures, strict=True):
-            self._count(organization, number, figures[letter] or 0, 0)
+            if letter in AT_ONCE:
+                self._count(organization, number, 0, next(arrivals) if letter == "g" else 1)
+                continue
+            held = get("tokens", 0) - get("input", 0) if letter == "o" else figures[letter] or 0
+            self._count(organization, number, held, 0)
+        if "run_key" in data:
+            self._remember(event, data)
         if run is not None:
             self._run(run, (data["held"], 0, 0, 0, 0, 1, 0))
 
@@ -185,7 +269,12 @@ class _Changes:
         charge: int = get("charge", 0)
         cost: int = get("cost", charge)
         for number, letter in zip(data["counters"], measures_of(data), strict=True):
-            spent = charge if letter == "c" else cost if letter == "k" else get(FIGURES[letter], 0)
+            if letter == "c":
+                spent = charge
+            elif letter == "o":
+                spent = get("tokens", 0) - get("input", 0)
+            else:
+                spent = cost if letter == "k" else get(FIGURES.get(letter, ""), 0)
             self._count(organization, number, -freed.get(letter, 0), spent)
         run = data.get("run")
         if run is not None:
@@ -229,6 +318,8 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
         changes.add(event)
     _write_counters(cur, changes)
     _write_runs(cur, changes)
+    if changes.traces or changes.tried:
+        _write_history(cur, changes)
     _write(cur, INSERT_RESERVATIONS, list(changes.reserved.values()))
     changed = [[row.get(name) for name in CHANGE_COLUMNS] for row in changes.changed.values()]
     _write(cur, UPDATE_RESERVATIONS, changed)
@@ -239,12 +330,24 @@ def _write_counters(cur: Cursor, changes: _Changes) -> None:
     for name, event in changes.opened.items():
         data = event.data
         figures = changes.counters.pop(name, (0, 0))
+        armed, fired, approved = changes.marks.pop(name, (0, 0, 0))
         rows.append(
-            (event.stream_id, *name, data["budget"], data["target"], data["start"], data.get("end"), *figures)
-        )
+            (event.stream_id, *name, data["budget"], data["target"], data["start"], data.get("end"), *figures, armed,
+             fired or 0, approved or 0)
+        )  # fmt: skip
     _write(cur, INSERT_COUNTERS, rows)
+    marked = [
+        (*name, *changes.counters.pop(name, (0, 0)), *changes.marks[name]) for name in sorted(changes.marks)
+    ]
+    _write(cur, MARK_COUNTERS, marked)
     moved = [(*name, *figures) for name, figures in changes.counters.items() if figures[0] or figures[1]]
     _write(cur, UPDATE_COUNTERS, sorted(moved))
+
+
+def _write_history(cur: Cursor, changes: _Changes) -> None:
+    traces = [(*name, ",".join(recent), level) for name, (recent, level) in changes.traces.items()]
+    _write(cur, TRACE, sorted(traces))
+    _write(cur, TRY, [(*name, *changes.tried[name]) for name in sorted(changes.tried)])
 
 
 def _write_runs(cur: Cursor, changes: _Changes) -> None:
@@ -254,7 +357,7 @@ def _write_runs(cur: Cursor, changes: _Changes) -> None:
         figures = changes.runs.pop(name, [0] * 7)
         rows.append(
             (name, event.organization, data["key"], data["root"], data.get("parent"), data["agent"],
-             data.get("workflow"), event.occurred_at, event.version, *figures)
+             data.get("workflow"), event.occurred_at, event.version, data.get("depth", 0), *figures)
         )  # fmt: skip
     _write(cur, INSERT_RUNS, rows)
     moved = [(name, *figures) for name, figures in changes.runs.items() if any(figures)]

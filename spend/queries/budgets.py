@@ -1,6 +1,6 @@
 """Budgets: as the gate reads them, and as people read them with what their current windows hold."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -20,7 +20,7 @@ from spend.rules.windows import first_bucket_at, rolling_reset, window_at
 
 DEFINITIONS: Final = """
 SELECT id, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit, overdraft, mode,
-    time_zone, thresholds::text, version
+    time_zone, thresholds::text, version, arming
 FROM budgets WHERE organization = %s AND archived_at IS NULL ORDER BY id
 """
 ID_LENGTH: Final = 36
@@ -31,7 +31,7 @@ MAX_COUNTERS: Final = 20
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _READ: Final = """
 SELECT id, organization, scope, target_id, target_label, window_kind, rolling_seconds, unit, measure, amount_limit,
-    overdraft, mode, time_zone, thresholds::text, version, created_at, archived_at
+    overdraft, mode, time_zone, thresholds::text, version, created_at, archived_at, arming
 FROM budgets
 """
 _COUNTERS: Final = f"""
@@ -80,7 +80,7 @@ def definition(row: tuple[Any, ...]) -> BudgetDefinition:
     """Return the definition that a row of DEFINITIONS is."""
     target = None if row[2] is None else str(row[2])
     zone, thresholds = ZoneInfo(row[11]), from_stored(_decode(row[12]))
-    values: Any = (str(row[0]), row[1], target, *row[3:11], zone, thresholds, row[13])
+    values: Any = (str(row[0]), row[1], target, *row[3:11], zone, thresholds, *row[13:])
     return BudgetDefinition(*values)
 
 
@@ -96,9 +96,7 @@ def business_now(cur: Cursor, organization: UUID) -> datetime:
 def find_budget(cur: Cursor, *, organization: UUID, budget: UUID, limits: KeyLimits = NO_LIMITS) -> Budget:
     """Return a budget of the organization, also an archived one. Raises NotFound, also for one that a limited key is
     not for."""
-    statement, values = _narrowed(
-        _READ + " WHERE organization = %(organization)s AND id = %(budget)s", limits
-    )
+    statement, values = narrowed(_READ + " WHERE organization = %(organization)s AND id = %(budget)s", limits)
     row = cur.execute(statement, {"organization": organization, "budget": budget, **values}).fetchone()
     if row is None:
         raise NotFound("There is no such budget.")
@@ -125,13 +123,13 @@ def list_budgets(
         statement += " AND scope = %(scope)s"
     if wanted.archived is not None:
         statement += " AND archived_at IS NOT NULL" if wanted.archived else " AND archived_at IS NULL"
-    statement, values = _narrowed(statement, wanted.limits)
+    statement, values = narrowed(statement, wanted.limits)
     values |= {"organization": organization, "before": before, "scope": wanted.scope, "limit": limit}
     cur.execute(statement + " ORDER BY id DESC LIMIT %(limit)s", values)
     return [_budget(row) for row in cur.fetchall()]
 
 
-def _narrowed(statement: str, limits: KeyLimits) -> tuple[str, dict[str, Any]]:
+def narrowed(statement: str, limits: KeyLimits) -> tuple[str, dict[str, Any]]:
     """The budgets whose counters tell of nothing but what a limited key is for: of its agents, or of its connections.
 
     What an agent spends over all connections is more than a key for one connection is for, and the other way round.
@@ -177,10 +175,16 @@ def target_names(
 ) -> dict[str, str]:
     """Return the keys of the teams, agents, workflows and connections that these budgets and counters name by id."""
     wanted = {str(budget.target_id) for budget in budgets if budget.target_id is not None} | set(targets)
-    ids = [UUID(name[:ID_LENGTH]) for name in wanted if is_id(name[:ID_LENGTH])]
-    scopes = {budget.scope for budget in budgets} & TARGETED_SCOPES
+    return names_of(cur, organization, scopes={budget.scope for budget in budgets}, targets=wanted)
+
+
+def names_of(
+    cur: Cursor, organization: UUID, *, scopes: Collection[str], targets: Iterable[str]
+) -> dict[str, str]:
+    """Return the keys of the teams, agents, workflows and connections of these scopes whose ids counters begin with."""
+    ids = [UUID(name[:ID_LENGTH]) for name in targets if is_id(name[:ID_LENGTH])]
     found: dict[str, str] = {}
-    for kind in sorted(scopes):
+    for kind in sorted(TARGETED_SCOPES.intersection(scopes)):
         keys = keys_of(cur, kind, organization=organization, ids=ids)
         found |= {str(name): key for name, key in keys.items()}
     return found

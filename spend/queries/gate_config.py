@@ -16,12 +16,13 @@ from common.errors import NotFound
 from events.store import Cursor
 from ledger.queries.accounts import account_ids
 from spend.queries.budgets import load_definitions
+from spend.queries.gate_rules import Rules, load_rules
 from spend.queries.prices import load_book_entry, load_organization_pricing
+from spend.rules.booking import Accounts
 from spend.rules.budgets import BudgetDefinition
-from spend.rules.plan import LayerPlace, Route
+from spend.rules.plan import Places, Route, Valid
 from spend.rules.prices import BookEntry
 from spend.rules.rating import OrganizationPricing, PriceCard, price_card
-from spend.rules.settlement import Accounts
 from spend.rules.state import Run
 
 MAX_RUNS = 4_096
@@ -31,8 +32,6 @@ MAX_MODELS = 20_000
 MAX_CARDS = 4_096
 MAX_ORGANIZATIONS = 20_000
 Load = Callable[[Cursor], None]
-Valid = tuple[datetime, datetime | None]
-"""[from, until) in which something that was looked up is the same; until None: for ever."""
 
 
 class Missing(Exception):
@@ -71,13 +70,14 @@ class GateConfig:
     accounts: Accounts
     budgets: dict[str, list[BudgetDefinition]]
     pricing: OrganizationPricing
+    rules: Rules = field(default_factory=Rules)
     subjects: dict[str, dict[str, SubjectRow | None]] = field(
         default_factory=lambda: {kind: {} for kind in SUBJECTS}
     )
     runs: dict[str, Run] = field(default_factory=dict)
     cards: dict[tuple[str, str] | None, tuple[datetime, PriceCard]] = field(default_factory=dict)
     routes: dict[tuple[str | None, ...], Route] = field(default_factory=dict)
-    places: dict[tuple[str | None, ...], tuple[Valid, list[LayerPlace]]] = field(default_factory=dict)
+    places: dict[tuple[str | None, ...], Places] = field(default_factory=dict)
     clock_ahead: timedelta = timedelta()
 
     def expected_now(self) -> datetime:
@@ -106,11 +106,11 @@ class GateConfig:
             self.cards.pop(next(iter(self.cards)))
         self.cards[name] = (at, card)
 
-    def remember_places(self, key: tuple[str | None, ...], valid: Valid, places: list[LayerPlace]) -> None:
-        """Keep which budgets count a call, at most MAX_PLACES of them."""
+    def remember_places(self, key: tuple[str | None, ...], places: Places) -> None:
+        """Keep what counts a call, at most MAX_PLACES of them."""
         if len(self.places) >= MAX_PLACES:
             self.places.pop(next(iter(self.places)))
-        self.places[key] = (valid, places)
+        self.places[key] = places
 
 
 class ConfigCache:
@@ -175,7 +175,8 @@ class ConfigCache:
 def _load(cur: Cursor, name: str, epochs: tuple[int, int], currency: str) -> GateConfig:
     organization = UUID(name)
     by_scope: dict[str, list[BudgetDefinition]] = {}
-    for budget in load_definitions(cur, organization):
+    budgets = load_definitions(cur, organization)
+    for budget in budgets:
         if budget.mode == "enforce":
             by_scope.setdefault(budget.scope, []).append(budget)
     return GateConfig(
@@ -185,6 +186,7 @@ def _load(cur: Cursor, name: str, epochs: tuple[int, int], currency: str) -> Gat
         accounts=_accounts(account_ids(cur, organization=organization, currency=currency)),
         budgets=by_scope,
         pricing=load_organization_pricing(cur, organization, currency),
+        rules=load_rules(cur, organization, budgets),
     )
 
 

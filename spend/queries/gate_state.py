@@ -4,6 +4,7 @@ Every `ask_*` returns a question with what collects its answer: several of them 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,8 +12,9 @@ import msgspec
 from common.idempotency import unpacked
 from events.questions import Question, Rows, question
 from spend.rules.commands import RecordUsage
-from spend.rules.settlement import usage_body
-from spend.rules.state import Counter, CounterKey, OrganizationState, Reservation, Run
+from spend.rules.recording import usage_body
+from spend.rules.state import Counter, CounterKey, OrganizationState, Reservation, Run, Trace, Tried
+from spend.rules.windows import EPOCH
 
 MAX_EXPIRED = 200
 
@@ -23,7 +25,8 @@ JOIN LATERAL (SELECT * FROM api_idempotency_keys x WHERE x.organization = w.o AN
 """
 RESERVATION_COLUMNS = """r.id, r.organization, r.agent_id, r.team_id, r.workflow_id, r.connection_id, r.run_id,
     r.root_run_id, r.price_version, r.held, r.estimated_cost, r.tokens, r.credits, r.risk_points, r.created_at,
-    r.expires_at, r.version, r.status, r.user_label, r.action, r.counters, r.measures, r.funding, r.own_key"""
+    r.expires_at, r.version, r.status, r.user_label, r.action, r.counters, r.measures, r.funding, r.own_key,
+    r.input_tokens, r.tool_calls"""
 RESERVATIONS = f"""
 SELECT {RESERVATION_COLUMNS} FROM unnest($1::uuid[], $2::uuid[]) AS w(o, i) CROSS JOIN LATERAL
     (SELECT * FROM reservations x WHERE x.organization = w.o AND x.id = w.i LIMIT 1) r
@@ -34,7 +37,8 @@ CROSS JOIN LATERAL (SELECT clock_timestamp() + g.clock_offset AS now OFFSET 0) c
     AND x.expires_at <= c.now ORDER BY x.expires_at LIMIT {MAX_EXPIRED}) r
 """.encode()
 COUNTER_COLUMNS = (
-    "c.number, c.organization, c.budget_id, c.target, c.window_start, c.window_end, c.held, c.spent"
+    "c.number, c.organization, c.budget_id, c.target, c.window_start, c.window_end, c.held, c.spent, c.armed, c.fired, "
+    "c.approved"
 )
 COUNTERS = f"""
 SELECT {COUNTER_COLUMNS} FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS w(b, t, s) CROSS JOIN LATERAL
@@ -44,10 +48,39 @@ BUCKETS = f"""
 SELECT {COUNTER_COLUMNS} FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS w(b, t, s)
 JOIN budget_counters c ON c.budget_id = w.b AND c.target = w.t AND c.window_start >= w.s
 """.encode()
+# Counters of a receipt, and with those of a rolling budget the buckets that may still count.
+NUMBERED = f"""
+SELECT {COUNTER_COLUMNS}, false FROM unnest($1::uuid[], $2::int[]) AS w(o, n)
+JOIN budget_counters c ON c.organization = w.o AND c.number = w.n
+UNION
+SELECT {COUNTER_COLUMNS}, true FROM unnest($1::uuid[], $2::int[]) AS w(o, n)
+JOIN budget_counters f ON f.organization = w.o AND f.number = w.n
+JOIN budgets b ON b.id = f.budget_id AND b.window_kind = 'rolling'
+JOIN organizations g ON g.id = w.o
+JOIN budget_counters c ON c.budget_id = f.budget_id AND c.target = f.target
+    AND c.window_end > clock_timestamp() + g.clock_offset - make_interval(secs => b.rolling_seconds)
+""".encode()
+# Of a run below a child run also the keys of those between it and its root, nearest first.
 RUNS = b"""
-SELECT r.organization, r.id, r.key, r.root_id, root.key, r.parent_id, r.version
+SELECT r.organization, r.id, r.key, r.root_id, root.key, r.parent_id, r.version, r.depth, root.started_at, CASE WHEN
+    r.depth > 1 THEN (WITH RECURSIVE up AS (
+        SELECT p.id, p.key, p.parent_id, p.depth FROM runs p WHERE p.id = r.parent_id
+        UNION ALL SELECT p.id, p.key, p.parent_id, p.depth FROM up JOIN runs p ON p.id = up.parent_id
+    ) SELECT json_agg(up.key ORDER BY up.depth DESC) FROM up WHERE up.parent_id IS NOT NULL)::text END
 FROM unnest($1::uuid[], $2::text[]) AS w(o, k) JOIN runs r ON r.organization = w.o AND r.key = w.k
 JOIN runs root ON root.id = r.root_id
+"""
+TRACES = b"""
+SELECT t.organization, t.run_key, array_to_string(t.recent, ','), t.level
+FROM unnest($1::uuid[], $2::text[]) AS w(o, k) JOIN run_traces t ON t.organization = w.o AND t.run_key = w.k
+"""
+TRIED = b"""
+SELECT t.organization, t.run_key, t.step, t.attempt, t.at, t.stopped FROM unnest($1::uuid[], $2::text[], $3::int[])
+    AS w(o, k, s) JOIN run_steps t ON t.organization = w.o AND t.run_key = w.k AND t.step = w.s
+"""
+RUN_SUMS = b"""
+SELECT r.organization, r.key, r.charged + r.held FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
+JOIN runs r ON r.organization = w.o AND r.key = w.k
 """
 LAST_NUMBERS = b"""
 SELECT w.o, c.number FROM unnest($1::uuid[]) AS w(o) CROSS JOIN LATERAL
@@ -185,11 +218,52 @@ def ask_runs(wanted: Sequence[tuple[str, str]], found: dict[tuple[str, str], Run
     """Ask for the runs of these (organization, key)s; what does not exist stays out of `found`."""
 
     def collect(rows: Rows) -> None:
-        for organization, *run in rows:
-            found[organization, run[1]] = Run(*run)
+        for organization, *run, above in rows:
+            values: Any = (*run, tuple(_decode(above)) if above else ())
+            found[organization, run[1]] = Run(*values)
 
     return question(RUNS, ("uuid", "text"), _columns(wanted), collect)
 
 
 def _columns(rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
     return list(zip(*rows, strict=True))
+
+
+def ask_numbered(wanted: Sequence[tuple[str, int]], states: Mapping[str, OrganizationState]) -> Question:
+    """Ask for the counters of receipts, by (organization, number)."""
+
+    def collect(rows: Rows) -> None:
+        for row in rows:
+            _keep_counter(states[row[1]], Counter(row[0], *row[2:11]), row[11])
+
+    return question(NUMBERED, ("uuid", "int"), _columns(wanted), collect)
+
+
+def ask_history(
+    fingerprinted: Sequence[tuple[str, str]],
+    tried: Sequence[tuple[str, str, int]],
+    states: Mapping[str, OrganizationState],
+) -> list[Question]:
+    """Ask for the last fingerprints of these runs, the last attempts of these steps, and what the runs have used."""
+
+    def collect_traces(rows: Rows) -> None:
+        for organization, run, recent, level in rows:
+            calls = [entry.partition("@") for entry in recent.split(",") if entry]
+            kept = [(name, EPOCH + timedelta(milliseconds=int(at))) for name, _, at in calls]
+            states[organization].traces[run] = Trace(kept, level)
+
+    def collect_tried(rows: Rows) -> None:
+        for organization, run, step, attempt, at, stopped in rows:
+            states[organization].tried[run, step] = Tried(attempt, at, stopped)
+
+    def collect_sums(rows: Rows) -> None:
+        for organization, run, used in rows:
+            states[organization].run_sums[run] = used
+
+    runs = sorted({*fingerprinted, *((organization, run) for organization, run, _ in tried)})
+    asked = [question(RUN_SUMS, ("uuid", "text"), _columns(runs), collect_sums)] if runs else []
+    if fingerprinted:
+        asked.append(question(TRACES, ("uuid", "text"), _columns(sorted(set(fingerprinted))), collect_traces))
+    if tried:
+        asked.append(question(TRIED, ("uuid", "text", "int"), _columns(sorted(set(tried))), collect_tried))
+    return asked

@@ -35,7 +35,8 @@ SELECT c.organization, 'budget counter ' || c.number,
     'held ' || c.held || ', active reservations ' || coalesce(s.amount, 0)
 FROM budget_counters c LEFT JOIN (
     SELECT r.organization, u.counter, sum(CASE u.letter WHEN 'c' THEN r.held WHEN 'k' THEN r.estimated_cost
-        WHEN 't' THEN r.tokens WHEN 'r' THEN r.credits ELSE r.risk_points END) AS amount
+        WHEN 't' THEN r.tokens WHEN 'r' THEN r.credits WHEN 'p' THEN r.risk_points WHEN 'i' THEN r.input_tokens
+        WHEN 'o' THEN r.tokens - r.input_tokens WHEN 'x' THEN r.tool_calls WHEN 'n' THEN 1 ELSE 0 END) AS amount
     FROM reservations r CROSS JOIN unnest(r.counters, string_to_array(r.measures, NULL)) AS u(counter, letter)
     WHERE r.status = 'active' AND {_OF.format("r")} GROUP BY 1, 2
 ) s ON s.organization = c.organization AND s.counter = c.number
@@ -45,14 +46,28 @@ _COUNTERS_SPENT: Final = f"""
 SELECT c.organization, 'budget counter ' || c.number,
     'spent ' || c.spent || ', receipts of events ' || coalesce(s.spent, 0)
 FROM budget_counters c LEFT JOIN (
-    SELECT e.organization, x.number::int AS counter,
-        sum(coalesce((CASE coalesce(substr(e.data->>'measures', x.n::int, 1), 'c')
-        WHEN 'c' THEN e.data->>'charge' WHEN 'k' THEN coalesce(e.data->>'cost', e.data->>'charge')
-        WHEN 't' THEN e.data->>'tokens' WHEN 'r' THEN e.data->>'credits' ELSE e.data->>'risk_points' END)::bigint, 0))
-        AS spent
-    FROM events e CROSS JOIN json_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(number, n)
-    WHERE e.type IN ('reservation.committed', 'reservation.released', 'reservation.expired', 'usage.recorded')
-        AND {_OF.format("e")} GROUP BY 1, 2
+    SELECT y.organization, y.counter, sum(y.spent) AS spent FROM (
+        SELECT e.organization, x.number::int AS counter,
+            coalesce((CASE coalesce(substr(e.data->>'measures', x.n::int, 1), 'c')
+            WHEN 'c' THEN e.data->>'charge' WHEN 'k' THEN coalesce(e.data->>'cost', e.data->>'charge')
+            WHEN 't' THEN e.data->>'tokens' WHEN 'r' THEN e.data->>'credits' WHEN 'p' THEN e.data->>'risk_points'
+            WHEN 'i' THEN e.data->>'input' WHEN 'x' THEN e.data->>'calls' WHEN 'o' THEN
+                (coalesce((e.data->>'tokens')::bigint, 0) - coalesce((e.data->>'input')::bigint, 0))::text
+            END)::bigint, 0) AS spent
+        FROM events e CROSS JOIN json_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(number, n)
+        WHERE e.type IN ('reservation.committed', 'reservation.released', 'reservation.expired', 'usage.recorded')
+            AND {_OF.format("e")}
+        UNION ALL
+        SELECT e.organization, x.number::int, CASE l.letter WHEN 'g' THEN (e.data->'arrivals'->>l.before)::bigint
+            WHEN 'q' THEN 1 WHEN 's' THEN 1 ELSE 0 END
+        FROM events e CROSS JOIN json_array_elements_text(e.data->'counters') WITH ORDINALITY AS x(number, n)
+        CROSS JOIN LATERAL (SELECT substr(e.data->>'measures', x.n::int, 1) AS letter,
+            length(regexp_replace(left(e.data->>'measures', x.n::int - 1), '[^g]', '', 'g')) AS before) l
+        WHERE e.type = 'reservation.reserved' AND e.data->>'measures' ~ '[qsg]' AND {_OF.format("e")}
+        UNION ALL
+        SELECT e.organization, (e.data->>'counter')::int, 1 FROM events e
+        WHERE e.type = 'strike.counted' AND {_OF.format("e")}
+    ) y GROUP BY 1, 2
 ) s ON s.organization = c.organization AND s.counter = c.number
 WHERE c.spent <> coalesce(s.spent, 0) AND {_OF.format("c")}
 """

@@ -23,6 +23,8 @@ from spend.rules.state import Books, Layer
 
 CREDIT_RANK = 99
 RETRY_BUSY_SECONDS = 1
+CLASSES = {403: 0, 429: 1, 402: 2, 409: 3}
+"""Which class of refusal is told first: never to come, later, for money, in a moment."""
 Receipt = list[list[Any]]
 
 
@@ -30,10 +32,10 @@ def layer_figures(layer: Layer) -> dict[str, Any]:
     """Return limit, spent, held and remaining of a layer as the API shows them."""
     budget, spent, held = layer.budget, layer.spent, layer.held
     return {
-        "limit": budget.limit_text,
+        "limit": budget.shown(budget.amount_limit + layer.extra) if layer.extra else budget.limit_text,
         "spent": budget.shown(spent),
         "held": budget.shown(held),
-        "remaining": budget.shown(max(0, budget.most - spent - held)),
+        "remaining": budget.shown(max(0, layer.most - spent - held)),
         "resets_at": layer.resets_at,
     }
 
@@ -41,11 +43,11 @@ def layer_figures(layer: Layer) -> dict[str, Any]:
 def refusal_of_layer(layer: Layer) -> type[Denied] | None:
     """Return why this layer refuses what is requested of it; None when it has room (equality passes)."""
     budget, requested = layer.budget, layer.requested
-    if layer.spent + layer.held + requested <= budget.most:
+    if layer.spent + layer.held + requested <= layer.most:
         return None
-    if requested > budget.amount_limit + budget.overdraft:
+    if requested > budget.amount_limit + budget.overdraft + layer.extra:
         return TooLarge
-    if layer.spent + requested > budget.most:
+    if layer.spent + requested > layer.most:
         return RunCeilingReached if budget.scope == "run" else BudgetExhausted
     return BudgetBusy
 
@@ -105,16 +107,26 @@ def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Re
 
 
 def refuse(failing: Sequence[tuple[type[Denied], Binding]]) -> Denied:
-    """Return the one refusal of all that failed: 402 before 409, then the narrowest scope, then by code."""
-    ordered = sorted(failing, key=lambda item: (item[0].status, item[1].rank, item[0].code))
+    """Return the one refusal of all that failed: 403, 429, 402, 409, then the narrowest scope, then by code."""
+    ordered = sorted(failing, key=lambda item: (CLASSES[item[0].status], item[1].rank, item[0].code))
     first, binding = ordered[0]
     also = [{"code": kind.code, **other.figures} for kind, other in ordered[1:]]
     return first(
         _sentence(first, binding),
         binding=binding,
         extra={"binding": binding.figures, "also_failing": also},
-        retry_after=RETRY_BUSY_SECONDS if first is BudgetBusy else None,
+        retry_after=_retry_after(first, failing),
     )
+
+
+def _retry_after(kind: type[Denied], failing: Sequence[tuple[type[Denied], Binding]]) -> int | None:
+    """In how many seconds the call may fit: the longest wait of all limits; None where waiting does not help."""
+    if kind is BudgetBusy:
+        return RETRY_BUSY_SECONDS
+    if kind.status != 429:
+        return None
+    waits = [binding.wait for other, binding in failing if other.status == 429]
+    return None if None in waits else max(wait for wait in waits if wait is not None)
 
 
 def credit_refusal(
@@ -145,6 +157,9 @@ def _sentence(kind: type[Denied], binding: Binding) -> str:
     shown_as = binding.figures
     if "limit" not in shown_as:  # a duty, not a sum
         return f"{(kind.__doc__ or '').strip()} Binding: {binding.scope}."
-    layer = binding.scope if binding.scope == "credit" else f"budget of scope {binding.scope}"
-    figures = ", ".join(f"{name} {shown_as[name]}" for name in ("limit", "spent", "held", "requested"))
-    return f"{(kind.__doc__ or '').strip()} Binding: {layer} ({figures} {shown_as['unit']})."
+    of_rule = "rule" in shown_as
+    layer = binding.scope if of_rule or binding.scope == "credit" else f"budget of scope {binding.scope}"
+    names = ("limit", "burst", "spent", "held", "requested", "step", "attempt", "repeats")
+    figures = ", ".join(f"{name} {shown_as[name]}" for name in names if name in shown_as)
+    unit = f" {shown_as['unit']}" if "unit" in shown_as else ""
+    return f"{(kind.__doc__ or '').strip()} Binding: {layer} ({figures}{unit})."

@@ -22,8 +22,9 @@ from spend.rules.thresholds import DEFAULT_THRESHOLDS
 from spend.rules.windows import WINDOW_KINDS
 
 MEASURES: Final = ("charge", "cost")
-MODES: Final = ("off", "enforce")
-LATER_MODES: Final = ("observe",)
+MODES: Final = ("off", "observe", "enforce")
+ARMED_BY: Final = ("amount_limit", "overdraft", "thresholds")
+"""A change of any of these arms every threshold anew (S37)."""
 TARGETED_SCOPES: Final = frozenset(("team", "agent", "workflow", "connection"))
 LABELLED_SCOPES: Final = frozenset(("run", "user"))
 MAX_ROLLING_SECONDS: Final = 366 * 86_400
@@ -38,7 +39,10 @@ class RunIsChild(ProblemError):
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A budget's row. Limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS or RISK_POINTS."""
+    """A budget's row. Limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS or RISK_POINTS.
+
+    `arming` counts the changes of limit, overdraft and thresholds, each of which arms the thresholds anew.
+    """
 
     id: UUID
     organization: UUID
@@ -57,6 +61,7 @@ class Budget:
     version: int
     created_at: datetime
     archived_at: datetime | None = None
+    arming: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Terms:
 def read_terms(values: Mapping[str, Any]) -> Terms:
     """Return the terms that a request states, its fields checked one by one before (limits are texts).
 
-    Raises InvalidField, InvalidAmount, InvalidThresholds and NotAvailableYet.
+    Raises InvalidField, InvalidAmount and InvalidThresholds, and whatever else `parse_thresholds` does.
     """
     unit = unit_of(currency=values.get("currency"), unit=values.get("unit"))
     given = values.get("thresholds")
@@ -165,13 +170,16 @@ def changed(budget: Budget, changes: Mapping[str, Any], *, at: datetime) -> tupl
     """Return the budget with another limit, overdraft, mode or thresholds, and the fact of it with old and new
     values (S42); no fact when nothing would be different.
 
-    `changes` are texts and lists as requests state them. Raises InvalidTransition for an archived one, InvalidAmount,
-    InvalidThresholds, NotAvailableYet and AmountOutOfRange.
+    `changes` are texts and lists as requests state them. Another limit, overdraft or other thresholds arm the budget
+    anew. Raises InvalidTransition for an archived one, InvalidAmount, InvalidThresholds (and whatever else
+    `parse_thresholds` does) and AmountOutOfRange.
     """
     if budget.archived_at is not None:
         raise InvalidTransition("The budget is archived.")
     new = replace(budget, **_parsed(budget.unit, changes))
     checked_units(new.amount_limit + new.overdraft)
+    if any(getattr(new, name) != getattr(budget, name) for name in ARMED_BY):
+        new = replace(new, arming=budget.arming + 1)
     return _next(budget, new, "changed", at)
 
 
@@ -221,6 +229,7 @@ def _data(budget: Budget) -> dict[str, Any]:
         "mode": budget.mode,
         "time_zone": budget.time_zone,
         "thresholds": levels.stored(budget.thresholds),
+        "arming": budget.arming,
         "created_at": time_text(budget.created_at),
         "archived_at": time_text(budget.archived_at),
     }
@@ -243,4 +252,5 @@ def definition_of(budget: Budget) -> BudgetDefinition:
         zone=ZoneInfo(budget.time_zone),
         thresholds=budget.thresholds,
         version=budget.version,
+        arming=budget.arming,
     )

@@ -1,7 +1,7 @@
 """What a budget is, and how far it lets spending go. Pure values on the hot path."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,9 +62,12 @@ class Threshold:
 class BudgetDefinition:
     """One budget as the gate reads it; limit and overdraft in units of 10^-8, or whole TOKENS, CREDITS, RISK_POINTS.
 
+    `arming` counts the changes of limit, overdraft and thresholds: what fired under an earlier one may fire again.
+
     What follows from the definition is worked out once: the most that spent + held may be (`most`), its notice levels,
-    the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p risk points), how amounts of its
-    unit are written (`shown`), and the limit so written.
+    all levels ascending, the ranks that wait for approval (`waits`), whether a level caps calls (`caps`) or may refuse
+    one beside its sum (`has_stops`), the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p
+    risk points), how amounts of its unit are written (`shown`), and the limit so written.
     """
 
     id: AnyId
@@ -81,11 +84,16 @@ class BudgetDefinition:
     zone: ZoneInfo
     thresholds: tuple[Threshold, ...]
     version: int
+    arming: int = 1
     most: int = field(init=False)
     letter: str = field(init=False)
     shown: Callable[[int], str] = field(init=False)
     limit_text: str = field(init=False)
     notices: tuple[tuple[int, Threshold], ...] = field(init=False)
+    levels: tuple[tuple[int, Threshold], ...] = field(init=False)
+    waits: tuple[int, ...] = field(init=False)
+    caps: bool = field(init=False)
+    has_stops: bool = field(init=False)
 
     def __post_init__(self) -> None:
         of_unit = _UNIT_MEASURES.get(self.unit)
@@ -95,12 +103,24 @@ class BudgetDefinition:
             letter=of_unit or ("c" if self.measure == "charge" else "k"),
             shown=shown(self.unit),
             notices=tuple(notices) if self.amount_limit else (),
+            levels=_levels(self) if self.amount_limit else (),
         )
-        self._keep(limit_text=self.shown(self.amount_limit))
+        self._keep(
+            limit_text=self.shown(self.amount_limit),
+            waits=tuple(rank for rank, (_, t) in enumerate(self.levels, 1) if t.action == "require_approval"),
+            caps=any(threshold.action == "cap" for threshold in self.thresholds),
+            has_stops=any(threshold.action in ("cap", "require_approval") for threshold in self.thresholds),
+        )
 
     def _keep(self, **derived: Any) -> None:
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+
+def _levels(budget: BudgetDefinition) -> tuple[tuple[int, Threshold], ...]:
+    """Every threshold with its level, ascending; its place from 1 on is its rank. What blocks stands last of equals."""
+    pairs = [(threshold.level(budget.amount_limit), threshold) for threshold in budget.thresholds]
+    return tuple(sorted(pairs, key=lambda pair: (pair[0], pair[1].action == "block")))
 
 
 def cap(budget: BudgetDefinition) -> int:
@@ -112,3 +132,10 @@ def cap(budget: BudgetDefinition) -> int:
         if threshold.action == "block" and threshold.percent != 100
     ]
     return min(most, *blocking) if blocking else most
+
+
+def passive(budget: BudgetDefinition) -> BudgetDefinition:
+    """Return the budget as one that counts, and neither refuses nor fires anything."""
+    counting = replace(budget, thresholds=())
+    object.__setattr__(counting, "most", 2**62)
+    return counting

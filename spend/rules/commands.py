@@ -23,6 +23,12 @@ class Caller:
     secret_hash: bytes | None = None
     epoch: int | None = None
 
+    @property
+    def key_id(self) -> str | None:
+        """Return the id of the API key that calls, None where none does."""
+        kind, _, name = self.actor.partition(":")
+        return name if kind == "key" else None
+
     def forbidden(self, *, agent: str, connection: str | None) -> str | None:
         """Return which limit of the key, agent or connection, a call of these two would pass; None when neither."""
         if self.connection_ids is not None and (

@@ -23,44 +23,87 @@ from spend.rules.admission import (
 )
 from spend.rules.answers import milliseconds, reserved_body
 from spend.rules.commands import Action, Caller, Extend, Reserve, Subject
+from spend.rules.controls import Judged, judge, observe, tell_accepted, tell_refused
 from spend.rules.denials import (
     Archived,
     Binding,
+    BudgetExhausted,
     Denied,
     NotPermitted,
     OrganizationClosed,
     ReservationFinalized,
+    RunCeilingReached,
     TtlLimit,
 )
 from spend.rules.effects import Answer, DecisionRow, Effects
+from spend.rules.happenings import Happening, fire_all, refuse_by_level
 from spend.rules.layers import open_counters, open_layers, start_runs
-from spend.rules.plan import Plan, Who, written
+from spend.rules.meters import take
+from spend.rules.plan import Places, Plan, Who, written
+from spend.rules.runs import remember
 from spend.rules.state import Layer, OrganizationState, Reservation
 
 MAX_TTL_SECONDS = 86_400
+EXHAUSTED = frozenset(("budget_exhausted", "run_ceiling_reached"))
 
 
 def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effects: Effects) -> Answer:
     """Return the answer to a reservation; when it is accepted the state holds it and the effects record it."""
-    who, rated = plan.who, plan.rated
-    assert who is not None and rated is not None
+    who, rated, places = plan.who, plan.rated, plan.places
+    assert who is not None and rated is not None and places is not None
     check_holding(state.books, rated.charge_units)
     layers = open_layers(state, plan)
-    failing = _duty(state, who) or [
-        (kind, layer_binding(layer)) for layer in layers if (kind := refusal_of_layer(layer)) is not None
-    ]
+    duty = _duty(state, who)
+    judged = judge(state, command, plan, layers) if _has_rules(state, command, places, layers) else None
+    failing = [*duty, *judged.failing] if judged is not None else duty
+    if not failing or failing[0][0].status != 403:
+        failing += [(kind, layer_binding(layer)) for layer in layers if (kind := refusal_of_layer(layer))]
     charge, grants = rated.charge_units, who.route.grants
     receipt, credit, line = fund(state.books, charge, grants, state.now) if charge else ([], 0, 0)
     if charge and credit + line < charge and (not failing or failing[0][0].status != 403):
         failing.append(_credit_failure(state, plan, credit + line))
     if failing:
-        return _deny(state, command, plan, refuse(failing), effects)
+        return _refuse(state, command, plan, failing, layers, judged, effects)
+    if (judged is not None and not places.is_plain) or state.has_observed_switches:
+        judged = judged or Judged()
+        observe(state, command, plan, judged)
     if command.dry_run:
-        effects.decide(_allowed(state, plan, who, None, dry=True))
-        return Answer(200, reserved_body(state, command, plan, layers, None))
-    reservation = _hold(state, command, plan, layers, (receipt, credit, line), effects)
-    effects.decide(_allowed(state, plan, who, reservation))
-    return Answer(201, reserved_body(state, command, plan, layers, reservation))
+        effects.decide(_allowed(state, plan, who, None, judged, dry=True))
+        return Answer(200, reserved_body(state, command, plan, layers, None, judged))
+    reservation = _hold(state, command, plan, layers, (receipt, credit, line), judged, effects)
+    effects.decide(_allowed(state, plan, who, reservation, judged))
+    return Answer(201, reserved_body(state, command, plan, layers, reservation, judged))
+
+
+def _has_rules(state: OrganizationState, command: Reserve, places: Places, layers: list[Layer]) -> bool:
+    """Whether anything beside budgets and money may have a say: most calls have nothing of it."""
+    if not places.is_plain or state.switches or command.action.fingerprint is not None:
+        return True
+    if command.subject.attempt is not None:
+        return True
+    return any(layer.budget.has_stops for layer in layers)
+
+
+def _refuse(
+    state: OrganizationState,
+    command: Reserve,
+    plan: Plan,
+    failing: list[tuple[type[Denied], Binding]],
+    layers: list[Layer],
+    judged: Judged | None,
+    effects: Effects,
+) -> Answer:
+    """Refuse a call, and do what the rules say of a refused one: nothing where it was a dry run."""
+    error = refuse(failing)
+    if not command.dry_run:
+        happening = Happening(state, effects, command, plan.who)
+        if error.code in EXHAUSTED:
+            for layer in layers:
+                if refusal_of_layer(layer) in (BudgetExhausted, RunCeilingReached):
+                    refuse_by_level(happening, layer)
+        if judged is not None:
+            tell_refused(happening, command, judged, error)
+    return _deny(state, command, plan, error, effects)
 
 
 def decide_extend(
@@ -170,12 +213,19 @@ def _jsonable(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _allowed(
-    state: OrganizationState, plan: Plan, who: Who, reservation: Reservation | None, *, dry: bool = False
+    state: OrganizationState,
+    plan: Plan,
+    who: Who,
+    reservation: Reservation | None,
+    judged: Judged | None,
+    *,
+    dry: bool = False,
 ) -> DecisionRow:
     return DecisionRow(
         organization=state.id,
         at=state.now,
-        answer="allow",
+        answer="allow_with_caps" if judged is not None and judged.is_capped else "allow",
+        detail={"observed": judged.observed} if judged is not None and judged.observed else None,
         requested=plan.amounts.charge,
         agent_id=who.route.agent_id,
         run_id=who.run.id if who.run and not (dry and who.run.is_new) else None,
@@ -190,17 +240,43 @@ def _hold(
     plan: Plan,
     layers: list[Layer],
     funding: tuple[Receipt, int, int],
+    judged: Judged | None,
     effects: Effects,
+) -> Reservation:
+    who = plan.who
+    assert who is not None
+    actor = command.caller.actor
+    counted = layers if judged is None else [*layers, *judged.meters, *judged.passive, *judged.shadow]
+    open_counters(state, actor, counted, effects)
+    start_runs(state, actor, who, effects)
+    receipt, placed = _place(state, funding)
+    run = who.run
+    reservation = _reservation(state, command, plan, counted, receipt)
+    for layer in layers:
+        layer.hold()
+    moved = _take(judged, state.now) if judged is not None else []
+    state.reservations[reservation.id] = reservation
+    data = _reserved_data(reservation, command.ttl_seconds)
+    if moved:
+        data["arrivals"] = moved
+    if placed:
+        data["ledger"] = {"placed": placed}
+    if run is not None and (command.action.fingerprint is not None or command.subject.attempt is not None):
+        data["run_key"] = run.key
+        remember(state, command, run)
+    effects.events.append(event_of(state, command, reservation, "reserved", data))
+    _after_hold(Happening(state, effects, command, who), layers, judged)
+    return reservation
+
+
+def _reservation(
+    state: OrganizationState, command: Reserve, plan: Plan, counted: list[Layer], receipt: Receipt
 ) -> Reservation:
     who, rated, amounts = plan.who, plan.rated, plan.amounts
     assert who is not None and rated is not None
-    actor = command.caller.actor
-    open_counters(state, actor, layers, effects)
-    start_runs(state, actor, who, effects)
-    receipt, placed = _place(state, funding)
     route, run = who.route, who.run
-    measures = "".join([layer.budget.letter for layer in layers])
-    reservation = Reservation(
+    measures = "".join([layer.budget.letter for layer in counted])
+    return Reservation(
         id=new_id_text(),
         organization=state.id,
         agent_id=route.agent_id,
@@ -212,7 +288,7 @@ def _hold(
         price_version=None if rated.price_version is None else known_text(rated.price_version),
         held=rated.charge_units,
         estimated_cost=rated.cost_units,
-        tokens=amounts.tokens if "t" in measures else None,
+        tokens=amounts.tokens if "t" in measures or "o" in measures else None,
         credits=amounts.credits if "r" in measures else None,
         risk_points=amounts.risk_points if "p" in measures else None,
         created_at=state.now,
@@ -221,19 +297,27 @@ def _hold(
         status="active",
         user_label=who.user,
         action=action_data(command.action, command.subject),
-        counters=[layer.counter.number for layer in layers],
+        counters=[layer.counter.number for layer in counted],
         measures=measures,
         funding=receipt,
         own_key=route.own_key,
+        input_tokens=amounts.input_tokens if "i" in measures or "o" in measures else None,
+        tool_calls=amounts.tool_calls if "x" in measures else None,
     )
-    for layer in layers:
+
+
+def _take(judged: Judged, now: datetime) -> list[int]:
+    """Move every counter beside the enforced budgets; return by how much the arrival times of GCRAs moved, in order."""
+    for layer in judged.passive:
         layer.hold()
-    state.reservations[reservation.id] = reservation
-    data = _reserved_data(reservation, command.ttl_seconds)
-    if placed:
-        data["ledger"] = {"placed": placed}
-    effects.events.append(event_of(state, command, reservation, "reserved", data))
-    return reservation
+    moves = [take(layer, now) for layer in (*judged.meters, *judged.shadow)]
+    return [move for move in moves if move is not None]
+
+
+def _after_hold(happening: Happening, layers: list[Layer], judged: Judged | None) -> None:
+    fire_all(happening, layers)
+    if judged is not None:
+        tell_accepted(happening, judged)
 
 
 def _place(
@@ -318,6 +402,8 @@ def _reserved_data(reservation: Reservation, ttl_seconds: int) -> dict[str, Any]
         "tokens": reservation.tokens,
         "credits": reservation.credits,
         "risk_points": reservation.risk_points,
+        "input": reservation.input_tokens,
+        "calls": reservation.tool_calls,
         "own_key": reservation.own_key or None,
     }
     return {name: value for name, value in data.items() if value is not None}

@@ -20,9 +20,9 @@ class Denied(ProblemError):
 
 
 class Binding:
-    """The layer that refused: what it is, and its figures as they are shown."""
+    """The layer that refused: what it is, its figures as they are shown, and the seconds to wait (None: for ever)."""
 
-    __slots__ = ("budget_id", "figures", "rank", "requested", "scope", "version")
+    __slots__ = ("budget_id", "figures", "rank", "requested", "scope", "version", "wait")
 
     def __init__(
         self,
@@ -33,7 +33,9 @@ class Binding:
         requested: int,
         budget_id: Any = None,
         version: int = 0,
+        wait: int | None = None,
     ) -> None:
+        self.wait = wait
         self.scope = scope
         self.rank = rank
         self.figures = figures
@@ -76,6 +78,52 @@ class BudgetBusy(Denied):
     status = 409
     code = "budget_busy"
     retryable = True
+
+
+class RateLimited(Denied):
+    """A rate limit lets no more pass now; come again after `retry_after` seconds."""
+
+    status = 429
+    code = "rate_limited"
+    retryable = True
+
+
+class BackoffRequired(Denied):
+    """This call comes too soon after the one before it; come again after `retry_after` seconds."""
+
+    status = 429
+    code = "backoff_required"
+    retryable = True
+
+
+class Paused(Denied):
+    """Work here is paused until a person resumes it."""
+
+    code = "paused"
+
+
+class Blocked(Denied):
+    """A kill switch is set here, or the run was stopped; a person decides whether work goes on."""
+
+    code = "blocked"
+
+
+class LoopDetected(Denied):
+    """The run repeated itself and was stopped; look at the incident before you start another."""
+
+    code = "loop_detected"
+
+
+class AttemptsExceeded(Denied):
+    """The step has had all the attempts that it may have; end it instead of trying again."""
+
+    code = "attempts_exceeded"
+
+
+class ApprovalRequired(Denied):
+    """The budget has reached a level from which on a person must approve."""
+
+    code = "approval_required"
 
 
 class Archived(Denied):

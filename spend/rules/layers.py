@@ -7,14 +7,20 @@ from typing import Any
 from common.ids import new_id_text
 from events.rules.facts import Event
 from spend.rules.effects import Effects
-from spend.rules.plan import LayerPlace, Plan, Who, written
+from spend.rules.plan import Amounts, LayerPlace, Plan, Who, written
 from spend.rules.state import Counter, Layer, OrganizationState
 
 
 def open_layers(state: OrganizationState, plan: Plan) -> list[Layer]:
-    """Return the layers of a plan with their counters, a new one where the window has none yet."""
-    asked = plan.amounts.by_letter()
-    return [open_layer(state, place, asked[place.budget.letter]) for place in plan.places]
+    """Return the enforced budgets of a plan with their counters, a new one where the window has none yet."""
+    assert plan.places is not None
+    return open_budgets(state, plan.places.budgets, plan.amounts)
+
+
+def open_budgets(state: OrganizationState, places: Iterable[LayerPlace], amounts: Amounts) -> list[Layer]:
+    """Return the layers of budgets."""
+    asked = amounts.by_letter()
+    return [open_layer(state, place, asked[place.budget.letter]) for place in places]
 
 
 def open_layer(state: OrganizationState, place: LayerPlace, requested: int) -> Layer:
@@ -25,9 +31,9 @@ def open_layer(state: OrganizationState, place: LayerPlace, requested: int) -> L
     if place.first_bucket is None:
         return Layer(
             place.budget, counter, requested, label=place.label, resets_at=place.window.end,
-            resets_text=place.resets_text,
+            resets_text=place.resets_text, extra=place.extra,
         )  # fmt: skip
-    layer = Layer(place.budget, counter, requested, label=place.label)
+    layer = Layer(place.budget, counter, requested, label=place.label, extra=place.extra)
     for bucket in state.rolling.get(place.key[:2], ()):
         if bucket is not counter and bucket.window_start >= place.first_bucket:
             layer.held += bucket.held
@@ -82,7 +88,10 @@ def start_runs(state: OrganizationState, actor: str, who: Who, effects: Effects)
         if run is None or not run.is_new:
             continue
         run.is_new = False
+        run.root_started_at = run.root_started_at or state.now
         data: dict[str, Any] = {"key": run.key, "root": run.root_id, "agent": who.route.agent_id}
+        if run.depth:
+            data["depth"] = run.depth
         if run.parent_id is not None:
             data["parent"] = run.parent_id
         if who.route.workflow_id is not None:

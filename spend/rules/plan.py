@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from common.errors import ProblemError
 from ledger.rules.grants import GrantSubject
-from spend.rules.budgets import BudgetDefinition
 from spend.rules.rating import Rated, Usage
+from spend.rules.runpolicies import RunPolicy
 from spend.rules.state import CounterKey, Run
 from spend.rules.windows import Window
 
@@ -18,23 +19,58 @@ def written(moment: datetime) -> str:
 
 class LayerPlace:
     """Where a budget counts a call: target and window, the target's name for people (`label`), and of a rolling
-    budget the first bucket that still counts.
+    budget the first bucket that still counts. `extra` is what an override adds to its limit.
+
+    `budget` may be a meter. Of a meter `when` is the place of the budget, and the level from which on it counts;
+    `strikes` is where the denials of a limit that escalates are counted.
     """
 
-    __slots__ = ("budget", "first_bucket", "key", "label", "resets_text", "target", "window")
+    __slots__ = (
+        "budget", "extra", "first_bucket", "key", "label", "resets_text", "strikes", "target", "when", "window",
+    )  # fmt: skip
 
     def __init__(
         self,
-        budget: BudgetDefinition,
+        budget: Any,
         target: str,
         window: Window,
         label: str | None = None,
         first_bucket: datetime | None = None,
+        *,
+        extra: int = 0,
+        when: "tuple[LayerPlace, int] | None" = None,
+        strikes: "LayerPlace | None" = None,
     ) -> None:
         self.budget, self.target, self.window, self.label = budget, target, window, label
-        self.first_bucket = first_bucket
+        self.first_bucket, self.extra, self.when, self.strikes = first_bucket, extra, when, strikes
         self.key: CounterKey = (str(budget.id), target, window.start)
         self.resets_text = None if window.end is None else written(window.end)
+
+
+Valid = tuple[datetime, datetime | None]
+"""[from, until) in which something that was looked up is the same; until None: for ever."""
+
+
+@dataclass(slots=True)
+class Places:
+    """Everything that counts a call: enforced budgets, narrow to wide, and meters; `passive` counters of observed
+    budgets, which refuse nothing; `shadow`, all observed rules; and the run policies that apply.
+    """
+
+    valid: Valid
+    budgets: list[LayerPlace]
+    meters: list[LayerPlace] = field(default_factory=list)
+    passive: list[LayerPlace] = field(default_factory=list)
+    shadow: list[LayerPlace] = field(default_factory=list)
+    policies: list[RunPolicy] = field(default_factory=list)
+    is_plain: bool = True
+
+    def all(self) -> list[LayerPlace]:
+        """Return every place whose counter a decision may want."""
+        if self.is_plain:
+            return self.budgets
+        found = [*self.budgets, *self.meters, *self.passive, *self.shadow]
+        return found + [place.strikes for place in found if place.strikes is not None]
 
 
 @dataclass(slots=True)
@@ -75,10 +111,22 @@ class Amounts:
     credits: int = 0
     risk_points: int = 0
     tool_calls: int = 0
+    input_tokens: int = 0
 
     def by_letter(self) -> dict[str, int]:
         """Return the amounts by the letter of their measure."""
         return {"c": self.charge, "k": self.cost, "t": self.tokens, "r": self.credits, "p": self.risk_points}
+
+    def by_meter(self) -> dict[str, int]:
+        """Return the amounts by the letters that only meters count; a step is asked for by a first attempt only."""
+        return {
+            "t": self.tokens,
+            "i": self.input_tokens,
+            "o": self.tokens - self.input_tokens,
+            "x": self.tool_calls,
+            "q": 1,
+            "n": 1,
+        }
 
 
 @dataclass(slots=True)
@@ -92,7 +140,7 @@ class Plan:
     rated: Rated | None = None
     usage: Usage | None = None
     amounts: Amounts = field(default_factory=Amounts)
-    places: list[LayerPlace] = field(default_factory=list)
+    places: Places | None = None
     error: ProblemError | None = None
     adjustment: bool = False
     valid_from: datetime | None = None

@@ -10,6 +10,7 @@ from typing import Any
 
 from ledger.rules.grants import Grant
 from spend.rules.budgets import BudgetDefinition
+from spend.rules.switches import Switch
 
 CounterKey = tuple[str, str, datetime]
 """Budget, target and start of the window."""
@@ -17,7 +18,10 @@ CounterKey = tuple[str, str, datetime]
 
 @dataclass(slots=True)
 class Counter:
-    """held and spent of one budget, target and window; `number` 0 until an event opened it."""
+    """held and spent of one budget, target and window; `number` 0 until an event opened it.
+
+    `fired` and `approved` are the ranks up to which thresholds have, under the arming `armed`; see `crossings`.
+    """
 
     number: int
     budget_id: str
@@ -26,12 +30,20 @@ class Counter:
     window_end: datetime | None
     held: int = 0
     spent: int = 0
+    armed: int = 0
+    fired: int = 0
+    approved: int = 0
 
 
 class Layer:
-    """One budget that applies to a call: its counter, and for a rolling budget what the other buckets hold."""
+    """One budget that applies to a call: its counter, and for a rolling budget what the other buckets hold.
 
-    __slots__ = ("budget", "counter", "held", "label", "requested", "resets_at", "resets_text", "spent")
+    `extra` is what an override adds to the most that spent + held may be (`most`).
+    """
+
+    __slots__ = (
+        "budget", "counter", "extra", "held", "label", "most", "requested", "resets_at", "resets_text", "spent",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,8 +54,10 @@ class Layer:
         label: str | None = None,
         resets_at: datetime | None = None,
         resets_text: str | None = None,
+        extra: int = 0,
     ) -> None:
         self.budget, self.counter, self.requested = budget, counter, requested
+        self.extra, self.most = extra, budget.most + extra
         self.held, self.spent = counter.held, counter.spent
         self.label, self.resets_at, self.resets_text = label, resets_at, resets_text
 
@@ -55,7 +69,10 @@ class Layer:
 
 @dataclass(slots=True)
 class Run:
-    """A run and its place in the tree; `is_new` until an event started it."""
+    """A run and its place in the tree: `above` are the keys of the runs over it but for the root, nearest first.
+
+    `root_started_at` None: with this call. `is_new` until an event started it.
+    """
 
     id: str
     key: str
@@ -63,6 +80,9 @@ class Run:
     root_key: str
     parent_id: str | None
     version: int = 1
+    depth: int = 0
+    root_started_at: datetime | None = None
+    above: tuple[str, ...] = ()
     is_new: bool = False
 
 
@@ -94,13 +114,23 @@ class Reservation:
     measures: str
     funding: list[list[Any]]
     own_key: bool
+    input_tokens: int | None = None
+    tool_calls: int | None = None
 
     def holds(self, letter: str) -> int:
         """Return what a layer that counts this measure holds for the reservation."""
-        return getattr(self, HOLDS[letter]) or 0
+        name = HOLDS.get(letter)
+        if name is not None:
+            return getattr(self, name) or 0
+        if letter == "o":
+            return (self.tokens or 0) - (self.input_tokens or 0)
+        return 1 if letter == "n" else 0
 
 
-HOLDS = {"c": "held", "k": "estimated_cost", "t": "tokens", "r": "credits", "p": "risk_points"}
+HOLDS = {
+    "c": "held", "k": "estimated_cost", "t": "tokens", "r": "credits", "p": "risk_points", "i": "input_tokens",
+    "x": "tool_calls",
+}  # fmt: skip
 """Where a reservation keeps what a layer holds, by the letter of the layer's measure."""
 
 
@@ -136,8 +166,30 @@ class Books:
 
 
 @dataclass(slots=True)
+class Trace:
+    """The last calls of a run that named a fingerprint, oldest first: (fingerprint, when); and how many levels of loop
+    detection have acted."""
+
+    recent: list[tuple[str, datetime]]
+    level: int = 0
+
+
+@dataclass(slots=True)
+class Tried:
+    """The last attempt of a step; `stopped` when an incident says that it had too many."""
+
+    attempt: int
+    at: datetime
+    stopped: bool = False
+
+
+@dataclass(slots=True)
 class OrganizationState:
-    """Everything that the commands of one organization are decided on. `last_counter` is the highest number given."""
+    """Everything that the commands of one organization are decided on. `last_counter` is the highest number given.
+
+    `switches` are those that are set, by scope and target; `traces` by run, `tried` by run and step, and `run_sums`
+    (charged + held by run) hold what the commands named.
+    """
 
     id: str
     now: datetime
@@ -149,3 +201,12 @@ class OrganizationState:
     counters_by_number: dict[int, Counter] = field(default_factory=dict)
     rolling: dict[tuple[str, str], list[Counter]] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
+    switches: dict[tuple[str, str], Switch] = field(default_factory=dict)
+    traces: dict[str, Trace] = field(default_factory=dict)
+    tried: dict[tuple[str, int], Tried] = field(default_factory=dict)
+    run_sums: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def has_observed_switches(self) -> bool:
+        """Return whether a switch is set that only observes."""
+        return any(switch.mode == "observe" for switch in self.switches.values())

@@ -30,11 +30,14 @@ _recent: dict[tuple[str, str, int], Window] = {}
 
 
 def window_at(kind: str, moment: datetime, zone: ZoneInfo, *, rolling_seconds: int | None = None) -> Window:
-    """Return the window of this kind that contains the moment; of a rolling budget its bucket."""
+    """Return the window of this kind (of limits also minute) that contains the moment; of a rolling one its bucket."""
     if kind in ("run", "lifetime"):
         return ALWAYS
     if kind == "rolling":
         return _bucket(moment, rolling_seconds or ROLLING_BUCKETS)
+    if kind == "minute":
+        start = moment.astimezone(UTC).replace(second=0, microsecond=0)
+        return Window(start, start + timedelta(minutes=1))
     name = (kind, zone.key, 0)
     known = _recent.get(name)
     if known is not None and known.start <= moment and known.end is not None and moment < known.end:

@@ -9,6 +9,8 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
 from orgs.rules.permissions import PolicyLevel
+from spend.operations.budgets.rates import check_rates
+from spend.operations.targets import Target
 from spend.queries.budgets import find_budget, level_of
 from spend.rules.budgetfacts import Budget, changed
 
@@ -26,8 +28,8 @@ def change_budget(
 
     The gate's next decision obeys it. Below what is spent and held is allowed: nothing is released or lost. The event
     keeps the actor and every old and new value. The same values again change nothing. `permit` as in `create_budget`.
-    Raises NotFound, InvalidTransition (archived), InvalidAmount, InvalidThresholds, NotAvailableYet,
-    AmountOutOfRange and OrganizationClosed.
+    Raises NotFound, InvalidTransition (archived), InvalidAmount, InvalidThresholds (and whatever else
+    `parse_thresholds` does), RateLimitMismatch, AmountOutOfRange and OrganizationClosed.
     """
     locked = lock_organization(cur, organization)
     require_open(locked)
@@ -35,5 +37,8 @@ def change_budget(
     if permit is not None:
         permit(level_of(cur, found))
     new, fact = changed(found, changes, at=locked.now)
+    if new.thresholds != found.thresholds:
+        target = Target(new.target_id, new.target_label)
+        check_rates(cur, organization, new.thresholds, scope=new.scope, target=target)
     record(cur, [fact], author=author)
     return new

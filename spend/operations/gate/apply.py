@@ -33,8 +33,10 @@ from spend.operations.gate.writing import write
 from spend.queries.gate_config import SUBJECTS, ConfigCache, GateConfig, Load, Missing, load_subjects
 from spend.queries.gate_state import (
     ask_counters,
+    ask_history,
     ask_keys,
     ask_last_numbers,
+    ask_numbered,
     ask_reservations,
     ask_runs,
     ask_usage_keys,
@@ -42,6 +44,7 @@ from spend.queries.gate_state import (
 from spend.rules.commands import Caller, Command, Commit, RecordUsage, Reserve
 from spend.rules.effects import Answer
 from spend.rules.plan import Plan
+from spend.rules.settlement import takes_more
 from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
 
 logger = logging.getLogger(__name__)
@@ -97,7 +100,12 @@ class Gate:
                     continue
                 if len(commands) > 1 and not _is_unavailable(error):
                     return await self._in_halves(wire, commands)
-                raise _meaning_of(error) from error
+                meaning = _meaning_of(error)
+                if isinstance(meaning, ProblemError) and not isinstance(meaning, ServiceUnavailable):
+                    return [
+                        Answer.refused(meaning)
+                    ]  # this command's own matter, also as the only one of a batch
+                raise meaning from error
             except Exception as error:
                 if len(commands) == 1 or isinstance(error, GateUnavailable):
                     raise
@@ -169,7 +177,8 @@ class Gate:
             except Missing:
                 continue
             batch.plans[place] = plan
-            wanted.update([of_budget.key for of_budget in plan.places if of_budget.first_bucket is None])
+            if plan.places is not None:
+                wanted.update([place.key for place in plan.places.all() if place.first_bucket is None])
         return wanted
 
     async def _lock_and_read(self, wire: Wire, batch: Batch, expected: set[CounterKey]) -> None:
@@ -194,6 +203,8 @@ class Gate:
 
     def _named(self, batch: Batch) -> list[Question]:
         keys, reservations, runs, usages = [], [], [], []
+        fingerprinted: list[tuple[str, str]] = []
+        tried: list[tuple[str, str, int]] = []
         for name, key, reservation, command in zip(
             batch.names, batch.keys, batch.reservations, batch.commands, strict=True
         ):
@@ -206,12 +217,21 @@ class Gate:
                 subject = command.subject
                 named = [key for key in (subject.run, subject.parent_run) if key is not None]
                 runs += [(name, key) for key in (planner.unknown_runs(subject) if planner else named)]
+            if isinstance(command, Reserve) and subject.run is not None:
+                # The house detects loops where nobody set a rule, and a policy may count wall time and depth.
+                if command.action.fingerprint is not None or planner is None or planner.config.rules.policies:
+                    fingerprinted.append((name, subject.run))
+                if subject.step is not None and subject.attempt is not None:
+                    tried.append((name, subject.run, subject.step))
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))
             if reservation:
                 reservations.append((name, reservation))
         batch.asked_runs = sorted(set(runs))
-        asked = [ask_reservations(reservations, batch.states)]
+        asked = [
+            ask_reservations(reservations, batch.states),
+            *ask_history(fingerprinted, tried, batch.states),
+        ]
         if keys:
             asked.append(ask_keys(keys, batch.kept))
         if batch.asked_runs:
@@ -278,6 +298,8 @@ class Gate:
             batch.plans = [
                 None if name in changed else plan for name, plan in zip(batch.names, batch.plans, strict=True)
             ]
+        for name, state in batch.states.items():
+            state.switches = dict(batch.planners[name].config.rules.switches)
         for name, key in batch.asked_runs:
             batch.planners[name].known_runs[key] = batch.found_runs.get((name, key))
 
@@ -355,9 +377,12 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
     unread: set[CounterKey] = set()
     rolling: set[CounterKey] = set()
     opening: set[str] = set()
-    for name, plan in zip(batch.names, batch.plans, strict=True):
+    exceeding: set[tuple[str, int]] = set()
+    for place_in_batch, (name, plan) in enumerate(zip(batch.names, batch.plans, strict=True)):
+        if plan is None:
+            continue
         known = batch.states[name].counters
-        for place in plan.places if plan is not None else ():
+        for place in plan.places.all() if plan.places is not None else ():
             if place.key in known:
                 continue
             opening.add(name)
@@ -365,9 +390,30 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
                 rolling.add((place.key[0], place.target, place.first_bucket))
             elif place.key not in expected:
                 unread.add(place.key)
+        if isinstance(batch.commands[place_in_batch], Commit):
+            exceeding.update(_exceeded(batch, place_in_batch, plan))
+    asked = []
     if opening:
         asked = ask_counters(batch.states, unread, rolling)
-        await wire.ask([*asked, ask_last_numbers([batch.states[name] for name in sorted(opening)])])
+        asked.append(ask_last_numbers([batch.states[name] for name in sorted(opening)]))
+    if exceeding:
+        asked.append(ask_numbered(sorted(exceeding), batch.states))
+    if asked:
+        await wire.ask(asked)
+
+
+def _exceeded(batch: Batch, place: int, plan: Plan) -> list[tuple[str, int]]:
+    """The counters of a reservation that a commit may push over a threshold: it takes more than was held."""
+    name = batch.names[place]
+    state = batch.states[name]
+    reservation = state.reservations.get(batch.reservations[place])
+    if reservation is None or plan.error is not None:
+        return []
+    if takes_more(
+        reservation, plan, is_freed=reservation.status != "active" or reservation.expires_at <= state.now
+    ):
+        return [(name, number) for number in reservation.counters]
+    return []
 
 
 def _is_unavailable(error: psycopg.Error) -> bool:

@@ -15,7 +15,8 @@ from spend.rules.decide import decide_extend, decide_reserve, find_reservation
 from spend.rules.denials import UsageIdReused
 from spend.rules.effects import Answer
 from spend.rules.plan import Plan
-from spend.rules.settlement import decide_commit, decide_release, decide_usage, expire
+from spend.rules.recording import decide_usage
+from spend.rules.settlement import decide_commit, decide_release, expire
 from spend.rules.state import OrganizationState
 
 encode_body = msgspec.json.Encoder().encode
@@ -82,7 +83,8 @@ def _judge(batch: Batch, state: OrganizationState, command: Command, place: int)
             plan = planner.commit(command, reservation)
         if plan.error is not None and reservation.status in ("active", "expired"):
             raise plan.error
-        return decide_commit(state, command, plan, reservation, accounts, effects)
+        budgets = planner.config.rules.by_id
+        return decide_commit(state, command, plan, reservation, accounts, budgets, effects)
     assert plan is not None
     if plan.error is not None:
         raise plan.error

@@ -10,16 +10,15 @@ from common.errors import CurrencyMismatch, ProblemError
 from common.ids import new_id_text
 from events.store import Cursor
 from ledger.rules.grants import GrantSubject
+from spend.operations.gate.placing import both, places_of
 from spend.queries.estimates import estimate_from_history
-from spend.queries.gate_config import ConfigCache, GateConfig, Missing, Valid
-from spend.rules.budgets import BudgetDefinition
+from spend.queries.gate_config import ConfigCache, GateConfig, Missing
 from spend.rules.commands import Actual, Caller, Commit, Estimate, RecordUsage, Reserve, Subject
 from spend.rules.denials import EstimateRequired, EventInFuture
 from spend.rules.normalise import normalise
-from spend.rules.plan import Amounts, LayerPlace, Plan, Route, Who
+from spend.rules.plan import Amounts, Places, Plan, Route, Valid, Who
 from spend.rules.rating import NO_USAGE, PriceCard, Rated, Usage, estimate, rate
 from spend.rules.state import Reservation, Run
-from spend.rules.windows import bucket_seconds, first_bucket_at, window_at
 
 MAX_AGE = timedelta(days=35)
 MAX_AHEAD = timedelta(minutes=5)
@@ -49,8 +48,8 @@ class Planner:
             self._check_currency(command.currency)
             who = plan.who = self._who(command.subject, command.caller)
             prices, plan.rated, plan.amounts = self._estimated(command, who, now)
-            layers, plan.places = self.places(who, now)
-            plan.valid_from, plan.valid_until = both(prices, layers)
+            places = plan.places = self.places(who, command.caller.key_id, now)
+            plan.valid_from, plan.valid_until = both(prices, places.valid)
         except ProblemError as error:
             plan.error = error
         return plan
@@ -86,7 +85,8 @@ class Planner:
             plan.rated = rate(plan.usage, card, amount_units=command.actual.amount, own_key=own_key)
             plan.amounts = _amounts(plan.rated, plan.usage, command.actual)
             plan.adjustment = command.occurred_at < now - MAX_AGE
-            _, plan.places = self.places(who, now if plan.adjustment else command.occurred_at)
+            at = now if plan.adjustment else command.occurred_at
+            plan.places = self.places(who, command.caller.key_id, at)
         except ProblemError as error:
             plan.error = error
         return plan
@@ -171,8 +171,14 @@ class Planner:
         run = of_parents.get(parent_key)
         if run is None:
             name = new_id_text()
-            root = (parent.root_id, parent.root_key) if parent else (name, key)
-            run = Run(name, key, root[0], root[1], parent.id if parent else None, is_new=True)
+            if parent is None:
+                run = Run(name, key, name, key, None, is_new=True)
+            else:
+                above = (parent.key, *parent.above) if parent.parent_id is not None else ()
+                run = Run(
+                    name, key, parent.root_id, parent.root_key, parent.id, depth=parent.depth + 1,
+                    root_started_at=parent.root_started_at, above=above, is_new=True,
+                )  # fmt: skip
             of_parents[parent_key] = run
         return run
 
@@ -190,32 +196,18 @@ class Planner:
         new = [run for of_parents in self.new_runs.values() for run in of_parents.values()]
         return [run for run in (*found, *new) if not run.is_new]
 
-    def places(self, who: Who, at: datetime) -> tuple[Valid, list[LayerPlace]]:
-        """Return every budget that applies, narrow to wide, with the window that the moment falls into, and in which
+    def places(self, who: Who, key: str | None, at: datetime) -> Places:
+        """Return everything that counts a call of this key, with the windows that the moment falls into, and in which
         time these are the same.
         """
         route, root = who.route, who.run.root_key if who.run is not None else None
-        key = (route.agent_id, route.team_id, route.workflow_id, route.connection_id, who.user, root)
-        known = self.config.places.get(key)
-        if known is not None and known[0][0] <= at and (known[0][1] is None or at < known[0][1]):
+        caller = key if self.config.rules.by_key else None
+        name = (route.agent_id, route.team_id, route.workflow_id, route.connection_id, who.user, root, caller)
+        known = self.config.places.get(name)
+        if known is not None and known.valid[0] <= at and (known.valid[1] is None or at < known.valid[1]):
             return known
-        found = self._places(who, at)
-        valid: Valid = (datetime.min.replace(tzinfo=at.tzinfo), None)
-        for place in found:
-            valid = both(valid, _validity(place))
-        self.config.remember_places(key, valid, found)
-        return valid, found
-
-    def _places(self, who: Who, at: datetime) -> list[LayerPlace]:
-        found = []
-        for scope, target, target_id, label in _targets(who):
-            for budget in self.config.budgets.get(scope, ()):
-                if not _applies(budget, target, target_id):
-                    continue
-                if budget.window_kind != "run" or scope == "run":
-                    found.append(_place(budget, target, label, at))
-                elif who.run is not None:  # what this target spends in one run, that of its whole tree
-                    found.append(_place(budget, f"{_escaped(target)}/{who.run.root_key}", label, at))
+        found = places_of(self.config, who, key, at)
+        self.config.remember_places(name, found)
         return found
 
     def _estimated(self, command: Reserve, who: Who, now: datetime) -> tuple[Valid, Rated, Amounts]:
@@ -236,6 +228,7 @@ class Planner:
             credits=asked.credits,
             risk_points=asked.risk_points,
             tool_calls=sum(use.calls for use in asked.tool_calls) if asked.tool_calls else 0,
+            input_tokens=asked.input_tokens,
         )
         return valid, rated, amounts
 
@@ -260,59 +253,6 @@ class Planner:
         )
 
 
-def both(one: Valid, other: Valid) -> Valid:
-    """Return when both hold."""
-    ends = [end for end in (one[1], other[1]) if end is not None]
-    return max(one[0], other[0]), min(ends) if ends else None
-
-
-def _validity(place: LayerPlace) -> Valid:
-    """When a place is the same: its window, and of a rolling budget as long as the same buckets count."""
-    window: Valid = (place.window.start, place.window.end)
-    if place.first_bucket is None:
-        return window
-    rolling = place.budget.rolling_seconds or 1
-    begins = place.first_bucket + timedelta(seconds=rolling)
-    return both(window, (begins, begins + timedelta(seconds=bucket_seconds(rolling))))
-
-
-def _escaped(target: str) -> str:
-    """A user's label before the slash that ends it: "a" in run "b/c" is not "a/b" in run "c"."""
-    return target.replace("%", "%25").replace("/", "%2F")
-
-
-def _applies(budget: BudgetDefinition, target: str, target_id: str | None) -> bool:
-    if budget.target_id is not None:
-        return budget.target_id == target_id
-    return budget.target_label is None or budget.target_label == target
-
-
-def _targets(who: Who) -> list[tuple[str, str, str | None, str | None]]:
-    """Scope, counter's target, id and name of everything that the call is counted for, narrow to wide."""
-    route = who.route
-    targets: list[tuple[str, str, str | None, str | None]] = []
-    if who.run is not None:
-        targets.append(("run", who.run.root_key, None, who.run.root_key))
-    if who.user is not None:
-        targets.append(("user", who.user, None, who.user))
-    targets.append(("agent", route.agent_id, route.agent_id, route.agent_key))
-    if route.workflow_id is not None:
-        targets.append(("workflow", route.workflow_id, route.workflow_id, route.workflow_key))
-    if route.connection_id is not None:
-        targets.append(("connection", route.connection_id, route.connection_id, route.connection_key))
-    if route.team_id is not None:
-        targets.append(("team", route.team_id, route.team_id, route.team_key))
-    targets.append(("organization", "", None, None))
-    return targets
-
-
-def _place(budget: BudgetDefinition, target: str, label: str | None, at: datetime) -> LayerPlace:
-    window = window_at(budget.window_kind, at, budget.zone, rolling_seconds=budget.rolling_seconds)
-    if budget.window_kind != "rolling":
-        return LayerPlace(budget, target, window, label)
-    return LayerPlace(budget, target, window, label, first_bucket_at(at, budget.rolling_seconds or 1))
-
-
 def _usage(actual: Actual, provider: str | None) -> Usage:
     if actual.usage is not None:
         return actual.usage
@@ -329,4 +269,5 @@ def _amounts(rated: Rated, usage: Usage, actual: Actual) -> Amounts:
         credits=actual.credits,
         risk_points=actual.risk_points,
         tool_calls=sum(use.calls for use in usage.tool_calls) if usage.tool_calls else 0,
+        input_tokens=usage.input_tokens,
     )

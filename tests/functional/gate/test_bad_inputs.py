@@ -500,7 +500,6 @@ class TestWhatBelongsToLater:
     @pytest.mark.parametrize(
         ("path", "field"),
         [
-            ("/v1/rate-limits", "rate_limits"),
             ("/v1/kill-switches", "kill_switches"),
             ("/v1/runs/r/pause", "pause"),
             ("/v1/runs/r/resume", "resume"),

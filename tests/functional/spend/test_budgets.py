@@ -106,10 +106,26 @@ class TestMakingABudget:
         assert caller(make_organization()).post("/v1/budgets", body).json()["rolling_seconds"] == 3600
 
     def test_keeps_thresholds_of_its_own(self) -> None:
-        thresholds = [{"percent": 10, "action": "notify"}, {"percent": 90, "action": "block"}]
+        thresholds: list[dict[str, Any]] = [
+            {"percent": 10, "action": "notify"},
+            {"percent": 20, "action": "throttle", "per_minute": 6},
+            {"percent": 30, "action": "cap", "caps": {"max_output_tokens": 100, "models": ["small"]}},
+            {"percent": 40, "action": "cap"},
+            {"percent": 50, "action": "require_approval"},
+            {"percent": 60, "action": "pause"},
+            {"percent": 90, "action": "block"},
+        ]
         amounts = [{"amount": "2.5", "action": "notify"}]
         made = caller(make_organization()).post("/v1/budgets", {**DAILY, "thresholds": thresholds + amounts})
         assert made.json()["thresholds"] == thresholds + amounts
+
+    @pytest.mark.parametrize("mode", ["off", "observe", "enforce"])
+    def test_takes_every_mode_now_and_later(self, mode: str) -> None:
+        admin = caller(make_organization())
+        made = admin.post("/v1/budgets", {**DAILY, "mode": mode}).json()
+        assert made["mode"] == mode
+        for other in ("observe", "off", "enforce"):
+            assert admin.patch(f"/v1/budgets/{made['id']}", {"mode": other}).json()["mode"] == other
 
     def test_is_repeated_under_its_key(self) -> None:
         organization = make_organization()
@@ -150,7 +166,6 @@ class TestWhatABudgetMayNotBe:
             ({"window": "rolling", "rolling_seconds": 0}, (400, "invalid_field", ["/rolling_seconds"])),
             ({"measure": "tokens"}, (400, "invalid_field", ["/measure"])),
             ({"time_zone": "Mars/Olympus"}, (400, "invalid_field", ["/time_zone"])),
-            ({"mode": "observe"}, (400, "not_available_yet", ["/mode"])),
             ({"mode": "maybe"}, (400, "invalid_field", ["/mode"])),
             ({"fail_mode": "closed"}, (400, "not_available_yet", ["/fail_mode"])),
             ({"fail_mode": "open_capped"}, (400, "not_available_yet", ["/fail_mode"])),
@@ -194,6 +209,10 @@ class TestWhatABudgetMayNotBe:
             [{"action": "notify"}],
             [{"percent": 80, "amount": "1", "action": "notify"}],
             [{"amount": "0", "action": "notify"}],
+            [{"percent": 80, "action": "throttle"}],
+            [{"percent": 80, "action": "throttle", "per_minute": 6, "rate_percent": 50}],
+            [{"percent": 80, "action": "notify", "per_minute": 6}],
+            [{"percent": 80, "action": "pause", "caps": {"steps": 1}}],
             ["notify"],
             "notify",
             {},
@@ -202,12 +221,6 @@ class TestWhatABudgetMayNotBe:
     def test_thresholds_that_are_not_distinct_ascending_percentages(self, thresholds: Any) -> None:
         answer = caller(make_organization()).post("/v1/budgets", {**DAILY, "thresholds": thresholds})
         assert problem(answer)[:2] == (400, "invalid_thresholds")
-
-    @pytest.mark.parametrize("action", ["cap", "throttle", "require_approval", "pause"])
-    def test_an_action_that_is_announced_only(self, action: str) -> None:
-        body = {**DAILY, "thresholds": [{"percent": 80, "action": action}]}
-        expected = (400, "not_available_yet", ["/thresholds/0/action"])
-        assert problem(caller(make_organization()).post("/v1/budgets", body)) == expected
 
     def test_an_archived_target(self) -> None:
         organization = make_organization()
@@ -245,7 +258,11 @@ class TestChangingABudget:
         kind, stream, version, actor, data = events_of(organization)[-1]
         assert (kind, str(stream), version) == ("budget.changed", made["id"], 2)
         assert actor.startswith("key:")
-        assert data["changed"] == {"amount_limit": [500000000, 250000000], "mode": ["enforce", "off"]}
+        assert data["changed"] == {
+            "amount_limit": [500000000, 250000000],
+            "arming": [1, 2],
+            "mode": ["enforce", "off"],
+        }
         assert config_epoch(organization) == epoch + 1
 
     def test_leaves_no_event_when_nothing_changes(self) -> None:
@@ -400,8 +417,6 @@ class TestWhatComesLater:
     @pytest.mark.parametrize(
         ("path", "pointer"),
         [
-            ("/v1/budgets/01900000-0000-7000-8000-0000000000ff/override", "/override"),
-            ("/v1/rate-limits", "/rate_limits"),
             ("/v1/kill-switches", "/kill_switches"),
             ("/v1/runs/run-81/pause", "/pause"),
             ("/v1/runs/run-81/resume", "/resume"),
