@@ -7,7 +7,7 @@ from spend.operations.velocity.judge import judge_velocity
 
 SWEEP_SECONDS = 5.0
 JUDGE_SECONDS = 5.0
-FORGET_SECONDS = 3_600.0
+FORGET_SECONDS = 3_600
 
 
 def register_all() -> None:

@@ -95,6 +95,8 @@ async def deliver(request: Request, exchange: Exchange, outbox: Outbox) -> None:
         if not work.done():
             work.cancel()
         await asyncio.wait((work,))
+        if not work.cancelled():
+            work.result()
         if not gone.done():
             await asyncio.wait((gone,), timeout=LEAVE_SECONDS)
         if not gone.done() and peer is not None:
@@ -110,8 +112,6 @@ async def _send_all(request: Request, exchange: Exchange, outbox: Outbox, peer: 
     stream = exchange.response_stream(200, _headers(request))
     try:
         await _send(stream, outbox, Pace(peer))
-    except RuntimeError:
-        return  # the server's own error is one: the caller is gone
     finally:
         del stream  # a stream that is kept is not ended
 
@@ -119,7 +119,10 @@ async def _send_all(request: Request, exchange: Exchange, outbox: Outbox, peer: 
 async def _send(stream: Stream, outbox: Outbox, pace: Pace) -> None:
     piece: bytes | None = RETRY
     while piece is not None and await pace.allows(len(piece)):
-        await stream.send_bytes(piece)
+        try:
+            await stream.send_bytes(piece)
+        except RuntimeError:
+            return  # the server's own error is one: the caller is gone
         try:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 piece = await outbox.next()

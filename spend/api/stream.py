@@ -82,7 +82,7 @@ class StreamEntry:
         self._keyring: Keyring[Reader] = Keyring(url, options, admit=Reader)
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = (
             psycopg_pool.AsyncConnectionPool(
-                url, kwargs={**options, "autocommit": True}, min_size=0, max_size=1, timeout=2, open=False,
+                url, kwargs={**options, "autocommit": True}, min_size=0, max_size=2, timeout=2, open=False,
                 name="streams",
             )
         )  # fmt: skip
@@ -97,8 +97,7 @@ class StreamEntry:
     async def close(self) -> None:
         """Tell everybody that this process ends, and let the connections go."""
         self._is_closing = True
-        for listener in self._everybody():
-            listener.end(ServiceUnavailable(retry_after=1), self._position_of(listener))
+        self._end_all()
         loop = asyncio.get_running_loop()
         until = loop.time() + END_SECONDS
         while self._listeners and loop.time() < until:
@@ -169,6 +168,10 @@ class StreamEntry:
     def _everybody(self) -> list[Listener]:
         return [each for known in self._listeners.values() for each in known]
 
+    def _end_all(self) -> None:
+        for listener in self._everybody():
+            listener.end(ServiceUnavailable(retry_after=1), self._position_of(listener))
+
     def _position_of(self, listener: Listener) -> int:
         for organization, known in self._listeners.items():
             if listener in known:
@@ -188,11 +191,11 @@ class StreamEntry:
                     failures += 1
                     logger.warning("stream.look_failed", extra={"reason": type(error).__name__})
                 if failures >= MOST_FAILURES:
-                    for listener in self._everybody():
-                        listener.end(ServiceUnavailable(retry_after=1), self._position_of(listener))
+                    self._end_all()
                 await self._pause()
         finally:
             self._task = None
+            self._end_all()  # nobody listens any more, or there is a defect: it is raised, and they come again
 
     async def _pause(self) -> None:
         """A second, or less when somebody comes."""

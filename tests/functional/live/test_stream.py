@@ -116,6 +116,18 @@ class TestWhatHappened:
         (logged,) = body_of(customer.api.get("/v1/event-log", type="incident.opened"), 200)["data"]
         assert incident.data == logged
 
+    def test_tells_of_thresholds_that_are_crossed(self, web: str, customer: Customer) -> None:
+        customer.budget("10")
+        with Listening(web, customer.api.secret) as stream:
+            stream.until("runs")
+            customer.reserved("6")
+            crossed = stream.until("threshold").data
+        assert (crossed["type"], crossed["data"]["percent"], crossed["data"]["action"]) == (
+            "threshold.crossed",
+            50,
+            "notify",
+        )
+
     def test_is_told_to_whoever_comes_back(self, web: str) -> None:
         customer = with_past(2)
         steady(customer, "1.2", days=2)

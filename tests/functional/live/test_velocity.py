@@ -179,6 +179,17 @@ class TestRules:
         assert (switch["target_id"], switch["set_by"]) == (incident["target_id"], "system:velocity")
         assert switch["reason"] == "It was charged 5 in five minutes; it is used to 0.1."
 
+    def test_that_pause_stop_the_agents_next_call_and_no_other_agents(self, customer: Customer) -> None:
+        make_agent(customer.id, "other", "Other")
+        rule(customer, scope="agent", target="bot", action="pause")
+        in_flight = customer.reserved("0.5")
+        burst(customer)
+        judged()
+        refused = body_of(customer.reserve("0.1"), 403)
+        assert (refused["code"], refused["binding"]["scope"]) == ("paused", "agent")
+        body_of(customer.commit(in_flight["id"], "0.5"), 200)
+        customer.reserved("0.1", subject={"agent": "other"})
+
     def test_that_observe_tell_and_do_nothing(self, customer: Customer) -> None:
         rule(customer, action="pause", mode="observe")
         burst(customer)
