@@ -6,13 +6,13 @@ next call of the same batch is judged by it.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from common.ids import new_id_text
 from common.money import MAX_UNITS
 from events.rules.facts import Event
 from spend.rules.budgets import BudgetDefinition
-from spend.rules.commands import Command
+from spend.rules.commands import Caller
 from spend.rules.crossings import Crossed, Marks, crossed_data, crossings, is_reached, mark, marks
 from spend.rules.effects import Effects
 from spend.rules.incidents import Incident
@@ -26,13 +26,21 @@ STOPPING = frozenset(("pause", "block", "require_approval"))
 TARGETED = frozenset(("team", "agent", "workflow", "connection", "key"))
 
 
+class Acting(Protocol):
+    """What leads to events: a command, or a change of a budget."""
+
+    @property
+    def caller(self) -> Caller:
+        """Return who acts."""
+
+
 class Happening:
     """Where events of one command go: state, effects, its actor, and whom it is about (None: not known)."""
 
     __slots__ = ("actor", "agent_id", "effects", "run_id", "run_key", "run_started_at", "state")
 
     def __init__(
-        self, state: OrganizationState, effects: Effects, command: Command, who: Who | None = None
+        self, state: OrganizationState, effects: Effects, command: Acting, who: Who | None = None
     ) -> None:
         self.state, self.effects, self.actor = state, effects, command.caller.actor
         run = who.run if who is not None else None

@@ -32,6 +32,7 @@ WALL: Final = 64
 DEPTH: Final = 128
 """A trace's `level` keeps how many levels of loop detection have acted, and a bit for each ceiling that has."""
 _RUN_RANK: Final = SCOPE_RANK["run"]
+_TEXTS: Final = frozenset(("limit", "spent", "held", "requested", "remaining"))
 DEFAULT_ATTEMPTS: Final = Attempts()
 DEFAULT_LOOP: Final = Loop()
 
@@ -48,21 +49,25 @@ class Found:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     level: int = 0
     cooldown_ms: int | None = None
+    prefix: str = ""
     exceeded: tuple[str, int] | None = None
 
 
 def judge_run(
-    state: OrganizationState, command: Reserve, who: Who, policies: Sequence[RunPolicy], *, defaults: bool
+    state: OrganizationState, command: Reserve, who: Who, policies: Sequence[RunPolicy], *, prefix: str = ""
 ) -> Found:
-    """Return what these policies say; `defaults`: where they say nothing of attempts or loops, the house's rules."""
-    found, run, subject = Found(), who.run, command.subject
+    """Return what these policies say, by the history that the run has under this prefix of its key: the shadow gate
+    keeps one of its own. Without a prefix the house's rules hold where no policy says anything of attempts or loops.
+    """
+    found, run, subject = Found(prefix=prefix), who.run, command.subject
     if run is None:
         return found
-    found.level = state.traces[run.key].level if run.key in state.traces else 0
+    name = prefix + run.key
+    found.level = state.traces[name].level if name in state.traces else 0
     if subject.step is not None and subject.attempt is not None:
-        _attempts(state, command, run, policies, defaults, found)
+        _attempts(state, command, run, policies, found)
     if command.action.fingerprint is not None:
-        _loop(state, command, run, policies, defaults, found)
+        _loop(state, command, run, policies, found)
     for policy in policies:
         _ceilings(state, run, policy, found)
     return found
@@ -73,22 +78,20 @@ def _attempts(
     command: Reserve,
     run: Run,
     policies: Sequence[RunPolicy],
-    defaults: bool,
     found: Found,
 ) -> None:
     step, attempt = command.subject.step, command.subject.attempt
     assert step is not None and attempt is not None
-    tried = state.tried.get((run.key, step))
+    tried = state.tried.get((found.prefix + run.key, step))
     given = [(policy.rules.attempts, policy) for policy in policies if policy.rules.attempts is not None]
-    rules: list[tuple[Attempts, RunPolicy | None]] = [*given] or (
-        [(DEFAULT_ATTEMPTS, None)] if defaults else []
-    )
+    default: list[tuple[Attempts, RunPolicy | None]] = [] if found.prefix else [(DEFAULT_ATTEMPTS, None)]
+    rules = [*given] or default
     for rule, policy in rules:
         figures = {"step": step, "attempt": attempt, "limit": rule.most, "rule": _rule(policy)}
         if attempt > rule.most:
             found.failing.append((AttemptsExceeded, _binding(run.key, figures)))
             if tried is None or not tried.stopped:
-                found.exceeded = (run.key, step)
+                found.exceeded = (found.prefix + run.key, step)
                 began = tried.at if tried is not None else state.now
                 found.news.append(_news("attempts", "block", policy, figures, began))
         elif tried is not None and attempt > 1:
@@ -103,16 +106,15 @@ def _loop(
     command: Reserve,
     run: Run,
     policies: Sequence[RunPolicy],
-    defaults: bool,
     found: Found,
 ) -> None:
     given = [policy for policy in policies if policy.rules.loop is not None]
     policy = min(given, key=lambda one: SCOPE_RANK[one.scope]) if given else None
-    rule = policy.rules.loop if policy is not None else DEFAULT_LOOP if defaults else None
+    rule = policy.rules.loop if policy is not None else None if found.prefix else DEFAULT_LOOP
     if rule is None:
         return
     name = digest(command.action.fingerprint or "")
-    trace = state.traces.get(run.key) or Trace([])
+    trace = state.traces.get(found.prefix + run.key) or Trace([])
     same = (
         [at for known, at in trace.recent[-(rule.window - 1) :] if known == name] if rule.window > 1 else []
     )
@@ -172,15 +174,15 @@ def _ceilings(state: OrganizationState, run: Run, policy: RunPolicy, found: Foun
             found.news.append(_news("run_ceiling", "block", policy, figures, began))
 
 
-def remember(state: OrganizationState, command: Reserve, run: Run) -> None:
-    """Note an accepted call in the working state, as the projection of its event will."""
+def remember(state: OrganizationState, command: Reserve, run: str) -> None:
+    """Note an accepted call in the working state as its event's projection will; `run` is the key of a history."""
     subject, fingerprint = command.subject, command.action.fingerprint
     if subject.step is not None and subject.attempt is not None:
-        known = state.tried.get((run.key, subject.step))
+        known = state.tried.get((run, subject.step))
         stopped = known.stopped if known is not None else False
-        state.tried[run.key, subject.step] = Tried(subject.attempt, state.now, stopped)
+        state.tried[run, subject.step] = Tried(subject.attempt, state.now, stopped)
     if fingerprint is not None:
-        trace = state.traces.setdefault(run.key, Trace([]))
+        trace = state.traces.setdefault(run, Trace([]))
         trace.recent = [*trace.recent, (digest(fingerprint), state.now)][-KEPT:]
 
 
@@ -214,7 +216,9 @@ def _rule(policy: RunPolicy | None) -> str | None:
 
 
 def _binding(target: str, figures: dict[str, Any], *, wait: int | None = None) -> Binding:
-    shown = {"scope": "run", "target": target, **{n: v for n, v in figures.items() if v is not None}}
+    shown: dict[str, Any] = {"scope": "run", "target": target}
+    # What every refusal has is written as everywhere: a text, whatever its unit.
+    shown |= {n: str(v) if n in _TEXTS else v for n, v in figures.items() if v is not None}
     return Binding(scope="run", rank=_RUN_RANK, figures=shown, requested=0, wait=wait)
 
 

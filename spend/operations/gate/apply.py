@@ -43,6 +43,7 @@ from spend.queries.gate_state import (
 )
 from spend.rules.commands import Caller, Command, Commit, RecordUsage, Reserve
 from spend.rules.effects import Answer
+from spend.rules.meters import SHADOW
 from spend.rules.plan import Plan
 from spend.rules.settlement import takes_more
 from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
@@ -219,10 +220,11 @@ class Gate:
                 runs += [(name, key) for key in (planner.unknown_runs(subject) if planner else named)]
             if isinstance(command, Reserve) and subject.run is not None:
                 # The house detects loops where nobody set a rule, and a policy may count wall time and depth.
+                histories = (subject.run, SHADOW + subject.run) if _observes_runs(planner) else (subject.run,)
                 if command.action.fingerprint is not None or planner is None or planner.config.rules.policies:
-                    fingerprinted.append((name, subject.run))
+                    fingerprinted += [(name, run) for run in histories]
                 if subject.step is not None and subject.attempt is not None:
-                    tried.append((name, subject.run, subject.step))
+                    tried += [(name, run, subject.step) for run in histories]
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))
             if reservation:
@@ -400,6 +402,11 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
         asked.append(ask_numbered(sorted(exceeding), batch.states))
     if asked:
         await wire.ask(asked)
+
+
+def _observes_runs(planner: Planner | None) -> bool:
+    """Whether the shadow gate keeps a history of runs; nobody knows of an organization that is not cached."""
+    return planner is None or planner.config.rules.observes_runs
 
 
 def _exceeded(batch: Batch, place: int, plan: Plan) -> list[tuple[str, int]]:
