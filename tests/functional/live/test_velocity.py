@@ -156,7 +156,7 @@ class TestNoAlert:
         burst(customer)
         judged()
         assert opened(customer.id) == []
-        customer.pass_time(hours=3)
+        customer.pass_time(hours=5)
         burst(customer)
         judged()
         assert len(opened(customer.id)) == 1
