@@ -7,3 +7,4 @@ from spend.admin import ratelimits as ratelimits
 from spend.admin import runpolicies as runpolicies
 from spend.admin import switches as switches
 from spend.admin import uncapped as uncapped
+from spend.admin import velocity as velocity

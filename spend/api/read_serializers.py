@@ -20,6 +20,7 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
+from spend.api.pace_serializers import RunBurnRateSerializer
 from spend.api.serializers import LimitField, RunSerializer
 from spend.api.switch_serializers import SwitchSerializer
 from spend.queries.attribution import DIMENSIONS
@@ -310,6 +311,7 @@ class RunTreeSerializer(RunSerializer):
     """A run with its own totals, the totals of all below it, its own cost by step, and its child runs."""
 
     total = TotalsSerializer()
+    burn_rate = RunBurnRateSerializer()
     retries = SpentSerializer(help_text="Its calls that were a second or later attempt.")
     steps = RunStepSerializer(many=True)
     children = RunChildSerializer(many=True)

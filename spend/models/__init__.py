@@ -13,6 +13,7 @@ from django.db import models
 
 from spend.models.stops import Incident as Incident
 from spend.models.stops import Switch as Switch
+from spend.models.velocity import VelocityRule as VelocityRule
 
 
 class Budget(models.Model):
