@@ -16,6 +16,7 @@ from common.transactions import run_in_transaction
 from orgs.admin import ReadOnlyAdmin
 from orgs.operations.facts import Author
 from spend.admin.gate import words
+from spend.admin.observed import ObservedRuleMixin
 from spend.models import RunPolicy
 from spend.operations.runpolicies.archive import archive_run_policy
 from spend.operations.runpolicies.change import change_run_policy
@@ -97,7 +98,7 @@ def as_stated(rules: dict[str, Any]) -> dict[str, Any]:
 
 
 @admin.register(RunPolicy)
-class RunPolicyAdmin(ReadOnlyAdmin):
+class RunPolicyAdmin(ObservedRuleMixin, ReadOnlyAdmin):
     """Run policies: the staff makes, changes and archives them through the operations, with their name as actor."""
 
     form = RunPolicyForm
@@ -110,6 +111,7 @@ class RunPolicyAdmin(ReadOnlyAdmin):
     CHANGEABLE: ClassVar = (*RULES, "mode")
     FIXED: ClassVar = (
         "id", "organization", "scope", "target_id", "target_label", "version", "created_at", "archived_at",
+        "would_have_blocked",
     )  # fmt: skip
 
     def has_add_permission(self, request: HttpRequest) -> bool:
