@@ -407,7 +407,8 @@ class TestObserved:
         acme.pass_time(seconds=60)
         again = body_of(call(acme, "new", step=1, attempt=2), 201)
         assert [warning["kind"] for warning in again["warnings"]] == ["attempts"]
-        assert incidents(acme) == []
+        assert [trigger for trigger, _, _ in incidents(acme)] == ["run_ceiling", "run_ceiling", "attempts"]
+        assert acme.api.get("/v1/incidents", mode="enforce").json()["data"] == []
 
     def test_leave_the_house_its_defaults(self, acme: Customer) -> None:
         policy(acme, attempts={"max": 50, "first_ms": 0}, mode="observe")
