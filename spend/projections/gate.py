@@ -219,7 +219,8 @@ class _Changes:
             if "step" in action and "attempt" in action:
                 name = (organization, key, action["step"])
                 stopped = self.tried[name][2] if name in self.tried else False
-                self.tried[name] = [action["attempt"], event.occurred_at, stopped]
+                counted = data.get("tried" if key == run else "shadow_tried", action["attempt"])
+                self.tried[name] = [counted, event.occurred_at, stopped]
 
     def _reserve(self, event: Event, data: Row) -> None:
         organization, run, get = str(event.organization), data.get("run"), data.get

@@ -23,7 +23,7 @@ from spend.rules.happenings import Happening, fire_all, refuse_by_level
 from spend.rules.layers import open_counters, open_layer
 from spend.rules.meters import SHADOW, Wait, refusal_of_meter
 from spend.rules.plan import LayerPlace, Plan
-from spend.rules.runs import Found, judge_run, of_mode
+from spend.rules.runs import Found, is_retry, judge_run, of_mode
 from spend.rules.state import Layer, OrganizationState, Trace, Tried
 from spend.rules.stops import OBSERVED, awaiting, forbidden, kept_to, stopped
 
@@ -88,7 +88,7 @@ def _judge_meters(
     budgets: tuple[list[LayerPlace], list[Layer]],
     judged: Judged,
 ) -> None:
-    asked, attempt = asked_of(plan, command), command.subject.attempt
+    asked, attempt = asked_of(state, plan, command, judged.run.prefix), command.subject.attempt
     opened = {id(place): layer for place, layer in zip(*budgets, strict=True)}
     for place in places:
         if place.when is not None and not _counts_now(place, opened):
@@ -121,10 +121,11 @@ def _kind(place: LayerPlace) -> type[Denied]:
     return BudgetExhausted if kind == "steps" else RateLimited
 
 
-def asked_of(plan: Plan, command: Reserve) -> dict[str, int]:
-    """Return what a call asks of each kind of meter; a retry is no new step."""
-    attempt = command.subject.attempt
-    return {**plan.amounts.by_meter(), "s": 1 if attempt is None or attempt <= 1 else 0}
+def asked_of(state: OrganizationState, plan: Plan, command: Reserve, prefix: str = "") -> dict[str, int]:
+    """Return what a call asks of each kind of meter; a retry, by the history of this prefix, is no new step."""
+    run = plan.who.run if plan.who is not None else None
+    is_new = run is None or not is_retry(state, command, prefix + run.key)
+    return {**plan.amounts.by_meter(), "s": 1 if is_new else 0}
 
 
 def _meter_binding(layer: Layer, wait: Wait) -> Binding:
@@ -273,18 +274,31 @@ def _tell_run(happening: Happening, found: Found, mode: str) -> None:
         return
     for news in found.news:
         happening.incident(
-            trigger=news["trigger"], action=news["action"], scope="run", target=run, rule=news["rule"],
-            evidence=news["evidence"], began_at=news["began_at"], spent=state.run_sums.get(run, 0),
-            switch=news["switch"], reason="the run repeats itself", mode=mode,
+            trigger=news["trigger"], action=news["action"], scope="run", target=news["target"], rule=news["rule"],
+            evidence=news["evidence"], began_at=news["began_at"], switch=news["switch"],
+            spent=_spent_so_far(happening, news["trigger"]), reason="the run repeats itself", mode=mode,
         )  # fmt: skip
-    name = found.prefix + run
-    if found.level or name in state.traces:
-        state.traces.setdefault(name, Trace([])).level = found.level
-    marks: dict[str, Any] = {"run_key": name, "level": found.level}
-    if found.exceeded is not None:
-        marks["step"] = found.exceeded[1]
-        state.tried.setdefault(found.exceeded, Tried(0, state.now)).stopped = True
-    happening.record("run_mark", new_id_text(), "set", marks)
+    own, root = found.prefix + run, found.prefix + (happening.root_key or run)
+    for marked, level in {root: found.root_level, own: found.level}.items():
+        known = state.traces.get(marked)
+        is_exceeded = found.exceeded is not None and marked == own
+        if level == (known.level if known is not None else 0) and not is_exceeded:
+            continue
+        if level:
+            state.traces.setdefault(marked, Trace([])).level = level
+        marks: dict[str, Any] = {"run_key": marked, "level": level}
+        if found.exceeded is not None and is_exceeded:
+            marks["step"] = found.exceeded[1]
+            state.tried.setdefault(found.exceeded, Tried(0, state.now)).stopped = True
+        happening.record("run_mark", new_id_text(), "set", marks)
+
+
+def _spent_so_far(happening: Happening, trigger: str) -> int:
+    """What the run has charged and holds; of a ceiling, which is the whole tree's, what all of the tree has."""
+    state = happening.state
+    if trigger == "run_ceiling":
+        return state.tree_sums.get(happening.root_key or "", 0)
+    return state.run_sums.get(happening.run_key or "", 0)
 
 
 def _tell_ceiling(happening: Happening, layer: Layer, mode: str) -> None:
@@ -300,6 +314,6 @@ def _tell_ceiling(happening: Happening, layer: Layer, mode: str) -> None:
     happening.record("threshold", new_id_text(), "crossed", {**marks, **about, **evidence})
     happening.incident(
         trigger="run_ceiling", action="block", scope="run", target=layer.label, rule=meter.id, evidence=evidence,
-        began_at=happening.run_started_at or state.now, spent=state.run_sums.get(happening.run_key or "", 0),
+        began_at=happening.run_started_at or state.now, spent=_spent_so_far(happening, "run_ceiling"),
         mode=mode,
     )  # fmt: skip

@@ -248,6 +248,9 @@ def _hold(
     for layer in layers:
         layer.hold()
     moved = _take(judged, state.now) if judged is not None else []
+    if run is not None:
+        state.run_keys[run.id] = (run.key, run.root_key)
+        state.move_run(run.id, reservation.held)
     state.reservations[reservation.id] = reservation
     data = _reserved_data(reservation, command.ttl_seconds)
     if moved:
@@ -256,10 +259,14 @@ def _hold(
         data["ledger"] = {"placed": placed}
     if run is not None and (command.action.fingerprint is not None or command.subject.attempt is not None):
         data["run_key"] = run.key
-        remember(state, command, run.key)
+        counts_as = remember(state, command, run.key)
+        if counts_as is not None:
+            data["tried"] = counts_as
         if judged is not None and judged.gate is not None and not judged.observed:
             data["shadow"] = True  # the shadow gate remembers it, too
-            remember(state, command, SHADOW + run.key)
+            counts_as = remember(state, command, SHADOW + run.key)
+            if counts_as is not None:
+                data["shadow_tried"] = counts_as
     effects.events.append(event_of(state, command, reservation, "reserved", data))
     _after_hold(Happening(state, effects, command, who), layers, judged)
     return reservation

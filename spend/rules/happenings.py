@@ -37,7 +37,7 @@ class Acting(Protocol):
 class Happening:
     """Where events of one command go: state, effects, its actor, and whom it is about (None: not known)."""
 
-    __slots__ = ("actor", "agent_id", "effects", "run_id", "run_key", "run_started_at", "state")
+    __slots__ = ("actor", "agent_id", "effects", "root_key", "run_id", "run_key", "run_started_at", "state")
 
     def __init__(
         self, state: OrganizationState, effects: Effects, command: Acting, who: Who | None = None
@@ -46,6 +46,7 @@ class Happening:
         run = who.run if who is not None else None
         self.agent_id = who.route.agent_id if who is not None else None
         self.run_key = run.key if run is not None else None
+        self.root_key = run.root_key if run is not None else None
         self.run_id = run.id if run is not None and not run.is_new else None
         self.run_started_at = run.root_started_at if run is not None else None
 

@@ -45,6 +45,7 @@ def decide_usage(
         layer.counter.spent += layer.requested
         layer.spent += layer.requested
     letters = "".join([layer.budget.letter for layer in all_layers])
+    state.move_run(who.run.id if who.run else None, plan.amounts.charge)
     data: dict[str, Any] = {
         **booked(plan.amounts),
         **counted([layer.counter.number for layer in all_layers], letters),

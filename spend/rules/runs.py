@@ -41,13 +41,15 @@ DEFAULT_LOOP: Final = Loop()
 class Found:
     """What the rules of a run say of a call: why it is refused, and what has happened for the first time.
 
-    `news` are (trigger, action, rule, evidence, began_at, switch kind or None); `level` is what the trace's becomes.
+    `news` are (trigger, action, rule, evidence, began_at, switch kind or None, whom it is about); `level` is what the
+    trace's becomes, `root_level` that of the root run's: a ceiling is the whole tree's, and acts once for all of it.
     """
 
     failing: list[Refusal] = field(default_factory=list)
     news: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     level: int = 0
+    root_level: int = 0
     cooldown_ms: int | None = None
     prefix: str = ""
     exceeded: tuple[str, int] | None = None
@@ -64,6 +66,8 @@ def judge_run(
         return found
     name = prefix + run.key
     found.level = state.traces[name].level if name in state.traces else 0
+    root = state.traces.get(prefix + run.root_key)
+    found.root_level = root.level if root is not None else 0
     if subject.step is not None and subject.attempt is not None:
         _attempts(state, command, run, policies, found)
     if command.action.fingerprint is not None:
@@ -80,9 +84,10 @@ def _attempts(
     policies: Sequence[RunPolicy],
     found: Found,
 ) -> None:
-    step, attempt = command.subject.step, command.subject.attempt
-    assert step is not None and attempt is not None
+    step, said = command.subject.step, command.subject.attempt
+    assert step is not None and said is not None
     tried = state.tried.get((found.prefix + run.key, step))
+    attempt = counted_attempt(tried, said)
     given = [(policy.rules.attempts, policy) for policy in policies if policy.rules.attempts is not None]
     default: list[tuple[Attempts, RunPolicy | None]] = [] if found.prefix else [(DEFAULT_ATTEMPTS, None)]
     rules = [*given] or default
@@ -93,8 +98,8 @@ def _attempts(
             if tried is None or not tried.stopped:
                 found.exceeded = (found.prefix + run.key, step)
                 began = tried.at if tried is not None else state.now
-                found.news.append(_news("attempts", "block", policy, figures, began))
-        elif tried is not None and attempt > 1:
+                found.news.append(_news("attempts", "block", policy, figures, began, run.key))
+        elif tried is not None and said > 1:
             over = tried.at + rule.pause_before(attempt) - state.now
             if over > timedelta():
                 pause = {**figures, "pause_ms": _ms(rule.pause_before(attempt))}
@@ -143,7 +148,7 @@ def _act(
     if is_new:
         switch = {"pause": "pause", "stop": "stop"}.get(level.action)
         began = same[0] if same else state.now
-        found.news.append(_news("loop", level.action, policy, figures, began, switch=switch))
+        found.news.append(_news("loop", level.action, policy, figures, began, run.key, switch=switch))
     if level.action in ("pause", "stop"):
         if is_new:
             found.failing.append((LoopDetected, _binding(run.key, figures)))
@@ -169,21 +174,46 @@ def _ceilings(state: OrganizationState, run: Run, policy: RunPolicy, found: Foun
         figures = {"limit": most, "spent": used, "held": 0, "requested": 0, "remaining": 0, "unit": name}
         figures |= {"rule": str(policy.id)}
         found.failing.append((RunCeilingReached, _binding(run.root_key, figures)))
-        if not found.level & bit:
-            found.level |= bit
-            found.news.append(_news("run_ceiling", "block", policy, figures, began))
+        if not found.root_level & bit:
+            found.root_level |= bit
+            if run.key == run.root_key:
+                found.level |= bit
+            found.news.append(_news("run_ceiling", "block", policy, figures, began, run.root_key))
 
 
-def remember(state: OrganizationState, command: Reserve, run: str) -> None:
-    """Note an accepted call in the working state as its event's projection will; `run` is the key of a history."""
-    subject, fingerprint = command.subject, command.action.fingerprint
+def counted_attempt(tried: Tried | None, said: int) -> int:
+    """Return which attempt of its step a call counts as: no caller has a second one for the price of another.
+
+    A retry comes after those that were accepted, whatever number it has. A first attempt counts as one again: a step
+    may make several calls; it is a step of its own to the ceiling of steps.
+    """
+    accepted = tried.attempt if tried is not None else 0
+    return max(said, accepted + 1) if said > 1 else max(said, accepted)
+
+
+def is_retry(state: OrganizationState, command: Reserve, run: str | None) -> bool:
+    """Return whether a call repeats a step that this history of its run knows; to say so is not enough."""
+    step, attempt = command.subject.step, command.subject.attempt
+    if run is None or step is None or attempt is None or attempt <= 1:
+        return False
+    tried = state.tried.get((run, step))
+    return tried is not None and tried.attempt > 0
+
+
+def remember(state: OrganizationState, command: Reserve, run: str) -> int | None:
+    """Note an accepted call in the working state as its event's projection will; `run` is the key of a history. Return
+    which attempt it counts as there, where that is not what it said.
+    """
+    subject, fingerprint, counted = command.subject, command.action.fingerprint, None
     if subject.step is not None and subject.attempt is not None:
         known = state.tried.get((run, subject.step))
         stopped = known.stopped if known is not None else False
-        state.tried[run, subject.step] = Tried(subject.attempt, state.now, stopped)
+        counted = counted_attempt(known, subject.attempt)
+        state.tried[run, subject.step] = Tried(counted, state.now, stopped)
     if fingerprint is not None:
         trace = state.traces.setdefault(run, Trace([]))
         trace.recent = [*trace.recent, (digest(fingerprint), state.now)][-KEPT:]
+    return counted if counted != subject.attempt else None
 
 
 def digest(fingerprint: str) -> str:
@@ -202,11 +232,13 @@ def _news(
     policy: RunPolicy | None,
     evidence: dict[str, Any],
     began_at: datetime,
+    target: str,
     *,
     switch: str | None = None,
 ) -> dict[str, Any]:
     return {
         "trigger": trigger, "action": action, "rule": _rule(policy), "began_at": began_at, "switch": switch,
+        "target": target,
         "evidence": {name: value for name, value in evidence.items() if value is not None},
     }  # fmt: skip
 

@@ -289,6 +289,8 @@ def _settle_counters(
         if counter is not None:
             counter.held -= free.get(letter, 0) if freed else 0
             counter.spent += spent.get(letter, 0)
+    charged = plan.amounts.charge if plan is not None else 0
+    state.move_run(reservation.run_id, charged - (free["c"] if freed else 0))
     part = counted(reservation.counters, reservation.measures)
     if freed:
         part["freed"] = free

@@ -12,7 +12,7 @@ from spend.rules.meters import SHADOW
 from spend.rules.plan import Route, Who
 from spend.rules.runpolicies import RunPolicy
 from spend.rules.runpolicyfacts import read_rules
-from spend.rules.runs import Found, judge_run, remember
+from spend.rules.runs import Found, is_retry, judge_run, remember
 from spend.rules.state import Books, LiveAccount, OrganizationState, Run, Trace
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -38,15 +38,22 @@ def asked(*, step: int | None = None, attempt: int | None = None, say: str | Non
 
 
 def judged(
-    now: OrganizationState, command: Reserve, *policies: RunPolicy, of: Run | None = None, prefix: str = ""
+    now: OrganizationState,
+    command: Reserve,
+    *policies: RunPolicy,
+    of: Run | None = None,
+    prefix: str = "",
 ) -> Found:
-    """What the rules say by the history under a prefix; an accepted call is remembered, as the gate does."""
+    """What the rules say; an accepted call is remembered, and what has acted is marked, as the gate does."""
     route = Route("a", None, None, None, False, "bot", None, None, None, GrantSubject())
-    found = judge_run(now, command, Who(route, None, of or run(), None), policies, prefix=prefix)
+    of = of or run()
+    who = Who(route, None, of, None)
+    found = judge_run(now, command, who, policies, prefix=prefix)
     if not found.failing:
-        remember(now, command, f"{prefix}r")
+        remember(now, command, prefix + of.key)
     if found.news:
-        now.traces.setdefault(f"{prefix}r", Trace([])).level = found.level
+        now.traces.setdefault(prefix + of.root_key, Trace([])).level = found.root_level
+        now.traces.setdefault(prefix + of.key, Trace([])).level = found.level
     return found
 
 
@@ -84,6 +91,14 @@ class TestDepth:
     def test_passes_with_the_deepest_allowed(self, most: int, depth: int, fits: bool) -> None:
         found = judged(state(), asked(), policy(max_depth=most), of=run(depth))
         assert codes(found) == ([] if fits else ["run_ceiling_reached"])
+
+    def test_is_told_once_for_all_runs_below_a_root(self) -> None:
+        now, found = state(), []
+        for number in range(3):
+            below = Run(f"id-{number}", f"child-{number}", "id", "r", "id", depth=1, root_started_at=AT)
+            found.append(judged(now, asked(), policy(max_depth=0), of=below))
+        assert [[each["target"] for each in one.news] for one in found] == [["r"], [], []]
+        assert [codes(one) for one in found] == [["run_ceiling_reached"]] * 3
 
     def test_and_wall_time_are_two_incidents(self) -> None:
         now = state(AT + timedelta(hours=1))
@@ -129,6 +144,33 @@ class TestAttempts:
         assert codes(judged(now, asked(step=1, attempt=4), *policies)) == ["attempts_exceeded"]
         lenient = policy(attempts={"max": 50, "first_ms": 0})
         assert codes(judged(now, asked(step=2, attempt=50), lenient)) == []
+
+    def test_count_after_those_that_were_accepted_whatever_they_say(self) -> None:
+        now, found = state(), []
+        for _ in range(7):
+            found += codes(judged(now, asked(step=1, attempt=2)))
+            now.now += 60 * SECOND
+        assert found == ["attempts_exceeded"] * 3  # it was the second to the fifth
+
+    def test_that_are_the_first_again_are_free_and_lower_nothing(self) -> None:
+        now = state()
+        judged(now, asked(step=1, attempt=5))
+        assert codes(judged(now, asked(step=1, attempt=1))) == []
+        now.now += timedelta(days=1)
+        assert codes(judged(now, asked(step=1, attempt=2))) == ["attempts_exceeded"]
+
+    def test_of_a_step_are_retries_only_when_it_was_tried(self) -> None:
+        now = state()
+        assert not is_retry(now, asked(step=1, attempt=2), "r")
+        judged(now, asked(step=1, attempt=1))
+        said = [
+            asked(step=1, attempt=2),
+            asked(step=1, attempt=1),
+            asked(step=2, attempt=2),
+            asked(attempt=2),
+        ]
+        assert [is_retry(now, command, "r") for command in said] == [True, False, False, False]
+        assert not is_retry(now, said[0], SHADOW + "r")
 
     def test_have_no_default_in_the_shadow_gate(self) -> None:
         assert codes(judged(state(), asked(step=1, attempt=99), prefix=SHADOW)) == []
