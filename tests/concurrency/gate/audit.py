@@ -158,6 +158,7 @@ class Thresholds:
     def __init__(self) -> None:
         self.budgets: dict[str, dict[str, Any]] = {}
         self.places: dict[int, tuple[str, str, datetime]] = {}
+        self.parts: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.sums: dict[int, int] = defaultdict(int)
         self.fired: dict[tuple[int, int], set[int]] = defaultdict(set)
         self.due: dict[tuple[int, int, int], str] = {}
@@ -179,6 +180,7 @@ class Thresholds:
         elif fact.type == "budget.archived":
             del self.budgets[fact.stream]
         elif fact.type == "budget_counter.opened":
+            self.parts[data["budget"], data["target"]].append(data["number"])
             self.places[data["number"]] = (
                 data["budget"],
                 data["target"],
@@ -238,7 +240,7 @@ class Thresholds:
         if budget["window_kind"] != "rolling":
             return [number]
         first = _first(budget, at)
-        return [n for n, (r, t, s) in self.places.items() if (r, t) == (rule, target) and s >= first]
+        return [n for n in self.parts[rule, target] if self.places[n][2] >= first]
 
     def _expect(self, numbers: list[int], fact: Fact, *, must: bool = True) -> None:
         """After what moved them all levels of these counters that are reached must have fired. A commit within its

@@ -131,9 +131,9 @@ class Organization(Standing):
     def _budget_counter_opened(self, stream: str, data: dict[str, Any], at: datetime) -> None:
         start = datetime.fromisoformat(data["start"])
         assert data["number"] not in self.counters.numbers
-        place = self.counters.numbers[data["number"]] = data["budget"], data["target"], start
+        place = data["budget"], data["target"], start
         assert not self.counters.is_open(place), "a window was opened twice"
-        self.counters.cell(place)
+        self.counters.open(place, data["number"])
 
     def _run_started(self, stream: str, data: dict[str, Any], at: datetime) -> None:
         parent = self.run_keys.get(data.get("parent", ""))
@@ -332,10 +332,10 @@ class Organization(Standing):
         if kind == "run_mark.set":
             self.move(kind, stream, data, at)
 
-    def assert_told(
-        self, told_layers: list[dict[str, Any]], call: Call, known: set[Place], at: datetime
-    ) -> None:
-        """What a refused call says is used up has told so, once, by the level that blocks."""
+    def assert_told(self, told_layers: list[dict[str, Any]], call: Call, known: int, at: datetime) -> None:
+        """What a refused call says is used up has told so, once, by the level that blocks; where nothing was counted by
+        then (`known`: the last counter before the transaction) there is nobody to tell.
+        """
         subject, _ = self.counted_for(call)
         if told_layers[0]["code"] not in EXHAUSTED:
             return
@@ -345,9 +345,8 @@ class Organization(Standing):
                 continue
             target = budget.target_of(subject)
             assert target is not None
-            if any(
-                (budget.id, target, start) in known for start in budget.counted(self.counters, target, at)
-            ):
+            windows = [(budget.id, target, start) for start in budget.counted(self.counters, target, at)]
+            if any(self.counters.opened[place] <= known for place in windows):
                 fired, _, refused = budget.marks(self.counters, target, at)
                 assert refused or fired >= budget.block, (budget, layer)
 

@@ -54,6 +54,14 @@ class Counters:
     def __init__(self) -> None:
         self.cells: dict[tuple[str, str], Windows] = {}
         self.numbers: dict[int, Place] = {}
+        self.opened: dict[Place, int] = {}
+        self.last = 0
+
+    def open(self, place: Place, number: int) -> None:
+        """A window that is used for the first time; numbers follow one another."""
+        assert number == self.last + 1, number
+        self.last, self.numbers[number], self.opened[place] = number, place, number
+        self.cell(place)
 
     def of(self, rule: str, target: str) -> Windows:
         """The windows of a target."""
