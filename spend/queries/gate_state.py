@@ -79,7 +79,7 @@ SELECT t.organization, t.run_key, t.step, t.attempt, t.at, t.stopped FROM unnest
     AS w(o, k, s) JOIN run_steps t ON t.organization = w.o AND t.run_key = w.k AND t.step = w.s
 """
 RUN_SUMS = b"""
-SELECT r.organization, r.key, r.charged + r.held FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
+SELECT r.organization, r.id, r.charged + r.held FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
 JOIN runs r ON r.organization = w.o AND r.key = w.k
 """
 LAST_NUMBERS = b"""

@@ -258,7 +258,7 @@ def _tell_run(happening: Happening, found: Found) -> None:
     for news in found.news:
         happening.incident(
             trigger=news["trigger"], action=news["action"], scope="run", target=run, rule=news["rule"],
-            evidence=news["evidence"], began_at=news["began_at"], spent=state.run_sums.get(run, 0),
+            evidence=news["evidence"], began_at=news["began_at"], spent=happening.run_spent(),
             switch=news["switch"], reason="the run repeats itself",
         )  # fmt: skip
     if found.level or run in state.traces:
@@ -283,5 +283,5 @@ def _tell_ceiling(happening: Happening, layer: Layer) -> None:
     happening.record("threshold", new_id_text(), "crossed", {**marks, **about, **evidence})
     happening.incident(
         trigger="run_ceiling", action="block", scope="run", target=layer.label, rule=meter.id, evidence=evidence,
-        began_at=happening.run_started_at or state.now, spent=state.run_sums.get(happening.run_key or "", 0),
+        began_at=happening.run_started_at or state.now, spent=happening.run_spent(),
     )  # fmt: skip

@@ -256,6 +256,7 @@ def _hold(
         layer.hold()
     moved = _take(judged, state.now) if judged is not None else []
     state.reservations[reservation.id] = reservation
+    state.spend_in_run(reservation.run_id, reservation.held)
     data = _reserved_data(reservation, command.ttl_seconds)
     if moved:
         data["arrivals"] = moved

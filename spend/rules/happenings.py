@@ -39,7 +39,7 @@ TARGETED = frozenset(("team", "agent", "workflow", "connection", "key"))
 class Happening:
     """Where events of one command go: state, effects, its actor, and whom it is about (None: not known)."""
 
-    __slots__ = ("actor", "agent_id", "effects", "run_id", "run_key", "run_started_at", "state")
+    __slots__ = ("_run", "actor", "agent_id", "effects", "run_id", "run_key", "run_started_at", "state")
 
     def __init__(
         self, state: OrganizationState, effects: Effects, command: Command, who: Who | None = None
@@ -47,9 +47,14 @@ class Happening:
         self.state, self.effects, self.actor = state, effects, command.caller.actor
         run = who.run if who is not None else None
         self.agent_id = who.route.agent_id if who is not None else None
+        self._run = run
         self.run_key = run.key if run is not None else None
         self.run_id = run.id if run is not None and not run.is_new else None
         self.run_started_at = run.root_started_at if run is not None else None
+
+    def run_spent(self) -> int:
+        """Return what the call's run has charged and holds."""
+        return 0 if self._run is None else self.state.run_sums.get(self._run.id, 0)
 
     def record(self, stream: str, name: str, verb: str, data: dict[str, Any]) -> None:
         """Append the first event of a stream."""

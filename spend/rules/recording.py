@@ -39,6 +39,7 @@ def decide_usage(
     start_runs(state, actor, who, effects)
     burn = burn_charge(state, [], rated.charge_units, route.grants)
     usage = _record(state, command, plan, burn)
+    state.spend_in_run(usage.run_id, usage.charge)
     ledger: dict[str, Any] = {}
     post(state, ledger, burn, rated, accounts, own_key=route.own_key)
     for layer in all_layers:

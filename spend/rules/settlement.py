@@ -75,6 +75,7 @@ def decide_commit(
     }
     if burn.line or burn.debt or not receipt_is_told:
         data["funding"] = burn.receipt
+    state.spend_in_run(reservation.run_id, charge - (0 if late else reservation.held))
     overage = max(0, charge - reservation.held)
     reservation.status = "committed"
     reservation.version += 1
@@ -195,6 +196,7 @@ def _free(
     _end_holds(state, reservation, "voided" if status == "released" else "expired", ledger)
     _return_expired(state, reservation, None, ledger, accounts, late=False)
     data = {**_settle_counters(state, reservation, None, freed=True), **of_run(reservation.run_id)}
+    state.spend_in_run(reservation.run_id, -reservation.held)
     reservation.status = status
     reservation.version += 1
     if reason:

@@ -188,7 +188,7 @@ class OrganizationState:
     """Everything that the commands of one organization are decided on. `last_counter` is the highest number given.
 
     `switches` are those that are set, by scope and target; `traces` by run, `tried` by run and step, and `run_sums`
-    (charged + held by run) hold what the commands named.
+    (charged + held, by a run's id) hold what the commands named.
     """
 
     id: str
@@ -205,6 +205,11 @@ class OrganizationState:
     traces: dict[str, Trace] = field(default_factory=dict)
     tried: dict[tuple[str, int], Tried] = field(default_factory=dict)
     run_sums: dict[str, int] = field(default_factory=dict)
+
+    def spend_in_run(self, run: str | None, amount: int) -> None:
+        """Add to what a run (its id) has charged and holds."""
+        if run is not None:
+            self.run_sums[run] = self.run_sums.get(run, 0) + amount
 
     @property
     def has_observed_switches(self) -> bool:
