@@ -1,7 +1,9 @@
-"""The process that owns the port: it answers the gate's calls itself and forwards everything else to `app`."""
+"""The process that owns the port: it answers the gate's calls and streams itself; everything else goes to `app`."""
 
 import asyncio
 import gc
+import os
+import signal
 
 import psycopg
 from django.conf import settings
@@ -12,6 +14,8 @@ from config.forwarding import Forwarder
 from orgs.api.keyring import Keyring
 from spend.api.admitted import Admitted
 from spend.api.gate import GateEntry, find_endpoint
+from spend.api.stream import PATH as STREAM
+from spend.api.stream import StreamEntry
 from spend.operations.gate.lanes import close_lanes, submit
 
 
@@ -28,10 +32,15 @@ class Web:
             submit=submit,
             deadline_seconds=settings.GATE_DEADLINE_SECONDS,
         )
+        self._streams = StreamEntry(settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS)
         self._forwarder = Forwarder(settings.APP_ADDRESS)
+        self._ending: asyncio.Task[None] | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self.open())
+        # The server waits for its connections before it says that it ends, and streams would not: so they are ended
+        # first. Then it is told by the other signal that it obeys.
+        loop.add_signal_handler(signal.SIGTERM, self._end_streams_first)
         # What was loaded stays for ever: without this each full collection walks over all of it while calls wait.
         gc.collect()
         gc.freeze()
@@ -46,6 +55,7 @@ class Web:
 
     async def close(self) -> None:
         """Answer what is under way, then let every connection go."""
+        await self._streams.close()
         await self._gate.close()
         await close_lanes()
         await self._keyring.close()
@@ -56,10 +66,17 @@ class Web:
         found = find_endpoint(request.method, request.path)
         if found is not None:
             await self._gate.answer(request, *found)
+        elif request.path == STREAM:
+            await self._streams.answer(request, exchange)
         elif request.path == "/livez":
             request.answer(200, b'{"status": "ok"}')
         else:
             await guarded(request, self._forward(request, exchange))
+
+    def _end_streams_first(self) -> None:
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._streams.close())
+            self._ending.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGINT))
 
     async def _forward(self, request: Request, exchange: Exchange) -> None:
         if request.path == "/readyz":

@@ -8,8 +8,8 @@ class SpendConfig(AppConfig):
         from common.api.openapi import register_paths
         from events.store import register
         from spend import jobs
-        from spend.api.gate_schema import PATHS, SCHEMAS
-        from spend.projections import budgets, controls, fine, hourly, prices
+        from spend.api import gate_schema, stream_schema
+        from spend.projections import budgets, controls, fine, hourly, minutes, prices
         from spend.projections.gate import PROJECTOR
         from spend.queries import integrity, retired
 
@@ -18,8 +18,10 @@ class SpendConfig(AppConfig):
         controls.register_all()
         register(PROJECTOR)
         fine.register_reader()
+        minutes.register_reader()
         hourly.register_hourly()
         integrity.register_checks()
         retired.register_summaries()
         jobs.register_all()
-        register_paths(PATHS, schemas=SCHEMAS)
+        for described in (gate_schema, stream_schema):
+            register_paths(described.PATHS, schemas=described.SCHEMAS)

@@ -50,11 +50,11 @@ CHECKS: Final = {
             WHERE h.status = 'placed' AND h.organization = ANY(%(organizations)s) GROUP BY u.id) t ON t.id = g.id
         WHERE g.organization = ANY(%(organizations)s) AND g.held <> COALESCE(t.taken, 0)
     """,
-    "L4 what a counter holds is what active reservations took of it": """
+    "L4 a budget's held equals what active reservations took of it": """
         SELECT c.id, c.held, COALESCE(t.taken, 0) FROM budget_counters c LEFT JOIN (
             SELECT r.organization, u.number, sum((ARRAY[r.held, r.estimated_cost, r.tokens, r.credits, r.risk_points,
-                r.input_tokens, r.tool_calls, 1, r.tokens - r.input_tokens])
-                [position(u.letter in 'cktrpixno')]) AS taken
+                r.input_tokens, r.tokens - r.input_tokens, r.tool_calls, 1])[position(u.letter in 'cktrpioxn')])
+                AS taken
             FROM reservations r, unnest(r.counters, string_to_array(r.measures, NULL)) AS u(number, letter)
             WHERE r.status = 'active' AND r.organization = ANY(%(organizations)s) GROUP BY 1, 2) t
             ON t.organization = c.organization AND t.number = c.number
@@ -124,28 +124,35 @@ CHECKS: Final = {
         WHERE u.organization = ANY(%(organizations)s) AND u.charge <>
             (SELECT COALESCE(sum((part->>2)::bigint), 0) FROM json_array_elements(u.funding) AS part)
     """,
-    "S5 a counter has spent what the facts booked on it": """
+    # Requests (q), steps (s) and meters (g) are spent when a reservation is made, all else when it is committed.
+    "S5 a budget has spent what the facts booked on it": """
+        WITH booked AS (
+            SELECT e.organization, e.seq, e.type, e.data, part.n, part.number::int AS number,
+                COALESCE(substr(e.data->>'measures', part.n::int, 1), 'c') AS letter
+            FROM v_events e, jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS part(number, n)
+            WHERE e.organization = ANY(%(organizations)s)
+                AND e.type IN ('reservation.reserved', 'reservation.committed', 'usage.recorded')
+        ), meters AS (
+            SELECT *, row_number() OVER (PARTITION BY seq, letter ORDER BY n) - 1 AS place FROM booked
+            WHERE type = 'reservation.reserved' AND letter IN ('q', 's', 'g')
+        ), spent AS (
+            SELECT organization, number, CASE letter WHEN 'c' THEN data->>'charge'
+                WHEN 'k' THEN COALESCE(data->>'cost', data->>'charge') WHEN 't' THEN data->>'tokens'
+                WHEN 'r' THEN data->>'credits' WHEN 'p' THEN data->>'risk_points' WHEN 'i' THEN data->>'input'
+                WHEN 'x' THEN data->>'calls' WHEN 'o' THEN (COALESCE((data->>'tokens')::bigint, 0)
+                - COALESCE((data->>'input')::bigint, 0))::text END::bigint AS amount
+            FROM booked WHERE type <> 'reservation.reserved'
+            UNION ALL
+            SELECT organization, number,
+                CASE letter WHEN 'g' THEN (data->'arrivals'->>place::int)::bigint ELSE 1 END FROM meters
+            UNION ALL
+            SELECT organization, (data->>'counter')::int, 1 FROM v_events
+            WHERE organization = ANY(%(organizations)s) AND type = 'strike.counted'
+        )
         SELECT c.id, c.spent, COALESCE(t.spent, 0) FROM budget_counters c LEFT JOIN (
-            SELECT organization, number, sum(spent) AS spent, bool_or(letter = 'g') AS is_gcra FROM (
-                SELECT e.organization, part.number::int AS number, m.letter, COALESCE((CASE
-                    WHEN e.type = 'reservation.reserved' THEN CASE WHEN m.letter IN ('q', 's') THEN '1' ELSE '0' END
-                    WHEN m.letter IN ('q', 's', 'g', 'n') THEN '0'
-                    WHEN m.letter = 'c' THEN e.data->>'charge'
-                    WHEN m.letter = 'k' THEN COALESCE(e.data->>'cost', e.data->>'charge')
-                    WHEN m.letter = 't' THEN e.data->>'tokens' WHEN m.letter = 'r' THEN e.data->>'credits'
-                    WHEN m.letter = 'i' THEN e.data->>'input' WHEN m.letter = 'x' THEN e.data->>'calls'
-                    WHEN m.letter = 'o' THEN (COALESCE((e.data->>'tokens')::bigint, 0)
-                        - COALESCE((e.data->>'input')::bigint, 0))::text
-                    ELSE e.data->>'risk_points' END)::bigint, 0) AS spent
-                FROM v_events e, jsonb_array_elements_text(e.data->'counters') WITH ORDINALITY AS part(number, n),
-                    LATERAL (SELECT COALESCE(substr(e.data->>'measures', part.n::int, 1), 'c') AS letter) m
-                WHERE e.organization = ANY(%(organizations)s)
-                    AND e.type IN ('reservation.reserved', 'reservation.committed', 'usage.recorded')
-                UNION ALL
-                SELECT organization, (data->>'counter')::int, '', 1 FROM v_events
-                WHERE organization = ANY(%(organizations)s) AND type = 'strike.counted'
-            ) booked GROUP BY 1, 2) t ON t.organization = c.organization AND t.number = c.number
-        WHERE c.organization = ANY(%(organizations)s) AND c.spent <> COALESCE(t.spent, 0) AND t.is_gcra IS NOT TRUE
+            SELECT organization, number, sum(COALESCE(amount, 0)) AS spent FROM spent GROUP BY 1, 2) t
+            ON t.organization = c.organization AND t.number = c.number
+        WHERE c.organization = ANY(%(organizations)s) AND c.spent <> COALESCE(t.spent, 0)
     """,
     "E a stream's versions count from one": """
         SELECT stream, count(*), min(version), max(version) FROM v_events WHERE organization = ANY(%(organizations)s)

@@ -8,6 +8,7 @@ worker for ever.
 import logging
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from common.errors import NotFound, ProblemError
@@ -67,9 +68,12 @@ def advance_subscriber(*, name: str) -> int:
     """
     chosen = subscriber(name)
     handled, deadline = 0, time.monotonic() + _WORKING_SECONDS
-    while time.monotonic() < deadline and run_in_transaction(lambda cur: _begin(cur, name)):
+    while time.monotonic() < deadline:
+        begun = run_in_transaction(lambda cur: _begin(cur, name))
+        if begun is None:
+            break
         try:
-            count = run_in_transaction(lambda cur: _one_batch(cur, chosen))
+            count = run_in_transaction(partial(_one_batch, chosen=chosen, is_noted=begun))
         except Exception as error:
             _note_failure(name, error)
             raise
@@ -89,29 +93,31 @@ def resume_subscriber(*, name: str) -> None:
     run_in_transaction(resume)
 
 
-def _begin(cur: Cursor, name: str) -> bool:
-    """Write down that a try begins, if there is anything to try; say whether it may."""
+def _begin(cur: Cursor, name: str) -> bool | None:
+    """Write down that a try begins, if there is anything to try, and say whether it was; None: it may not."""
     position = lock_position(cur, name)
     if position is None:
-        return False  # another worker is at it
+        return None  # another worker is at it
     row = cur.execute(_STANDING, (LONGEST_PAUSE, _BEGINS_WITHIN, name)).fetchone()
     may_run, is_open, is_dead = row or (True, False, False)
     if not may_run or (is_open and not is_dead):
-        return False
+        return None
     if is_dead:
         _count(cur, name, _ENDED_SILENTLY % position.seq)
-        return False
-    if cur.execute(_IS_NEW, (position.seq,)).fetchone() == (True,):
+        return None
+    is_noted = cur.execute(_IS_NEW, (position.seq,)).fetchone() == (True,)
+    if is_noted:
         cur.execute(_ATTEMPTED, (name,))
-    return True
+    return is_noted
 
 
-def _one_batch(cur: Cursor, chosen: Subscriber) -> int:
+def _one_batch(cur: Cursor, *, chosen: Subscriber, is_noted: bool) -> int:
     batch = read_batch(cur, chosen.name, chosen.batch_size)
     if batch.events:
         chosen.handle(cur, batch.events)
         cur.execute(_WORKED, (chosen.name,))
-    elif batch.position is not None:
+    elif batch.position is not None or is_noted:
+        # Also when another worker held the cursor just then: the note would be taken for a try that died.
         cur.execute(_ENDED, (chosen.name,))
     if batch.position is not None:
         advance(cur, chosen.name, batch.position)

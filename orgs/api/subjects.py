@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.errors import NotAvailableYet, NotFound
+from common.errors import NotFound
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import OrgsView, checked, refuse_fields
@@ -188,31 +188,6 @@ class SubjectArchiveView(SubjectView):
             return self.shown(cur, organization, identifier)
 
         return self.idempotent(request, operation, status=200)
-
-
-class NotYetView(OrgsView):
-    """A part of the interface that is announced, but not there yet."""
-
-    required_scope = ADMIN
-    bodiless = ("POST",)
-    what: ClassVar[str]
-
-    @extend_schema(request=None, responses={400: None})
-    def post(self, request: Request, name: str) -> HttpResponse:
-        """Always 400 not_available_yet."""
-        raise NotAvailableYet(f"{self.what} is not available yet.", pointer=f"/{self.what}")
-
-
-class AgentPauseView(NotYetView):
-    """POST /v1/agents/{id}/pause."""
-
-    what = "pause"
-
-
-class AgentResumeView(NotYetView):
-    """POST /v1/agents/{id}/resume."""
-
-    what = "resume"
 
 
 def show_all(cur: Cursor, organization: UUID, subjects: Iterable[Subject]) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""The addresses of this app under /v1/. `GET` and `POST /v1/organizations` are mounted by the ledger."""
+"""The addresses of this app under /v1/. `GET` and `POST /v1/organizations` are mounted by the ledger, pausing and
+resuming agents by `spend`."""
 
 from django.urls import path
 
@@ -17,8 +18,6 @@ urlpatterns = [
     path("members", members.MemberListView.as_view()),
     path("members/<str:name>", members.MemberDetailView.as_view()),
     path("members/<str:name>/archive", members.MemberArchiveView.as_view()),
-    path("agents/<str:name>/pause", subjects.AgentPauseView.as_view()),
-    path("agents/<str:name>/resume", subjects.AgentResumeView.as_view()),
     path("teams", subjects.TeamListView.as_view()),
     path("teams/<str:name>", subjects.TeamDetailView.as_view()),
     path("teams/<str:name>/archive", subjects.TeamArchiveView.as_view()),

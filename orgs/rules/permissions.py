@@ -10,6 +10,9 @@ billing_admin, member        no                    no              no           
 Whatever a role allows, the key's scopes must allow it, too. Reads inside the own organization need a scope
 only; a key that is limited to agents or connections reads what can be told of these alone.
 
+Stopping is nobody's budget: pauses, kill switches and incidents of a team's agents may be set and lifted by the owner,
+too, for what burns money now must not wait for the team.
+
 A key that is made or rotated with a member's key can do nothing that this member's role does not allow. So an owner
 makes keys of every kind but those that set up more than an owner does: `admin` without a member, or for a team_owner.
 """
@@ -146,6 +149,22 @@ def require_policy_level(principal: Principal, level: PolicyLevel) -> None:
     """Refuse the edit of another level's policy. Raises Forbidden."""
     if not may_edit_policy(principal, level):
         raise Forbidden("This policy belongs to another level than this key's role.")
+
+
+def may_stop(principal: Principal, level: PolicyLevel) -> bool:
+    """Whether a principal may stop, and let go on, what is of this level: an owner everything of the organization, a
+    team owner what is of the own team (S60)."""
+    if not _may_set_up_something(principal):
+        return False
+    if principal.role in (None, OWNER):
+        return True
+    return principal.role == TEAM_OWNER and level.team_id is not None and level.team_id == principal.team_id
+
+
+def require_stop_level(principal: Principal, level: PolicyLevel) -> None:
+    """Refuse whoever may not stop what is of this level. Raises Forbidden."""
+    if not may_stop(principal, level):
+        raise Forbidden("This key's role may not stop that, nor let it go on.")
 
 
 def require_platform(principal: Principal) -> None:

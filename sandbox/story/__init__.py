@@ -1,4 +1,4 @@
-"""The demo story: three agents at work through the public HTTP API, one of them running away and being stopped.
+"""The demo story: three agents at work through the public HTTP API; one runs away in several ways, and is stopped.
 
     python -m sandbox.story                plays it against what runs in the state folder
     python -m sandbox.story --svg FOLDER   also keeps pictures of the transcript

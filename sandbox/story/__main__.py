@@ -11,7 +11,7 @@ from sandbox.story.checks import InvariantBroken
 from sandbox.story.script import play_story
 from sandbox.story.transcript import Transcript
 
-OPENING = (0, 1, 2)  # until the runaway agent is stopped
+OPENING = (0, 1, 2, 3)  # until the runaway agent was stopped in two ways
 
 
 def main() -> int:

@@ -44,7 +44,7 @@ def balance(play: Play) -> None:
 
 
 def budgets(play: Play) -> None:
-    """Every window of every budget: the client's own sums, the database's, and the limits."""
+    """Every window of every enforced budget: the client's own sums, the database's, and the limits."""
     agents = {identifier: key for key, identifier in play.stage.agents.items()}
     rows, expected = play.books.layers(), _expected_layers(play)
     found = {(scope, agents.get(target, target)): spent for scope, target, _, spent, _ in rows}
@@ -100,5 +100,5 @@ def _expected_layers(play: Play) -> dict[tuple[str, str], int]:
     expected |= {
         ("agent", str(key)): amount for key, amount in account.sums(lambda d: d.work.agent.key).items()
     }
-    expected |= {("run", str(run)): amount for run, amount in account.sums(lambda d: d.work.run).items()}
+    expected |= {("run", str(run)): amount for run, amount in account.sums(lambda d: d.work.root).items()}
     return expected

@@ -91,6 +91,11 @@ class Api:
         """Create an object and return it."""
         return self.post(path, body).expect(201)
 
+    def act(self, path: str, reason: str) -> dict[str, Any]:
+        """Do something to an object, for a reason; return what came of it."""
+        answer = self.post(path, {"reason": reason})
+        return answer.expect(201 if answer.status == 201 else 200)
+
     def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> Answer:
         """Send a body under a key of its own, or under the one given."""
         return self.send(Sent("POST", path, body, key or self.keys.next(path.rsplit("/", 1)[-1])))

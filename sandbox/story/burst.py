@@ -39,12 +39,12 @@ class Burst:
 
 
 def play_burst(
-    *, caller: Caller, work: Work, calls: int, report: Callable[[Burst], None], every: int
+    *, caller: Caller, work: Callable[[int], Work], calls: int, report: Callable[[Burst], None], every: int
 ) -> Burst:
-    """Make the same call many times, eight at a time, and report now and then. Raises what a call raised."""
+    """Make many calls, eight at a time, and report now and then. Raises what a call raised."""
     burst = Burst()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for result in pool.map(lambda step: caller.make(work, step=step), range(calls)):
+        for result in pool.map(lambda step: caller.make(work(step), step=step), range(calls)):
             burst.add(result)
             if burst.ended % every == 0 or burst.ended == calls:
                 report(burst)

@@ -19,21 +19,32 @@ DENIALS = (402, 403, 409, 429)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What an agent wants to do: under which run, and for which tool's sake."""
+    """What an agent wants to do: under which run (below which root run), for which tool's sake, asking what."""
 
     agent: Agent
     run: str
     tool: str | None = None
     call: ModelCall | None = None  # of a model; None: a tool call at a stated amount
     amount: str | None = None
+    parent: str | None = None
+    fingerprint: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The run that has the ceiling."""
+        return self.parent or self.run
 
     def reservation(self, *, step: int) -> dict[str, Any]:
         """Return the body of POST /v1/reservations."""
         agent = self.agent
         subject = {"agent": agent.key, "workflow": agent.workflow, "run": self.run, "step": step}
+        if self.parent:
+            subject["parent_run"] = self.parent
         action: dict[str, Any] = {"kind": "llm.chat" if self.call else "tool.call"}
         if self.tool:
             action["tool"] = self.tool
+        if self.fingerprint:
+            action["fingerprint"] = self.fingerprint
         if self.call:
             subject["connection"] = agent.connection
             action |= {"provider": agent.provider, "model": agent.model}

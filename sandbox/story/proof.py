@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from sandbox.places import CHECKOUT
 
 LONGEST_COMPLAINT = 3_000
 LAYERS = """
-SELECT scope, target, amount_limit, spent, held FROM v_budgets WHERE organization = %s
+SELECT scope, target, amount_limit, spent, held FROM v_budgets WHERE organization = %s AND budget_id = ANY(%s)
 ORDER BY array_position(ARRAY['run', 'agent', 'organization'], scope), spent DESC
 """
 USAGE = """
@@ -38,13 +38,14 @@ ENTRIES = "SELECT count(*), count(DISTINCT idempotency_key) FROM v_entries WHERE
 class Books:
     """What the read-only role sees of one organization; amounts in units."""
 
-    def __init__(self, *, url: str, organization: str) -> None:
+    def __init__(self, *, url: str, organization: str, budgets: Iterable[str]) -> None:
         self._url = url
         self._organization = UUID(organization)
+        self._budgets = [UUID(budget) for budget in budgets]
 
     def layers(self) -> list[tuple[str, str, int, int, int]]:
-        """Return (scope, target, limit, spent, held) of every budget's windows."""
-        return self._rows(LAYERS)
+        """Return (scope, target, limit, spent, held) of the windows of every budget that is enforced."""
+        return self._rows(LAYERS, self._budgets)
 
     def usage(self) -> tuple[int, int]:
         """Return how many usage records there are, and the sum of their charges."""
@@ -75,9 +76,9 @@ class Books:
         entries, effects = self._rows(ENTRIES)[0]
         return entries, effects
 
-    def _rows(self, statement: str) -> list[Any]:
+    def _rows(self, statement: str, *more: Any) -> list[Any]:
         with psycopg.connect(self._url) as connection:
-            return connection.execute(statement.encode(), (self._organization,)).fetchall()
+            return connection.execute(statement.encode(), (self._organization, *more)).fetchall()
 
 
 def run_command(*arguments: str, environment: Mapping[str, str]) -> tuple[bool, str]:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.story import accounting, proving, runaway, working
+from sandbox.story import accounting, brakes, proving, runaway, working
 from sandbox.story.amounts import money
 from sandbox.story.api import Keys
-from sandbox.story.calls import Account, Caller, Refused, Work
-from sandbox.story.cast import AGENTS, RESEARCH
+from sandbox.story.calls import Account, Caller
+from sandbox.story.cast import AGENTS
 from sandbox.story.checks import Checks
 from sandbox.story.play import Play
 from sandbox.story.proof import Books
@@ -30,7 +30,9 @@ def play_story(
         stage=stage,
         caller=Caller(api=stage.api, account=Account()),
         checks=Checks(say=transcript.holds),
-        books=Books(url=urls["database_readonly"], organization=stage.organization),
+        books=Books(
+            url=urls["database_readonly"], organization=stage.organization, budgets=stage.budgets.values()
+        ),
         transcript=transcript,
     )
     try:
@@ -48,12 +50,18 @@ def _acts(play: Play, home: Path) -> None:
     act = play.transcript.act
     act("An ordinary morning")
     working.morning(play)
-    act("One agent misreads an error and loops")
-    runaway.loop(play)
-    act("Started anew, it meets its daily budget")
-    runaway.restarts(play)
-    act("The others go on")
-    _go_on(play)
+    act("One agent misreads an error and burns: stopped by its run's ceiling")
+    runaway.burn(play)
+    act("Started anew, it repeats itself: stopped by loop detection")
+    policy = runaway.loop(play)
+    act("It calls twenty sub-agents for help: one ceiling for all of them")
+    runaway.swarm(play, policy)
+    act("A person decides")
+    runaway.ask_a_person(play)
+    act("The others go on, and other brakes")
+    brakes.observed(play)
+    brakes.rate_limit(play)
+    brakes.kill_switch(play)
     act("Who spent what")
     accounting.balance(play)
     accounting.budgets(play)
@@ -67,7 +75,7 @@ def _acts(play: Play, home: Path) -> None:
 def _open(transcript: Transcript, stage: Stage) -> None:
     models = ", ".join(f"{agent.key} ({agent.model})" for agent in AGENTS)
     transcript.title(
-        "Three agents and one of them runs away",
+        "Three agents and one of them runs away, again and again",
         (
             f"[bold]{stage.name}[/bold] has prepaid [bold]{money(stage.credit)} USD[/bold]: 5 promotional, 60 paid.",
             f"Its agents: {models}.",
@@ -76,16 +84,6 @@ def _open(transcript: Transcript, stage: Stage) -> None:
             "Everything goes through the public HTTP API; amounts are exact to the last unit of 0.00000001 USD.",
         ),
     )
-
-
-def _go_on(play: Play) -> None:
-    made = working.afternoon(play)
-    play.transcript.say(
-        f"{len(made)} more calls of {', '.join(sorted({done.work.agent.key for done in made}))}: all allowed."
-    )
-    last = play.caller.make(Work(RESEARCH, "research-bot-evening", call=RESEARCH.call(0)), step=0)
-    refused = isinstance(last, Refused) and last.answer.code == "budget_exhausted"
-    play.checks.true("S28", "research-bot stays stopped until its day ends", holds=refused)
 
 
 def _wait_for_a_whole_day(transcript: Transcript) -> None:

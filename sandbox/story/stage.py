@@ -10,9 +10,15 @@ from sandbox.story.cast import AGENTS
 
 RUN_CEILING = units("2.00")
 AGENT_LIMIT = units("5.00")
+APPROVAL_PERCENT = 90
 ORGANIZATION_LIMIT = units("50.00")
 PROMOTIONAL, PAID = units("5.00"), units("60.00")
 DAY_END_MARGIN = timedelta(seconds=90)
+LEVELS = (
+    {"percent": 80, "action": "notify"},
+    {"percent": APPROVAL_PERCENT, "action": "require_approval"},
+    {"percent": 100, "action": "block"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ def _people(api: Api) -> dict[str, str]:
 def _budgets(api: Api) -> dict[str, str]:
     wanted: dict[str, dict[str, Any]] = {
         "organization": {"scope": "organization", "window": "month", "limit": "50.00"},
-        "agent": {"scope": "agent", "window": "day", "limit": "5.00"},  # every agent gets its own
+        # Every agent gets its own; at 90 % of it a person decides.
+        "agent": {"scope": "agent", "window": "day", "limit": "5.00", "thresholds": LEVELS},
         "run": {"scope": "run", "window": "run", "limit": "2.00"},  # and so does every run
     }
     return {name: api.make("/v1/budgets", body | {"currency": "USD"})["id"] for name, body in wanted.items()}

@@ -18,6 +18,7 @@ from common.fields import time_zone
 from common.transactions import run_in_transaction
 from orgs.admin import OrganizationFilter, ReadOnlyAdmin
 from orgs.operations.facts import Author
+from spend.admin.observed import ObservedDecisionsFilter, ObservedRuleMixin
 from spend.models import (
     Budget,
     BudgetCounter,
@@ -118,7 +119,7 @@ class BudgetForm(_BudgetForm):
 
 
 @admin.register(Budget)
-class BudgetAdmin(ReadOnlyAdmin):
+class BudgetAdmin(ObservedRuleMixin, ReadOnlyAdmin):
     """Budgets: the staff makes, changes and archives them through the operations, with their own name as actor."""
 
     form = BudgetForm
@@ -166,12 +167,13 @@ class BudgetAdmin(ReadOnlyAdmin):
             )  # fmt: skip
         return (
             *(self.CHANGEABLE if self.has_change_permission(request, obj) else ("shown_limit",)),
+            "would_have_blocked",
             *self.FIXED,
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What stays for ever."""
-        return () if obj is None else (*self.FIXED, "shown_limit")
+        return () if obj is None else (*self.FIXED, "shown_limit", "would_have_blocked")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Make or change the budget by its operation."""
@@ -262,7 +264,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         "agent_id",
         "run_id",
     )
-    list_filter = (OrganizationFilter, "answer", "dry")
+    list_filter = (OrganizationFilter, "answer", "dry", ObservedDecisionsFilter)
     search_fields = ("=id", "=run_id", "=agent_id", "=code")
 
 

@@ -17,6 +17,7 @@ from common.transactions import run_in_transaction
 from orgs.admin import ReadOnlyAdmin
 from orgs.operations.facts import Author
 from spend.admin.gate import words
+from spend.admin.observed import ObservedRuleMixin
 from spend.models import RateLimit
 from spend.operations.ratelimits.change import archive_rate_limit, change_rate_limit
 from spend.operations.ratelimits.create import create_rate_limit
@@ -121,7 +122,7 @@ def hours(limit: RateLimit) -> dict[str, Any] | None:
 
 
 @admin.register(RateLimit)
-class RateLimitAdmin(ReadOnlyAdmin):
+class RateLimitAdmin(ObservedRuleMixin, ReadOnlyAdmin):
     """Rate limits: the staff makes, changes and archives them through the operations, with their own name as actor."""
 
     form = RateLimitForm
@@ -136,6 +137,7 @@ class RateLimitAdmin(ReadOnlyAdmin):
     FIXED: ClassVar = (
         "id", "organization", "scope", "target_id", "target_label", "per", "unit", "direction", "window_kind",
         "time_zone", "version", "created_at", "archived_at", "used_now",
+        "would_have_blocked",
     )  # fmt: skip
     ALL_FIXED: ClassVar = (
         "amount_limit",

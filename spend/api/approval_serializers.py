@@ -24,7 +24,7 @@ from spend.rules.overrides import STATUSES as OVERRIDE_STATUSES
 MAX_REASON = 500
 
 
-class ReasonSerializer(StrictSerializer):
+class PolicyReasonSerializer(StrictSerializer):
     """Why a person decides so."""
 
     reason = TextField(max_length=MAX_REASON, multiline=True)

@@ -19,7 +19,7 @@ from orgs.api.acting import OrgsView, checked
 from orgs.rules.permissions import require_policy_level
 from orgs.rules.scopes import ADMIN, SPEND_READ
 from spend.api.approval_representations import show_approval
-from spend.api.approval_serializers import ReasonSerializer, ShownApprovalSerializer
+from spend.api.approval_serializers import PolicyReasonSerializer, ShownApprovalSerializer
 from spend.operations.budgets.approvals import decide_approval
 from spend.queries.approvals import ApprovalFilter, find_approval, list_approvals, organization_of_approval
 from spend.queries.budgets import business_now
@@ -81,7 +81,7 @@ class ApprovalDecisionView(OrgsView):
 
     def decide(self, request: Request, name: str) -> HttpResponse:
         """Decide what waits, if whoever asks may edit the budget (S43)."""
-        reason = checked(ReasonSerializer, request)["reason"]
+        reason = checked(PolicyReasonSerializer, request)["reason"]
         approval, organization = path_id(name), self.for_object(name, organization_of_approval)
 
         def operation(cur: Cursor) -> dict[str, Any]:
@@ -95,7 +95,9 @@ class ApprovalDecisionView(OrgsView):
 
 
 @extend_schema_view(
-    post=extend_schema(request=ReasonSerializer, responses={200: ShownApprovalSerializer}, tags=["budgets"])
+    post=extend_schema(
+        request=PolicyReasonSerializer, responses={200: ShownApprovalSerializer}, tags=["budgets"]
+    )
 )
 class ApprovalApproveView(ApprovalDecisionView):
     """POST /v1/approvals/{id}/approve."""
@@ -108,7 +110,9 @@ class ApprovalApproveView(ApprovalDecisionView):
 
 
 @extend_schema_view(
-    post=extend_schema(request=ReasonSerializer, responses={200: ShownApprovalSerializer}, tags=["budgets"])
+    post=extend_schema(
+        request=PolicyReasonSerializer, responses={200: ShownApprovalSerializer}, tags=["budgets"]
+    )
 )
 class ApprovalRejectView(ApprovalDecisionView):
     """POST /v1/approvals/{id}/reject."""

@@ -25,8 +25,10 @@ from spend.operations.budgets.change import change_budget
 from spend.operations.budgets.create import Permit, create_budget
 from spend.queries import budgets as queries
 from spend.queries.budgets import BudgetFilter
+from spend.queries.overrides import load_overrides
 from spend.rules.budgetfacts import Budget, read_terms
 from spend.rules.budgets import SCOPES
+from spend.rules.overrides import Override, extra_for
 
 
 class BudgetView(OrgsView):
@@ -161,7 +163,14 @@ def show_all(
     counters = queries.current_counters(cur, budgets, now, only=only)
     targets = [counter.target for found in counters.values() for counter in found]
     names = queries.target_names(cur, organization, budgets, targets)
-    return {
-        budget.id: show_budget(budget, names=names, counters=counters.get(budget.id, []))
-        for budget in budgets
-    }
+    raised: dict[str, list[Override]] = {}
+    for override in load_overrides(cur, organization, budgets=[budget.id for budget in budgets]):
+        raised.setdefault(str(override.budget_id), []).append(override)
+
+    def shown(budget: Budget) -> dict[str, Any]:
+        of_budget = raised.get(str(budget.id), [])
+        found = counters.get(budget.id, [])
+        extra = {one.target: extra_for(of_budget, budget, one.target, now) for one in found}
+        return show_budget(budget, names=names, counters=found, extra=extra)
+
+    return {budget.id: shown(budget) for budget in budgets}

@@ -21,12 +21,13 @@ from spend.queries.naming import named_run, subject_id
 class DecisionListView(ReadView):
     """GET /v1/decisions."""
 
-    query_parameters = ("run", "agent", "answer", "code", "from", "to", "order")
+    query_parameters = ("run", "agent", "answer", "code", "from", "to", "order", "observed")
     paged = True
     narrows = True
 
     def get(self, request: Request) -> HttpResponse:
-        """The gate's answers in the order in which they were given; `order=desc`: newest first."""
+        """The gate's answers in the order in which they were given; `order=desc`: newest first. `observed=true`: those
+        of calls that a rule in observe mode would have refused."""
         organization, page = self.for_list(), self.page()
         limits = self.caller.limits
         if limits.connection_ids is not None:
@@ -35,6 +36,7 @@ class DecisionListView(ReadView):
         answer = self.query.choice("answer", options=ANSWERS)
         code = self.query.text("code")
         descending = self.query.choice("order", options=("asc", "desc")) == "desc"
+        observed = self.query.flag("observed")
         start, end = self.period()
 
         def read(cur: Cursor) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class DecisionListView(ReadView):
                 code=code,
                 start=start,
                 end=end,
+                observed=observed,
             )
             rows: list[Any] = list_decisions(
                 cur,

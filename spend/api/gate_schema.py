@@ -113,11 +113,18 @@ RESERVED: Final = {
 }  # fmt: skip
 WARNING: Final = {
     "type": "object",
-    "description": "The highest notice level of a budget that spent and held have reached.",
-    "required": ["code", "budget_id"],
+    "description": (
+        "threshold_reached: the highest notice level of a budget that spent and held have reached. loop_suspected: the "
+        "run repeats a call. would_be_refused: what a rule in mode observe would have answered."
+    ),
+    "required": ["code"],
     "properties": {
-        "code": {"const": "threshold_reached"}, "budget_id": ID,
+        "code": {"enum": ["threshold_reached", "loop_suspected", "would_be_refused"]}, "budget_id": ID,
         "percent": {"type": "integer"}, "amount": {"type": "string"},
+        "action": {"enum": ["warn", "cap"]}, "fingerprint": {"type": "string"}, "repeats": {"type": "integer"},
+        "window": {"type": "integer"},
+        "rule": {**ID, "type": ["string", "null"]}, "kind": {"type": "string"}, "refusal": {"type": "string"},
+        "scope": {"type": "string"}, "target": {"type": ["string", "null"]},
     },
 }  # fmt: skip
 COMMITTED: Final = {

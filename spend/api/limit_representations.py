@@ -63,7 +63,7 @@ def _counter(
     target, caller = _who(limit, counter.target)
     return {
         "target": names.get(target, target) or None,
-        "caller": None if caller is None else names.get(caller, caller),
+        "caller": caller if caller is None else names.get(caller, caller),
         "window_start": utc(counter.window_start) if has_fixed_window(limit) else None,
         "window_end": utc(counter.window_end),
         "held": counter.held,
@@ -74,8 +74,11 @@ def _counter(
 
 
 def _who(limit: RateLimit, target: str) -> tuple[str, str | None]:
-    """The target of a counter and, where each caller is counted on its own, the caller, both as the gate names them."""
+    """The target of a counter and, where each caller is counted on its own, the caller, both as the gate names them.
+
+    The target before the slash is escaped, because a user's label may hold one.
+    """
     if limit.per is None:
         return target, None
-    head, _, caller = target.rpartition("/")
-    return head, caller
+    head, _, caller = target.partition("/")
+    return head.replace("%2F", "/").replace("%25", "%"), caller

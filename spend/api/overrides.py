@@ -19,7 +19,7 @@ from orgs.api.acting import OrgsView, checked
 from orgs.rules.permissions import require_policy_level
 from orgs.rules.scopes import ADMIN, SPEND_READ
 from spend.api.approval_representations import show_override
-from spend.api.approval_serializers import OverrideSerializer, ReasonSerializer, ShownOverrideSerializer
+from spend.api.approval_serializers import OverrideSerializer, PolicyReasonSerializer, ShownOverrideSerializer
 from spend.operations.budgets.create import Permit
 from spend.operations.budgets.overrides import create_override, end_override
 from spend.queries import budgets as queries
@@ -118,7 +118,9 @@ class OverrideDetailView(OverrideView):
 
 
 @extend_schema_view(
-    post=extend_schema(request=ReasonSerializer, responses={200: ShownOverrideSerializer}, tags=["budgets"])
+    post=extend_schema(
+        request=PolicyReasonSerializer, responses={200: ShownOverrideSerializer}, tags=["budgets"]
+    )
 )
 class OverrideEndView(OverrideView):
     """POST /v1/budget-overrides/{id}/end."""
@@ -127,7 +129,7 @@ class OverrideEndView(OverrideView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """End the override before its time. The gate obeys it at its next decision."""
-        reason = checked(ReasonSerializer, request)["reason"]
+        reason = checked(PolicyReasonSerializer, request)["reason"]
         override, organization = path_id(name), self.for_object(name, organization_of_override)
 
         def operation(cur: Cursor) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def show_all(
     agents = limits.ids("agent")
     only = limits.ids("connection") if agents is None else agents
     counters = queries.current_counters(cur, rows, now, only=only)
-    targets = [counter.target for found in counters.values() for counter in found]
+    targets = [part for found in counters.values() for counter in found for part in counter.target.split("/")]
     names = queries.target_names(cur, organization, rows, targets)
     return {
         str(row.id): show_rate_limit(row, names=names, counters=counters[str(row.id)], now=now)

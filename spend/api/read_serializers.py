@@ -20,9 +20,12 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
+from spend.api.pace_serializers import RunBurnRateSerializer
 from spend.api.serializers import LimitField, RunSerializer
+from spend.api.switch_serializers import SwitchSerializer
 from spend.queries.attribution import DIMENSIONS
 from spend.queries.decisions import ANSWERS
+from spend.queries.observed import KINDS
 from spend.queries.reservations import STATUSES
 from spend.queries.usage import OUTCOMES
 
@@ -126,11 +129,13 @@ class ReservationSerializer(serializers.Serializer[Any]):
 
 
 class BindingSerializer(serializers.Serializer[Any]):
-    """A layer that refused: a budget, credit, or a duty (agent, connection, …), which has no figures."""
+    """What refused: a budget, credit, a rate limit, a run's rule, a switch, or a duty (agent, connection, …), which has
+    no figures. `rule` names what is no budget; of a default of the house it is left out."""
 
     scope = TextField()
     target = TextField(allow_null=True)
     budget_id = IdField(required=False)
+    rule = IdField(required=False)
     limit = LimitField(required=False)
     spent = LimitField(required=False)
     held = LimitField(required=False)
@@ -138,12 +143,40 @@ class BindingSerializer(serializers.Serializer[Any]):
     remaining = LimitField(required=False)
     resets_at = InstantField(required=False, allow_null=True)
     unit = TextField(required=False)
+    kind = TextField(required=False, help_text="Of a meter: rate, throttle, steps or ceiling.")
+    burst = LimitField(required=False)
+    percent = QuantityField(required=False, help_text="The level of a budget that waits for a person.")
+    amount = LimitField(required=False)
+    model = TextField(required=False, help_text="What a cap does not allow; beside it what it does.")
+    models = serializers.ListField(child=TextField(), required=False)
+    tool = TextField(required=False)
+    tools = serializers.ListField(child=TextField(), required=False)
+    reason = TextField(required=False, help_text="Why the switch is set.")
+    since = InstantField(required=False)
+    incident = IdField(required=False, allow_null=True)
+    step = QuantityField(required=False)
+    attempt = QuantityField(required=False)
+    pause_ms = QuantityField(required=False, help_text="Between the attempt before and this one.")
+    fingerprint = TextField(required=False)
+    repeats = QuantityField(required=False)
+    window = QuantityField(required=False, help_text="Of a loop: how many calls were looked at.")
+    cooldown_ms = QuantityField(required=False)
 
 
 class AlsoFailingSerializer(BindingSerializer):
     """Another layer that was in the way, too."""
 
     code = TextField()
+
+
+class ObservedSerializer(serializers.Serializer[Any]):
+    """A rule in observe mode that would have refused the call. `rule` null: a default of the house."""
+
+    rule = IdField(allow_null=True)
+    kind = WordField(KINDS)
+    code = TextField()
+    scope = TextField(allow_null=True)
+    target = TextField(allow_null=True)
 
 
 class DecisionSerializer(serializers.Serializer[Any]):
@@ -166,6 +199,7 @@ class DecisionSerializer(serializers.Serializer[Any]):
     budget_version = QuantityField(allow_null=True)
     binding = BindingSerializer(allow_null=True)
     also_failing = AlsoFailingSerializer(many=True)
+    observed = ObservedSerializer(many=True, help_text="What rules in observe mode would have refused.")
 
 
 class CountedSerializer(serializers.Serializer[Any]):
@@ -277,9 +311,13 @@ class RunTreeSerializer(RunSerializer):
     """A run with its own totals, the totals of all below it, its own cost by step, and its child runs."""
 
     total = TotalsSerializer()
+    burn_rate = RunBurnRateSerializer()
     retries = SpentSerializer(help_text="Its calls that were a second or later attempt.")
     steps = RunStepSerializer(many=True)
     children = RunChildSerializer(many=True)
+    switch = SwitchSerializer(
+        allow_null=True, help_text="The live switch of it or of a run above it that decides; null: none."
+    )
 
 
 class AttributedFiguresSerializer(serializers.Serializer[Any]):
@@ -319,6 +357,24 @@ class AttributionSerializer(serializers.Serializer[Any]):
         return {"from": InstantField(allow_null=True), **super().get_fields()}
 
 
+class FixBodySerializer(serializers.Serializer[Any]):
+    """The body of the call that gives a target its cap, but for the limit."""
+
+    scope = TextField()
+    target = TextField(required=False)
+    window = TextField()
+    currency = TextField()
+
+
+class FixSerializer(serializers.Serializer[Any]):
+    """The call that gives a target its cap."""
+
+    method = TextField()
+    path = TextField()
+    body = FixBodySerializer()
+    add = serializers.ListField(child=TextField(), help_text="What to add to the body: your choice.")
+
+
 class UncappedTargetSerializer(serializers.Serializer[Any]):
     """A target without a budget of its own; target null: the organization, or runs and users as such."""
 
@@ -326,6 +382,7 @@ class UncappedTargetSerializer(serializers.Serializer[Any]):
     target_id = IdField(allow_null=True)
     target = TextField(allow_null=True)
     covered_by = serializers.ListField(child=TextField(), help_text="Wider scopes that still limit it.")
+    fix = FixSerializer()
 
 
 class UncappedSerializer(serializers.Serializer[Any]):

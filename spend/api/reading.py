@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -23,7 +23,7 @@ _Row = TypeVar("_Row")
 class ReadView(OrgsView):
     """A view that only reads, with the scope spend:read."""
 
-    required_scope = SPEND_READ
+    required_scope: ClassVar[str | Mapping[str, str] | None] = SPEND_READ
 
     def page(self) -> Page:
         """The page that is asked for."""

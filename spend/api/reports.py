@@ -66,12 +66,14 @@ class UncappedView(ReadView):
     """GET /v1/reports/uncapped."""
 
     def get(self, request: Request) -> HttpResponse:
-        """Targets without a budget of their own; `covered_by` names wider scopes that still limit them."""
+        """Targets without a budget of their own; `covered_by` names wider scopes that still limit them, `fix` is the
+        call that gives it one."""
         organization = self.for_list()
 
         def read(cur: Cursor) -> dict[str, Any]:
             rows = uncapped_targets(cur, organization=organization)
-            return {"data": [row._asdict() for row in rows]}
+            currency = find_organization(cur, organization=organization).currency
+            return {"data": [{**row._asdict(), "fix": row.fix(currency)} for row in rows]}
 
         return self.answer(read)
 

@@ -23,8 +23,11 @@ MAX_LEVELS = 50
 """How deep a run shows its child runs."""
 
 
-def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[LiveCounter]) -> dict[str, Any]:
-    """A budget with what the targets of its current window use; `names`: keys of targets by id."""
+def show_budget(
+    budget: Budget, *, names: Mapping[str, str], counters: list[LiveCounter], extra: Mapping[str, int]
+) -> dict[str, Any]:
+    """A budget with what the targets of its current window use; `names`: keys of targets by id, `extra`: what
+    overrides add to the limit, by target."""
     write = written_in(budget.unit)
     in_money = budget.unit not in MONEY_FREE_UNITS
     target = budget.target_label
@@ -50,13 +53,13 @@ def show_budget(budget: Budget, *, names: Mapping[str, str], counters: list[Live
         "version": budget.version,
         "created_at": utc(budget.created_at),
         "archived_at": utc(budget.archived_at),
-        "counters": [_counter(budget, counter, names) for counter in counters],
+        "counters": [_counter(budget, counter, names, extra.get(counter.target, 0)) for counter in counters],
     }
 
 
-def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str]) -> dict[str, Any]:
+def _counter(budget: Budget, counter: LiveCounter, names: Mapping[str, str], extra: int) -> dict[str, Any]:
     write = written_in(budget.unit)
-    remaining = cap(definition_of(budget)) - counter.spent - counter.held
+    remaining = cap(definition_of(budget)) + extra - counter.spent - counter.held
     return {
         "target": target_name(counter.target, names),
         "window_start": utc(counter.window_start),
@@ -85,7 +88,7 @@ def show_reservation(
     """A reservation: what the 201 said as far as it is stored, who it is for, and how it ended."""
     active = row["status"] == "active"
     left = max(0, int((row["expires_at"] - now).total_seconds() * 1000)) if active else None
-    receipt = zip(row["counters"], (row[HOLDS[letter]] or 0 for letter in row["measures"]), strict=True)
+    receipt = zip(row["counters"], row["measures"], strict=True)
     return {
         "id": row["id"],
         "organization": row["organization"],
@@ -105,7 +108,9 @@ def show_reservation(
         "overage": amount_or_none(row["overage"]),
         "late": row["late"],
         "caps": {},
-        "budgets": [_layer(layers[number], amount) for number, amount in receipt if number in layers],
+        "budgets": [
+            _layer(layers[number], row[HOLDS[letter]] or 0) for number, letter in receipt if number in layers
+        ],
     }
 
 
@@ -252,6 +257,7 @@ def show_decision(row: Mapping[str, Any]) -> dict[str, Any]:
         "budget_version": row["binding_version"],
         "binding": binding,
         "also_failing": detail.get("also_failing", []),
+        "observed": detail.get("observed", []),
     }
 
 

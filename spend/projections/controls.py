@@ -1,7 +1,7 @@
-"""Events of switches, rate limits, run policies, overrides, approvals and incidents to rows.
+"""Events of switches, rate limits, run policies, overrides, approvals, incidents and velocity rules to rows.
 
 Every event carries its row's whole new definition, so the last one wins. What the gate keeps in its cache raises the
-organization's config_epoch by one; incidents and approvals are not looked at by it.
+organization's config_epoch by one; incidents, approvals and velocity rules are not looked at by it.
 """
 
 from collections import Counter
@@ -162,7 +162,21 @@ INCIDENTS: Final = _Table(
     },
     is_cached=False,
 )
-TABLES: Final = (SWITCHES, RATE_LIMITS, RUN_POLICIES, OVERRIDES, APPROVALS, INCIDENTS)
+VELOCITY_RULES: Final = _Table(
+    "velocity_rule",
+    "velocity_rules",
+    {
+        "scope": "text",
+        "target_id": "uuid",
+        "factor": "integer",
+        "minimum": "bigint",
+        "history_hours": "integer",
+        "action": "text",
+        **_LIFE,
+    },
+    is_cached=False,
+)
+TABLES: Final = (SWITCHES, RATE_LIMITS, RUN_POLICIES, OVERRIDES, APPROVALS, INCIDENTS, VELOCITY_RULES)
 
 
 def register_all() -> None:

@@ -33,7 +33,7 @@ Place = tuple[UUID, Any, str, str]
 
 def add_usage(cur: Cursor, events: Sequence[StoredEvent]) -> None:
     """This function will add the usage records that these events tell of to the finer rollups."""
-    wanted = [(event.organization, record) for event in events if (record := _record_of(event)) is not None]
+    wanted = [(event.organization, record) for event in events if (record := record_of(event)) is not None]
     if not wanted:
         return
     cur.execute(_RECORDS, ([name for name, _ in wanted], [record for _, record in wanted]))
@@ -46,7 +46,8 @@ def add_usage(cur: Cursor, events: Sequence[StoredEvent]) -> None:
     cur.execute(_ADD, [list(column) for column in zip(*rows, strict=True)])
 
 
-def _record_of(event: StoredEvent) -> UUID | None:
+def record_of(event: StoredEvent) -> UUID | None:
+    """Return the usage record that an event tells of; None when it tells of none."""
     if event.type == "reservation.committed":
         return UUID(event.data["usage"])
     return event.stream_id if event.type == "usage.recorded" else None

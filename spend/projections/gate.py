@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from events.store import Cursor, Event, ProjectedTable, Projector, encode
+from spend.rules.meters import SHADOW
 from spend.rules.runs import KEPT, digest
 from spend.rules.windows import EPOCH
 
@@ -214,13 +215,15 @@ class _Changes:
 
     def _remember(self, event: Event, data: Row) -> None:
         organization, run, action = str(event.organization), data["run_key"], data["action"]
-        if "fingerprint" in action:
-            at = (event.occurred_at - EPOCH) // timedelta(milliseconds=1)
-            self._trace(organization, run, f"{digest(action['fingerprint'])}@{at}", 0)
-        if "step" in action and "attempt" in action:
-            name = (organization, run, action["step"])
-            stopped = self.tried[name][2] if name in self.tried else False
-            self.tried[name] = [action["attempt"], event.occurred_at, stopped]
+        for key in (run, SHADOW + run) if "shadow" in data else (run,):
+            if "fingerprint" in action:
+                at = (event.occurred_at - EPOCH) // timedelta(milliseconds=1)
+                self._trace(organization, key, f"{digest(action['fingerprint'])}@{at}", 0)
+            if "step" in action and "attempt" in action:
+                name = (organization, key, action["step"])
+                stopped = self.tried[name][2] if name in self.tried else False
+                counted = data.get("tried" if key == run else "shadow_tried", action["attempt"])
+                self.tried[name] = [counted, event.occurred_at, stopped]
 
     def _reserve(self, event: Event, data: Row) -> None:
         organization, run, get = str(event.organization), data.get("run"), data.get

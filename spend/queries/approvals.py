@@ -10,7 +10,9 @@ from common.errors import NotFound
 from events.store import Cursor
 from spend.rules.approvals import LAPSED, PENDING, Approval
 
-_LAPSED: Final = """(b.archived_at IS NOT NULL OR b.arming <> p.armed OR p.window_end <= %(now)s)"""
+# As `lapse_of` says it.
+_LAPSED: Final = """(b.archived_at IS NOT NULL OR b.arming <> p.armed
+    OR p.window_end + make_interval(secs => COALESCE(b.rolling_seconds, 0)) <= %(now)s)"""
 _READ: Final = f"""
 SELECT p.id, p.organization, p.budget_id, p.counter, p.target, p.label, p.window_start, p.window_end, p.armed, p.rank,
     p.percent, p.amount, p.used, p.amount_limit, p.unit, p.agent_id, p.run_id, p.status, p.asked_at, p.decided_by,

@@ -13,6 +13,7 @@ from events.store import Cursor
 from orgs.queries.subjects import keys_of
 from orgs.rules.permissions import NO_LIMITS, KeyIsLimited, KeyLimits
 from spend.queries.naming import decode
+from spend.queries.periods import BEGINNING, recorded_since
 from spend.rules.shares import FINE, tool_shares
 
 COARSE: Final = {
@@ -34,9 +35,7 @@ FIGURES: Final = (
     "charge",
 )
 MAX_ROWS: Final = 1_000
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_EARLY = timedelta(minutes=6)  # a fact may be dated up to five minutes ahead of its recording
 _SUMS: Final = ", ".join(f"sum({name})" for name in FIGURES)
 _RAW_SUMS: Final = ", ".join("count(*)" if name == "calls" else f"sum({name})" for name in FIGURES)
 _OCCURRED: Final = (
@@ -149,7 +148,7 @@ def _period(cur: Cursor, organization: UUID, start: datetime | None, end: dateti
     cur.execute("SELECT min(hour), max(hour) FROM usage_hourly WHERE organization = %s", (organization,))
     row = cur.fetchone()
     first, last = row if row is not None and row[0] is not None else (None, None)
-    begin = start or first or end or _BEGINNING
+    begin = start or first or end or BEGINNING
     finish = end or (begin if last is None else last + _HOUR)
     return min(begin, finish), finish
 
@@ -238,17 +237,14 @@ def _tool_records(cur: Cursor, bounds: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def _bounds(cur: Cursor, organization: UUID, part: Period) -> dict[str, Any]:
-    """The values of _OCCURRED: a record's id and row are not older than its occurrence, but for what clocks allow."""
-    row = cur.execute("SELECT clock_offset FROM organizations WHERE id = %s", (organization,)).fetchone()
-    recorded = part[0] - _EARLY - (row[0] if row is not None else timedelta(0))
-    recorded = max(recorded, _BEGINNING)
-    milliseconds = (recorded - _BEGINNING) // timedelta(milliseconds=1)
+    """The values of _OCCURRED."""
+    recorded = recorded_since(cur, organization, part[0])
     return {
         "organization": organization,
         "start": part[0],
         "end": part[1],
-        "recorded": recorded,
-        "first_id": UUID(int=milliseconds << 80),
+        "recorded": recorded.at,
+        "first_id": recorded.first_id,
     }
 
 

@@ -15,6 +15,8 @@ from orgs.queries.subjects import keys_of
 from orgs.rules.permissions import NO_LIMITS, KeyIsLimited, KeyLimits, PolicyLevel, policy_level
 from spend.rules.budgetfacts import TARGETED_SCOPES, Budget, definition_of
 from spend.rules.budgets import BudgetDefinition
+from spend.rules.meters import SHADOW
+from spend.rules.state import Counter
 from spend.rules.thresholds import from_stored
 from spend.rules.windows import first_bucket_at, rolling_reset, window_at
 
@@ -24,6 +26,8 @@ SELECT id, scope, target_id, target_label, window_kind, rolling_seconds, unit, m
 FROM budgets WHERE organization = %s AND archived_at IS NULL ORDER BY id
 """
 ID_LENGTH: Final = 36
+LAST_MARK: Final = 31
+"""A counter that is not of a budget's own window (see `meters`) has a target that begins with a control character."""
 MAX_COUNTERS: Final = 20
 """How many targets of one budget are shown with it: those that use the most."""
 
@@ -43,9 +47,16 @@ JOIN LATERAL (
         sum(x.held)::bigint AS held, sum(x.spent)::bigint AS spent
     FROM budget_counters x
     WHERE x.budget_id = w.b AND x.window_start >= w.s AND (w.rolling OR x.window_start = w.s)
+        AND (x.target = '' OR ascii(x.target) > {LAST_MARK})
         AND (%s::text[] IS NULL OR left(x.target, {ID_LENGTH}) = ANY(%s))
     GROUP BY x.target ORDER BY sum(x.held) + sum(x.spent) DESC, x.target LIMIT {MAX_COUNTERS}
 ) c ON true
+"""
+_STANDING: Final = """
+SELECT number, budget_id::text, target, window_start, window_end, held, spent, armed, fired, approved
+FROM budget_counters WHERE budget_id = %(budget)s AND window_start >= %(start)s
+    AND (%(rolling)s OR (window_start = %(start)s AND held + spent >= %(least)s))
+    AND CASE WHEN %(shadow)s THEN left(target, 1) = %(mark)s ELSE target = '' OR ascii(target) > %(last)s END
 """
 _TEAMS_OF_AGENTS: Final = "SELECT team_id FROM agents WHERE organization = %s AND id = %s"
 _NOW: Final = "SELECT clock_timestamp() + clock_offset FROM organizations WHERE id = %s"
@@ -143,6 +154,17 @@ def narrowed(statement: str, limits: KeyLimits) -> tuple[str, dict[str, Any]]:
     return statement + mine, {"only_scope": kinds[0], "only_targets": limits.ids(kinds[0])}
 
 
+def default_budgets(cur: Cursor, *, organization: UUID, scopes: Sequence[str]) -> list[Budget]:
+    """Return the budgets that give every one of these scopes its own and are not archived, oldest first (S44)."""
+    cur.execute(
+        _READ
+        + " WHERE organization = %s AND scope = ANY(%s) AND target_id IS NULL AND target_label IS NULL"
+        + " AND archived_at IS NULL ORDER BY id",
+        (organization, list(scopes)),
+    )
+    return [_budget(row) for row in cur.fetchall()]
+
+
 def level_of(cur: Cursor, budget: Budget) -> PolicyLevel:
     """Return whose policy a budget is: the organization's, or a team's (its own, or one of its agents')."""
     team = None
@@ -168,6 +190,22 @@ def current_counters(
         resets = _resets_at(by_id[name], last, oldest)
         found[name].append(LiveCounter(target, first, last, resets, held, spent))
     return found
+
+
+def standing_counters(cur: Cursor, budget: Budget, now: datetime) -> list[Counter]:
+    """Return the counters of the window of `now`, of an observed budget those of its shadow; of a rolling one all
+    living buckets, of others only those that have reached its lowest level."""
+    definition = definition_of(budget)
+    values = {
+        "budget": budget.id,
+        "start": _first_start(budget, now),
+        "rolling": budget.window_kind == "rolling",
+        "least": definition.levels[0][0] if definition.levels else 0,
+        "shadow": budget.mode == "observe",
+        "mark": SHADOW,
+        "last": LAST_MARK,
+    }
+    return [Counter(*row) for row in cur.execute(_STANDING, values).fetchall()]
 
 
 def target_names(

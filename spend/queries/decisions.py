@@ -7,6 +7,7 @@ from uuid import UUID
 
 from events.store import Cursor
 from spend.queries.naming import DECISIONS_OF_RUN, Conditions, NamedRun, objects
+from spend.queries.observed import IS_OBSERVED
 
 ANSWERS: Final = ("allow", "allow_with_caps", "deny")
 _READ: Final = """
@@ -29,6 +30,7 @@ class DecisionFilter(NamedTuple):
     start: datetime | None = None
     end: datetime | None = None
     only_agents: Sequence[UUID] | None = None
+    observed: bool | None = None
 
 
 def list_decisions(
@@ -56,6 +58,8 @@ def list_decisions(
     clause.add("x.code = %(code)s", "code", wanted.code)
     clause.add("x.at >= %(start)s", "start", wanted.start)
     clause.add("x.at < %(end)s", "end", wanted.end)
+    if wanted.observed is not None:
+        clause.parts.append(IS_OBSERVED if wanted.observed else f"NOT ({IS_OBSERVED})")
     order = "DESC" if newest_first else "ASC"
     where = clause.where("x.organization = %(organization)s")
     cur.execute(_READ + where + f" ORDER BY x.id {order} LIMIT %(limit)s", clause.values)

@@ -20,7 +20,8 @@ from spend.rules.switches import Switch
 
 _SWITCHES: Final = """
 SELECT id, organization, scope, target_id, target_label, kind, mode, cause, incident_id, reason, set_by, set_at
-FROM switches WHERE organization = ANY(%s) AND lifted_at IS NULL ORDER BY id
+FROM switches WHERE organization = ANY(%s) AND lifted_at IS NULL
+ORDER BY array_position(ARRAY['pause', 'kill', 'stop'], kind), id
 """
 
 
@@ -47,7 +48,8 @@ class Rules:
     their meters, run policies, overrides by budget; budgets in mode observe by scope, each beside its
     definition as one that only counts; and all budgets by id.
 
-    `by_key`: whether a limit counts API keys. `is_empty`: there is nothing that places would have to look at.
+    `by_key`: whether a limit counts API keys; `observes_runs`: whether a run policy is in mode observe; `is_empty`:
+    there is nothing that places would have to look at.
     """
 
     switches: dict[tuple[str, str], Switch] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Rules:
     observed: dict[str, list[tuple[BudgetDefinition, BudgetDefinition]]] = field(default_factory=dict)
     by_id: dict[str, BudgetDefinition] = field(default_factory=dict)
     by_key: bool = False
+    observes_runs: bool = False
     is_empty: bool = True
 
 
@@ -72,6 +75,7 @@ def load_rules(cur: Cursor, organization: UUID, budgets: Iterable[BudgetDefiniti
         rules.limits.append(LimitRule(limit, meter, strikes_of(meter)))
         rules.by_key = rules.by_key or limit.scope == "key" or limit.per == "key"
     rules.policies = [PolicyRule(policy, ceilings_of(policy)) for policy in load_policies(cur, organization)]
+    rules.observes_runs = any(rule.policy.mode == "observe" for rule in rules.policies)
     for override in load_overrides(cur, organization):
         rules.overrides.setdefault(str(override.budget_id), []).append(override)
     rules.switches = {place_of(switch): switch for switch in _switches(cur, organization)}

@@ -70,17 +70,27 @@ SELECT r.organization, r.id, r.key, r.root_id, root.key, r.parent_id, r.version,
 FROM unnest($1::uuid[], $2::text[]) AS w(o, k) JOIN runs r ON r.organization = w.o AND r.key = w.k
 JOIN runs root ON root.id = r.root_id
 """
+# Those of the named runs, and of their root runs, which remember what acted for the whole tree.
 TRACES = b"""
-SELECT t.organization, t.run_key, array_to_string(t.recent, ','), t.level
-FROM unnest($1::uuid[], $2::text[]) AS w(o, k) JOIN run_traces t ON t.organization = w.o AND t.run_key = w.k
+WITH named AS (SELECT * FROM unnest($1::uuid[], $2::text[]) AS w(o, k))
+SELECT t.organization, t.run_key, array_to_string(t.recent, ','), t.level FROM (
+    SELECT o, k FROM named UNION SELECT r.organization, CASE WHEN k <> r.key THEN E'\x02' ELSE '' END || root.key
+    FROM named JOIN runs r ON r.organization = o AND r.key = ltrim(k, E'\x02') JOIN runs root ON root.id = r.root_id
+) w JOIN run_traces t ON t.organization = w.o AND t.run_key = w.k
 """
 TRIED = b"""
 SELECT t.organization, t.run_key, t.step, t.attempt, t.at, t.stopped FROM unnest($1::uuid[], $2::text[], $3::int[])
     AS w(o, k, s) JOIN run_steps t ON t.organization = w.o AND t.run_key = w.k AND t.step = w.s
 """
 RUN_SUMS = b"""
-SELECT r.organization, r.id, r.charged + r.held FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
-JOIN runs r ON r.organization = w.o AND r.key = w.k
+SELECT r.organization, r.id, r.key, root.key, r.charged + r.held FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
+JOIN runs r ON r.organization = w.o AND r.key = w.k JOIN runs root ON root.id = r.root_id
+"""
+TREE_SUMS = b"""
+SELECT t.organization, root.key, sum(t.charged + t.held)::bigint FROM (
+    SELECT DISTINCT r.organization AS o, r.root_id FROM unnest($1::uuid[], $2::text[]) AS w(o, k)
+    JOIN runs r ON r.organization = w.o AND r.key = w.k
+) w JOIN runs t ON t.organization = w.o AND t.root_id = w.root_id JOIN runs root ON root.id = w.root_id GROUP BY 1, 2
 """
 LAST_NUMBERS = b"""
 SELECT w.o, c.number FROM unnest($1::uuid[]) AS w(o) CROSS JOIN LATERAL
@@ -240,11 +250,14 @@ def ask_numbered(wanted: Sequence[tuple[str, int]], states: Mapping[str, Organiz
 
 
 def ask_history(
-    fingerprinted: Sequence[tuple[str, str]],
+    traced: Sequence[tuple[str, str]],
+    ruled: Sequence[tuple[str, str]],
     tried: Sequence[tuple[str, str, int]],
     states: Mapping[str, OrganizationState],
 ) -> list[Question]:
-    """Ask for the last fingerprints of these runs, the last attempts of these steps, and what the runs have used."""
+    """Ask for the last fingerprints of the `traced` runs, the last attempts of these steps, what the runs have used,
+    and what all runs of the trees of the `ruled` ones have.
+    """
 
     def collect_traces(rows: Rows) -> None:
         for organization, run, recent, level in rows:
@@ -257,13 +270,20 @@ def ask_history(
             states[organization].tried[run, step] = Tried(attempt, at, stopped)
 
     def collect_sums(rows: Rows) -> None:
-        for organization, run, used in rows:
+        for organization, identifier, run, root, used in rows:
             states[organization].run_sums[run] = used
+            states[organization].run_keys[identifier] = (run, root)
 
-    runs = sorted({*fingerprinted, *((organization, run) for organization, run, _ in tried)})
+    def collect_trees(rows: Rows) -> None:
+        for organization, root, used in rows:
+            states[organization].tree_sums[root] = used
+
+    runs = sorted({*traced, *((organization, run) for organization, run, _ in tried)})
     asked = [question(RUN_SUMS, ("uuid", "text"), _columns(runs), collect_sums)] if runs else []
-    if fingerprinted:
-        asked.append(question(TRACES, ("uuid", "text"), _columns(sorted(set(fingerprinted))), collect_traces))
+    if traced:
+        asked.append(question(TRACES, ("uuid", "text"), _columns(sorted(set(traced))), collect_traces))
+    if ruled:
+        asked.append(question(TREE_SUMS, ("uuid", "text"), _columns(sorted(set(ruled))), collect_trees))
     if tried:
         asked.append(question(TRIED, ("uuid", "text", "int"), _columns(sorted(set(tried))), collect_tried))
     return asked

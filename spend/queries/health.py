@@ -1,4 +1,5 @@
-"""What operators watch of the gate (S115): decisions, cost, tokens, holds, and budgets near their limits."""
+"""What operators watch of the gate (S115): decisions, cost, tokens, holds, budgets near their limits, and who
+is stopped."""
 
 from typing import Any, Final, NamedTuple
 
@@ -25,8 +26,15 @@ SELECT c.organization::text, b.id::text, b.scope, c.target, b.unit,
     greatest(0, b.amount_limit::numeric + b.overdraft - c.held - c.spent), b.amount_limit
 FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
 WHERE b.archived_at IS NULL AND b.mode = 'enforce' AND b.window_kind <> 'rolling'
+    AND (c.target = '' OR ascii(c.target) > 31)
     AND c.window_start <= clock_timestamp() AND (c.window_end IS NULL OR c.window_end > clock_timestamp())
 ORDER BY (c.held::numeric + c.spent) / greatest(b.amount_limit, 1) DESC, c.id LIMIT %s
+"""
+_SWITCHES: Final = """
+SELECT scope, kind, mode, count(*) FROM switches WHERE lifted_at IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_INCIDENTS: Final = """
+SELECT trigger, mode, count(*) FROM incidents WHERE released_at IS NULL GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
@@ -40,8 +48,10 @@ class Sample(NamedTuple):
 
 def samples(cur: Cursor) -> list[Sample]:
     """Return the gate's figures: decisions of the last five minutes by answer and code, today's usage (UTC) and what is
-    held by currency, and what remains of the WATCHED_BUDGETS windows that are used most."""
-    return [*decisions(cur), *usage(cur), *held(cur), *remaining_budgets(cur)]
+    held by currency, what remains of the WATCHED_BUDGETS windows that are used most, and who is stopped and why."""
+    return [
+        *decisions(cur), *usage(cur), *held(cur), *remaining_budgets(cur), *live_switches(cur), *open_incidents(cur),
+    ]  # fmt: skip
 
 
 def decisions(cur: Cursor) -> list[Sample]:
@@ -75,3 +85,16 @@ def remaining_budgets(cur: Cursor) -> list[Sample]:
     names = ("organization", "budget", "scope", "target", "unit")
     rows = cur.execute(_BUDGETS, (WATCHED_BUDGETS,)).fetchall()
     return [Sample("budget_remaining", dict(zip(names, row, strict=False)), int(row[5])) for row in rows]
+
+
+def live_switches(cur: Cursor) -> list[Sample]:
+    """Return how many switches stand, by scope, kind and mode."""
+    rows = cur.execute(_SWITCHES).fetchall()
+    names = ("scope", "kind", "mode")
+    return [Sample("live_switches", dict(zip(names, row, strict=False)), int(row[3])) for row in rows]
+
+
+def open_incidents(cur: Cursor) -> list[Sample]:
+    """Return how many incidents nobody has released, by trigger and mode."""
+    rows = cur.execute(_INCIDENTS).fetchall()
+    return [Sample("open_incidents", {"trigger": row[0], "mode": row[1]}, int(row[2])) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -17,6 +18,7 @@ SELECT {_COLUMNS} FROM budget_overrides o JOIN organizations n ON n.id = o.organ
 JOIN budgets b ON b.id = o.budget_id AND b.archived_at IS NULL
 WHERE o.organization = %s AND o.ended_at IS NULL
     AND (o.expires_at IS NULL OR o.expires_at > clock_timestamp() + n.clock_offset)
+    AND (%s::uuid[] IS NULL OR o.budget_id = ANY(%s))
 ORDER BY o.id
 """
 _READ: Final = f"""
@@ -38,12 +40,16 @@ class OverrideRow(NamedTuple):
     unit: str
 
 
-def load_overrides(cur: Cursor, organization: UUID) -> list[Override]:
-    """Return the organization's overrides that are not over and whose budgets are not archived, oldest first.
+def load_overrides(
+    cur: Cursor, organization: UUID, *, budgets: Sequence[UUID] | None = None
+) -> list[Override]:
+    """Return the organization's overrides that are not over and whose budgets (None: all) are not archived, oldest
+    first.
 
     They may end by time while they are kept: `Override.applies` says whether one does. Ids are texts.
     """
-    cur.execute(_LIVE, (organization,))
+    only = None if budgets is None else list(budgets)
+    cur.execute(_LIVE, (organization, only, only))
     return [_texts(row) for row in cur.fetchall()]
 
 

@@ -13,6 +13,7 @@ from orgs.rules.permissions import NO_LIMITS, KeyLimits, PolicyLevel, policy_lev
 from spend.queries.budgets import ID_LENGTH, narrowed
 from spend.rules.limitfacts import TARGETED_SCOPES
 from spend.rules.limits import RateLimit
+from spend.rules.meters import SHADOW, STRIKES, meter_of_limit, meter_start
 from spend.rules.windows import EPOCH
 
 _COLUMNS: Final = (
@@ -24,9 +25,6 @@ _READ: Final = f"SELECT {_COLUMNS} FROM rate_limits"
 LIVE: Final = _READ + " WHERE organization = %s AND archived_at IS NULL AND mode <> 'off' ORDER BY id"
 MAX_COUNTERS: Final = 20
 """How many targets of one limit are shown with it: those that use the most."""
-SHADOW: Final = "\x02"
-STRIKES: Final = "\x03"
-"""What the targets of shadow counters, and of the counts of denials for escalations, begin with (ADR 0012)."""
 _LONGEST: Final = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=2),
@@ -118,6 +116,17 @@ def list_rate_limits(
     return [RateLimit(*row) for row in cur.fetchall()]
 
 
+def default_rate_limits(cur: Cursor, *, organization: UUID, scopes: Sequence[str]) -> list[RateLimit]:
+    """Return the limits that give every one of these scopes its own and are not archived, oldest first (S44)."""
+    cur.execute(
+        _READ
+        + " WHERE organization = %s AND scope = ANY(%s) AND target_id IS NULL AND target_label IS NULL"
+        + " AND archived_at IS NULL ORDER BY id",
+        (organization, list(scopes)),
+    )
+    return [RateLimit(*row) for row in cur.fetchall()]
+
+
 def level_of(cur: Cursor, limit: RateLimit) -> PolicyLevel:
     """Return whose policy a rate limit is: the organization's, or a team's (its own, or one of its agents')."""
     team, target = None, _uuid(limit.target_id)
@@ -173,8 +182,10 @@ def target_names(
 
 
 def _earliest_start(limit: RateLimit, now: datetime) -> datetime:
-    if not has_fixed_window(limit):
+    if limit.unit == "concurrent":
         return EPOCH
+    if not has_fixed_window(limit):
+        return meter_start(meter_of_limit(limit))
     return now - _LONGEST[limit.window_kind or "billing_cycle"]
 
 

@@ -30,6 +30,7 @@ LEFT JOIN teams t ON b.scope = 'team' AND t.id::text = left(c.target, 36)
 LEFT JOIN workflows w ON b.scope = 'workflow' AND w.id::text = left(c.target, 36)
 LEFT JOIN connections n ON b.scope = 'connection' AND n.id::text = left(c.target, 36)
 WHERE c.organization = %s AND c.number = ANY(%s::int[])
+    AND b.mode <> 'observe' AND (c.target = '' OR ascii(c.target) > 31)
 """
 _BUCKETS: Final = """
 SELECT w.c, sum(x.held)::bigint, sum(x.spent)::bigint
@@ -108,7 +109,10 @@ def organization_of_reservation(cur: Cursor, reservation: UUID) -> UUID:
 def live_layers(
     cur: Cursor, *, organization: UUID, counters: Sequence[int], now: datetime
 ) -> dict[int, LiveLayer]:
-    """Return the budget layers of these counters with live figures; of a rolling budget over its whole window."""
+    """Return the budget layers of these counters with live figures; of a rolling budget over its whole window.
+
+    A receipt names more counters than those of budgets that are obeyed: of limits, of thresholds, of what is observed.
+    """
     cur.execute(_LAYERS, (organization, list(set(counters))))
     found = {
         row[0]: LiveLayer(*row)._replace(thresholds=from_stored(decode(row[10]))) for row in cur.fetchall()

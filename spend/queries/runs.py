@@ -67,6 +67,8 @@ class Spent(NamedTuple):
 
 def find_named_run(cur: Cursor, *, organization: UUID, name: str) -> RunRow | None:
     """Return the organization's run of this key, or else of this id; None when there is none."""
+    if "\0" in name:  # in an address; no text of the database can hold it
+        return None
     row = cur.execute(_READ + " WHERE r.organization = %s AND r.key = %s", (organization, name)).fetchone()
     if row is None and is_id(name):
         row = cur.execute(

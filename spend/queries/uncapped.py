@@ -28,6 +28,18 @@ class Uncapped(NamedTuple):
     target: str | None
     covered_by: list[str]
 
+    @property
+    def window(self) -> str:
+        """The window that a cap for it would usually have: of a run the run itself, else a day."""
+        return "run" if self.scope == "run" else "day"
+
+    def fix(self, currency: str) -> dict[str, Any]:
+        """Return the one call that caps it, complete but for the limit, which only its owner knows."""
+        body = {"scope": self.scope, "window": self.window, "currency": currency}
+        if self.target is not None:
+            body["target"] = self.target
+        return {"method": "POST", "path": "/v1/budgets", "body": body, "add": ["limit"]}
+
 
 def uncapped_targets(cur: Cursor, *, organization: UUID) -> list[Uncapped]:
     """Return the teams, agents, workflows, connections, the organization itself, and runs and users as such, that no

@@ -15,6 +15,7 @@ from common.errors import InvalidTransition
 from common.ids import AnyId
 from orgs.rules.facts import Fact, time_text, with_changes
 from spend.rules.budgetfacts import Budget
+from spend.rules.windows import rolling_reset
 
 PENDING: Final = "pending"
 LAPSED: Final = "lapsed"
@@ -82,14 +83,20 @@ class Approval:
 
 
 def lapse_of(approval: Approval, budget: Budget, now: datetime) -> str | None:
-    """Return why a decision could no longer have an effect; None while it can."""
+    """Return why a decision could no longer have an effect; None while it can.
+
+    The window of a rolling budget's approval is a bucket, which counts until it has left the rolling period.
+    """
     if budget.archived_at is not None:
         return "The budget is archived."
     if budget.arming != approval.armed:
         return (
             "The budget's limit or thresholds were changed since; the call that crosses one again asks anew."
         )
-    if approval.window_end is not None and approval.window_end <= now:
+    end = approval.window_end
+    if end is not None and budget.rolling_seconds is not None:
+        end = rolling_reset(end, budget.rolling_seconds)
+    if end is not None and end <= now:
         return "Its window is over; the thresholds of the next one are armed anew."
     return None
 

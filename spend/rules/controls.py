@@ -3,11 +3,12 @@
 Only organizations that have such rules, and calls that name an attempt or a fingerprint, come here.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from common.ids import new_id_text
-from spend.rules.admission import layer_binding, refusal_of_layer
+from spend.rules.admission import layer_binding, refusal_of_layer, refuse
 from spend.rules.budgets import SCOPE_RANK, Caps
 from spend.rules.commands import Reserve
 from spend.rules.crossings import REFUSED
@@ -18,15 +19,16 @@ from spend.rules.denials import (
     RateLimited,
     RunCeilingReached,
 )
-from spend.rules.happenings import Happening, fire_all
+from spend.rules.happenings import Happening, fire_all, refuse_by_level
 from spend.rules.layers import open_counters, open_layer
-from spend.rules.meters import Wait, refusal_of_meter
+from spend.rules.meters import SHADOW, Wait, refusal_of_meter
 from spend.rules.plan import LayerPlace, Plan
-from spend.rules.runs import Found, judge_run, of_mode
+from spend.rules.runs import Found, is_retry, judge_run, of_mode
 from spend.rules.state import Layer, OrganizationState, Trace, Tried
 from spend.rules.stops import OBSERVED, awaiting, forbidden, kept_to, stopped
 
 Refusal = tuple[type[Denied], Binding]
+EXHAUSTED = frozenset(("budget_exhausted", "run_ceiling_reached"))
 _SCOPE = {**SCOPE_RANK, "key": -1}
 
 
@@ -34,8 +36,8 @@ _SCOPE = {**SCOPE_RANK, "key": -1}
 class Judged:
     """What the rules say: refusals, the meters that count this call, and what an accepted call is told.
 
-    `struck` are the limits that refused and escalate, `observed` what the shadow gate would have refused, `shadow` the
-    layers that it holds instead.
+    `struck` are the limits that refused and escalate. `observed` is what the shadow gate would have refused, `shadow`
+    the layers that it holds otherwise, and `gate` all that it says; its `budgets` are those in mode observe.
     """
 
     failing: list[Refusal] = field(default_factory=list)
@@ -46,6 +48,8 @@ class Judged:
     passive: list[Layer] = field(default_factory=list)
     shadow: list[Layer] = field(default_factory=list)
     observed: list[dict[str, Any]] = field(default_factory=list)
+    gate: "Judged | None" = None
+    budgets: list[Layer] = field(default_factory=list)
     ceilings: list[Layer] = field(default_factory=list)
 
     @property
@@ -69,7 +73,7 @@ def judge(state: OrganizationState, command: Reserve, plan: Plan, layers: list[L
     judged.failing += awaiting(state, layers)
     judged.caps = kept_to(layers)
     judged.failing += forbidden(judged.caps, command)
-    judged.run = judge_run(state, command, who, of_mode(places.policies, "enforce"), defaults=True)
+    judged.run = judge_run(state, command, who, of_mode(places.policies, "enforce"))
     judged.failing += judged.run.failing
     if places.meters:
         _judge_meters(state, command, plan, places.meters, (places.budgets, layers), judged)
@@ -84,7 +88,7 @@ def _judge_meters(
     budgets: tuple[list[LayerPlace], list[Layer]],
     judged: Judged,
 ) -> None:
-    asked, attempt = asked_of(plan, command), command.subject.attempt
+    asked, attempt = asked_of(state, plan, command, judged.run.prefix), command.subject.attempt
     opened = {id(place): layer for place, layer in zip(*budgets, strict=True)}
     for place in places:
         if place.when is not None and not _counts_now(place, opened):
@@ -117,10 +121,11 @@ def _kind(place: LayerPlace) -> type[Denied]:
     return BudgetExhausted if kind == "steps" else RateLimited
 
 
-def asked_of(plan: Plan, command: Reserve) -> dict[str, int]:
-    """Return what a call asks of each kind of meter; a retry is no new step."""
-    attempt = command.subject.attempt
-    return {**plan.amounts.by_meter(), "s": 1 if attempt is None or attempt <= 1 else 0}
+def asked_of(state: OrganizationState, plan: Plan, command: Reserve, prefix: str = "") -> dict[str, int]:
+    """Return what a call asks of each kind of meter; a retry, by the history of this prefix, is no new step."""
+    run = plan.who.run if plan.who is not None else None
+    is_new = run is None or not is_retry(state, command, prefix + run.key)
+    return {**plan.amounts.by_meter(), "s": 1 if is_new else 0}
 
 
 def _meter_binding(layer: Layer, wait: Wait) -> Binding:
@@ -157,20 +162,20 @@ def observe(state: OrganizationState, command: Reserve, plan: Plan, judged: Judg
     assert places is not None and who is not None
     asked = plan.amounts.by_letter()
     judged.passive = [open_layer(state, place, asked[place.budget.letter]) for place in places.passive]
-    shadow = Judged()
+    shadow = judged.gate = Judged()
     budgets = [place for place in places.shadow if not hasattr(place.budget, "kind")]
-    layers = [open_layer(state, place, asked[place.budget.letter]) for place in budgets]
+    layers = shadow.budgets = [open_layer(state, place, asked[place.budget.letter]) for place in budgets]
     shadow.failing += stopped(state.switches, who, command.caller.key_id, prefix=OBSERVED)
     shadow.failing += awaiting(state, layers)
     shadow.failing += forbidden(kept_to(layers), command)
-    run = judge_run(state, command, who, of_mode(places.policies, "observe"), defaults=False)
-    shadow.failing += run.failing
+    shadow.run = judge_run(state, command, who, of_mode(places.policies, "observe"), prefix=SHADOW)
+    shadow.failing += shadow.run.failing
     meters = [place for place in places.shadow if hasattr(place.budget, "kind")]
     _judge_meters(state, command, plan, meters, (budgets, layers), shadow)
-    for layer in layers:
-        refused = refusal_of_layer(layer)
-        if refused is not None:
-            shadow.failing.append((refused, layer_binding(layer)))
+    if not any(kind.status == 403 for kind, _ in shadow.failing):
+        shadow.failing += [
+            (kind, layer_binding(layer)) for layer in layers if (kind := refusal_of_layer(layer))
+        ]
     if shadow.failing:
         judged.observed = [_observed(kind, binding) for kind, binding in shadow.failing]
     else:
@@ -202,7 +207,7 @@ def _rule_kind(kind: type[Denied], figures: dict[str, Any]) -> str:
     )
 
 
-def strike(happening: Happening, judged: Judged) -> None:
+def strike(happening: Happening, judged: Judged, mode: str) -> None:
     """Count a denial by limits that escalate, and pause their target when it was the last one of too many (S51)."""
     for place, refused in judged.struck:
         state = happening.state
@@ -220,10 +225,10 @@ def strike(happening: Happening, judged: Judged) -> None:
             "seconds": place.budget.rolling_seconds,
             "limit": limit.limit_text,
         }
-        scope, target = _struck(limit, refused.counter.target)
+        scope, target = _struck(limit, refused.counter.target.removeprefix(SHADOW))
         happening.incident(
             trigger="rate_escalation", action="pause", scope=scope, target=target, rule=str(limit.id),
-            evidence=evidence, began_at=first, spent=0, switch="pause",
+            evidence=evidence, began_at=first, spent=0, switch="pause", mode=mode,
             reason=f"{layer.spent} calls over a rate limit within {place.budget.rolling_seconds} s",
         )  # fmt: skip
 
@@ -236,41 +241,67 @@ def _struck(limit: Any, target: str) -> tuple[str, str | None]:
 
 
 def tell_accepted(happening: Happening, judged: Judged) -> None:
-    """Do what the rules say of an accepted call: warnings of loops, and what the shadow gate has crossed."""
-    _tell_run(happening, judged.run)
-    budgets = [layer for layer in judged.shadow if not hasattr(layer.budget, "kind")]
-    fire_all(happening, budgets, mode="observe")
+    """Do what the rules say of an accepted call: warnings of loops, and whatever the shadow gate says of it."""
+    _tell_run(happening, judged.run, "enforce")
+    shadow = judged.gate
+    if shadow is None:
+        return
+    if shadow.failing:
+        tell_refused(happening, shadow, refuse(shadow.failing), shadow.budgets, mode="observe")
+    else:
+        _tell_run(happening, shadow.run, "observe")
+        fire_all(happening, shadow.budgets, mode="observe")
 
 
-def tell_refused(happening: Happening, command: Reserve, judged: Judged, error: Denied) -> None:
-    """Do what the rules say of a refused call: count strikes, stop a loop, open the incident of a ceiling."""
-    _tell_run(happening, judged.run)
+def tell_refused(
+    happening: Happening, judged: Judged, error: Denied, layers: Iterable[Layer], *, mode: str = "enforce"
+) -> None:
+    """Do what the rules say of a refused call: count strikes, stop a loop, open the incident of what ran out."""
+    _tell_run(happening, judged.run, mode)
     if error.status == 429:
-        strike(happening, judged)
+        strike(happening, judged, mode)
+    if error.code in EXHAUSTED:
+        for layer in layers:
+            if refusal_of_layer(layer) in (BudgetExhausted, RunCeilingReached):
+                refuse_by_level(happening, layer, mode=mode)
     for layer in judged.ceilings:
-        _tell_ceiling(happening, layer)
+        _tell_ceiling(happening, layer, mode)
 
 
-def _tell_run(happening: Happening, found: Found) -> None:
+def _tell_run(happening: Happening, found: Found, mode: str) -> None:
     run, state = happening.run_key, happening.state
     if run is None or not found.news:
         return
     for news in found.news:
         happening.incident(
-            trigger=news["trigger"], action=news["action"], scope="run", target=run, rule=news["rule"],
-            evidence=news["evidence"], began_at=news["began_at"], spent=happening.run_spent(),
-            switch=news["switch"], reason="the run repeats itself",
+            trigger=news["trigger"], action=news["action"], scope="run", target=news["target"], rule=news["rule"],
+            evidence=news["evidence"], began_at=news["began_at"], switch=news["switch"],
+            spent=_spent_so_far(happening, news["trigger"]), reason="the run repeats itself", mode=mode,
         )  # fmt: skip
-    if found.level or run in state.traces:
-        state.traces.setdefault(run, Trace([])).level = found.level
-    marks: dict[str, Any] = {"run_key": run, "level": found.level}
-    if found.exceeded is not None:
-        marks["step"] = found.exceeded[1]
-        state.tried.setdefault(found.exceeded, Tried(0, state.now)).stopped = True
-    happening.record("run_mark", new_id_text(), "set", marks)
+    own, root = found.prefix + run, found.prefix + (happening.root_key or run)
+    for marked, level in {root: found.root_level, own: found.level}.items():
+        known = state.traces.get(marked)
+        is_exceeded = found.exceeded is not None and marked == own
+        if level == (known.level if known is not None else 0) and not is_exceeded:
+            continue
+        if level:
+            state.traces.setdefault(marked, Trace([])).level = level
+        marks: dict[str, Any] = {"run_key": marked, "level": level}
+        if found.exceeded is not None and is_exceeded:
+            marks["step"] = found.exceeded[1]
+            state.tried.setdefault(found.exceeded, Tried(0, state.now)).stopped = True
+        happening.record("run_mark", new_id_text(), "set", marks)
 
 
-def _tell_ceiling(happening: Happening, layer: Layer) -> None:
+def _spent_so_far(happening: Happening, trigger: str) -> int:
+    """What the run has charged and holds; of a ceiling, which is the whole tree's, what all of the tree has."""
+    state = happening.state
+    if trigger == "run_ceiling":
+        return state.tree_sums.get(happening.root_key or "", 0)
+    return state.run_sums.get(happening.run_key or "", 0)
+
+
+def _tell_ceiling(happening: Happening, layer: Layer, mode: str) -> None:
     """Open the incident of a counted ceiling, once for each version of its policy."""
     meter: Any = layer.budget
     counter, state = layer.counter, happening.state
@@ -279,9 +310,10 @@ def _tell_ceiling(happening: Happening, layer: Layer) -> None:
     counter.armed, counter.fired, counter.approved = meter.version, REFUSED, 0
     evidence = {"used": layer.spent + layer.held, "limit": meter.most, "unit": meter.unit}
     marks = {"budget": meter.id, "counter": counter.number, "armed": counter.armed, "fired": counter.fired}
-    about = {"rank": 0, "action": "block", "scope": "run", "target": layer.label, "mode": "enforce"}
+    about = {"rank": 0, "action": "block", "scope": "run", "target": layer.label, "mode": mode}
     happening.record("threshold", new_id_text(), "crossed", {**marks, **about, **evidence})
     happening.incident(
         trigger="run_ceiling", action="block", scope="run", target=layer.label, rule=meter.id, evidence=evidence,
-        began_at=happening.run_started_at or state.now, spent=happening.run_spent(),
+        began_at=happening.run_started_at or state.now, spent=_spent_so_far(happening, "run_ceiling"),
+        mode=mode,
     )  # fmt: skip

@@ -27,24 +27,21 @@ from spend.rules.controls import Judged, judge, observe, tell_accepted, tell_ref
 from spend.rules.denials import (
     Archived,
     Binding,
-    BudgetExhausted,
     Denied,
     NotPermitted,
     OrganizationClosed,
     ReservationFinalized,
-    RunCeilingReached,
     TtlLimit,
 )
 from spend.rules.effects import Answer, DecisionRow, Effects
-from spend.rules.happenings import Happening, fire_all, refuse_by_level
+from spend.rules.happenings import Happening, fire_all
 from spend.rules.layers import open_counters, open_layers, start_runs
-from spend.rules.meters import take
+from spend.rules.meters import SHADOW, take
 from spend.rules.plan import Places, Plan, Who, written
 from spend.rules.runs import remember
 from spend.rules.state import Layer, OrganizationState, Reservation
 
 MAX_TTL_SECONDS = 86_400
-EXHAUSTED = frozenset(("budget_exhausted", "run_ceiling_reached"))
 
 
 def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effects: Effects) -> Answer:
@@ -56,11 +53,12 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     duty = _duty(state, who)
     judged = judge(state, command, plan, layers) if _has_rules(state, command, places, layers) else None
     failing = [*duty, *judged.failing] if judged is not None else duty
-    if not failing or failing[0][0].status != 403:
+    is_stopped = any(kind.status == 403 for kind, _ in failing)
+    if not is_stopped:
         failing += [(kind, layer_binding(layer)) for layer in layers if (kind := refusal_of_layer(layer))]
     charge, grants = rated.charge_units, who.route.grants
     receipt, credit, line = fund(state.books, charge, grants, state.now) if charge else ([], 0, 0)
-    if charge and credit + line < charge and (not failing or failing[0][0].status != 403):
+    if charge and credit + line < charge and not is_stopped:
         failing.append(_credit_failure(state, plan, credit + line))
     if failing:
         return _refuse(state, command, plan, failing, layers, judged, effects)
@@ -97,12 +95,7 @@ def _refuse(
     error = refuse(failing)
     if not command.dry_run:
         happening = Happening(state, effects, command, plan.who)
-        if error.code in EXHAUSTED:
-            for layer in layers:
-                if refusal_of_layer(layer) in (BudgetExhausted, RunCeilingReached):
-                    refuse_by_level(happening, layer)
-        if judged is not None:
-            tell_refused(happening, command, judged, error)
+        tell_refused(happening, judged or Judged(), error, layers)
     return _deny(state, command, plan, error, effects)
 
 
@@ -255,8 +248,10 @@ def _hold(
     for layer in layers:
         layer.hold()
     moved = _take(judged, state.now) if judged is not None else []
+    if run is not None:
+        state.run_keys[run.id] = (run.key, run.root_key)
+        state.move_run(run.id, reservation.held)
     state.reservations[reservation.id] = reservation
-    state.spend_in_run(reservation.run_id, reservation.held)
     data = _reserved_data(reservation, command.ttl_seconds)
     if moved:
         data["arrivals"] = moved
@@ -264,7 +259,14 @@ def _hold(
         data["ledger"] = {"placed": placed}
     if run is not None and (command.action.fingerprint is not None or command.subject.attempt is not None):
         data["run_key"] = run.key
-        remember(state, command, run)
+        counts_as = remember(state, command, run.key)
+        if counts_as is not None:
+            data["tried"] = counts_as
+        if judged is not None and judged.gate is not None and not judged.observed:
+            data["shadow"] = True  # the shadow gate remembers it, too
+            counts_as = remember(state, command, SHADOW + run.key)
+            if counts_as is not None:
+                data["shadow_tried"] = counts_as
     effects.events.append(event_of(state, command, reservation, "reserved", data))
     _after_hold(Happening(state, effects, command, who), layers, judged)
     return reservation

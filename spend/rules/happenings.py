@@ -6,13 +6,13 @@ next call of the same batch is judged by it.
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from common.ids import new_id_text
 from common.money import MAX_UNITS
 from events.rules.facts import Event
 from spend.rules.budgets import BudgetDefinition
-from spend.rules.commands import Command
+from spend.rules.commands import Caller
 from spend.rules.crossings import (
     Crossed,
     Marks,
@@ -36,25 +36,29 @@ STOPPING = frozenset(("pause", "block", "require_approval"))
 TARGETED = frozenset(("team", "agent", "workflow", "connection", "key"))
 
 
+class Acting(Protocol):
+    """What leads to events: a command, or a change of a budget."""
+
+    @property
+    def caller(self) -> Caller:
+        """Return who acts."""
+
+
 class Happening:
     """Where events of one command go: state, effects, its actor, and whom it is about (None: not known)."""
 
-    __slots__ = ("_run", "actor", "agent_id", "effects", "run_id", "run_key", "run_started_at", "state")
+    __slots__ = ("actor", "agent_id", "effects", "root_key", "run_id", "run_key", "run_started_at", "state")
 
     def __init__(
-        self, state: OrganizationState, effects: Effects, command: Command, who: Who | None = None
+        self, state: OrganizationState, effects: Effects, command: Acting, who: Who | None = None
     ) -> None:
         self.state, self.effects, self.actor = state, effects, command.caller.actor
         run = who.run if who is not None else None
         self.agent_id = who.route.agent_id if who is not None else None
-        self._run = run
         self.run_key = run.key if run is not None else None
+        self.root_key = run.root_key if run is not None else None
         self.run_id = run.id if run is not None and not run.is_new else None
         self.run_started_at = run.root_started_at if run is not None else None
-
-    def run_spent(self) -> int:
-        """Return what the call's run has charged and holds."""
-        return 0 if self._run is None else self.state.run_sums.get(self._run.id, 0)
 
     def record(self, stream: str, name: str, verb: str, data: dict[str, Any]) -> None:
         """Append the first event of a stream."""

@@ -1,13 +1,18 @@
 """Incidents: a rule that acted against spending, with its evidence (S59)."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from common.ids import AnyId
+from orgs.rules.facts import Fact, with_changes
 from spend.rules.switches import moment, text
 
 TRIGGERS: Final = ("budget_threshold", "run_ceiling", "attempts", "loop", "rate_escalation", "velocity")
+MODES: Final = ("observe", "enforce")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +72,15 @@ class Incident:
             "released_by": self.released_by,
             "release_reason": self.release_reason,
         }
+
+
+def released(incident: Incident, *, by: str, at: datetime, reason: str) -> tuple[Incident, Fact | None]:
+    """Return the incident as a person has dealt with it, and the fact of it; no fact when one did before."""
+    if incident.released_at is not None:
+        return incident, None
+    new = replace(
+        incident, released_at=at, released_by=by, release_reason=reason, version=incident.version + 1
+    )
+    data = with_changes(new.data(), incident.data())
+    owner, name = UUID(str(new.organization)), UUID(str(new.id))
+    return new, Fact(owner, "incident", name, new.version, "released", data, at)

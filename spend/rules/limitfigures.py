@@ -1,19 +1,11 @@
 """What a rate limit's counter says at a moment: used, what remains, and when it is as new."""
 
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from spend.rules.limits import RateLimit
+from spend.rules.meters import meter_of_limit, nanoseconds
 from spend.rules.windows import EPOCH
-
-_SECOND_NS: Final = 10**9
-_WINDOW_SECONDS: Final = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3_600,
-    "day": 86_400,
-    "billing_cycle": 30 * 86_400,
-}
 
 
 class Figures(NamedTuple):
@@ -34,8 +26,7 @@ def figures(
         return Figures(used, max(0, limit.amount_limit - used), window_end)
     if limit.amount_limit == 0:
         return Figures(0, 0, None)
-    interval = -(-_WINDOW_SECONDS[limit.window_kind] * _SECOND_NS // limit.amount_limit)
-    behind = max(0, spent - (now - EPOCH) // timedelta(microseconds=1) * 1_000)
-    used = -(-behind // interval)
+    behind = max(0, spent - nanoseconds(now))
+    used = -(-behind // meter_of_limit(limit).interval_ns)
     empty_at = EPOCH + timedelta(microseconds=-(-spent // 1_000)) if behind else None
     return Figures(used, max(0, limit.burst - used), empty_at)

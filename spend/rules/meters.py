@@ -150,6 +150,11 @@ def nanoseconds(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1) * 1_000
 
 
+def meter_start(meter: Meter) -> datetime:
+    """Return the start that names a GCRA's counter: at another rate it is another meter."""
+    return EPOCH + timedelta(microseconds=meter.interval_ns // 1_000)
+
+
 def meter_of_limit(limit: RateLimit) -> Meter:
     """Return the meter that a rate limit is."""
     counts = _DIRECTIONS.get(limit.direction or "", _UNITS[limit.unit])
@@ -245,5 +250,5 @@ def steps_of_threshold(budget: BudgetDefinition, threshold: Threshold) -> Meter 
 
 __all__ = [
     "SHADOW", "STRIKES", "THRESHOLD", "Meter", "Wait", "ceilings_of", "meter_of_limit", "meter_of_threshold",
-    "nanoseconds", "refusal_of_meter", "steps_of_threshold", "strikes_of", "take",
+    "meter_start", "nanoseconds", "refusal_of_meter", "steps_of_threshold", "strikes_of", "take",
 ]  # fmt: skip

@@ -3,6 +3,7 @@ change of the budget."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -162,6 +163,20 @@ def ended(override: Override, *, by: str, reason: str, at: datetime) -> tuple[Ov
         raise InvalidTransition(f"The override {said}.")
     new = replace(override, ended_by=by, ended_at=at, end_reason=reason, version=override.version + 1)
     return new, _fact(new, "ended", with_changes(new.data(), override.data()), at)
+
+
+def extra_for(overrides: Iterable[Override], budget: Budget, counted: str, now: datetime) -> int:
+    """Return what these overrides of a budget add to its limit for one of its counters, named by its target.
+
+    A counter of one run is raised by that run's overrides, one of all runs only by those that are for every run.
+    """
+    target, root = counted, None
+    if budget.scope == "run":
+        root = counted
+    elif budget.window_kind == "run":
+        target, _, root = counted.partition("/")
+        target = target.replace("%2F", "/").replace("%25", "%")
+    return sum(override.extra for override in overrides if override.applies(target, root, now))
 
 
 def _fact(override: Override, verb: str, data: dict[str, Any], at: datetime) -> Fact:

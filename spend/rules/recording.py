@@ -39,13 +39,13 @@ def decide_usage(
     start_runs(state, actor, who, effects)
     burn = burn_charge(state, [], rated.charge_units, route.grants)
     usage = _record(state, command, plan, burn)
-    state.spend_in_run(usage.run_id, usage.charge)
     ledger: dict[str, Any] = {}
     post(state, ledger, burn, rated, accounts, own_key=route.own_key)
     for layer in all_layers:
         layer.counter.spent += layer.requested
         layer.spent += layer.requested
     letters = "".join([layer.budget.letter for layer in all_layers])
+    state.move_run(who.run.id if who.run else None, plan.amounts.charge)
     data: dict[str, Any] = {
         **booked(plan.amounts),
         **counted([layer.counter.number for layer in all_layers], letters),

@@ -30,8 +30,8 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
 MAX_ATTEMPTS: Final = 100
 MAX_FIRST_MS: Final = 3_600_000
 MAX_LONGEST_MS: Final = 86_400_000
-WINDOW: Final = (2, 200)
-"""Fingerprints that are kept of each run; the row of a run holds them all."""
+WINDOW: Final = (2, 50)
+"""The gate keeps the last 50 fingerprints of each run: its row holds them all."""
 MAX_LEVELS: Final = 10
 MAX_COOLDOWN_MS: Final = 3_600_000
 

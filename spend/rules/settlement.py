@@ -38,8 +38,8 @@ from spend.rules.state import Layer, OrganizationState, Reservation
 
 AT_ONCE = frozenset("qsg")
 """Letters that nothing is held under: they are moved when a reservation is made, and never again."""
-BOOKED = frozenset("cktrpiox")
-"""Letters under which what was used is booked."""
+BOOKED = frozenset("trpiox")
+"""Letters beside charge and cost under which what was used is booked."""
 
 
 def decide_commit(
@@ -75,7 +75,6 @@ def decide_commit(
     }
     if burn.line or burn.debt or not receipt_is_told:
         data["funding"] = burn.receipt
-    state.spend_in_run(reservation.run_id, charge - (0 if late else reservation.held))
     overage = max(0, charge - reservation.held)
     reservation.status = "committed"
     reservation.version += 1
@@ -144,12 +143,14 @@ def expire(
 
 def takes_more(reservation: Reservation, plan: Plan, *, is_freed: bool) -> bool:
     """Return whether a commit takes more of anything than is held for it: then it may cross a threshold."""
-    if is_freed:
+    amounts = plan.amounts
+    if is_freed or amounts.charge > reservation.held or amounts.cost > reservation.estimated_cost:
         return True
-    spent = {**plan.amounts.by_meter(), **plan.amounts.by_letter()}
-    return any(
-        spent[letter] > reservation.holds(letter) for letter in set(reservation.measures) if letter in BOOKED
-    )
+    others = set(reservation.measures) & BOOKED
+    if not others:
+        return False
+    spent = {**amounts.by_meter(), **amounts.by_letter()}
+    return any(spent[letter] > reservation.holds(letter) for letter in others)
 
 
 def _layers_of(
@@ -164,7 +165,7 @@ def _layers_of(
             counter is None
             or budget is None
             or budget.mode != mode
-            or counter.target[:1] in (STRIKES, THRESHOLD)
+            or counter.target.removeprefix(SHADOW)[:1] in (STRIKES, THRESHOLD)
         ):
             continue
         if counter.target.startswith(SHADOW) != (mode == "observe"):
@@ -196,7 +197,6 @@ def _free(
     _end_holds(state, reservation, "voided" if status == "released" else "expired", ledger)
     _return_expired(state, reservation, None, ledger, accounts, late=False)
     data = {**_settle_counters(state, reservation, None, freed=True), **of_run(reservation.run_id)}
-    state.spend_in_run(reservation.run_id, -reservation.held)
     reservation.status = status
     reservation.version += 1
     if reason:
@@ -291,6 +291,8 @@ def _settle_counters(
         if counter is not None:
             counter.held -= free.get(letter, 0) if freed else 0
             counter.spent += spent.get(letter, 0)
+    charged = plan.amounts.charge if plan is not None else 0
+    state.move_run(reservation.run_id, charged - (free["c"] if freed else 0))
     part = counted(reservation.counters, reservation.measures)
     if freed:
         part["freed"] = free

@@ -187,8 +187,9 @@ class Tried:
 class OrganizationState:
     """Everything that the commands of one organization are decided on. `last_counter` is the highest number given.
 
-    `switches` are those that are set, by scope and target; `traces` by run, `tried` by run and step, and `run_sums`
-    (charged + held, by a run's id) hold what the commands named.
+    `switches` are those that are set, by scope and target; `traces` by run, `tried` by run and step, `run_sums`
+    (charged + held by run) and `tree_sums` (of a root run and all below it) hold what the commands named; `run_keys`
+    are the keys of a run and its root by the run's id.
     """
 
     id: str
@@ -205,13 +206,18 @@ class OrganizationState:
     traces: dict[str, Trace] = field(default_factory=dict)
     tried: dict[tuple[str, int], Tried] = field(default_factory=dict)
     run_sums: dict[str, int] = field(default_factory=dict)
-
-    def spend_in_run(self, run: str | None, amount: int) -> None:
-        """Add to what a run (its id) has charged and holds."""
-        if run is not None:
-            self.run_sums[run] = self.run_sums.get(run, 0) + amount
+    tree_sums: dict[str, int] = field(default_factory=dict)
+    run_keys: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def has_observed_switches(self) -> bool:
         """Return whether a switch is set that only observes."""
         return any(switch.mode == "observe" for switch in self.switches.values())
+
+    def move_run(self, run: str | None, amount: int) -> None:
+        """Add to what a run has charged and holds, where that was asked for."""
+        keys = self.run_keys.get(run) if run is not None else None
+        if keys is not None:
+            key, root = keys
+            self.run_sums[key] = self.run_sums.get(key, 0) + amount
+            self.tree_sums[root] = self.tree_sums.get(root, 0) + amount

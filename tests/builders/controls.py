@@ -1,18 +1,14 @@
 """What the gate obeys beside budgets: limits, policies and switches, made by operations, and the persons who decide."""
 
-import json
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from events.store import Cursor
-from orgs.operations.facts import record
-from orgs.operations.locks import lock_organization
-from orgs.rules.facts import Fact, time_text
 from spend.operations.budgets.approvals import decide_approval
 from spend.operations.ratelimits.create import create_rate_limit
 from spend.operations.runpolicies.create import create_run_policy
+from spend.operations.switches.lifting import lift_switch
 from spend.rules.limitfacts import LimitTerms, read_terms
 from spend.rules.limits import RateLimit
 from spend.rules.runpolicies import RunPolicy
@@ -22,9 +18,6 @@ from tests.builders.orgs import AUTHOR, write
 
 SET = "SELECT id, kind FROM switches WHERE organization = %s AND lifted_at IS NULL ORDER BY id"
 WAITING = "SELECT id FROM approvals WHERE organization = %s AND status = 'pending' ORDER BY id"
-SWITCH = """
-SELECT to_jsonb(s) - ARRAY['id', 'organization', 'version'], s.version FROM switches s WHERE id = %s
-"""
 
 
 def make_limit(customer: Customer, **stated: Any) -> RateLimit:
@@ -61,17 +54,4 @@ def approve(customer: Customer, approval: UUID, decision: str = "approve") -> No
 
 def lift(customer: Customer, switch: UUID) -> None:
     """A person lifts a switch."""
-
-    def operation(cur: Cursor) -> None:
-        locked = lock_organization(cur, customer.id)
-        row = cur.execute(SWITCH, (switch,)).fetchone()
-        assert row is not None
-        data, version = row
-        data = json.loads(data) if isinstance(data, str) else data
-        if data["lifted_at"] is not None:
-            return
-        by = {"lifted_by": AUTHOR.actor, "lifted_at": time_text(locked.now), "lift_reason": "looked at it"}
-        fact = Fact(customer.id, "switch", switch, version + 1, "lifted", {**data, **by}, locked.now)
-        record(cur, [fact], author=AUTHOR)
-
-    write(operation)
+    write(lambda cur: lift_switch(cur, customer.id, switch, reason="looked at it", author=AUTHOR))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.builders.gate import Customer, make_customer, make_model, usage_body
+from tests.builders.incidents import open_incident
+from tests.builders.limits import limited, move_to_morning
+from tests.builders.observed import Made, write_decisions
 from tests.builders.orgs import (
     Caller,
     caller,
@@ -22,9 +26,11 @@ from tests.builders.orgs import (
 )
 from tests.builders.prices import waiting_change
 
-# What is free in truth: the provider's own usage object, and an event's data, which depends on its type.
+# What is free in truth: the provider's own usage object, an event's data, which depends on its type, and the evidence
+# of an incident, which depends on the rule.
 FREE = {
     "Event.data",
+    "Incident.evidence",
     "GateCommit.provider_usage",
     "GateUsageFact.provider_usage",
     "post /v1/reservations/commit_batch request.items[].provider_usage",
@@ -178,7 +184,7 @@ def spent(api: Described, customer: Customer) -> Customer:
     }
     action = {"kind": "llm.chat", "provider": "acme", "model": model}
     estimate = {"input_tokens": 1_000, "max_output_tokens": 1_000}
-    body = {"subject": {**subject, "attempt": 2}, "action": action, "estimate": estimate}
+    body = {"subject": {**subject, "attempt": 1}, "action": action, "estimate": estimate}
     reserve, item = "/v1/reservations", "/v1/reservations/{reservation}"
     held = api.post(who, reserve, body)
     api.post(who, f"{item}/extend", {"ttl_seconds": 3_600}, held["id"])
@@ -223,7 +229,7 @@ def test_the_gates_answers_are_as_described(api: Described, spent: Customer) -> 
 
 
 def test_reads_are_as_described(api: Described, spent: Customer) -> None:
-    customer, who = spent, spent.api
+    customer, who, now = spent, spent.api, datetime.now(UTC)
     for path in (
         "reservations", "usage", "decisions", "runs", "budgets", "teams", "agents", "workflows", "connections",
         "members", "organizations", "event-log", "entries", "accounts", "adjustments", "credits/grants",
@@ -234,10 +240,24 @@ def test_reads_are_as_described(api: Described, spent: Customer) -> None:
         if path not in ("decisions", "event-log", "adjustments"):
             for row in rows if path != "usage" else [row for row in rows if row["object"] == "usage"]:
                 api.get(who, f"/v1/{path}/{{name}}", row["id"])
-    for path in ("balance", "trial-balance", "reports/uncapped"):
+    budget = api.get(who, "/v1/budgets")["data"][0]["id"]
+    write_decisions(
+        customer.id, [Made(1, ((budget, "budget", "too_large"), (None, "loop", "loop_detected")))]
+    )
+    assert api.get(who, "/v1/decisions", observed="true")["data"]
+    for path in ("balance", "trial-balance", "reports/uncapped", "reports/observed", "reports/estimates"):
         api.get(who, f"/v1/{path}")
     for dimension in ("agent", "model", "user", "tool"):
         api.get(who, "/v1/usage/attribution", group_by=dimension)
+    assert api.get(who, "/v1/estimates", agent="bot")["call"]["samples"]
+    for days in range(1, 6):
+        who.post("/v1/usage", usage_body("1", occurred_at=(now - timedelta(days=days)).isoformat()))
+    for query in (
+        {"scope": "run"},
+        {"scope": "agent", "window": "day"},
+        {"scope": "organization", "window": "day"},
+    ):
+        assert api.get(who, "/v1/suggestions/limits", **query)["data"]
     account = api.get(who, "/v1/accounts")["data"][0]["id"]
     for row in api.get(who, "/v1/accounts", limit="100")["data"]:
         account = row["id"] if row["kind"] == "customer_credit" else account
@@ -253,6 +273,56 @@ def test_reads_are_as_described(api: Described, spent: Customer) -> None:
         who.get(f"/v1/organizations/{customer.id}/api-keys"),
     )
     assert keys["data"]
+
+
+def test_switches_and_incidents_are_as_described(api: Described) -> None:
+    customer = make_customer("10", scopes=("admin", "spend:write"))
+    customer.reserved("1", subject={"run": "r-1"})
+    who, why, switches = customer.api, {"reason": "x"}, "/v1/kill-switches"
+    paths = ["/v1/agents/{name}/pause", "/v1/agents/{name}/resume"]
+    paths += [f"/v1/runs/{{name}}/{verb}" for verb in ("pause", "resume", "stop", "resume")]
+    told = [api.post(who, path, why, "bot" if "agents" in path else "r-1") for path in paths]
+    assert told[-1]["code"] == "invalid_transition"
+    assert api.get(who, "/v1/runs/{name}", "r-1")["switch"]["id"] == told[-2]["id"]
+    killed = api.post(who, switches, {"scope": "organization", **why})
+    assert len(api.get(who, switches)["data"]) == 4
+    api.get(who, f"{switches}/{{name}}", killed["id"])
+    api.post(who, f"{switches}/{{name}}/release", why, killed["id"])
+    incident = open_incident(customer.id, switch="pause", evidence={"percent": 80, "levels": [50, 80]})
+    assert api.get(who, "/v1/incidents", open="true")["data"]
+    api.get(who, "/v1/incidents/{name}", incident.id)
+    api.post(who, "/v1/incidents/{name}/release", why, incident.id)
+
+
+def test_policies_are_as_described(api: Described, customer: Customer) -> None:
+    who = customer.api
+    loop = {"levels": [{"repeats": 5, "action": "cap"}, {"repeats": 9, "action": "stop"}]}
+    body = {"scope": "agent", "target": "bot", "max_steps": 9, "attempts": {}, "loop": loop}
+    made = api.post(who, "/v1/run-policies", body)
+    for name in (made["id"], api.post(who, "/v1/run-policies", {"scope": "run", "max_depth": 9})["id"]):
+        api.get(who, "/v1/run-policies/{name}", name)
+        changed = who.patch(f"/v1/run-policies/{name}", {"max_seconds": 5, "mode": "off"})
+        api.answer("patch", "/v1/run-policies/{name}", changed)
+        api.post(who, "/v1/run-policies/{name}/archive", None, name)
+    api.get(who, "/v1/run-policies")
+    rules = {"max_steps": 4, "attempts": {"max": 1}, "loop": {"levels": [{"repeats": 2, "action": "cap"}]}}
+    api.post(who, "/v1/run-policies", {"scope": "run", "target": "ruled", **rules})
+    observed = {"scope": "run", "target": "ruled", "max_steps": 1, "mode": "observe"}
+    api.post(who, "/v1/run-policies", observed)
+    asked = {"agent": "bot", "run": "ruled", "step": 1}
+    call = {"estimate": {"amount": "0.01"}, "action": {"kind": "llm.chat", "fingerprint": "same"}}
+    for attempt, code in ((1, None), (2, "attempts_exceeded")):
+        body = api.post(who, "/v1/reservations", {**call, "subject": {**asked, "attempt": attempt}})
+        assert body.get("code") == code
+    assert api.post(who, "/v1/reservations", {**call, "subject": asked})["code"] == "backoff_required"
+    plain = {"subject": asked, "estimate": {"amount": "0.01"}}
+    assert api.post(who, "/v1/reservations", plain)["warnings"]
+    for _ in range(2):
+        api.post(who, "/v1/reservations", plain)
+    assert api.post(who, "/v1/reservations", plain)["code"] == "run_ceiling_reached"
+    defaults = {"workflow": {"budgets": [{"window": "lifetime", "limit": "1000"}]}}
+    api.answer("patch", "/v1/default-policies", who.patch("/v1/default-policies", defaults))
+    assert api.get(who, "/v1/default-policies")["workflow"]["budgets"]
 
 
 def test_prices_and_adjustments_are_as_described(api: Described, customer: Customer) -> None:
@@ -282,3 +352,25 @@ def test_prices_and_adjustments_are_as_described(api: Described, customer: Custo
     }  # fmt: skip
     api.post(us, "/v1/adjustments", body)
     api.get(us, "/v1/adjustments", organization=owner)
+
+
+def test_rate_limits_are_as_described(api: Described) -> None:
+    customer = limited()
+    move_to_morning(customer)
+    who, path = customer.api, "/v1/rate-limits"
+    plain = {"scope": "organization", "unit": "requests", "limit": 9, "behaviour": "reject"}
+    hours = {"from": "00:00", "until": "23:59"}
+    for given in (
+        {"window": "day"},
+        {"window": "hour", "burst": 5, "per": "agent", "escalate": {"denials": 5, "seconds": 60}},
+        {"window": None, "unit": "concurrent"},
+        {"window": "billing_cycle", "unit": "tokens", "direction": "input", "active_hours": hours},
+    ):
+        api.post(who, path, {**plain, **given})
+    customer.reserved()
+    rows = api.get(who, path)["data"]
+    assert sum(len(row["counters"]) for row in rows) == 3
+    api.get(who, f"{path}/{{name}}", rows[0]["id"])
+    changed = who.patch(f"{path}/{rows[0]['id']}", {"limit": 3, "active_hours": None})
+    api.answer("patch", f"{path}/{{name}}", changed)
+    api.post(who, f"{path}/{{name}}/archive", None, rows[0]["id"])

@@ -1,4 +1,4 @@
-"""`make soak`: the proofs of replay, concurrency, crash, order and model at full size.
+"""`make soak`: the proofs of replay, concurrency, crash, order, model and runaways at full size.
 
 `python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
 Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
@@ -78,6 +78,12 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
         Proof("concurrency", ("tests/concurrency",), {"SOAK_ROUNDS": given.rounds}, seed),
         Proof("order", ("tests/integration/events/test_reader.py",), {"SOAK_ROUNDS": given.rounds}, seed),
         Proof("crash", ("tests/crash",), {"CRASH_ROUNDS": given.kills}, seed),
+        Proof(
+            "runaways",
+            ("tests/functional/gate/test_runaways.py",),
+            {"RUNAWAY_CALLS": given.calls, "RUNAWAY_CLIENTS": given.clients},
+            seed,
+        ),
     ]
 
 
@@ -123,7 +129,7 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay controls concurrency order crash; all of them",
+        help="of: model replay controls concurrency order crash runaways; all of them",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
     parser.add_argument(
@@ -133,6 +139,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kills", type=int, default=25, help="rounds of kills; each process dies twice in one"
     )
+    parser.add_argument("--calls", type=int, default=5_000, help="that each runaway makes")
+    parser.add_argument("--clients", type=int, default=64, help="that each runaway has at once")
     parser.add_argument("--seed", type=int, default=None, help="another one each time unless given")
     given = parser.parse_args()
     unknown = set(given.proofs) - {proof.name for proof in proofs(given, 0)}

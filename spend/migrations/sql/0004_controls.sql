@@ -166,10 +166,10 @@ CREATE TABLE run_steps (
 
 CREATE INDEX decisions_observed ON decisions (organization, id) WHERE (detail->'observed') IS NOT NULL;
 
--- Shadow counters (target begins with \x02) and strikes (\x03) are not budgets' own.
+-- Shadow counters, strikes and the slower rates of thresholds (targets that begin with \x02 to \x04) are not budgets' own.
 CREATE OR REPLACE VIEW v_budgets AS SELECT c.budget_id, c.organization, b.scope, c.target, c.window_start, c.window_end, b.unit,
     b.measure, b.amount_limit, b.overdraft, c.held, c.spent FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
-    WHERE left(c.target, 1) <> E'\x02';
+    WHERE c.target = '' OR ascii(c.target) > 31;
 
 GRANT SELECT, INSERT, UPDATE ON switches, rate_limits, run_policies, budget_overrides, approvals, incidents, run_traces,
     run_steps TO {gate}, {app};

@@ -9,6 +9,7 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
 from orgs.rules.permissions import PolicyLevel
+from spend.operations.budgets.firing import fire_standing
 from spend.operations.budgets.rates import check_rates
 from spend.operations.targets import Target
 from spend.queries.budgets import find_budget, level_of
@@ -26,10 +27,11 @@ def change_budget(
 ) -> Budget:
     """This function will give a budget another `limit`, `overdraft`, `mode` or `thresholds` (texts as in requests).
 
-    The gate's next decision obeys it. Below what is spent and held is allowed: nothing is released or lost. The event
-    keeps the actor and every old and new value. The same values again change nothing. `permit` as in `create_budget`.
-    Raises NotFound, InvalidTransition (archived), InvalidAmount, InvalidThresholds (and whatever else
-    `parse_thresholds` does), RateLimitMismatch, AmountOutOfRange and OrganizationClosed.
+    The gate's next decision obeys it. Below what is spent and held is allowed: nothing is released or lost, and every
+    threshold that is reached then fires at once. The event keeps the actor and every old and new value. The same values
+    again change nothing. `permit` as in `create_budget`. Raises NotFound, InvalidTransition (archived), InvalidAmount,
+    InvalidThresholds (and whatever else `parse_thresholds` does), RateLimitMismatch, AmountOutOfRange and
+    OrganizationClosed.
     """
     locked = lock_organization(cur, organization)
     require_open(locked)
@@ -41,4 +43,6 @@ def change_budget(
         target = Target(new.target_id, new.target_label)
         check_rates(cur, organization, new.thresholds, scope=new.scope, target=target)
     record(cur, [fact], author=author)
+    if new.arming != found.arming:
+        fire_standing(cur, new, author=author, now=locked.now, currency=locked.currency)
     return new

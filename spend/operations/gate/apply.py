@@ -43,6 +43,7 @@ from spend.queries.gate_state import (
 )
 from spend.rules.commands import Caller, Command, Commit, RecordUsage, Reserve
 from spend.rules.effects import Answer
+from spend.rules.meters import SHADOW
 from spend.rules.plan import Plan
 from spend.rules.settlement import takes_more
 from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
@@ -203,7 +204,8 @@ class Gate:
 
     def _named(self, batch: Batch) -> list[Question]:
         keys, reservations, runs, usages = [], [], [], []
-        fingerprinted: list[tuple[str, str]] = []
+        traced: list[tuple[str, str]] = []
+        ruled: list[tuple[str, str]] = []
         tried: list[tuple[str, str, int]] = []
         for name, key, reservation, command in zip(
             batch.names, batch.keys, batch.reservations, batch.commands, strict=True
@@ -218,11 +220,16 @@ class Gate:
                 named = [key for key in (subject.run, subject.parent_run) if key is not None]
                 runs += [(name, key) for key in (planner.unknown_runs(subject) if planner else named)]
             if isinstance(command, Reserve) and subject.run is not None:
-                # The house detects loops where nobody set a rule, and a policy may count wall time and depth.
-                if command.action.fingerprint is not None or planner is None or planner.config.rules.policies:
-                    fingerprinted.append((name, subject.run))
+                # The house detects loops where nobody set a rule, and a policy may count wall time and depth. Of a run
+                # that is new it is its parent that knows the root.
+                prefixes = ("", SHADOW) if _observes_runs(planner) else ("",)
+                has_policies = planner is None or bool(planner.config.rules.policies)
+                if command.action.fingerprint is not None or has_policies:
+                    traced += [(name, prefix + run) for run in named for prefix in prefixes]
+                if has_policies:
+                    ruled += [(name, run) for run in named]
                 if subject.step is not None and subject.attempt is not None:
-                    tried.append((name, subject.run, subject.step))
+                    tried += [(name, prefix + subject.run, subject.step) for prefix in prefixes]
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))
             if reservation:
@@ -230,7 +237,7 @@ class Gate:
         batch.asked_runs = sorted(set(runs))
         asked = [
             ask_reservations(reservations, batch.states),
-            *ask_history(fingerprinted, tried, batch.states),
+            *ask_history(traced, ruled, tried, batch.states),
         ]
         if keys:
             asked.append(ask_keys(keys, batch.kept))
@@ -400,6 +407,11 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
         asked.append(ask_numbered(sorted(exceeding), batch.states))
     if asked:
         await wire.ask(asked)
+
+
+def _observes_runs(planner: Planner | None) -> bool:
+    """Whether the shadow gate keeps a history of runs; nobody knows of an organization that is not cached."""
+    return planner is None or planner.config.rules.observes_runs
 
 
 def _exceeded(batch: Batch, place: int, plan: Plan) -> list[tuple[str, int]]:

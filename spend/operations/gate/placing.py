@@ -9,10 +9,18 @@ from spend.queries.gate_config import GateConfig
 from spend.queries.gate_rules import LimitRule, PolicyRule, Rules
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.limits import RateLimit
-from spend.rules.meters import SHADOW, STRIKES, THRESHOLD, Meter, meter_of_threshold, steps_of_threshold
+from spend.rules.meters import (
+    SHADOW,
+    STRIKES,
+    THRESHOLD,
+    Meter,
+    meter_of_threshold,
+    meter_start,
+    steps_of_threshold,
+)
 from spend.rules.overrides import Override
 from spend.rules.plan import LayerPlace, Places, Valid, Who
-from spend.rules.windows import ALWAYS, bucket_seconds, first_bucket_at, window_at
+from spend.rules.windows import ALWAYS, Window, bucket_seconds, first_bucket_at, window_at
 
 Target = tuple[str, str, str | None, str | None]
 """Scope, counter's target, id and name."""
@@ -139,12 +147,16 @@ def _limit_place(rule: LimitRule, who: Who, targets: Iterable[Target], at: datet
 
 def _metered(rule: LimitRule, target: str, label: str | None, at: datetime) -> LayerPlace:
     meter, strikes = rule.meter, None
-    if rule.strikes is not None and meter.mode == "enforce":
+    prefix = SHADOW if meter.mode == "observe" else ""
+    if rule.strikes is not None:
         seconds = rule.strikes.rolling_seconds or 1
         bucket = window_at("rolling", at, meter.zone, rolling_seconds=seconds)
-        strikes = LayerPlace(rule.strikes, STRIKES + target, bucket, label, first_bucket_at(at, seconds))
-    window = window_at(meter.window_kind, at, meter.zone)
-    name = SHADOW + target if meter.mode == "observe" else target
+        strikes = LayerPlace(
+            rule.strikes, f"{prefix}{STRIKES}{target}", bucket, label, first_bucket_at(at, seconds)
+        )
+    # An arrival time says nothing at another rate: a limit that is raised must not wait for what the old one let pass.
+    window = Window(meter_start(meter), None) if meter.burst else window_at(meter.window_kind, at, meter.zone)
+    name = prefix + target
     return LayerPlace(meter, name, window, label, strikes=strikes)
 
 
@@ -155,16 +167,17 @@ def _active_hours(limit: RateLimit, at: datetime) -> tuple[bool, Valid]:
         return True, always
     zone = ZoneInfo(limit.time_zone)
     today = at.astimezone(zone).replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0, fold=0)
-    edges: list[tuple[datetime, bool]] = []
+    edges: list[tuple[datetime, datetime, bool]] = []
     for days in (-1, 0, 1):
         for text, begins in ((limit.active_from, True), (limit.active_until, False)):
             hour, _, minute = text.partition(":")
             local = today + DAY * days + timedelta(hours=int(hour), minutes=int(minute))
-            edges.append((boundary_instant(local, zone=zone.key), begins))
+            edges.append((boundary_instant(local, zone=zone.key), local, begins))
+    # Where the clocks skip both ends they are one instant: the order is that of the wall.
     edges.sort()
     before = [edge for edge in edges if edge[0] <= at]
     after = [edge for edge in edges if edge[0] > at]
-    return before[-1][1], (before[-1][0], after[0][0])
+    return before[-1][2], (before[-1][0], after[0][0])
 
 
 def both(one: Valid, other: Valid) -> Valid:

@@ -39,7 +39,7 @@ class Planner:
         self.cache, self.config = cache, config
         self.known_runs: dict[str, Run | None] = {}
         self.new_runs: dict[str, dict[str | None, Run]] = {}
-        self._guesses: dict[tuple[str, str | None, str | None], Estimate | None] = {}
+        self._guesses: dict[tuple[str | None, ...], Estimate | None] = {}
 
     def reserve(self, command: Reserve, now: datetime) -> Plan:
         """Plan a reservation made at this moment. A request error becomes the plan's error. Raises Missing."""
@@ -235,7 +235,7 @@ class Planner:
     def _guess(self, command: Reserve, who: Who, now: datetime) -> Estimate:
         """From history when there is enough of it, else the model's own maximum, else refused (S29)."""
         provider, model = command.action.provider, command.action.model
-        name = (who.route.agent_id, provider, model)
+        name = (who.route.agent_id, who.route.workflow_id, provider, model)
         if name not in self._guesses:
             raise Missing(partial(self._read_history, name=name, now=now))
         guess = self._guesses[name]
@@ -246,11 +246,12 @@ class Planner:
             return Estimate(input_tokens=entry.context_window, max_output_tokens=entry.max_output_tokens)
         raise EstimateRequired(pointer="/estimate")
 
-    def _read_history(self, cur: Cursor, name: tuple[str, str | None, str | None], now: datetime) -> None:
-        agent, provider, model = name
+    def _read_history(self, cur: Cursor, name: tuple[str | None, ...], now: datetime) -> None:
+        agent, workflow, provider, model = name
         self._guesses[name] = estimate_from_history(
-            cur, organization=self.config.organization, agent=agent, provider=provider, model=model, now=now
-        )
+            cur, organization=self.config.organization, agent=agent or "", workflow=workflow, provider=provider,
+            model=model, now=now,
+        )  # fmt: skip
 
 
 def _usage(actual: Actual, provider: str | None) -> Usage:

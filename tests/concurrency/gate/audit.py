@@ -55,7 +55,7 @@ class Rates:
 
     def __init__(self) -> None:
         self.limits: dict[str, dict[str, Any]] = {}
-        self.known: dict[tuple[str, str], Admissions] = defaultdict(Admissions)
+        self.known: dict[tuple[str, str, int], Admissions] = defaultdict(Admissions)
         self.taken: dict[str, list[tuple[Admissions, dict[str, Any], datetime, int]]] = {}
         self.admitted = 0
         self.violations: list[str] = []
@@ -77,7 +77,8 @@ class Rates:
             if target is None or not asked:
                 continue
             self.admitted += 1
-            one = self.known[name, target]
+            interval = _interval(limit) if limit["burst"] else 0
+            one = self.known[name, target, interval]  # at another rate it is another meter
             start = _window(limit, fact.at)
             if limit["burst"]:
                 self._gcra(name, limit, one, asked, fact)
@@ -93,7 +94,7 @@ class Rates:
         """ITU-T I.371, the virtual scheduling algorithm, for `asked` cells at once: conforming unless the last of them
         comes more than burst * T before it should. T is rounded up to a nanosecond.
         """
-        interval = -(-SECONDS[limit["window_kind"]] * NS // max(1, limit["amount_limit"]))
+        interval = _interval(limit)
         now = (fact.at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1_000
         one.arrival = max(one.arrival, now) + asked * interval
         self._check(one.arrival - now <= limit["burst"] * interval, name, "", fact)
@@ -113,6 +114,10 @@ class Rates:
     def _check(self, holds: bool, name: str, target: str, fact: Fact) -> None:
         if not holds:
             self.violations.append(f"{fact.stream} passed {name} of {target!r} at {fact.at}")
+
+
+def _interval(limit: dict[str, Any]) -> int:
+    return -(-SECONDS[limit["window_kind"]] * NS // max(1, limit["amount_limit"]))
 
 
 def _target(limit: dict[str, Any], fact: Fact) -> str | None:
@@ -175,8 +180,12 @@ class Thresholds:
             ("approval.", "incident.", "switch.")
         ):
             assert not self.due, f"before {fact} there should have fired {self.due}"
-        if fact.type in ("budget.created", "budget.changed"):
+        if fact.type == "budget.created":
             self.budgets[fact.stream] = data
+        elif fact.type == "budget.changed":
+            known, self.budgets[fact.stream] = self.budgets[fact.stream], data
+            if data["arming"] != known["arming"]:
+                self._expect(self._standing(fact), fact)
         elif fact.type == "budget.archived":
             del self.budgets[fact.stream]
         elif fact.type == "budget_counter.opened":
@@ -241,6 +250,15 @@ class Thresholds:
             return [number]
         first = _first(budget, at)
         return [n for n in self.parts[rule, target] if self.places[n][2] >= first]
+
+    def _standing(self, fact: Fact) -> list[int]:
+        """The counters of a budget whose windows count now; of a rolling one the last part of each target."""
+        found = []
+        for (rule, target), numbers in self.parts.items():
+            if rule == fact.stream and target[:1] not in ("\x02", "\x03", "\x04"):
+                live = [number for number in numbers if not self._is_over(number, fact.at)]
+                found += live[-1:]
+        return found
 
     def _expect(self, numbers: list[int], fact: Fact, *, must: bool = True) -> None:
         """After what moved them all levels of these counters that are reached must have fired. A commit within its

@@ -26,6 +26,7 @@ from tests.concurrency.gate.plainrules import (
 )  # fmt: skip
 from tests.concurrency.gate.plainruns import remember
 
+MARKED = (STRIKES, THRESHOLD)
 EXHAUSTED = ("budget_exhausted", "run_ceiling_reached")
 Expected = tuple[Any, ...]
 """What an event of the record must say: its type, then what is told of it."""
@@ -94,7 +95,17 @@ class Organization(Standing):
     def _budget_created(self, stream: str, data: dict[str, Any], at: datetime) -> None:
         self.budgets[stream] = Budget.read(stream, data)
 
-    _budget_changed = _budget_created  # what it has counted goes on
+    def _budget_changed(self, stream: str, data: dict[str, Any], at: datetime) -> list[Expected]:
+        """What it has counted goes on; armed anew, what is reached by now fires at once."""
+        known = self.budgets[stream].arming
+        budget = self.budgets[stream] = Budget.read(stream, data)
+        if budget.arming == known:
+            return []
+        targets = [
+            target for rule, target in self.counters.cells if rule == stream and target[:1] not in MARKED
+        ]
+        standing = [(target, budget.counted(self.counters, target, at)) for target in targets]
+        return self._fired([(budget, target, max(windows)) for target, windows in standing if windows], at)
 
     def _budget_archived(self, stream: str, data: dict[str, Any], at: datetime) -> None:
         del self.budgets[stream]  # what it holds is still freed
@@ -165,7 +176,7 @@ class Organization(Standing):
         return call
 
     def _reservation_reserved(self, stream: str, data: dict[str, Any], at: datetime) -> list[Expected]:
-        call = self.call(data)
+        call = self.placed(self.call(data))
         judged = self.judge(call, at)
         assert not judged.failing, f"{stream} was granted at {at} against {told(judged.failing)}"
         layers = [((budget.id, target, budget.start(at)), budget.letter) for budget, target in judged.layers]
@@ -185,6 +196,8 @@ class Organization(Standing):
         expected = self._fired([(budget, target, budget.start(at)) for budget, target in judged.layers], at)
         if run is not None:
             remember(self.past(run), call, at)
+            if call.step is not None and call.attempt is not None:
+                assert data.get("tried", call.attempt) == self.past(run).tried[call.step][0]
             expected += [("incident.opened", "loop", action) for action in judged.run.news]
             if judged.run.news:
                 expected.append(("run_mark.set", run.key, judged.run.level))
@@ -292,7 +305,7 @@ class Organization(Standing):
             return []
         layers = [
             (self.budgets[rule], target, start) for (rule, target, start), _ in hold.places
-            if rule in self.budgets and target[:1] not in (STRIKES, THRESHOLD)
+            if rule in self.budgets and target[:1] not in MARKED
         ]  # fmt: skip
         return self._fired([one for one in layers if not one[0].is_over(one[2], at)], at)
 
@@ -326,7 +339,11 @@ class Organization(Standing):
 
     def follow(self, expected: Expected, kind: str, stream: str, data: dict[str, Any], at: datetime) -> None:
         """Take in what an event leads to: it must be what follows."""
-        assert expected == (kind, *self._said(kind, data)), (expected, kind, data)
+        assert expected == (kind, *self.said(kind, data)), (expected, kind, data)
+        self.take_up(kind, stream, data, at)
+
+    def take_up(self, kind: str, stream: str, data: dict[str, Any], at: datetime) -> None:
+        """Take in what was expected."""
         if kind == "switch.set":
             self.switches[_switched(data)] = stream, data
         if kind == "run_mark.set":
@@ -350,7 +367,8 @@ class Organization(Standing):
                 fired, _, refused = budget.marks(self.counters, target, at)
                 assert refused or fired >= budget.block, (budget, layer)
 
-    def _said(self, kind: str, data: dict[str, Any]) -> tuple[Any, ...]:
+    def said(self, kind: str, data: dict[str, Any]) -> tuple[Any, ...]:
+        """What an event tells of what led to it."""
         if kind == "threshold.crossed":
             place = self.counters.numbers[data["counter"]]
             return place, data["armed"], data["rank"], data["action"], data["used"]

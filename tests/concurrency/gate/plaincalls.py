@@ -12,7 +12,7 @@ Subject = dict[str, str | None]
 @dataclass(frozen=True)
 class Call:
     """A call: its charge in units of 10^-8, tokens, tool calls and place in its run. `key` is the end of the API key's
-    id, `parent` the run that it names as the parent of its own.
+    id, `parent` the run that it names as the parent of its own. `is_retry`: its run has tried the step before.
     """
 
     subject: Subject
@@ -27,6 +27,7 @@ class Call:
     parent: str | None = None
     model: str | None = None
     tool: str | None = None
+    is_retry: bool = False
 
     def kind(self) -> str:
         """The call as the kind of an action."""
@@ -41,7 +42,7 @@ class Call:
         if letter in "qng":
             return 1
         if letter == "s":
-            return 1 if self.attempt is None or self.attempt <= 1 else 0
+            return 0 if self.is_retry else 1
         return {
             "c": self.charge, "k": self.charge, "t": self.input + self.output, "i": self.input, "o": self.output,
             "x": self.calls,

@@ -3,7 +3,7 @@ which the API promises to tell. No code of the product.
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -98,8 +98,14 @@ class Standing:
         counting = [(budget, target) for budget, target in found if target is not None]
         return sorted(counting, key=lambda layer: (RANKS[layer[0].scope], layer[0].id))
 
+    def placed(self, call: Call) -> Call:
+        """The call as its run knows it: whether it repeats a step."""
+        past = self.pasts.get(call.subject.get("run") or "") or Past()
+        return replace(call, is_retry=(call.attempt or 1) > 1 and call.step in past.tried)
+
     def judge(self, call: Call, at: datetime) -> Judged:
         """What every rule says of a call at this moment."""
+        call = self.placed(call)
         subject, labels = self.counted_for(call)
         layers, run = self.layers(subject), self.run_of(call)
         failing = self._stopped(call, run)
@@ -115,9 +121,8 @@ class Standing:
             if call.asks(meter.counts)
         ]
         failing += [no for meter in meters if (no := meter.refusal(self.counters, call, at)) is not None]
-        if not failing or CLASSES.get(failing[0][0], 2):
-            failing += self._exhausted(layers, labels, call, at)
-            failing += self._unfunded(call) if not failing or CLASSES.get(failing[0][0], 2) else []
+        if all(CLASSES.get(code, 2) for code, *_ in failing):
+            failing += [*self._exhausted(layers, labels, call, at), *self._unfunded(call)]
         return Judged(failing, layers, meters, [one for _, one in caps], found)
 
     def _stopped(self, call: Call, run: Run | None) -> list[Failure]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.concurrency.gate.plaincalls import (
+    EPOCH,
     LENGTHS,
     Call,
     Failure,
@@ -224,6 +225,7 @@ class Meter:
     burst: int = 0
     behaviour: str = "reject"
     strikes: Place | None = None
+    begins: datetime | None = None
 
     @property
     def letter(self) -> str:
@@ -232,7 +234,7 @@ class Meter:
 
     def place(self, at: datetime) -> Place:
         """Its counter at a moment."""
-        return self.rule, self.target, window_start(self.window, at)
+        return self.rule, self.target, self.begins or window_start(self.window, at)
 
     def refusal(self, counters: Counters, call: Call, at: datetime) -> Failure | None:
         """Why the call does not fit."""
@@ -330,6 +332,7 @@ class Limit:
         return Meter(
             self.id, "rate", scope, target, labels.get(scope), self.counts, data["unit"], data["amount_limit"],
             "lifetime" if burst else window, self.interval(), burst, data["behaviour"], strikes,
+            EPOCH + timedelta(microseconds=self.interval() // 1_000) if burst else None,
         )  # fmt: skip
 
     def interval(self) -> int:

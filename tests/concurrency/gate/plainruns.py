@@ -17,6 +17,7 @@ HOUSE_LOOP = {
 }
 WALL, DEPTH = 64, 128
 KEPT = 50
+TEXTS = ("limit", "spent", "held", "requested", "remaining")
 MS = timedelta(milliseconds=1)
 
 
@@ -45,17 +46,24 @@ def judge_run(run: Run | None, past: Past, call: Call, policies: list[Policy], a
     return found
 
 
+def counted_attempt(past: Past, step: int, said: int) -> int:
+    """A retry comes after those that were accepted, whatever it says; a first attempt is one more call of the last."""
+    accepted = past.tried[step][0] if step in past.tried else 0
+    return max(said, accepted + 1) if said > 1 else max(said, accepted)
+
+
 def remember(past: Past, call: Call, at: datetime) -> None:
     """An accepted call."""
     if call.step is not None and call.attempt is not None:
-        past.tried[call.step] = (call.attempt, at)
+        past.tried[call.step] = (counted_attempt(past, call.step, call.attempt), at)
     if call.fingerprint is not None:
         past.trace = [*past.trace, (call.fingerprint, at)][-KEPT:]
 
 
 def _attempts(run: Run, past: Past, call: Call, policies: list[Policy], at: datetime, found: Found) -> None:
-    step, attempt = call.step, call.attempt
-    assert step is not None and attempt is not None
+    step, said = call.step, call.attempt
+    assert step is not None and said is not None
+    attempt = counted_attempt(past, step, said)
     given: list[tuple[dict[str, Any], str | None]] = [
         (one.rules["attempts"], one.id) for one in policies if one.rules.get("attempts")
     ]
@@ -63,7 +71,7 @@ def _attempts(run: Run, past: Past, call: Call, policies: list[Policy], at: date
         shown = {"step": step, "attempt": attempt, "limit": rule["max"], "rule": name}
         if attempt > rule["max"]:
             found.failing.append(_no("attempts_exceeded", run.key, shown))
-        elif attempt > 1 and step in past.tried:
+        elif said > 1 and step in past.tried:
             pause = min(rule["longest_ms"], rule["first_ms"] * 2 ** min(attempt - 2, 40))
             over = past.tried[step][1] + pause * MS - at
             if over > timedelta():
@@ -118,4 +126,5 @@ def _ceilings(run: Run, policy: Policy, at: datetime, found: Found) -> None:
 
 
 def _no(code: str, target: str, shown: Figures, wait: int | None = None) -> Failure:
-    return code, "run", {"scope": "run", "target": target, **shown}, wait
+    written = {name: str(value) if name in TEXTS else value for name, value in shown.items()}
+    return code, "run", {"scope": "run", "target": target, **written}, wait

@@ -496,24 +496,6 @@ class TestATime:
         Route(customer, name).refuses_all(("ttl_seconds",), rows, (400, "invalid_field"))
 
 
-class TestWhatBelongsToLater:
-    @pytest.mark.parametrize(
-        ("path", "field"),
-        [
-            ("/v1/kill-switches", "kill_switches"),
-            ("/v1/runs/r/pause", "pause"),
-            ("/v1/runs/r/resume", "resume"),
-            ("/v1/runs/r/stop", "stop"),
-        ],
-    )
-    def test_says_so_and_names_it(self, path: str, field: str) -> None:
-        customer = make_customer(scopes=("admin", "spend:write", "spend:read"))
-        with Still(customer.id):
-            answer = customer.api.post(path, {})
-        assert result(answer) == (400, "not_available_yet")
-        assert answer.json()["errors"][0]["pointer"] == f"/{field}"
-
-
 class TestACommitsFields:
     @pytest.mark.parametrize("outcome", ["", "done", None, 5, "COMPLETED"])
     def test_have_an_outcome_of_three(self, customer: Customer, outcome: Any) -> None:

@@ -185,17 +185,12 @@ class TestAgents:
         assert code(wrong_kind) == (404, "not_found")
         assert team.id != agent.id
 
-    def test_do_not_name_a_listing_and_do_not_pause_yet(self) -> None:
+    def test_do_not_name_a_listing_yet(self) -> None:
         organization = make_organization()
-        agent = make_agent(organization)
         admin = caller(organization)
         answer = admin.post("/v1/agents", {"key": "a", "name": "A", "listing": "x"})
         assert code(answer) == (400, "not_available_yet")
         assert pointers(answer) == ["/listing"]
-        for what in ("pause", "resume"):
-            answer = admin.post(f"/v1/agents/{agent.key}/{what}")
-            assert code(answer) == (400, "not_available_yet")
-            assert pointers(answer) == [f"/{what}"]
 
 
 class TestConnections:

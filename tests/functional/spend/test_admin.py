@@ -7,6 +7,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from tests.builders.observed import Made, write_decisions
 from tests.builders.orgs import events_of
 from tests.builders.spend import Spender, spender
 
@@ -123,6 +124,32 @@ class TestBudgets:
         assert acme.client.get(f"/v1/budgets/{made['id']}").json()["status"] == "archived"
         page = client.get(f"/admin/spend/budget/{made['id']}/change/")
         assert b'name="_save"' not in page.content
+
+    def test_say_what_they_would_have_blocked_in_observe_mode(self) -> None:
+        acme = spender("0")
+        made = acme.budget()
+        _, client = staff("view_budget", "view_decision")
+        page = f"/admin/spend/budget/{made['id']}/change/"
+        assert b"nothing" in client.get(page).content
+        hit = ((made["id"], "budget", "budget_exhausted"),)
+        write_decisions(acme.organization, [Made(620_000_000, hit), Made(620_000_000, hit), Made(1, ())])
+        shown = client.get(page).content
+        assert b"would have blocked 2 calls worth 12.40 USD" in shown
+        assert b"budget_exhausted: 2 calls worth 12.4 USD" in shown
+        listed = client.get(
+            "/admin/spend/decision/", {"organization": str(acme.organization), "observed": "true"}
+        )
+        assert b"2 decisions" in listed.content
+
+    def test_have_pages_of_rate_limits_beside_them_that_say_the_same(self) -> None:
+        acme = spender("0")
+        terms = {"scope": "agent", "unit": "requests", "limit": 2, "window": "day", "behaviour": "reject"}
+        made = acme.client.post("/v1/rate-limits", {**terms, "mode": "observe"}).json()["id"]
+        write_decisions(acme.organization, [Made(50_000_000, ((made, "rate_limit", "rate_limited"),))])
+        for permissions in (("view_ratelimit",), ("view_ratelimit", "change_ratelimit")):
+            shown = staff(*permissions)[1].get(f"/admin/spend/ratelimit/{made}/change/").content
+            assert b"would have blocked 1 call worth 0.50 USD" in shown
+            assert b"set the mode to enforce" in shown
 
     def test_stay_as_they_are_for_staff_that_may_only_look(self) -> None:
         acme = spender("0")

@@ -411,19 +411,3 @@ class TestLists:
         assert admin.get("/v1/budgets", scope="user").json()["data"] == [made]
         assert problem(admin.get("/v1/budgets", scope="galaxy"))[:2] == (400, "invalid_parameter")
         assert problem(admin.get("/v1/budgets", colour="red"))[:2] == (400, "unknown_parameter")
-
-
-class TestWhatComesLater:
-    @pytest.mark.parametrize(
-        ("path", "pointer"),
-        [
-            ("/v1/kill-switches", "/kill_switches"),
-            ("/v1/runs/run-81/pause", "/pause"),
-            ("/v1/runs/run-81/resume", "/resume"),
-            ("/v1/runs/run-81/stop", "/stop"),
-            ("/v1/agents/research-bot/pause", "/pause"),
-            ("/v1/agents/research-bot/resume", "/resume"),
-        ],
-    )
-    def test_is_answered_by_name(self, path: str, pointer: str) -> None:
-        assert problem(caller(make_organization()).post(path, {})) == (400, "not_available_yet", [pointer])

@@ -13,15 +13,31 @@ def test_every_address_of_this_app_is_described() -> None:
         "/v1/budgets": {"get", "post"},
         "/v1/budgets/{name}": {"get", "patch"},
         "/v1/budgets/{name}/archive": {"post"},
+        "/v1/run-policies": {"get", "post"},
+        "/v1/run-policies/{name}": {"get", "patch"},
+        "/v1/run-policies/{name}/archive": {"post"},
+        "/v1/default-policies": {"get", "patch"},
         "/v1/reservations": {"get", "post"},
         "/v1/reservations/{name}": {"get"},
         "/v1/usage": {"get", "post"},
         "/v1/usage/{name}": {"get"},
         "/v1/usage/attribution": {"get"},
         "/v1/reports/uncapped": {"get"},
+        "/v1/reports/observed": {"get"},
+        "/v1/reports/estimates": {"get"},
+        "/v1/suggestions/limits": {"get"},
+        "/v1/estimates": {"get"},
         "/v1/decisions": {"get"},
         "/v1/runs": {"get"},
         "/v1/runs/{name}": {"get"},
+        **{f"/v1/runs/{{name}}/{verb}": {"post"} for verb in ("pause", "resume", "stop")},
+        **{f"/v1/agents/{{name}}/{verb}": {"post"} for verb in ("pause", "resume")},
+        "/v1/kill-switches": {"get", "post"},
+        "/v1/kill-switches/{name}": {"get"},
+        "/v1/kill-switches/{name}/release": {"post"},
+        "/v1/incidents": {"get"},
+        "/v1/incidents/{name}": {"get"},
+        "/v1/incidents/{name}/release": {"post"},
         "/v1/price-changes": {"get"},
         "/v1/price-changes/{name}": {"get"},
         "/v1/price-changes/{name}/approve": {"post"},
@@ -32,7 +48,6 @@ def test_every_address_of_this_app_is_described() -> None:
     }
     methods = {"get", "post", "patch", "put", "delete"}
     assert {path: methods & set(paths.get(path, {})) for path in expected} == expected
-    assert "/v1/kill-switches" not in paths
 
 
 def test_a_refused_reservation_is_described_with_the_layer_that_binds() -> None:
@@ -69,7 +84,7 @@ def test_a_parameter_that_must_be_given_says_so() -> None:
     paths = json.loads(Client().get("/v1/openapi.json").content)["paths"]
     needed = {
         (path, parameter["name"])
-        for path in ("/v1/usage/attribution", "/v1/accounts/{name}/statement")
+        for path in ("/v1/usage/attribution", "/v1/accounts/{name}/statement", "/v1/suggestions/limits")
         for parameter in paths[path]["get"]["parameters"]
         if parameter.get("required") and parameter["in"] == "query"
     }
@@ -77,4 +92,5 @@ def test_a_parameter_that_must_be_given_says_so() -> None:
         ("/v1/usage/attribution", "group_by"),
         ("/v1/accounts/{name}/statement", "from"),
         ("/v1/accounts/{name}/statement", "to"),
+        ("/v1/suggestions/limits", "scope"),
     }

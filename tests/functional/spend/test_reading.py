@@ -121,6 +121,7 @@ class TestRuns:
 
     def test_separate_the_cost_of_retries(self) -> None:
         acme = spender()
+        acme.client.post("/v1/run-policies", {"scope": "run", "attempts": {"first_ms": 0}})
         acme.call("1", subject={"run": "r-1", "step": 1, "attempt": 1})
         acme.call("0.25", subject={"run": "r-1", "step": 1, "attempt": 2})
         shown = acme.client.get("/v1/runs/r-1").json()

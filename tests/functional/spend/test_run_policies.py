@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.builders.gate import make_customer
 from tests.builders.orgs import (
     caller,
     config_epoch,
@@ -157,7 +158,7 @@ class TestWhatARunPolicyMayNotBe:
             ({"attempts": {"pause": 1}}, (400, "unknown_field", ["/attempts/pause"])),
             ({"loop": []}, (400, "invalid_field", ["/loop"])),
             ({"loop": {"window": 1}}, (400, "invalid_field", ["/loop/window"])),
-            ({"loop": {"window": 201}}, (400, "invalid_field", ["/loop/window"])),
+            ({"loop": {"window": 51}}, (400, "invalid_field", ["/loop/window"])),
             ({"loop": {"window": 19}}, (400, "invalid_field", ["/loop/levels"])),
             ({"loop": {"levels": []}}, (400, "invalid_field", ["/loop/levels"])),
             ({"loop": {"levels": {}}}, (400, "invalid_field", ["/loop/levels"])),
@@ -219,6 +220,17 @@ class TestWhatARunPolicyMayNotBe:
         body = {"scope": "run", "attempts": {"max": 0}, "loop": {"window": 1}}
         answer = caller(make_organization()).post(PATH, body)
         assert problem(answer) == (400, "invalid_field", ["/attempts/max", "/loop/window"])
+
+    def test_one_for_a_child_run(self) -> None:
+        customer = make_customer()
+        customer.reserved("1", subject={"run": "root"})
+        child = customer.reserved("1", subject={"run": "child", "parent_run": "root"})
+        assert child["status"] == "active"
+        admin = caller(customer.id)
+        answer = admin.post(PATH, {**STEPS, "scope": "run", "target": "child"})
+        assert problem(answer) == (422, "run_is_child", ["/target"])
+        root = admin.get("/v1/runs/root").json()["id"]
+        assert admin.post(PATH, {**STEPS, "scope": "run", "target": root}).json()["target"] == "root"
 
     def test_an_archived_target(self) -> None:
         organization = make_organization()

@@ -62,7 +62,11 @@ def play(theatre: Theatre) -> Iterator[Play]:
         stage=stage,
         caller=Caller(api=stage.api, account=Account()),
         checks=Checks(say=theatre.transcript.holds),
-        books=Books(url=theatre.urls["database_readonly"], organization=stage.organization),
+        books=Books(
+            url=theatre.urls["database_readonly"],
+            organization=stage.organization,
+            budgets=stage.budgets.values(),
+        ),
         transcript=theatre.transcript,
     )
     stage.api.close()

@@ -1,5 +1,6 @@
 """The story that make run plays: its figures, and that it fails when they are not true."""
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.places import CHECKOUT
-from sandbox.story import accounting, working
+from sandbox.story import accounting, runaway, working
 from sandbox.story.amounts import money, units
 from sandbox.story.calls import Done, Work
 from sandbox.story.cast import LOOPING_CALL, REPORT, RESEARCH, SUPPORT
@@ -18,19 +19,28 @@ from sandbox.story.script import play_story
 from sandbox.story.stage import seconds_to_wait
 from tests.functional.story.conftest import Theatre
 
+CHECKS = int(re.findall(r"checks (\d+) claims", (CHECKOUT / "README.md").read_text(encoding="utf-8"))[0])
+
 
 class TestTheStory:
     def test_holds_from_the_first_call_to_the_proof(self, theatre: Theatre) -> None:
-        """The loop is 300 calls that are held at 0.033 and charged 0.015945 each, so 124 fit under 2.00."""
+        """Calls of the runaway are held at 0.033 and charged 0.015945 each, so 124 fit under 2.00. Of equal ones the
+        thirtieth is refused, and of a hundred steps the root run has made one itself."""
         play_story(urls=theatre.urls, demo=theatre.demo, home=theatre.home, transcript=theatre.transcript)
         printed = theatre.printed()
         for figure in (
             "300 of 300 calls   allowed 124   refused 176   run spent 1.97718000 of 2.00000000",
-            "100 of 100 calls   allowed  59   refused  41   run spent 0.94075500 of 2.00000000",
             "spent 1.97718000   held 0.00000000   limit 2.00000000   remaining 0.02282000",
-            "spent 4.97804600   held 0.00000000   limit 5.00000000   remaining 0.02195400",
             '"code": "run_ceiling_reached"',
-            "checks hold",
+            "100 of 100 calls   allowed  29   refused  71   run spent 0.46240500 of 2.00000000",
+            '"trigger": "loop"',
+            "200 of 200 calls   allowed  99   refused 101   run spent 1.57855500 of 2.00000000",
+            "403 approval_required: agent research-bot",
+            "spent 4.97804600   held 0.00000000   limit 5.00000000   remaining 0.02195400",
+            "it would have blocked 2 calls worth 0.064875 USD",
+            "429 rate_limited: 10 requests an hour, 5 at once; Retry-After 360 s",
+            "403 blocked: connection openai-prod",
+            f"All {CHECKS} checks hold",
         ):
             assert figure in printed
 
@@ -82,6 +92,10 @@ class TestAPlay:
             accounting.balance(play)
         with pytest.raises(InvariantBroken, match="Invariant S5 does not hold"):
             accounting.budgets(play)
+
+    def test_fails_when_no_rule_stops_what_should_be_stopped(self, play: Play) -> None:
+        with pytest.raises(InvariantBroken, match="Invariant S33 does not hold"):
+            runaway.swarm(play, "no policy was made")
 
     def test_ends_with_a_message_and_status_1_when_nothing_runs(self, tmp_path: Path) -> None:
         answer = subprocess.run(

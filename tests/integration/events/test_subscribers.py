@@ -204,6 +204,27 @@ class TestATry:
         assert handler.calls == 0
         assert state(connect(), "slow") == ("running", 0, "")
 
+    def test_that_finds_the_cursor_held_leaves_no_note_behind(
+        self, subscribe: Callable[..., Handler], connect: Connect
+    ) -> None:
+        """As if another worker looked at the cursor between the note of a try and its beginning."""
+        handler = subscribe("crowded")
+        connection = connect()
+        put_event(connection)
+        told("crowded", handler, 1)
+        put_event(connection)
+        begun = run_in_transaction(lambda cur: advancing._begin(cur, "crowded"))
+        assert begun is True
+        chosen = subscribers.subscriber("crowded")
+        with connection.transaction():
+            connection.execute("SELECT FROM event_cursors WHERE name = 'crowded' FOR UPDATE")
+            count = run_in_transaction(lambda cur: advancing._one_batch(cur, chosen=chosen, is_noted=begun))
+        assert count == 0
+        noted = "SELECT attempted_at FROM event_subscribers WHERE name = 'crowded'"
+        assert connection.execute(noted).fetchone() == (None,)
+        assert len(told("crowded", handler, 2)) == 2
+        assert state(connection, "crowded") == ("running", 0, "")
+
     def test_is_not_written_down_when_there_is_nothing_to_handle(
         self, subscribe: Callable[..., Handler], connect: Connect
     ) -> None:

@@ -9,12 +9,16 @@ import pytest
 from common.transactions import run_in_transaction
 from config.metrics import scrape
 from spend.operations.gate.submit import submit
+from spend.operations.switches.lifting import lift_switch
+from spend.operations.switches.setting import set_switch
 from spend.queries import health
 from spend.queries.health import samples
 from spend.rules.commands import Action, Actual, Caller, Commit, Estimate, Reserve, Subject
+from spend.rules.switches import NewSwitch
 from tests.bench.lifecycle import request_key
 from tests.builders.gate import UNIT, Customer, make_customer, units
-from tests.builders.orgs import unique
+from tests.builders.incidents import open_incident
+from tests.builders.orgs import AUTHOR, unique, write
 
 Found = dict[tuple[str, tuple[tuple[str, str], ...]], int]
 
@@ -41,6 +45,11 @@ class Calls:
         )  # fmt: skip
         (answer,) = submit([commit])
         assert answer.status == 200, answer
+
+
+def stop(customer: Customer, new: NewSwitch) -> UUID:
+    """The id of a switch that stops somebody of the customer's."""
+    return UUID(str(write(lambda cur: set_switch(cur, customer.id, new, author=AUTHOR)).id))
 
 
 @pytest.fixture
@@ -115,6 +124,24 @@ def test_what_remains_is_told_of_the_budgets_that_are_used_most(
     assert str(observed.id) not in remaining(figures())
     monkeypatch.setattr(health, "WATCHED_BUDGETS", 1)
     assert list(remaining(figures())) == [str(tight.id)]
+
+
+def test_who_is_stopped_is_counted_until_somebody_lets_it_go_on(calls: Calls) -> None:
+    customer = make_customer("10", agents=("bot", "crawler"))
+    for agent in ("bot", "crawler"):
+        stop(customer, NewSwitch("agent", "pause", "x", agent))
+    watched = stop(customer, NewSwitch("organization", "kill", "x", mode="observe"))
+    open_incident(customer.id, trigger="loop", switch="kill")
+    found = {key: value for key, value in figures().items() if key[0] in ("live_switches", "open_incidents")}
+    assert found == {
+        ("live_switches", (("kind", "kill"), ("mode", "enforce"), ("scope", "organization"))): 1,
+        ("live_switches", (("kind", "kill"), ("mode", "observe"), ("scope", "organization"))): 1,
+        ("live_switches", (("kind", "pause"), ("mode", "enforce"), ("scope", "agent"))): 2,
+        ("open_incidents", (("mode", "enforce"), ("trigger", "loop"))): 1,
+    }
+    write(lambda cur: lift_switch(cur, customer.id, watched, reason="x", author=AUTHOR))
+    assert sum(value for (name, _), value in figures().items() if name == "live_switches") == 3
+    assert 'counterfoil_live_switches{kind="pause",mode="enforce",scope="agent"} 2.0' in scrape().decode()
 
 
 def test_they_are_scraped_with_the_others(calls: Calls) -> None:

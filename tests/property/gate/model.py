@@ -5,10 +5,11 @@ moves by whole hours, so that the seconds that a test takes never decide.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.property.gate.rulemodel import (
     DAY,
+    HOUR,
     RANKS,
     STOPPING,
     Approval,
@@ -28,6 +29,7 @@ CLASSES = {
     "paused": 0, "blocked": 0, "loop_detected": 0, "approval_required": 0, "attempts_exceeded": 0, "rate_limited": 1,
     "backoff_required": 1, "budget_busy": 3,
 }  # fmt: skip
+EXHAUSTED = ("budget_exhausted", "run_ceiling_reached")
 Failure = tuple[int, int, str]
 """Class, rank of the scope, code."""
 Layer = tuple[Budget, Key]
@@ -80,6 +82,7 @@ class Model:
         self.approvals: list[Approval] = []
         self.happened: Counter[str] = Counter()
         self.observed: list[str] = []
+        self.shadowed: str | None = None
         self.reservations: list[Reservation] = []
 
     @property
@@ -109,6 +112,8 @@ class Model:
     def reserve(self, call: Call, *, dry: bool = False) -> str:
         """The code of a refusal, or "" when it is granted; `observed` is then what the shadow gate would refuse."""
         self.reclaim()
+        past = self.pasts.get(call.run or "") or Past()
+        call = replace(call, is_retry=(call.attempt or 1) > 1 and call.step in past.tried)
         amount, self.observed = call.amount, []
         layers = self._layers(call.subject, self.now, "enforce")
         failing, news = self._rules(call, layers, "enforce")
@@ -137,7 +142,10 @@ class Model:
         self._remember(call)
         self._fire(layers, "enforce")
         self._tell(call, news)
-        self._fire(seen, "observe")
+        if self.shadowed is None:
+            self._fire(seen, "observe")
+        elif self.shadowed in EXHAUSTED:
+            self._refuse_by_levels(seen, call, "observe")
         return ""
 
     def _money(self, call: Call, layers: list[Layer]) -> list[Failure]:
@@ -179,12 +187,12 @@ class Model:
             return news
         policy, past = self.policy, self.pasts.get(call.run) or Past()
         if call.step is not None and call.attempt is not None:
-            tried = past.tried.get(call.step)
-            if call.attempt > policy.attempts:
+            tried, attempt = past.tried.get(call.step), past.counted(call.step, call.attempt)
+            if attempt > policy.attempts:
                 failing.append((0, 0, "attempts_exceeded"))
                 news += ["attempts"] if call.step not in past.stopped else []
             elif tried is not None and call.attempt > 1:
-                pause = min(policy.longest, policy.first * 2 ** (call.attempt - 2))
+                pause = min(policy.longest, policy.first * 2 ** (attempt - 2))
                 if tried[1] + pause > self.now:
                     failing.append((1, 0, "backoff_required"))
         if call.fingerprint is not None:
@@ -207,13 +215,15 @@ class Model:
         """What the shadow gate counts: nothing of a call that one observed rule would refuse."""
         layers = self._layers(call.subject, self.now, "observe")
         failing, _ = self._rules(call, layers, "observe")
-        for budget, key in layers:
-            code = budget.refusal(budget.look(key, "observe"), call.amount)
-            if code is not None:
-                failing.append((2, 0, code))
+        if not failing or failing[0][0]:
+            for budget, key in layers:
+                code = budget.refusal(budget.look(key, "observe"), call.amount)
+                if code is not None:
+                    failing.append((CLASSES.get(code, 2), RANKS[budget.scope], code))
         self.observed = sorted(code for _, _, code in failing)
+        self.shadowed = min(failing)[2] if failing else None
         if failing:
-            return [], []
+            return [], layers
         counted: list[Held] = [(budget, key, "observe", "c") for budget, key in layers]
         limits = self._limits(call, "observe")
         return [*counted, *((limit, key, "observe", limit.letter) for limit, key in limits)], layers
@@ -232,7 +242,7 @@ class Model:
             return
         past = self.pasts.setdefault(call.run, Past())
         if call.step is not None and call.attempt is not None:
-            past.tried[call.step] = (call.attempt, self.now)
+            past.tried[call.step] = (past.counted(call.step, call.attempt), self.now)
         if call.fingerprint is not None:
             past.trace.append(call.fingerprint)
 
@@ -261,12 +271,8 @@ class Model:
 
     def _refused(self, call: Call, code: str, layers: list[Layer], news: list[str]) -> None:
         """A refusal tells of the level that refused, and of a run; limits that escalate count it."""
-        if code in ("budget_exhausted", "run_ceiling_reached"):
-            for budget, key in layers:
-                if key in budget.cells and budget.refusal(budget.cells[key], call.amount) in (
-                    "budget_exhausted", "run_ceiling_reached",
-                ):  # fmt: skip
-                    self._refuse_by_level(budget, key)
+        if code in EXHAUSTED:
+            self._refuse_by_levels(layers, call, "enforce")
         self._tell(call, news)
         for limit, key in self._limits(call, "enforce"):
             if not limit.refuses(key, "enforce", call, self.now):
@@ -276,13 +282,25 @@ class Model:
             elif limit.strikes and CLASSES.get(code) == 1:
                 self._strike(limit, key[0])
 
-    def _refuse_by_level(self, budget: Budget, key: Key) -> None:
-        cell = budget.cells[key]
-        fired, _, refused = cell.marks(budget.arming)
-        if budget.block and not refused and fired < budget.block:
-            cell.mark(budget.arming)
-            cell.refused = True
-            self._act(budget, key, budget.block, "block", "enforce")
+    def _refuse_by_levels(self, layers: list[Layer], call: Call, mode: str) -> None:
+        for budget, key in layers:
+            cell = budget.counters(mode).get(key)
+            if cell is None or budget.refusal(cell, call.amount) not in EXHAUSTED:
+                continue
+            fired, _, refused = cell.marks(budget.arming)
+            if budget.block and not refused and fired < budget.block:
+                cell.mark(budget.arming)
+                cell.refused = True
+                self._act(budget, key, budget.block, "block", mode)
+
+    def change(self, budget: Budget, limit: int) -> None:
+        """Another limit arms the budget anew: what is reached by now fires at once."""
+        if limit == budget.limit:
+            return
+        budget.limit, budget.arming = limit, budget.arming + 1
+        cells, at = budget.counters(budget.mode), self.now + self.offset
+        now = {"hour": at // HOUR, "day": at // DAY}.get(budget.window, 0)
+        self._fire([(budget, key) for key in cells if key[1] == now], budget.mode)
 
     def _tell_ceiling(self, limit: Limit, key: Key) -> None:
         cell = limit.cells.get(key)

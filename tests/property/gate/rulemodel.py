@@ -24,6 +24,7 @@ class Call:
     step: int | None = None
     attempt: int | None = None
     fingerprint: str | None = None
+    is_retry: bool = False
 
     @property
     def run(self) -> str | None:
@@ -33,7 +34,7 @@ class Call:
     def asks(self, letter: str) -> int:
         """What a counter with this letter is asked for."""
         if letter == "s":
-            return 1 if self.attempt is None or self.attempt == 1 else 0
+            return 0 if self.is_retry else 1
         return self.amount if letter == "c" else 1
 
 
@@ -173,6 +174,11 @@ class Past:
     stopped: set[int] = field(default_factory=set)
     trace: list[str] = field(default_factory=list)
     acted: int = 0
+
+    def counted(self, step: int, said: int) -> int:
+        """A retry comes after those that were accepted; a first attempt is one more call of the last."""
+        accepted = self.tried[step][0] if step in self.tried else 0
+        return max(said, accepted + 1) if said > 1 else max(said, accepted)
 
 
 @dataclass

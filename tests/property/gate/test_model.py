@@ -51,6 +51,13 @@ from tests.property.gate.rulemodel import HOUR, Budget, Call, Limit, Policy, Rul
 
 OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "2000"))
 STEPS = 100
+ENOUGH = 20_000
+"""Operations in which every refusal is sure to have been met."""
+CODES = (
+    "paused", "loop_detected", "approval_required", "attempts_exceeded", "rate_limited", "backoff_required",
+    "run_ceiling_reached", "budget_exhausted", "too_large", "credit_exhausted", "budget_busy",
+    "observed paused", "observed approval_required", "observed rate_limited", "observed budget_exhausted",
+)  # fmt: skip
 CHECK_EVERY = int(os.environ.get("MODEL_CHECK_EVERY", "1"))
 CALLER = Caller(actor="system:test")
 AMOUNTS = st.one_of(st.integers(1, 40), st.sampled_from([10**8, 5 * 10**8, 10**9, 3 * 10**8 + 1]))
@@ -188,8 +195,7 @@ class GateBesideModel(RuleBasedStateMachine):
     @rule(place=st.integers(0, len(BUDGETS) - 1), limit=st.sampled_from([10**8, 10**9, 5 * 10**9]))
     def change_budget(self, place: int, limit: int) -> None:
         self.customer.change_budget(self.budgets[place], limit=format_amount(limit))
-        self.model.budgets[place].arming += self.model.budgets[place].limit != limit
-        self.model.budgets[place].limit = limit
+        self.model.change(self.model.budgets[place], limit)
 
     @rule(place=st.integers(0, len(BUDGETS) - 1), mode=st.sampled_from(["observe", "enforce"]))
     def change_mode(self, place: int, mode: str) -> None:
@@ -496,3 +502,5 @@ def test_the_gate_and_the_ledger_do_what_plain_arithmetic_says() -> None:
     assert len(GateBesideModel.organizations) >= OPERATIONS // STEPS
     assert violations_of(GateBesideModel.organizations) == {}
     print(dict(GateBesideModel.told))
+    if OPERATIONS >= ENOUGH:
+        assert all(GateBesideModel.told[code] for code in CODES), GateBesideModel.told

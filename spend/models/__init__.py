@@ -11,6 +11,10 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from spend.models.stops import Incident as Incident
+from spend.models.stops import Switch as Switch
+from spend.models.velocity import VelocityRule as VelocityRule
+
 
 class Budget(models.Model):
     """A limit on spending: scope, target, window, unit and thresholds (S25). No grant passes it (S1)."""
@@ -440,3 +444,37 @@ class ExchangeRate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.base} in {self.quote}"
+
+
+class RunPolicy(models.Model):
+    """Ceilings, attempts and loop detection for the runs of a scope (S54 to S56)."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    scope = models.TextField()
+    target_id = models.UUIDField(null=True)
+    target_label = models.TextField(null=True)
+    rules = models.JSONField()
+    mode = models.TextField()
+    version = models.IntegerField()
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "run_policies"
+        ordering: ClassVar = ["-id"]
+        verbose_name_plural = "run policies"
+
+    def __str__(self) -> str:
+        return f"{self.scope} {', '.join(self.rules)}"
+
+
+class UncappedTarget(models.Model):
+    """A target that no enforced budget in money limits (S44). Worked out when it is asked for; there is no table."""
+
+    class Meta:
+        managed = False
+
+    def __str__(self) -> str:
+        return str(self.pk)
