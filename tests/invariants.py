@@ -162,8 +162,10 @@ CHECKS: Final = {
 
 # S1 speaks of the moment of a grant; without overage, lowered limits and late commits it holds at all times.
 WITHIN_LIMITS: Final = """
-    SELECT budget_id, target, window_start, amount_limit + overdraft, held, spent FROM v_budgets
-    WHERE organization = ANY(%(organizations)s) AND spent + held > amount_limit + overdraft
+    SELECT v.budget_id, v.target, v.window_start, v.amount_limit + v.overdraft, v.held, v.spent
+    FROM v_budgets v JOIN budgets b ON b.id = v.budget_id
+    WHERE v.organization = ANY(%(organizations)s) AND b.mode = 'enforce'
+        AND v.spent + v.held > v.amount_limit + v.overdraft
 """
 
 PICTURE: Final = {

@@ -83,7 +83,7 @@ WHERE c.organization = e.organization AND c.number = e.number
 MARK_COUNTERS = """
 UPDATE budget_counters c SET held = c.held + e.held, spent = c.spent + e.spent,
     fired = CASE WHEN e.armed = c.armed THEN coalesce(e.fired, c.fired) ELSE coalesce(e.fired, 0) END,
-    approved = CASE WHEN e.armed = c.armed THEN coalesce(e.approved, c.approved) ELSE coalesce(e.approved, 0) END,
+    approved = CASE WHEN e.armed = c.armed THEN greatest(e.approved, c.approved) ELSE coalesce(e.approved, 0) END,
     armed = e.armed
 FROM unnest(%s::uuid[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::smallint[], %s::smallint[])
     AS e(organization, number, held, spent, armed, fired, approved)
@@ -202,7 +202,10 @@ class _Changes:
         marks = self.marks.setdefault((organization, data["counter"]), [data["armed"], None, None])
         if marks[0] != data["armed"]:
             marks[:] = [data["armed"], None, None]
-        marks[2 if approved else 1] = data["rank" if approved else "fired"]
+        if approved:  # persons decide in any order: the lower of two levels may come last
+            marks[2] = max(marks[2] or 0, data["rank"])
+        else:
+            marks[1] = data["fired"]
 
     def _trace(self, organization: str, run: str, call: str | None, level: int) -> None:
         recent, known = self.traces.get((organization, run), ([], 0))

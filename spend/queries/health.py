@@ -26,6 +26,7 @@ SELECT c.organization::text, b.id::text, b.scope, c.target, b.unit,
     greatest(0, b.amount_limit::numeric + b.overdraft - c.held - c.spent), b.amount_limit
 FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
 WHERE b.archived_at IS NULL AND b.mode = 'enforce' AND b.window_kind <> 'rolling'
+    AND (c.target = '' OR ascii(c.target) > 31)
     AND c.window_start <= clock_timestamp() AND (c.window_end IS NULL OR c.window_end > clock_timestamp())
 ORDER BY (c.held::numeric + c.spent) / greatest(b.amount_limit, 1) DESC, c.id LIMIT %s
 """

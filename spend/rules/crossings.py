@@ -61,6 +61,11 @@ def crossings(budget: BudgetDefinition, before: Marks, used: int) -> list[Crosse
     ]
 
 
+def blocking_rank(budget: BudgetDefinition) -> int | None:
+    """Return the rank of the lowest level that blocks: the one that refuses; None where none does."""
+    return next((rank for rank, (_, t) in enumerate(budget.levels, 1) if t.action == "block"), None)
+
+
 def is_reached(layer: Layer) -> bool:
     """Return whether a layer stands at its lowest level or above: only then there is anything to look at."""
     levels = layer.budget.levels

@@ -13,7 +13,17 @@ from common.money import MAX_UNITS
 from events.rules.facts import Event
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.commands import Caller
-from spend.rules.crossings import Crossed, Marks, crossed_data, crossings, is_reached, mark, marks
+from spend.rules.crossings import (
+    Crossed,
+    Marks,
+    blocking_rank,
+    crossed_data,
+    crossings,
+    is_reached,
+    mark,
+    marks,
+    marks_of,
+)
 from spend.rules.effects import Effects
 from spend.rules.incidents import Incident
 from spend.rules.meters import SHADOW
@@ -123,25 +133,40 @@ def fire(
 ) -> None:
     """Record these thresholds, and do what they say."""
     budget = layer.budget
+    # Of a rolling budget each bucket keeps what fired in it, so that it is forgotten when the bucket leaves.
+    refused = marks_of(budget, (layer.counter,)).refused
     for one in crossed:
-        mark(layer.counter, budget, fired=one.rank, refused=before.refused)
-        if before.refused and one.threshold.action == "block":  # it was told with the first refusal
+        mark(layer.counter, budget, fired=one.rank, refused=refused)
+        if before.refused and one.rank == blocking_rank(budget):  # it was told with the first refusal
             continue
         _record_crossing(happening, layer, one, used, mode)
 
 
 def refuse_by_level(happening: Happening, layer: Layer, *, mode: str = "enforce") -> None:
     """Fire the level that refused a call: once per window and arming, also where nothing has reached it yet."""
-    budget, counter = layer.budget, layer.counter
-    before = marks(happening.state, layer)
-    rank = next((rank for rank, (_, t) in enumerate(budget.levels, 1) if t.action == "block"), None)
-    if counter.number == 0 or before.refused or (rank is not None and rank <= before.fired):
+    budget, rank = layer.budget, blocking_rank(layer.budget)
+    if rank is None or not _stands_on_a_window(happening.state, layer):
         return
-    if rank is None:
+    counter, before = layer.counter, marks(happening.state, layer)
+    if before.refused or rank <= before.fired:
         return
-    mark(counter, budget, fired=before.fired, refused=True)
+    mark(counter, budget, fired=marks_of(budget, (counter,)).fired, refused=True)
     level, threshold = budget.levels[rank - 1]
     _record_crossing(happening, layer, Crossed(rank, level, threshold), layer.spent + layer.held, mode)
+
+
+def _stands_on_a_window(state: OrganizationState, layer: Layer) -> bool:
+    """Whether anything was ever counted in the layer's window; of a rolling one the last bucket takes the mark, because
+    a refusal opens none.
+    """
+    if layer.counter.number:
+        return True
+    buckets = state.rolling.get((layer.counter.budget_id, layer.counter.target), ())
+    used = [bucket for bucket in buckets if bucket.number]
+    if not used:
+        return False
+    layer.counter = max(used, key=lambda bucket: bucket.window_start)
+    return True
 
 
 def _record_crossing(happening: Happening, layer: Layer, crossed: Crossed, used: int, mode: str) -> None:

@@ -99,7 +99,7 @@ def _attempts(
                 found.exceeded = (found.prefix + run.key, step)
                 began = tried.at if tried is not None else state.now
                 found.news.append(_news("attempts", "block", policy, figures, began, run.key))
-        elif tried is not None and said > 1:
+        elif tried is not None and tried.attempt and said > 1:  # 0: all were refused, none came before
             over = tried.at + rule.pause_before(attempt) - state.now
             if over > timedelta():
                 pause = {**figures, "pause_ms": _ms(rule.pause_before(attempt))}

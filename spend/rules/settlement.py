@@ -173,6 +173,8 @@ def _layers_of(
         layer = Layer(budget, counter, 0, label=counter.target.removeprefix(SHADOW) or None)
         if budget.window_kind == "rolling":
             buckets = state.rolling.get((counter.budget_id, counter.target), ())
+            if not any(bucket is counter for bucket in buckets):  # it no longer counts, and its marks neither
+                continue
             layer.held = sum(bucket.held for bucket in buckets)
             layer.spent = sum(bucket.spent for bucket in buckets)
         elif counter.window_end is not None and counter.window_end <= state.now:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from tests.builders.crowd import Client, Reply
 from tests.crash.load import LOST, Call, Told
-from tests.crash.stack import Stack, Tenant, all_ids, eventually
+from tests.crash.stack import LEVELS, Stack, Tenant, all_ids, eventually
 from tests.invariants import violations_of
 
 EVENTS = """
@@ -17,6 +17,15 @@ RESERVATIONS = "SELECT id, status, charged FROM v_reservations WHERE organizatio
 LATE = """
 SELECT count(*) FROM v_reservations WHERE organization = ANY(%s) AND status = 'active'
     AND expires_at < clock_timestamp() - interval '1 second'
+"""
+MISFIRED = """
+SELECT c.number, c.target, c.spent, c.held, c.fired, e.fired FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
+LEFT JOIN (SELECT organization, (data->>'counter')::int AS number, array_agg((data->>'rank')::int ORDER BY seq) AS fired
+    FROM v_events WHERE organization = ANY(%(o)s) AND type = 'threshold.crossed' GROUP BY 1, 2) e
+    ON e.organization = c.organization AND e.number = c.number
+WHERE c.organization = ANY(%(o)s) AND b.mode = 'enforce' AND c.target !~ '^[\x04]' AND (
+    COALESCE(e.fired, '{}') <> ARRAY(SELECT generate_series(1, c.fired))
+    OR c.fired < (SELECT count(*) FROM unnest(%(levels)s::bigint[]) AS level WHERE level <= c.spent + c.held))
 """
 UNSEEN = """
 SELECT (SELECT COALESCE(sum(charge), 0) FROM usage_records WHERE organization = ANY(%(o)s)),
@@ -75,6 +84,10 @@ def assert_sound_everywhere(stack: Stack, tenants: list[Tenant]) -> None:
     """Fail unless the invariants hold of all customers, by the readers' views and by the copy's own proofs."""
     with stack.reading() as connection:
         assert violations_of(all_ids(tenants), connection=connection, within_limits=True) == {}
+        named = {"o": all_ids(tenants), "levels": [level * 10**8 for level in LEVELS]}
+        assert connection.execute(MISFIRED, named).fetchall() == [], (
+            "each level fires once, and none is missing"
+        )
     stack.prove()
 
 

@@ -26,6 +26,35 @@ NOT_INHERITED = frozenset(
 )
 
 
+LEVELS = (1, 2, 5, 10, 20, 50)
+THRESHOLDS = [
+    {"amount": str(level), "action": action, **({"per_minute": 1_000_000} if action == "throttle" else {})}
+    for level, action in zip(LEVELS, ("notify", "cap", "throttle") * 2, strict=True)
+]
+"""Levels that the load crosses, and that stop nobody: what is not acknowledged must be answered when it is repeated."""
+REJECT = {"behaviour": "reject"}
+RULES: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "/v1/budgets",
+        {"scope": "agent", "window": "month", "limit": "3", "currency": "USD", "mode": "observe"},
+    ),
+    (
+        "/v1/rate-limits",
+        {"scope": "organization", "unit": "requests", "window": "second", "limit": 10_000, **REJECT},
+    ),
+    (
+        "/v1/rate-limits",
+        {"scope": "agent", "unit": "requests", "window": "hour", "limit": 1_000_000, **REJECT},
+    ),
+    ("/v1/rate-limits", {"scope": "agent", "unit": "concurrent", "limit": 1_000_000, **REJECT}),
+    (
+        "/v1/rate-limits",
+        {"scope": "agent", "unit": "requests", "window": "day", "limit": 20, "mode": "observe", **REJECT},
+    ),
+    ("/v1/run-policies", {"scope": "organization", "max_steps": 1_000_000, "max_depth": 3}),
+)
+
+
 def eventually(holds: Callable[[], bool], *, seconds: float) -> bool:
     """Whether it holds before the time is over."""
     deadline = time.monotonic() + seconds
@@ -160,11 +189,10 @@ class Tenant:
         own = Client(stack.http, self.secret)
         _made(own.post("/v1/agents", {"key": "bot", "name": "Bot"}))
         for scope, window in (("organization", "month"), ("agent", "day"), ("run", "run")):
-            _made(
-                own.post(
-                    "/v1/budgets", {"scope": scope, "window": window, "limit": "900000", "currency": "USD"}
-                )
-            )
+            budget = {"scope": scope, "window": window, "limit": "900000", "currency": "USD"}
+            _made(own.post("/v1/budgets", {**budget, "thresholds": THRESHOLDS}))
+        for path, rule in RULES:
+            _made(own.post(path, rule))
         own.close()
 
 

@@ -69,6 +69,12 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             {"REPLAY_ATTEMPTS": given.attempts},
             seed,
         ),
+        Proof(
+            "controls",
+            ("tests/concurrency/gate/test_controls_under_load.py",),
+            {"CONTROLS_ATTEMPTS": given.attempts},
+            seed,
+        ),
         Proof("concurrency", ("tests/concurrency",), {"SOAK_ROUNDS": given.rounds}, seed),
         Proof("order", ("tests/integration/events/test_reader.py",), {"SOAK_ROUNDS": given.rounds}, seed),
         Proof("crash", ("tests/crash",), {"CRASH_ROUNDS": given.kills}, seed),
@@ -123,10 +129,12 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay concurrency order crash runaways; all of them",
+        help="of: model replay controls concurrency order crash runaways; all of them",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
-    parser.add_argument("--attempts", type=int, default=100_000, help="to reserve, of the replay")
+    parser.add_argument(
+        "--attempts", type=int, default=100_000, help="to reserve, of the replay and of the controls"
+    )
     parser.add_argument("--rounds", type=int, default=20, help="of every test of concurrency and order")
     parser.add_argument(
         "--kills", type=int, default=25, help="rounds of kills; each process dies twice in one"

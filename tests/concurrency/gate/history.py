@@ -14,7 +14,7 @@ over.
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,8 +23,17 @@ from uuid import UUID
 
 import psycopg
 
-from tests.concurrency.gate.plain import Organization, signature
+from tests.concurrency.gate.plain import Organization
+from tests.concurrency.gate.plaincalls import Call, read_call
+from tests.concurrency.gate.plainjudging import signature
 
+GRANTED = ("allow", "allow_with_caps")
+LED_TO = ("threshold", "strike", "incident", "switch", "approval", "run_mark")
+"""Streams of one event each, whose id is made when it is decided."""
+OWN = (
+    "threshold.crossed", "strike.counted", "incident.opened", "switch.set", "run_mark.set", "budget_counter.opened",
+)  # fmt: skip
+"""What a denial may leave before its own row."""
 EVENTS = """
 SELECT tx::text, type, stream_id::text, data::text, occurred_at FROM events WHERE organization = %s ORDER BY seq
 """
@@ -50,12 +59,8 @@ class Denial:
 
     id: str
     at: datetime
-    code: str
-    scope: str
-    budget: str | None
-    requested: int
     count: int
-    subject: dict[str, str | None]
+    call: Call
     kept: str
     first: set[str | None] = field(default_factory=set)
     options: set[str | None] = field(default_factory=set)
@@ -96,16 +101,18 @@ def transactions_of(organization: UUID) -> list[Transaction]:
         events = connection.execute(EVENTS, (organization,)).fetchall()
         decisions = connection.execute(DECISIONS, (organization,)).fetchall()
     found: dict[str, Transaction] = {}
-    granted = {row[10]: row[1] for row in decisions if row[3] == "allow"}
+    granted = {row[10]: row[1] for row in decisions if row[3] in GRANTED}
     for tx, kind, stream, written, at in events:
         data = json.loads(written)
         transaction = found.setdefault(tx, Transaction(at))
         assert transaction.at == at, f"{tx} read its clock twice"
         made = granted.pop(stream) if kind == "reservation.reserved" else data.get("usage")
+        if kind.partition(".")[0] in LED_TO:
+            made = stream
         transaction.events.append(Event(kind, stream, data, made))
     assert not granted, "decisions that allow, without an event"
     for row in decisions:
-        if row[3] != "allow":
+        if row[3] not in GRANTED:
             transaction = found.setdefault(row[0], Transaction(row[2]))
             assert transaction.at == row[2]
             transaction.denials.append(_denial(*row[1:]))
@@ -126,7 +133,8 @@ def _denial(
     detail = json.loads(written)
     subject = {"agent": agent, **{name: detail.get(name) for name in ("team", "workflow", "user", "run")}}
     kept = {"code": code, "binding": detail["binding"], "also_failing": detail.get("also_failing", [])}
-    return Denial(name, at, code, scope, budget, requested, count, subject, signature(kept))
+    call = read_call(detail["kind"], subject, detail.get("model"))
+    return Denial(name, at, count, call, signature(kept))
 
 
 def replay(organization: UUID) -> Replayed:
@@ -134,38 +142,59 @@ def replay(organization: UUID) -> Replayed:
     model, grants, denials = Organization(), {}, []
     transactions = transactions_of(organization)
     for transaction in transactions:
+        known = model.counters.last
         _play(model, transaction, grants)
         for denial in transaction.denials:
             assert denial.kept in denial.first, (
                 f"{denial.id} was denied {denial.kept} at {denial.at}; right would have been {denial.first}"
             )
+            model.assert_told(json.loads(denial.kept), denial.call, known, denial.at)
         denials += transaction.denials
     return Replayed(model, grants, denials, len(transactions))
 
 
 def _play(model: Organization, transaction: Transaction, grants: dict[str, dict[str, Any]]) -> None:
     bounds = [(denial, *_bounds(transaction.events, denial.id)) for denial in transaction.denials]
-    for place in range(len(transaction.events) + 1):
+    place = 0
+    while True:
         for denial, low, high in bounds:
             if place < low or (place > high and denial.count == 1):
                 continue
             assert not model.has_lapsed(denial.at), (
                 f"{denial.id} was denied before holds were freed that had run out"
             )
-            refusal = model.refusal(denial.subject, denial.requested, denial.at)
-            right = None if refusal is None else signature(refusal)
-            denial.options.add(right)
+            refusal = model.refusal(denial.call, denial.at)
+            denial.options.add(None if refusal is None else signature(refusal, wait=True))
             if place <= high:
-                denial.first.add(right)
+                denial.first.add(None if refusal is None else signature(refusal))
                 denial.places += 1
         if place == len(transaction.events):
             return
-        event = transaction.events[place]
-        model.move(event.type, event.stream, event.data, transaction.at)
-        if event.type == "reservation.reserved":
-            grants[event.stream] = model.told(model.subject(event.data), transaction.at) | {
-                "held": event.data["held"]
-            }
+        place = _step(model, transaction, place, grants)
+
+
+def _step(
+    model: Organization, transaction: Transaction, place: int, grants: dict[str, dict[str, Any]]
+) -> int:
+    """Move on by one event and by everything that it leads to; returns the place after it."""
+    event, at = transaction.events[place], transaction.at
+    is_grant = event.type == "reservation.reserved"
+    is_capped = is_grant and model.is_capped(model.call(event.data), at)
+    expected = model.move(event.type, event.stream, event.data, at)
+    if is_grant:
+        grants[event.stream] = model.told(model.counted_for(model.call(event.data))[0], at) | {
+            "held": event.data["held"], "decision": "allow_with_caps" if is_capped else "allow",
+        }  # fmt: skip
+    followed = transaction.events[place + 1 : place + 1 + len(expected)]
+    assert len(followed) == len(expected), f"after {event} there is no {expected[len(followed) :]}"
+    if event.type == "budget.changed":  # of several windows in any order
+        assert Counter(expected) == Counter((one.type, *model.said(one.type, one.data)) for one in followed)
+        for one in followed:
+            model.take_up(one.type, one.stream, one.data, at)
+        return place + 1 + len(expected)
+    for one, other in zip(expected, followed, strict=True):
+        model.follow(one, other.type, other.stream, other.data, at)
+    return place + 1 + len(expected)
 
 
 def _bounds(events: Sequence[Event], name: str) -> tuple[int, int]:
@@ -177,6 +206,8 @@ def _bounds(events: Sequence[Event], name: str) -> tuple[int, int]:
         elif event.made is not None:
             high = place
             break
+    while low > 0 and events[low - 1].type in OWN:
+        low -= 1
     # What a grant opens stands before it and after every denial that came earlier.
     while high > low and events[high - 1].type in ("budget_counter.opened", "run.started"):
         high -= 1
@@ -193,7 +224,7 @@ def unmatched(denials: Sequence[Denial], told: Sequence[Told]) -> tuple[list[Tol
     wishes = [
         [
             number
-            for number in by_signature[signature(one.body)]
+            for number in by_signature[signature(one.body, wait=True)]
             if one.sent <= denials[number].at <= one.heard
         ]
         for one in told

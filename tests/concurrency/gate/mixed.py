@@ -9,13 +9,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spend.operations.budgets.archive import archive_budget
+from spend.operations.prices.publish import publish_tool_price
 from spend.rules.budgetfacts import Budget
 from spend.rules.budgets import Threshold
+from spend.rules.limits import RateLimit
+from spend.rules.runpolicies import RunPolicy
 from tests.builders.crowd import Client, Reply
-from tests.builders.gate import Customer, make_customer, reserve_body
-from tests.builders.orgs import AUTHOR, make_agent, make_team, make_workflow, unique, write
+from tests.builders.gate import Customer, make_customer, make_model, reserve_body
+from tests.builders.orgs import AUTHOR, make_agent, make_key, make_team, make_workflow, unique, write
 from tests.concurrency.gate.history import Told
-from tests.concurrency.gate.plain import text
+from tests.concurrency.gate.plaincalls import Call, text
+from tests.concurrency.gate.rules import change_rules, some_limits, some_policies, some_thresholds
 
 AGENTS = {"bot": "research", "crawler": "sales", "writer": "research", "loner": None}
 CENT = 10**6
@@ -32,15 +36,45 @@ LIMITS = {
 }
 """In cents, for an organization that is neither tight nor loose there."""
 STRICT = (Threshold("block", 70), Threshold("block", 100))
+OUTPUT, INPUT = 5_000, 50_000
+"""Tokens that cost a step each, at the prices of `make_model`; so does a call of a tool."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """What can be bought: two models and two tools of the price book."""
+
+    models: tuple[str, str]
+    tools: tuple[str, str]
+
+
+def make_market() -> Market:
+    """Prices that nobody else uses."""
+    tools = (unique("tool"), unique("tool"))
+    for tool in tools:
+        write(
+            lambda cur, name=tool: publish_tool_price(
+                cur, actor="system:test", pattern=name, amount="0.05", currency="USD"
+            )
+        )
+    return Market((make_model(), make_model()), tools)
 
 
 @dataclass
 class Party:
-    """An organization, what the clients were told of it, and how often. `credit` None: it pays afterwards."""
+    """An organization, what the clients were told of it, and how often. `credit` None: it pays afterwards. `keys` are
+    secrets with the ends of their ids.
+    """
 
     customer: Customer
     credit: str | None
     tightness: dict[str, float]
+    market: Market
+    is_ruled: bool = False
+    escalating: set[str] = field(default_factory=set)
+    keys: list[tuple[str, str]] = field(default_factory=list)
+    limits: list[RateLimit] = field(default_factory=list)
+    policies: list[RunPolicy] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
     denials: list[Told] = field(default_factory=list)
@@ -48,9 +82,10 @@ class Party:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-def make_party(tight: str, chance: random.Random) -> Party:
+def make_party(tight: str, chance: random.Random, market: Market, *, ruled: bool = False) -> Party:
     """An organization with two teams, agents of each and of none, two workflows and random limits on every layer, of
-    which one kind is tight.
+    which one kind is tight; some have rate limits and policies of runs, too. `ruled`: several of each, and a ladder of
+    thresholds on every budget.
     """
     tightness = {scope: 0.25 if scope == tight else chance.choice((1, 4)) for scope in LIMITS}
     prepaid = chance.random() < 0.75
@@ -63,7 +98,14 @@ def make_party(tight: str, chance: random.Random) -> Party:
         make_agent(customer.id, agent, agent.title(), team=team)
     for workflow in ("weekly", "daily"):
         make_workflow(customer.id, workflow, workflow.title())
-    party = Party(customer, credit if prepaid else None, tightness)
+    party = Party(customer, credit if prepaid else None, tightness, market)
+    for _ in range(2):
+        issued = make_key(customer.id, "spend:write", "spend:read")
+        party.keys.append((issued.secret, str(issued.key.id)[-8:]))
+    party.is_ruled = ruled
+    party.limits = some_limits(customer, chance, many=5 if ruled else chance.choice((0, 1, 3)), loose=4)
+    party.escalating = {str(limit.id) for limit in party.limits if limit.escalate_denials}
+    party.policies = some_policies(customer, chance, many=3 if ruled else chance.choice((0, 1, 2)))
     for scope, window in (
         ("organization", "day"), ("organization", "rolling"), ("team", "hour"), ("agent", "day"),
         ("agent", "rolling"), ("agent", "run"), ("workflow", "lifetime"), ("user", "rolling"), ("run", "run"),
@@ -84,16 +126,26 @@ def _budget(party: Party, scope: str, window: str, chance: random.Random, **give
         given["rolling_seconds"] = chance.choice((2, 5, 60))
     overdraft = text(chance.choice((0, 0, 0, 150)) * CENT)
     limit = text(_around(scope, party.tightness, chance))
-    thresholds = chance.choice((USUAL, USUAL, STRICT))
+    market = party.market
+    rates = [] if "target" in given else _rates(party, scope)
+    ladder = some_thresholds(chance, model=market.models[0], tool=market.tools[0], limits=rates)
+    thresholds = ladder if party.is_ruled else chance.choice((USUAL, STRICT, ladder))
     return party.customer.budget(
         limit, scope=scope, window=window, overdraft=overdraft, thresholds=thresholds, **given
     )
 
 
+def _rates(party: Party, scope: str) -> list[RateLimit]:
+    """The rate limits that a throttle of a budget of this scope may slow down."""
+    return [one for one in party.limits if one.scope == scope and one.target_id is None and one.per is None]
+
+
 def disturb(party: Party, chance: random.Random) -> None:
     """One change from another process: a limit up or down, more credit, a budget that comes or goes."""
     customer, kind = party.customer, chance.random()
-    if kind < 0.7:
+    if kind < 0.2:
+        change_rules(customer, party.limits, party.policies, chance)
+    elif kind < 0.7:
         budget = chance.choice(party.budgets)
         times: float = 1
         if budget.window_kind in ("day", "lifetime", "hour"):  # what is never given back must come again
@@ -114,7 +166,8 @@ class Worker:
 
     def __init__(self, url: str, party: Party, chance: random.Random) -> None:
         self.party, self.chance = party, chance
-        self.client = Client(url, party.customer.api.secret)
+        secret, self.key = chance.choice(party.keys)
+        self.client = Client(url, secret)
         self.held: list[tuple[str, int]] = []
 
     def attempt(self, many: int) -> None:
@@ -140,7 +193,8 @@ class Worker:
     def ask_too_much(self) -> None:
         """One reservation that no layer can hold, so that each layer is sure to refuse once."""
         subject = {"agent": "bot", "workflow": "weekly", "user": "u0", "run": "too-much"}
-        body = reserve_body("1000000", subject=subject, ttl_seconds=1)
+        call = Call(subject, 10**14, key=self.key)
+        body = reserve_body("1000000", subject=subject, ttl_seconds=1, action={"kind": call.kind()})
         sent = datetime.now(UTC)
         status, answer = self._known("/v1/reservations", body, unique())
         heard = datetime.now(UTC)
@@ -166,7 +220,12 @@ class Worker:
         return self.chance.randrange(0, amount // (STEP * CENT) + 1) * STEP * CENT
 
     def _commit(self, path: str, amount: int) -> None:
-        body = {"outcome": "completed", **({"amount": text(amount)} if amount else {"usage": {}})}
+        body: dict[str, Any] = {"outcome": "completed"}
+        tools = {tool: 1 for tool in self.party.market.tools if self.chance.random() < 0.2}
+        if amount:
+            body["amount"] = text(amount)
+        if tools or not amount:
+            body["usage"] = {"tool_calls": tools} if tools else {}
         self._settled(f"{path}/commit", body)
 
     def _settled(self, path: str, body: dict[str, Any]) -> None:
@@ -178,16 +237,44 @@ class Worker:
 
     def _body(self) -> dict[str, Any]:
         chance = self.chance
-        subject: dict[str, str] = {"agent": chance.choice(list(AGENTS))}
+        if chance.random() < 0.2:  # often the same, so that denials are equal
+            call = Call({}, 5 * STEP * CENT, key=self.key)
+            return reserve_body(text(call.charge), ttl_seconds=1, action={"kind": call.kind()})
+        subject: dict[str, Any] = {"agent": chance.choice(list(AGENTS))}
         if chance.random() < 0.7:
             subject["workflow"] = chance.choice(("weekly", "daily"))
         if chance.random() < 0.7:
             subject["user"] = f"u{chance.randrange(6)}"
         if chance.random() < 0.8:
-            subject["run"] = f"run-{int(time.monotonic() / 3)}-{chance.randrange(4)}"
-        amount = STEP * chance.choice((chance.randrange(1, 8), 2, 5, chance.randrange(8, 120)))
+            subject |= self._place_in_a_run()
+        steps = chance.choice((chance.randrange(1, 8), 2, 5, chance.randrange(8, 120)))
+        action: dict[str, Any] = {"fingerprint": f"f{chance.randrange(4)}"} if chance.random() < 0.2 else {}
+        estimate, tokens, calls = {"amount": text(STEP * steps * CENT)}, (0, 0), 0
+        if chance.random() < 0.3:
+            action |= {"provider": "acme", "model": chance.choice(self.party.market.models)}
+            tokens = (INPUT * chance.randrange(3), OUTPUT * chance.randrange(1, 4))
+            estimate |= {"input_tokens": tokens[0], "max_output_tokens": tokens[1]}
+        tool = None
+        if chance.random() < 0.2:
+            tool, calls = chance.choice(self.party.market.tools), chance.randrange(1, 3)
+            estimate |= {"tool_calls": {tool: calls}}
+        charge = (steps + tokens[0] // INPUT + tokens[1] // OUTPUT + calls) * STEP * CENT
+        call = Call(
+            {}, charge, *tokens, calls, subject.get("step"), subject.get("attempt"), action.get("fingerprint"),
+            self.key, subject.get("parent_run"), None, tool,
+        )  # fmt: skip
+        action["kind"] = call.kind()
         ttl = chance.choice((1, 1, 2, 5))
-        return reserve_body(text(amount * CENT), subject=subject, ttl_seconds=ttl)
+        return reserve_body(None, subject=subject, estimate=estimate, action=action, ttl_seconds=ttl)
+
+    def _place_in_a_run(self) -> dict[str, Any]:
+        chance, names = self.chance, [f"run-{int(time.monotonic() / 3)}-{number}" for number in range(4)]
+        place: dict[str, Any] = {"run": chance.choice(names)}
+        if chance.random() < 0.15:
+            place["parent_run"] = chance.choice(names)
+        if chance.random() < 0.25:
+            place |= {"step": chance.randrange(1, 4), "attempt": chance.choice((1, 1, 2, 2, 3, 4, 6))}
+        return place
 
     def _known(self, path: str, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
         reply: Reply = self.client.post(path, body, key=key)

@@ -13,6 +13,7 @@ import pytest
 from common.errors import GateUnavailable
 from spend.operations.gate.apply import Expire
 from spend.operations.gate.submit import submit
+from spend.rules.budgets import Threshold
 from spend.rules.commands import (
     Action,
     Actual,
@@ -27,12 +28,18 @@ from spend.rules.commands import (
     Subject,
 )
 from spend.rules.effects import Answer
+from tests.builders.controls import make_limit, make_policy
 from tests.builders.gate import Customer, make_customer, units
 from tests.builders.orgs import unique
 from tests.builders.wire import AFTER, BEFORE, decided_through_wire
 from tests.invariants import assert_sound, picture, reading
 
 CALLER = Caller(actor="system:test")
+LADDER = tuple(
+    Threshold(action, amount=units(level))
+    for action, level in (("notify", "0.1"), ("cap", "0.2"), ("pause", "0.3"), ("require_approval", "0.4"))
+)
+LOOP = {"window": 10, "levels": [{"repeats": 2, "action": "stop"}]}
 SUBJECT = Subject("bot", run="r", user="u")
 
 
@@ -128,3 +135,131 @@ def test_a_cut_at_any_statement_leaves_all_or_nothing(make: Callable[[Customer],
         assert_sound(customer.id)
     # only an answer to COMMIT that is lost leaves an effect behind
     assert outcomes == [False] * (total - 1) + [how == AFTER]
+
+
+def ruled_customer() -> Customer:
+    """Rules of every kind that stand in the way of nothing yet."""
+    customer = make_customer("1000")
+    customer.budget("1000", scope="run", window="run", thresholds=LADDER)
+    customer.budget("1000", mode="observe")
+    make_limit(customer, scope="organization", unit="requests", window="second", limit=10_000)
+    make_limit(customer, scope="agent", unit="requests", window="day", limit=100_000)
+    make_limit(customer, scope="organization", unit="concurrent", limit=10_000)
+    make_policy(customer, max_steps=10_000, attempts={"max": 3}, loop=LOOP)
+    return customer
+
+
+def crossing(customer: Customer) -> Reserve:
+    """A call that crosses levels which notify, cap, pause and wait, in a run of its own, and begins a loop."""
+    return replace(
+        reserve(customer),
+        subject=Subject("bot", run=unique(), step=1, attempt=1),
+        estimate=Estimate(amount=units("0.9")),
+    )
+
+
+def exceeding(customer: Customer) -> Commit:
+    """A commit of more than was held, which crosses the same levels."""
+    held_for = replace(
+        reserve(customer), subject=Subject("bot", run=unique()), estimate=Estimate(amount=units("0.01"))
+    )
+    answer = again(held_for)
+    assert answer.body is not None, answer.error
+    name = UUID(answer.body["id"])
+    return Commit(customer.id, CALLER, request_key(), name, "completed", Actual(amount=units("0.95")))
+
+
+def escalating(customer: Customer) -> Reserve:
+    """A call that a limit refuses for the last time before it pauses its user."""
+    user = unique()
+    make_limit(
+        customer,
+        scope="user",
+        target=user,
+        unit="requests",
+        window="day",
+        limit=1,
+        escalate={"denials": 2, "seconds": 60},
+    )
+    command = replace(reserve(customer), subject=Subject("bot", user=user))
+    assert again(command).error is None
+    assert again(replace(command, key=request_key())).status == 429
+    return replace(command, key=request_key())
+
+
+def trying(customer: Customer) -> Reserve:
+    """A call that opens the incident of a step with too many attempts."""
+    return replace(reserve(customer), subject=Subject("bot", run=unique(), step=1, attempt=9))
+
+
+def looping(customer: Customer) -> Reserve:
+    """A call that stops its run because it repeats itself."""
+    command = replace(
+        reserve(customer), subject=Subject("bot", run=unique()), action=Action("custom", fingerprint="f"),
+        estimate=Estimate(amount=units("0.01")),
+    )  # fmt: skip
+    assert again(command).error is None
+    return replace(command, key=request_key())
+
+
+def told_of(customer: Customer) -> list[tuple[str, int]]:
+    """What rules did by themselves, by kind of event."""
+    with reading() as connection:
+        rows: list[tuple[str, int]] = connection.execute(
+            "SELECT type, count(*) FROM v_events WHERE organization = %s AND split_part(type, '.', 1) = ANY(%s) "
+            "GROUP BY type ORDER BY type",
+            (customer.id, ["threshold", "approval", "incident", "switch", "strike", "run_mark"]),
+        ).fetchall()
+    return rows
+
+
+@pytest.mark.parametrize("how", [BEFORE, AFTER])
+@pytest.mark.parametrize("make", [crossing, exceeding])
+def test_what_a_call_leads_to_is_cut_with_it(make: Callable[[Customer], Any], how: str) -> None:
+    customer = ruled_customer()
+    total = statements_of(make(customer))
+    for number in range(1, total + 1):
+        command = make(customer)
+        before, told = picture(customer.id), told_of(customer)
+        assert attempt(command, cut_at=number, how=how) is None
+        is_there = number == total and how == AFTER
+        assert (picture(customer.id) != before, told_of(customer) != told) == (is_there, is_there)
+        answer = again(command)
+        assert (answer.error, answer.replayed) == (None, is_there)
+        left = {kind: many - dict(told).get(kind, 0) for kind, many in told_of(customer)}
+        assert left == {
+            "threshold.crossed": 4, "approval.requested": 1, "incident.opened": 2, "switch.set": 1,
+        }  # fmt: skip
+        assert_sound(customer.id)
+
+
+@pytest.mark.parametrize("how", [BEFORE, AFTER])
+@pytest.mark.parametrize(
+    ("make", "status", "code", "leads_to"),
+    [
+        (escalating, 429, "rate_limited", ["incident.opened", "strike.counted", "switch.set"]),
+        (trying, 403, "attempts_exceeded", ["incident.opened", "run_mark.set"]),
+        (looping, 403, "loop_detected", ["incident.opened", "run_mark.set", "switch.set"]),
+    ],
+)
+def test_what_a_denial_leads_to_is_cut_with_it(
+    make: Callable[[Customer], Any], status: int, code: str, leads_to: list[str], how: str
+) -> None:
+    """Once: asked again after a lost answer, the call is refused by what the first refusal set."""
+    customer = ruled_customer()
+    total = statements_of(make(customer))
+    for number in range(1, total + 1):
+        command = make(customer)
+        before, told = picture(customer.id), told_of(customer)
+        assert attempt(command, cut_at=number, how=how) is None
+        is_there = number == total and how == AFTER
+        assert (picture(customer.id) != before, told_of(customer) != told) == (is_there, is_there)
+        answer = again(command)
+        assert answer.error is not None
+        if not is_there:
+            assert (answer.status, answer.error.code) == (status, code)
+        assert answer.error.status in (403, 429)
+        left = {kind: many - dict(told).get(kind, 0) for kind, many in told_of(customer)}
+        assert [kind for kind, many in left.items() if many] == leads_to
+        assert set(left.values()) <= {0, 1}
+        assert_sound(customer.id)

@@ -16,8 +16,10 @@ import pytest
 
 from common.errors import GateUnavailable
 from spend.operations.gate.submit import submit
+from spend.rules.budgets import Threshold
 from spend.rules.commands import Action, Estimate, RequestKey, Reserve, Subject
 from spend.rules.commands import Caller as GateCaller
+from tests.builders.controls import make_limit
 from tests.builders.crowd import Client, Reply, at_once
 from tests.builders.gate import Customer, make_customer, reserve_body, units
 from tests.builders.orgs import unique
@@ -86,6 +88,56 @@ def test_together_they_grant_exactly_what_there_is(webs: list[Web], scope: str) 
     told = Counter(one for several in at_once(work, callers=CLIENTS) for one in several)
     assert told == {"201": fits, "budget_busy": CLIENTS * each - fits}
     assert granted(customer) == fits
+    assert_sound(customer.id, within_limits=True)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"unit": "requests", "window": "day", "limit": 100},
+        {"unit": "requests", "window": "day", "limit": 1, "burst": 100},
+        {"unit": "concurrent", "limit": 100},
+    ],
+    ids=["fixed", "gcra", "concurrent"],
+)
+def test_together_they_admit_exactly_what_a_limit_lets_pass(webs: list[Web], limit: dict[str, Any]) -> None:
+    customer = make_customer("1000")
+    levels = tuple(Threshold("notify", percent) for percent in range(10, 90, 10))
+    customer.budget("200", thresholds=levels)
+    make_limit(customer, scope="organization", **limit)
+
+    def work(place: int) -> list[str]:
+        if place % 4 == 3:
+            return [submitted(customer) for _ in range(4)]
+        client = Client(webs[place % 2].url, customer.api.secret)
+        replies = [client.post("/v1/reservations", reserve_body("1"), key=unique()) for _ in range(4)]
+        client.close()
+        return [str(reply.status) if reply.status == 201 else str(reply.code) for reply in replies]
+
+    told = Counter(one for several in at_once(work, callers=CLIENTS) for one in several)
+    assert told == {"201": 100, "rate_limited": CLIENTS * 4 - 100}
+    with reading() as connection:
+        fired = connection.execute(
+            "SELECT data->'percent' FROM v_events WHERE organization = %s AND type = 'threshold.crossed' ORDER BY seq",
+            (customer.id,),
+        ).fetchall()
+    assert fired == [(percent,) for percent in range(10, 60, 10)]
+    assert_sound(customer.id, within_limits=True)
+
+
+def test_a_pause_that_one_sets_stops_all_of_them_at_once(webs: list[Web]) -> None:
+    """The call that reaches the level is the last one that passes, whoever made it."""
+    customer = make_customer("1000")
+    customer.budget("1000", thresholds=(Threshold("pause", 5), Threshold("block", 100)))
+
+    def work(place: int) -> list[str]:
+        client = Client(webs[place % 2].url, customer.api.secret)
+        replies = [patiently(client, "/v1/reservations", reserve_body("1"), unique()) for _ in range(4)]
+        client.close()
+        return [str(reply.status) if reply.status == 201 else str(reply.code) for reply in replies]
+
+    told = Counter(one for several in at_once(work, callers=CLIENTS) for one in several)
+    assert told == {"201": 50, "paused": CLIENTS * 4 - 50}
     assert_sound(customer.id, within_limits=True)
 
 

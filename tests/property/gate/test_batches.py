@@ -70,14 +70,15 @@ def some(values: dict[str, Any]) -> dict[str, Any]:
 
 
 SUBJECTS = st.builds(
-    lambda agent, workflow, team, connection, run, parent, user: some(
+    lambda agent, workflow, team, connection, run, parent, user, step, attempt: some(
         {
             "agent": agent, "workflow": workflow, "team": team, "connection": connection, "run": run,
-            "parent_run": parent, "user": user,
+            "parent_run": parent, "user": user, "step": step, "attempt": attempt,
         }
     ),
     AGENTS, st.sampled_from([None, None, "weekly", "gone", "nothing"]), st.sampled_from([None, None, "research", "no"]),
     st.sampled_from([None, None, "own"]), RUNS, RUNS, st.sampled_from([None, "u1", "u2"]),
+    st.sampled_from([None, 1]), st.sampled_from([None, 1, 1, 2, 4]),
 )  # fmt: skip
 MALFORMED = st.sampled_from(
     [
@@ -86,12 +87,14 @@ MALFORMED = st.sampled_from(
         {"mode": "odd"}, {"currency": "EUR"}, {"estimate": {"tool_calls": {"": -1}}},
     ]
 )  # fmt: skip
+ACTIONS = st.sampled_from(["f1", "f2"]).map(lambda name: {"action": {"kind": "custom", "fingerprint": name}})
 RESERVE_ITEMS = st.builds(
-    lambda subject, amount, key, wrong, mode: {
+    lambda subject, amount, key, action, wrong, mode: {
         "subject": subject, "estimate": {"amount": amount}, "currency": "USD", "ttl_seconds": 7_200,
-        "idempotency_key": key, **mode, **wrong,
+        "idempotency_key": key, **action, **mode, **wrong,
     },
-    SUBJECTS, AMOUNTS, KEYS, st.just({}) | st.just({}) | MALFORMED, st.sampled_from([{}] * 4 + [{"mode": "dry_run"}]),
+    SUBJECTS, AMOUNTS, KEYS, st.just({}) | ACTIONS, st.just({}) | st.just({}) | MALFORMED,
+    st.sampled_from([{}] * 4 + [{"mode": "dry_run"}]),
 )  # fmt: skip
 COMMIT_ITEMS = st.builds(
     lambda name, amount, key, wrong: {
@@ -160,16 +163,34 @@ def named(
     ]
 
 
+def repeated(many: int, amount: str = "0.5", **subject: str) -> list[dict[str, Any]]:
+    """The same call so often, each under a key of its own."""
+    return [
+        {
+            "subject": {"agent": "crawler", **subject}, "estimate": {"amount": amount},
+            "action": {"kind": "custom", "fingerprint": "f1"}, "idempotency_key": f"same-{place}",
+        }
+        for place in range(many)
+    ]  # fmt: skip
+
+
 @OFTEN
-@example(reserved=A_RUN_THAT_ONE_SAYS_HAS_A_PARENT, committed=[])
-@example(reserved=A_RUN_THAT_ONE_SAYS_HAS_NONE, committed=[])
-@example(reserved=A_PARENT_THAT_ONE_SAYS_HAS_A_PARENT, committed=[])
-@example(reserved=A_PARENT_THAT_BECOMES_A_CHILD, committed=[])
-@given(reserved=st.lists(RESERVE_ITEMS, min_size=1, max_size=8), committed=st.lists(COMMIT_ITEMS, max_size=8))
+@example(reserved=A_RUN_THAT_ONE_SAYS_HAS_A_PARENT, committed=[], ruled=False)
+@example(reserved=A_RUN_THAT_ONE_SAYS_HAS_NONE, committed=[], ruled=False)
+@example(reserved=A_PARENT_THAT_ONE_SAYS_HAS_A_PARENT, committed=[], ruled=False)
+@example(reserved=A_PARENT_THAT_BECOMES_A_CHILD, committed=[], ruled=False)
+@example(reserved=repeated(7, run="r1"), committed=[], ruled=True)
+@example(reserved=repeated(7), committed=[], ruled=True)
+@example(reserved=repeated(6, "1", user="u1"), committed=[], ruled=True)
+@given(
+    reserved=st.lists(RESERVE_ITEMS, min_size=1, max_size=8),
+    committed=st.lists(COMMIT_ITEMS, max_size=8),
+    ruled=st.booleans(),
+)
 def test_a_batch_answers_each_item_as_it_would_be_alone(
-    foreign: str, reserved: list[dict[str, Any]], committed: list[dict[str, Any]]
+    foreign: str, reserved: list[dict[str, Any]], committed: list[dict[str, Any]], ruled: bool
 ) -> None:
-    one, other = make_twin(foreign), make_twin(foreign)
+    one, other = make_twin(foreign, ruled=ruled), make_twin(foreign, ruled=ruled)
     first = alone(one, reserved, "/v1/reservations")
     second = together(other, reserved, "/v1/reservations/batch")
     assert told(second) == told(first)
@@ -262,13 +283,16 @@ def _shown(answer: Answer) -> tuple[int, dict[str, Any]]:
 
 
 @OFTEN
-@given(story=st.lists(st.tuples(st.integers(0, 1), COMMANDS, CALLERS), min_size=2, max_size=10))
+@given(
+    story=st.lists(st.tuples(st.integers(0, 1), COMMANDS, CALLERS), min_size=2, max_size=10),
+    ruled=st.booleans(),
+)
 def test_a_transaction_answers_each_command_as_it_would_be_alone(
-    foreign: str, story: list[tuple[int, Any, str]]
+    foreign: str, story: list[tuple[int, Any, str]], ruled: bool
 ) -> None:
     pairs = []
     for at_once in (False, True):
-        pair = (make_twin(foreign), make_twin(foreign))
+        pair = (make_twin(foreign, ruled=ruled), make_twin(foreign, ruled=ruled))
         commands = [command(pair[place], *asked, who) for place, asked, who in story]
         answers = decided(commands, at_once=at_once)
         pairs.append((told(answers), [recorded(twin.customer.id) for twin in pair]))

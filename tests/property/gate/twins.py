@@ -13,6 +13,8 @@ import psycopg
 from orgs.operations.archive import archive_subject
 from orgs.operations.locks import lock_organization
 from spend.operations.budgets.archive import archive_budget
+from spend.rules.budgets import Caps, Threshold
+from tests.builders.controls import make_limit, make_policy
 from tests.builders.gate import Customer, make_customer
 from tests.builders.orgs import AUTHOR, make_agent, make_connection, make_team, make_workflow, write
 
@@ -26,20 +28,38 @@ GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
 """
 STATE = {
     "events": """SELECT type, version, actor IS NOT NULL, idempotency_key, stream_id::text, data::text FROM events
-        WHERE organization = %s AND stream_type IN ('reservation', 'run', 'usage', 'budget_counter') ORDER BY seq""",
+        WHERE organization = %s AND stream_type IN ('reservation', 'run', 'usage', 'budget_counter', 'threshold',
+            'approval', 'incident', 'switch', 'strike', 'run_mark') ORDER BY seq""",
     "balances": "SELECT account_kind, posted, held FROM v_balances WHERE organization = %s ORDER BY 1",
     "grants": "SELECT remaining, held FROM credit_grants WHERE organization = %s ORDER BY id",
-    "budgets": """SELECT b.scope, b.window_kind, COALESCE(a.key, c.target), c.number, c.held, c.spent
-        FROM budget_counters c JOIN budgets b ON b.id = c.budget_id LEFT JOIN agents a ON a.id::text = c.target
+    "budgets": """SELECT b.scope, b.window_kind, COALESCE(a.key, c.target), c.number, c.held, c.spent, c.armed,
+            c.fired, c.approved FROM budget_counters c LEFT JOIN budgets b ON b.id = c.budget_id
+            LEFT JOIN agents a ON a.id::text = c.target
         WHERE c.organization = %s ORDER BY c.number""",
     "reservations": "SELECT status, held, charged FROM reservations WHERE organization = %s ORDER BY id",
     "runs": """SELECT r.key, o.key, p.key FROM runs r LEFT JOIN runs o ON o.id = r.root_id
         LEFT JOIN runs p ON p.id = r.parent_id WHERE r.organization = %s ORDER BY r.key""",
     "usage": "SELECT charge, outcome, adjustment FROM usage_records WHERE organization = %s ORDER BY id",
     "rolled up": "SELECT sum(calls), sum(charge) FROM usage_hourly WHERE organization = %s",
+    "tried": "SELECT run_key, step, attempt, stopped FROM run_steps WHERE organization = %s ORDER BY 1, 2",
+    "traced": "SELECT run_key, cardinality(recent), level FROM run_traces WHERE organization = %s ORDER BY 1",
     "keys": "SELECT status, count(*) FROM api_idempotency_keys WHERE organization = %s GROUP BY 1 ORDER BY 1",
     "decisions": DECISIONS,
 }
+
+
+POLICY: dict[str, Any] = {
+    "max_steps": 7,
+    "attempts": {"max": 3, "first_ms": 3_600_000, "longest_ms": 7_200_000},
+    "loop": {
+        "window": 5,
+        "levels": [
+            {"repeats": 2, "action": "warn"}, {"repeats": 3, "action": "pause"}, {"repeats": 4, "action": "stop"},
+        ],
+    },
+}  # fmt: skip
+LONG = 60
+"""Seconds to wait that depend on how long a story took."""
 
 
 @dataclass
@@ -54,9 +74,12 @@ class Twin:
         return self.names.get(name, name)
 
 
-def make_twin(foreign: str) -> Twin:
+def make_twin(foreign: str, *, ruled: bool = False) -> Twin:
     """Credit for a handful of calls, budgets that bind, one whose window has passed, one that is archived; agents and
     a workflow that are archived; reservations that are active, run out, committed, released, and another's.
+
+    `ruled`: with rate limits, thresholds of every action and observed rules; without a GCRA, whose figures tell how
+    long a story took. All have a policy of runs.
     """
     customer = make_customer("30", agents=("bot", "crawler", "old"))
     twin = Twin(customer, {"foreign": foreign, "crawler": agent_id(customer.id, "crawler")})
@@ -92,7 +115,33 @@ def make_twin(foreign: str) -> Twin:
                 cur, k, organization=customer.id, name=n, author=AUTHOR
             )
         )
+    make_policy(customer, **POLICY)
+    if ruled:
+        _add_rules(customer)
     return twin
+
+
+def _add_rules(customer: Customer) -> None:
+    make_limit(
+        customer,
+        scope="agent",
+        unit="requests",
+        window="day",
+        limit=4,
+        escalate={"denials": 2, "seconds": 86_400},
+    )
+    make_limit(customer, scope="organization", unit="concurrent", limit=6)
+    make_limit(customer, scope="organization", unit="requests", window="day", limit=3, mode="observe")
+    capped = Threshold("cap", 20, caps=Caps(steps=3, models=("small",)))
+    harder = (
+        Threshold("require_approval", 50),
+        Threshold("pause", 80),
+        Threshold("block", 90),
+        Threshold("block", 100),
+    )
+    customer.budget("6", scope="user", window="day", thresholds=(capped, *harder))
+    customer.budget("8", scope="agent", window="day", thresholds=harder[1:])
+    customer.budget("3", scope="organization", window="month", mode="observe", thresholds=harder)
 
 
 class Names:
@@ -112,9 +161,16 @@ def told(answers: list[tuple[int, dict[str, Any]]]) -> list[Any]:
     """Answers without what differs from call to call."""
     names = Names()
     return [
-        [status, names.of({name: value for name, value in body.items() if name not in PASSING})]
+        [
+            status,
+            names.of({name: _lasting(name, value) for name, value in body.items() if name not in PASSING}),
+        ]
         for status, body in answers
     ]
+
+
+def _lasting(name: str, value: Any) -> Any:
+    return min(value, LONG) if name == "retry_after" else value
 
 
 def recorded(organization: UUID) -> dict[str, Any]:
