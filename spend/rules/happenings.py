@@ -110,8 +110,10 @@ class Happening:
             set_at=self.state.now,
         )  # fmt: skip
         place = place_of(switch)
-        if place in self.state.switches:
-            return str(self.state.switches[place].id)
+        known = self.state.switches.get(place)
+        # A stop is for good: it is set also where a pause stands that a person may lift.
+        if known is not None and (kind != "stop" or known.kind == "stop"):
+            return str(known.id)
         self.state.switches[place] = switch
         self.record("switch", str(switch.id), "set", switch.data())
         return str(switch.id)
