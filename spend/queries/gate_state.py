@@ -253,10 +253,11 @@ def ask_history(
     traced: Sequence[tuple[str, str]],
     ruled: Sequence[tuple[str, str]],
     tried: Sequence[tuple[str, str, int]],
+    summed: Sequence[tuple[str, str]],
     states: Mapping[str, OrganizationState],
 ) -> list[Question]:
-    """Ask for the last fingerprints of the `traced` runs, the last attempts of these steps, what the runs have used,
-    and what all runs of the trees of the `ruled` ones have.
+    """Ask for the last fingerprints of the `traced` runs, the last attempts of these steps, what the `summed` runs have
+    used, and what all runs of the trees of the `ruled` ones have.
     """
 
     def collect_traces(rows: Rows) -> None:
@@ -278,7 +279,7 @@ def ask_history(
         for organization, root, used in rows:
             states[organization].tree_sums[root] = used
 
-    runs = sorted({*traced, *((organization, run) for organization, run, _ in tried)})
+    runs = sorted(set(summed))
     asked = [question(RUN_SUMS, ("uuid", "text"), _columns(runs), collect_sums)] if runs else []
     if traced:
         asked.append(question(TRACES, ("uuid", "text"), _columns(sorted(set(traced))), collect_traces))

@@ -243,7 +243,7 @@ def steps_of_threshold(budget: BudgetDefinition, threshold: Threshold) -> Meter 
         return None
     return Meter(
         id=str(budget.id), kind="steps", scope=budget.scope, counts="q", unit="steps", most=threshold.caps.steps,
-        window_kind=budget.window_kind if budget.window_kind != "rolling" else "lifetime", zone=budget.zone,
+        window_kind=budget.window_kind, rolling_seconds=budget.rolling_seconds, zone=budget.zone,
         version=budget.version, mode=budget.mode,
     )  # fmt: skip
 

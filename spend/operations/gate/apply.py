@@ -207,6 +207,7 @@ class Gate:
         traced: list[tuple[str, str]] = []
         ruled: list[tuple[str, str]] = []
         tried: list[tuple[str, str, int]] = []
+        summed: list[tuple[str, str]] = []
         for name, key, reservation, command in zip(
             batch.names, batch.keys, batch.reservations, batch.commands, strict=True
         ):
@@ -228,8 +229,9 @@ class Gate:
                     traced += [(name, prefix + run) for run in named for prefix in prefixes]
                 if has_policies:
                     ruled += [(name, run) for run in named]
-                if subject.step is not None and subject.attempt is not None and subject.attempt > 1:
+                if subject.step is not None and subject.attempt is not None:  # a first one keeps the others' count
                     tried += [(name, prefix + subject.run, subject.step) for prefix in prefixes]
+                    summed += [(name, subject.run)] if subject.attempt > 1 else []
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))
             if reservation:
@@ -237,7 +239,7 @@ class Gate:
         batch.asked_runs = sorted(set(runs))
         asked = [
             ask_reservations(reservations, batch.states),
-            *ask_history(traced, ruled, tried, batch.states),
+            *ask_history(traced, ruled, tried, [*traced, *summed], batch.states),
         ]
         if keys:
             asked.append(ask_keys(keys, batch.kept))

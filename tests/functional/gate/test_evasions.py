@@ -45,3 +45,53 @@ def test_a_loop_that_a_pause_met_as_well_is_stopped_for_good(acme: Customer) -> 
     assert acme.api.post("/v1/runs/r/resume", {"reason": "go on"}).status_code == 409
     assert call() == "loop_detected"
     assert_sound(acme.id)
+
+
+def test_places_of_what_has_expired_refuse_nobody(acme: Customer) -> None:
+    limit(acme, 250, unit="concurrent")
+    for _ in range(5):
+        assert told(acme, 50, "0.01", ttl_seconds=1) == {"201": 50}
+    acme.pass_time(seconds=5)
+    assert told(acme, 251, "0.01") == {"201": 250, "rate_limited": 1}
+    assert_sound(acme.id)
+
+
+def steps_left(customer: Customer, first: str) -> list[str | None]:
+    """What three calls are told; the first of them reaches the level."""
+    return [code(customer.reserve(amount, ttl_seconds=1)) for amount in (first, "0.1", "0.1")]
+
+
+def test_steps_of_a_rolling_budget_come_back_with_it_and_with_another_limit(acme: Customer) -> None:
+    levels = (Threshold("cap", 50, caps=Caps(steps=1)),)
+    budget = acme.budget("10", window="rolling", rolling_seconds=3_600, thresholds=levels)
+    for _ in range(2):
+        answers = [code(acme.reserve(amount, ttl_seconds=3_000)) for amount in ("5", "0.1", "0.1")]
+        assert answers == [None, None, "budget_exhausted"]
+        acme.pass_time(hours=2)
+    acme.reserved("5")
+    assert [code(acme.reserve("0.1")) for _ in range(2)] == [None, "budget_exhausted"]
+    acme.change_budget(budget, limit="10.1")
+    assert [code(acme.reserve("0.1")) for _ in range(2)] == [None, "budget_exhausted"]
+    assert_sound(acme.id)
+
+
+def test_a_shorter_cooldown_counts_from_the_next_decision_on(acme: Customer) -> None:
+    day = (Threshold("cap", 50, caps=Caps(cooldown_ms=86_400_000)),)
+    budget = acme.budget("10", thresholds=day)
+    answers = [code(acme.reserve(amount)) for amount in ("5", "0.1", "0.1")]
+    assert answers == [None, None, "rate_limited"]
+    second: Any = [{"percent": 50, "action": "cap", "caps": {"cooldown_ms": 1_000}}]
+    acme.change_budget(budget, thresholds=second)
+    assert [code(acme.reserve("0.1")) for _ in range(2)] == [None, "rate_limited"]
+    acme.pass_time(seconds=2)
+    assert code(acme.reserve("0.1")) is None
+
+
+def test_a_slower_rate_of_an_observed_budget_is_no_level_of_it(acme: Customer) -> None:
+    levels = (Threshold("throttle", 50, per_minute=6), Threshold("pause", 90))
+    budget = acme.budget("10", scope="agent", window="lifetime", mode="observe", thresholds=levels)
+    for _ in range(3):
+        acme.reserved("2")
+    acme.reserved("1")
+    acme.change_budget(budget, limit="11")
+    assert incidents(acme) == []
