@@ -1,5 +1,6 @@
 """What was tried to get around the gate, or to make it act twice or never: each ends as if it had not been tried."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -15,6 +16,13 @@ from tests.invariants import assert_sound
 @pytest.fixture
 def acme() -> Customer:
     return limited()
+
+
+@pytest.fixture
+def gates(acme: Customer) -> list[Gate]:
+    """The gates of this process, which has asked one at least."""
+    acme.reserved("0.1")
+    return [one for one in gc.get_objects() if isinstance(one, Gate)]
 
 
 def code(answer: Any) -> str | None:
@@ -95,3 +103,51 @@ def test_a_slower_rate_of_an_observed_budget_is_no_level_of_it(acme: Customer) -
     acme.reserved("1")
     acme.change_budget(budget, limit="11")
     assert incidents(acme) == []
+
+
+def test_a_rate_is_kept_to_what_can_be_counted(acme: Customer) -> None:
+    """An arrival time that a bigint does not hold would refuse every call, also by an observed limit."""
+    body = {"scope": "organization", "unit": "tokens", "window": "billing_cycle", "limit": 1, "behaviour": "reject"}
+    refused = acme.api.post("/v1/rate-limits", {**body, "burst": 10**9})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/burst")
+    made = limit(acme, 10**9, unit="tokens", window="billing_cycle", burst=10**9)
+    assert acme.api.patch(f"/v1/rate-limits/{made['id']}", {"limit": 1}).status_code == 400
+    assert change(acme, made, limit=1, burst=1_000)["burst"] == 1_000
+    model = make_model()
+    action = {"kind": "llm.chat", "provider": "acme", "model": model}
+    tokens = [{"input_tokens": tokens, "max_output_tokens": 0} for tokens in (600, 400, 1)]
+    results = batch(acme, *[reserve_body(None, estimate=one, action=action) for one in tokens])
+    assert tally(results) == {"201": 2, "rate_limited": 1}
+    assert_sound(acme.id)
+
+
+def test_an_incident_of_a_commit_says_whose_run_it_was_and_when_it_began(acme: Customer) -> None:
+    acme.budget("1", scope="run", window="run", thresholds=(Threshold("pause", 50),))
+    acme.reserved("0.1", subject={"run": "r"})
+    acme.pass_time(seconds=30)
+    held = acme.reserved("0.1", subject={"run": "child", "parent_run": "r"})
+    assert acme.commit(held["id"], "0.9").status_code == 200
+    found = incidents(acme)[0]
+    assert (found["run"], found["target"]) == ("child", "r")
+    assert 30_000 <= found["time_to_stop_ms"] < 600_000
+
+
+def test_an_incident_of_a_window_without_a_beginning_does_not_begin_in_1970(acme: Customer) -> None:
+    acme.budget("1", scope="agent", window="lifetime", thresholds=(Threshold("pause", 50),))
+    acme.reserved("0.6")
+    assert incidents(acme)[0]["time_to_stop_ms"] < 600_000
+
+
+def test_a_process_that_did_not_know_of_a_policy_opens_no_second_incident(acme: Customer, gates: list[Gate]) -> None:
+    subject = {"run": "r"}
+    acme.reserved("0.1", subject=subject)
+    before = [(gate, gate.cache.peek(str(acme.id))) for gate in gates]
+    make_policy(acme, max_seconds=1)
+    acme.pass_time(seconds=10)
+    assert code(acme.reserve("0.1", subject=subject)) == "run_ceiling_reached"
+    for gate, config in before:  # another process, which has not looked since
+        if config is not None:
+            gate.cache._configs[str(acme.id)] = config
+    assert code(acme.reserve("0.1", subject=subject)) == "run_ceiling_reached"
+    assert [(one["trigger"], one["spent"]) for one in incidents(acme)] == [("run_ceiling", "0.1")]
+    assert_sound(acme.id)
