@@ -151,3 +151,12 @@ def test_a_process_that_did_not_know_of_a_policy_opens_no_second_incident(acme: 
     assert code(acme.reserve("0.1", subject=subject)) == "run_ceiling_reached"
     assert [(one["trigger"], one["spent"]) for one in incidents(acme)] == [("run_ceiling", "0.1")]
     assert_sound(acme.id)
+
+
+def test_a_run_named_like_another_is_not_stopped_in_its_place(acme: Customer) -> None:
+    acme.reserved("1", subject={"run": "runaway"})
+    identifier = acme.api.get("/v1/runs/runaway").json()["id"]
+    acme.reserved("1", subject={"run": identifier})
+    assert acme.api.post(f"/v1/runs/{identifier}/stop", {"reason": "it burns"}).status_code == 200
+    assert code(acme.reserve("1", subject={"run": "runaway"})) == "blocked"
+    assert code(acme.reserve("1", subject={"run": identifier})) is None
