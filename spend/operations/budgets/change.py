@@ -28,7 +28,7 @@ def change_budget(
     """This function will give a budget another `limit`, `overdraft`, `mode` or `thresholds` (texts as in requests).
 
     The gate's next decision obeys it. Below what is spent and held is allowed: nothing is released or lost, and every
-    threshold that is reached then fires at once. The event keeps the actor and every old and new value. The same values
+    threshold that is reached then fires at once, as when the budget is enforced from now on. The event keeps the actor and every old and new value. The same values
     again change nothing. `permit` as in `create_budget`. Raises NotFound, InvalidTransition (archived), InvalidAmount,
     InvalidThresholds (and whatever else `parse_thresholds` does), RateLimitMismatch, AmountOutOfRange and
     OrganizationClosed.
@@ -43,6 +43,6 @@ def change_budget(
         target = Target(new.target_id, new.target_label)
         check_rates(cur, organization, new.thresholds, scope=new.scope, target=target)
     record(cur, [fact], author=author)
-    if new.arming != found.arming:
+    if new.arming != found.arming or (new.mode == "enforce" and found.mode != "enforce"):
         fire_standing(cur, new, author=author, now=locked.now, currency=locked.currency)
     return new

@@ -160,3 +160,15 @@ def test_a_run_named_like_another_is_not_stopped_in_its_place(acme: Customer) ->
     assert acme.api.post(f"/v1/runs/{identifier}/stop", {"reason": "it burns"}).status_code == 200
     assert code(acme.reserve("1", subject={"run": "runaway"})) == "blocked"
     assert code(acme.reserve("1", subject={"run": identifier})) is None
+
+
+@pytest.mark.parametrize(("action", "refusal"), [("pause", "paused"), ("require_approval", "approval_required")])
+def test_what_is_reached_acts_from_the_decision_on_that_enforces_it(
+    acme: Customer, action: str, refusal: str
+) -> None:
+    budget = acme.budget("10", mode="observe", thresholds=(Threshold(action, 50),))
+    acme.reserved("6")
+    acme.change_budget(budget, mode="enforce")
+    assert [code(acme.reserve("1")) for _ in range(2)] == [refusal] * 2
+    assert [one["mode"] for one in incidents(acme)] == ["enforce", "observe"]
+    assert_sound(acme.id)
