@@ -26,7 +26,7 @@ class Expire:
 
 
 class MoreExpired(Exception):
-    """What is held has refused a call while more reservations have expired than one transaction frees: free them and decide anew."""
+    """A call was refused for what is held while more has expired than one transaction frees: free it and decide anew."""
 
     def __init__(self, organization: str) -> None:
         self.organization = organization
