@@ -57,6 +57,7 @@ SELECT number, budget_id::text, target, window_start, window_end, held, spent, a
 FROM budget_counters WHERE budget_id = %(budget)s AND window_start >= %(start)s
     AND (%(rolling)s OR (window_start = %(start)s AND held + spent >= %(least)s))
     AND CASE WHEN %(shadow)s THEN left(target, 1) = %(mark)s ELSE target = '' OR ascii(target) > %(last)s END
+    AND NOT (%(shadow)s AND ascii(substr(target, 2)) BETWEEN 1 AND %(last)s)
 """
 _TEAMS_OF_AGENTS: Final = "SELECT team_id FROM agents WHERE organization = %s AND id = %s"
 _NOW: Final = "SELECT clock_timestamp() + clock_offset FROM organizations WHERE id = %s"

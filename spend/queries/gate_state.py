@@ -92,6 +92,10 @@ SELECT t.organization, root.key, sum(t.charged + t.held)::bigint FROM (
     JOIN runs r ON r.organization = w.o AND r.key = w.k
 ) w JOIN runs t ON t.organization = w.o AND t.root_id = w.root_id JOIN runs root ON root.id = w.root_id GROUP BY 1, 2
 """
+RUN_BEGINNINGS = b"""
+SELECT r.organization, r.id, r.key, root.key, root.started_at FROM unnest($1::uuid[], $2::uuid[]) AS w(o, i)
+JOIN runs r ON r.organization = w.o AND r.id = w.i JOIN runs root ON root.id = r.root_id
+"""
 LAST_NUMBERS = b"""
 SELECT w.o, c.number FROM unnest($1::uuid[]) AS w(o) CROSS JOIN LATERAL
     (SELECT number FROM budget_counters x WHERE x.organization = w.o ORDER BY x.number DESC LIMIT 1) c
@@ -249,14 +253,27 @@ def ask_numbered(wanted: Sequence[tuple[str, int]], states: Mapping[str, Organiz
     return question(NUMBERED, ("uuid", "int"), _columns(wanted), collect)
 
 
+def ask_beginnings(
+    wanted: Sequence[tuple[str, str]], states: Mapping[str, OrganizationState]
+) -> Question:
+    """Ask for the keys of these runs, by (organization, id), and of their roots, and when these began."""
+
+    def collect(rows: Rows) -> None:
+        for organization, run, *begun in rows:
+            states[organization].begun[run] = tuple(begun)
+
+    return question(RUN_BEGINNINGS, ("uuid", "uuid"), _columns(wanted), collect)
+
+
 def ask_history(
     traced: Sequence[tuple[str, str]],
     ruled: Sequence[tuple[str, str]],
     tried: Sequence[tuple[str, str, int]],
+    summed: Sequence[tuple[str, str]],
     states: Mapping[str, OrganizationState],
 ) -> list[Question]:
-    """Ask for the last fingerprints of the `traced` runs, the last attempts of these steps, what the runs have used,
-    and what all runs of the trees of the `ruled` ones have.
+    """Ask for the last fingerprints of the `traced` runs, the last attempts of these steps, what the `summed` runs have
+    used, and what all runs of the trees of the `ruled` ones have.
     """
 
     def collect_traces(rows: Rows) -> None:
@@ -278,7 +295,7 @@ def ask_history(
         for organization, root, used in rows:
             states[organization].tree_sums[root] = used
 
-    runs = sorted({*traced, *((organization, run) for organization, run, _ in tried)})
+    runs = sorted(set(summed))
     asked = [question(RUN_SUMS, ("uuid", "text"), _columns(runs), collect_sums)] if runs else []
     if traced:
         asked.append(question(TRACES, ("uuid", "text"), _columns(sorted(set(traced))), collect_traces))

@@ -66,14 +66,19 @@ class Spent(NamedTuple):
 
 
 def find_named_run(cur: Cursor, *, organization: UUID, name: str) -> RunRow | None:
-    """Return the organization's run of this key, or else of this id; None when there is none."""
+    """Return the organization's run of this id, or else of this key; None when there is none.
+
+    Keys are the callers' own: a run that is named like another's id must not be stopped in its place.
+    """
     if "\0" in name:  # in an address; no text of the database can hold it
         return None
-    row = cur.execute(_READ + " WHERE r.organization = %s AND r.key = %s", (organization, name)).fetchone()
-    if row is None and is_id(name):
+    row = None
+    if is_id(name):
         row = cur.execute(
             _READ + " WHERE r.organization = %s AND r.id = %s", (organization, UUID(name))
         ).fetchone()
+    if row is None:
+        row = cur.execute(_READ + " WHERE r.organization = %s AND r.key = %s", (organization, name)).fetchone()
     return None if row is None else RunRow(*row)
 
 

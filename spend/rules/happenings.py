@@ -31,6 +31,7 @@ from spend.rules.plan import Who
 from spend.rules.state import Counter, Layer, OrganizationState
 from spend.rules.stops import place_of
 from spend.rules.switches import Switch, moment
+from spend.rules.windows import EPOCH
 
 STOPPING = frozenset(("pause", "block", "require_approval"))
 TARGETED = frozenset(("team", "agent", "workflow", "connection", "key"))
@@ -110,8 +111,10 @@ class Happening:
             set_at=self.state.now,
         )  # fmt: skip
         place = place_of(switch)
-        if place in self.state.switches:
-            return str(self.state.switches[place].id)
+        known = self.state.switches.get(place)
+        # A stop is for good: it is set also where a pause stands that a person may lift.
+        if known is not None and (kind != "stop" or known.kind == "stop"):
+            return str(known.id)
         self.state.switches[place] = switch
         self.record("switch", str(switch.id), "set", switch.data())
         return str(switch.id)
@@ -181,7 +184,6 @@ def _record_crossing(happening: Happening, layer: Layer, crossed: Crossed, used:
         happening.record("approval", new_id_text(), "requested", _approval(happening, layer, crossed, used))
     budget: BudgetDefinition = layer.budget
     scope, target = _stopped_target(budget, counter)
-    began = happening.run_started_at if budget.scope == "run" else None
     evidence = {
         name: data[name] for name in ("used", "limit", "level", "percent", "unit", "rank") if name in data
     }
@@ -192,12 +194,21 @@ def _record_crossing(happening: Happening, layer: Layer, crossed: Crossed, used:
         target=target,
         rule=str(budget.id),
         evidence=evidence | window,
-        began_at=began or max(counter.window_start, happening.run_started_at or counter.window_start),
+        began_at=_began(happening, budget, counter),
         spent=used,
         mode=mode,
         switch="pause" if action == "pause" else None,
         reason=f"budget at {budget.shown(used)} of {budget.limit_text} {budget.unit}",
     )
+
+
+def _began(happening: Happening, budget: BudgetDefinition, counter: Counter) -> datetime:
+    """When what crossed a level began: its run, or its window, whichever came later. A window without a beginning says
+    nothing of it."""
+    run, window = happening.run_started_at, counter.window_start
+    if window == EPOCH:
+        return run or happening.state.now
+    return run if run is not None and budget.scope == "run" else max(window, run or window)
 
 
 def _stopped_target(budget: BudgetDefinition, counter: Counter) -> tuple[str, str | None]:

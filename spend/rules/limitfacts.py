@@ -27,7 +27,7 @@ from common.errors import (
 from common.ids import AnyId
 from common.strictjson import child_pointer
 from orgs.rules.facts import Fact, time_text, with_changes
-from spend.rules.limits import RateLimit
+from spend.rules.limits import LONGEST_BURST_NS, RateLimit, interval_of
 
 TARGETED_SCOPES: Final = frozenset(("team", "agent", "workflow", "connection"))
 MAX_BURST: Final = 10**9
@@ -209,6 +209,8 @@ def _check(terms: LimitTerms) -> None:
         errors.append(InvalidField("This field is required.", pointer="/window"))
     if terms.direction is not None and terms.unit != "tokens":
         errors.append(InvalidField("Only tokens have a direction.", pointer="/direction"))
+    if terms.burst is not None and terms.window is not None:
+        errors += _too_long(terms.window, terms.limit, terms.burst)
     if terms.per == terms.scope:
         errors.append(InvalidField(f"The target is a {terms.scope} already.", pointer="/per"))
     if errors:
@@ -221,7 +223,10 @@ def _parsed(limit: RateLimit, changes: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: changes[name] for name in ("behaviour", "mode") if name in changes}
     amount: int = changes.get("limit", limit.amount_limit)
     values["amount_limit"] = amount
-    values["burst"] = _burst(limit, amount, changes)
+    burst = values["burst"] = _burst(limit, amount, changes)
+    if burst is not None:
+        for error in _too_long(limit.window_kind, amount, burst):
+            raise error
     if "escalate" in changes:
         escalate = parse_escalation(changes["escalate"])
         values["escalate_denials"] = escalate.denials if escalate else None
@@ -242,6 +247,13 @@ def _burst(limit: RateLimit, amount: int, changes: Mapping[str, Any]) -> int | N
             raise InvalidField("What is open now has no burst.", pointer="/burst")
         return usual if changes["burst"] is None else parse_burst(changes["burst"])
     return usual if limit.burst == _usual_burst(limit.window_kind, limit.amount_limit) else limit.burst
+
+
+def _too_long(window: str | None, limit: int, burst: int) -> list[ProblemError]:
+    """A burst that would not come back within a century; of a limit of 0 none ever passes."""
+    if not limit or burst * interval_of(window, limit) <= LONGEST_BURST_NS:
+        return []
+    return [InvalidQuantity("At this rate the burst takes more than 100 years to come back.", pointer="/burst")]
 
 
 def _usual_burst(window: str | None, limit: int) -> int | None:

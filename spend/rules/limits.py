@@ -18,6 +18,22 @@ BEHAVIOURS: Final = ("reject", "throttle")
 CALLERS: Final = ("key", "agent", "workflow", "user")
 DIRECTIONS: Final = ("input", "output")
 MODES: Final = ("off", "observe", "enforce")
+WINDOW_SECONDS: Final = {
+    "second": 1,
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "billing_cycle": 30 * 86_400,
+}
+SECOND_NS: Final = 10**9
+LONGEST_BURST_NS: Final = 100 * 366 * 86_400 * SECOND_NS
+"""How long a whole burst may take to come back: arrival times are counted in nanoseconds, of which a bigint holds 292
+years."""
+
+
+def interval_of(window: str | None, limit: int) -> int:
+    """Return in how many nanoseconds a GCRA lets one unit pass, rounded up."""
+    return -(-WINDOW_SECONDS.get(window or "", 1) * SECOND_NS // max(1, limit))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from common.ids import AnyId
 from spend.rules.budgets import BudgetDefinition, Threshold
-from spend.rules.limits import RateLimit
+from spend.rules.limits import LONGEST_BURST_NS, SECOND_NS, RateLimit, interval_of
 from spend.rules.runpolicies import RunPolicy
 from spend.rules.state import Layer
 from spend.rules.windows import EPOCH
@@ -20,14 +20,6 @@ SHADOW: Final = "\x02"
 STRIKES: Final = "\x03"
 THRESHOLD: Final = "\x04"
 """What a counter's target begins with when it is not that of a budget's own window; no name holds such characters."""
-SECOND_NS: Final = 10**9
-WINDOW_SECONDS: Final = {
-    "second": 1,
-    "minute": 60,
-    "hour": 3_600,
-    "day": 86_400,
-    "billing_cycle": 30 * 86_400,
-}
 BUSY_SECONDS: Final = 1
 MOST_WAIT_SECONDS: Final = 60
 NEVER: Final = 2**62
@@ -160,7 +152,7 @@ def meter_of_limit(limit: RateLimit) -> Meter:
     counts = _DIRECTIONS.get(limit.direction or "", _UNITS[limit.unit])
     window = limit.window_kind or "lifetime"
     burst = limit.burst or (limit.amount_limit or 1 if window == "second" else 0)
-    seconds = WINDOW_SECONDS.get(window, 1)
+    interval = interval_of(window, limit.amount_limit)
     escalate = None
     if limit.escalate_denials and limit.escalate_seconds:
         escalate = (limit.escalate_denials, limit.escalate_seconds)
@@ -176,8 +168,8 @@ def meter_of_limit(limit: RateLimit) -> Meter:
         version=limit.version,
         mode=limit.mode,
         behaviour=limit.behaviour,
-        interval_ns=-(-seconds * SECOND_NS // max(1, limit.amount_limit)),
-        burst=burst,
+        interval_ns=interval,
+        burst=min(burst, LONGEST_BURST_NS // interval),  # no new one is longer
         escalate=escalate,
         per=limit.per,
     )
@@ -243,7 +235,7 @@ def steps_of_threshold(budget: BudgetDefinition, threshold: Threshold) -> Meter 
         return None
     return Meter(
         id=str(budget.id), kind="steps", scope=budget.scope, counts="q", unit="steps", most=threshold.caps.steps,
-        window_kind=budget.window_kind if budget.window_kind != "rolling" else "lifetime", zone=budget.zone,
+        window_kind=budget.window_kind, rolling_seconds=budget.rolling_seconds, zone=budget.zone,
         version=budget.version, mode=budget.mode,
     )  # fmt: skip
 

@@ -87,7 +87,7 @@ def _attempts(
     step, said = command.subject.step, command.subject.attempt
     assert step is not None and said is not None
     tried = state.tried.get((found.prefix + run.key, step))
-    attempt = counted_attempt(tried, said)
+    attempt = counted_attempt(tried, said) if said > 1 else said
     given = [(policy.rules.attempts, policy) for policy in policies if policy.rules.attempts is not None]
     default: list[tuple[Attempts, RunPolicy | None]] = [] if found.prefix else [(DEFAULT_ATTEMPTS, None)]
     rules = [*given] or default

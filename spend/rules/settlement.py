@@ -87,11 +87,23 @@ def decide_commit(
     effects.usages.append(usage)
     effects.events.append(event_of(state, command, reservation, "committed", data))
     if takes_more(reservation, plan, is_freed=late):
-        happening = Happening(state, effects, command)
-        happening.agent_id, happening.run_id = reservation.agent_id, reservation.run_id
+        happening = _happening(state, command, reservation, effects)
         for mode in ("enforce", "observe"):
             fire_all(happening, _layers_of(state, reservation, budgets, mode), mode=mode)
     return Answer(200, _committed_body(state, reservation, usage, overage=overage, late=late))
+
+
+def _happening(
+    state: OrganizationState, command: Commit, reservation: Reservation, effects: Effects
+) -> Happening:
+    happening = Happening(state, effects, command)
+    happening.agent_id, happening.run_id = reservation.agent_id, reservation.run_id
+    begun = state.begun.get(reservation.run_id or "")
+    if begun is not None:
+        happening.run_key, happening.root_key, happening.run_started_at = begun
+    elif reservation.run_id is not None:  # it began in this very batch
+        happening.run_started_at = reservation.created_at
+    return happening
 
 
 def _committed_body(

@@ -189,7 +189,8 @@ class OrganizationState:
 
     `switches` are those that are set, by scope and target; `traces` by run, `tried` by run and step, `run_sums`
     (charged + held by run) and `tree_sums` (of a root run and all below it) hold what the commands named; `run_keys`
-    are the keys of a run and its root by the run's id.
+    are the keys of a run and its root by the run's id; `begun` has beside them when the root began, of runs whose
+    commits may cross a threshold.
     """
 
     id: str
@@ -208,6 +209,7 @@ class OrganizationState:
     run_sums: dict[str, int] = field(default_factory=dict)
     tree_sums: dict[str, int] = field(default_factory=dict)
     run_keys: dict[str, tuple[str, str]] = field(default_factory=dict)
+    begun: dict[str, tuple[str, str, datetime]] = field(default_factory=dict)
 
     @property
     def has_observed_switches(self) -> bool:

@@ -8,7 +8,7 @@ commit, and one between them for windows that were not expected.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +32,7 @@ from spend.operations.gate.wire import BEGIN, COMMIT, Wire
 from spend.operations.gate.writing import write
 from spend.queries.gate_config import SUBJECTS, ConfigCache, GateConfig, Load, Missing, load_subjects
 from spend.queries.gate_state import (
+    ask_beginnings,
     ask_counters,
     ask_history,
     ask_keys,
@@ -144,7 +145,7 @@ class Gate:
         expected = self._expect(batch)
         try:
             await self._lock_and_read(wire, batch, expected)
-            await self._plan(batch)
+            await self._plan(wire, batch)
             await _read_windows(wire, batch, expected)
             answers = decide_all(batch)
             collected = Collector()
@@ -204,9 +205,6 @@ class Gate:
 
     def _named(self, batch: Batch) -> list[Question]:
         keys, reservations, runs, usages = [], [], [], []
-        traced: list[tuple[str, str]] = []
-        ruled: list[tuple[str, str]] = []
-        tried: list[tuple[str, str, int]] = []
         for name, key, reservation, command in zip(
             batch.names, batch.keys, batch.reservations, batch.commands, strict=True
         ):
@@ -219,17 +217,6 @@ class Gate:
                 subject = command.subject
                 named = [key for key in (subject.run, subject.parent_run) if key is not None]
                 runs += [(name, key) for key in (planner.unknown_runs(subject) if planner else named)]
-            if isinstance(command, Reserve) and subject.run is not None:
-                # The house detects loops where nobody set a rule, and a policy may count wall time and depth. Of a run
-                # that is new it is its parent that knows the root.
-                prefixes = ("", SHADOW) if _observes_runs(planner) else ("",)
-                has_policies = planner is None or bool(planner.config.rules.policies)
-                if command.action.fingerprint is not None or has_policies:
-                    traced += [(name, prefix + run) for run in named for prefix in prefixes]
-                if has_policies:
-                    ruled += [(name, run) for run in named]
-                if subject.step is not None and subject.attempt is not None and subject.attempt > 1:
-                    tried += [(name, prefix + subject.run, subject.step) for prefix in prefixes]
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))
             if reservation:
@@ -237,7 +224,7 @@ class Gate:
         batch.asked_runs = sorted(set(runs))
         asked = [
             ask_reservations(reservations, batch.states),
-            *ask_history(traced, ruled, tried, batch.states),
+            *_history(batch, batch.states),
         ]
         if keys:
             asked.append(ask_keys(keys, batch.kept))
@@ -247,9 +234,9 @@ class Gate:
             asked.append(ask_usage_keys(usages, batch.known_usage))
         return asked
 
-    async def _plan(self, batch: Batch) -> None:
+    async def _plan(self, wire: Wire, batch: Batch) -> None:
         """Plan what was not planned before the lock, or not under what turned out to be true."""
-        await self._configure(batch)
+        await self._configure(wire, batch)
         await self._check_callers(batch)
         await self._read_names(batch)
         for place, command in enumerate(batch.commands):
@@ -289,8 +276,9 @@ class Gate:
             return error
         return found[0]
 
-    async def _configure(self, batch: Batch) -> None:
+    async def _configure(self, wire: Wire, batch: Batch) -> None:
         """Give each organization a planner with its configuration at the locked epochs."""
+        known = set(batch.planners)
         found: dict[str, GateConfig] = {}
         while len(found) < len(batch.states):
             loads: list[Load] = []
@@ -305,6 +293,9 @@ class Gate:
             batch.plans = [
                 None if name in changed else plan for name, plan in zip(batch.names, batch.plans, strict=True)
             ]
+        ruled = {name for name in changed & known if found[name].rules.policies}
+        if late := _history(batch, ruled):  # what the rules of before did not want to know
+            await wire.ask(late)
         for name, state in batch.states.items():
             state.switches = dict(batch.planners[name].config.rules.switches)
         for name, key in batch.asked_runs:
@@ -365,6 +356,33 @@ class Gate:
                 await self._read_aside(missing.load)
 
 
+def _history(batch: Batch, names: Container[str]) -> list[Question]:
+    """What the runs of these organizations' calls did before.
+
+    The house detects loops where nobody set a rule, and a policy may count wall time and depth. Of a run that is new it
+    is its parent that knows the root.
+    """
+    traced: list[tuple[str, str]] = []
+    ruled: list[tuple[str, str]] = []
+    tried: list[tuple[str, str, int]] = []
+    summed: list[tuple[str, str]] = []
+    for name, command in zip(batch.names, batch.commands, strict=True):
+        if not isinstance(command, Reserve) or command.subject.run is None or name not in names:
+            continue
+        planner, subject = batch.planners.get(name), command.subject
+        named = [key for key in (subject.run, subject.parent_run) if key is not None]
+        prefixes = ("", SHADOW) if _observes_runs(planner) else ("",)
+        has_policies = planner is None or bool(planner.config.rules.policies)
+        if command.action.fingerprint is not None or has_policies:
+            traced += [(name, prefix + run) for run in named for prefix in prefixes]
+        if has_policies:
+            ruled += [(name, run) for run in named]
+        if subject.step is not None and subject.attempt is not None:  # a first one keeps the others' count
+            tried += [(name, f"{prefix}{subject.run}", subject.step) for prefix in prefixes]
+            summed += [(name, named[0])] if subject.attempt > 1 else []
+    return ask_history(traced, ruled, tried, [*traced, *summed], batch.states)
+
+
 def _books(batch: Batch, locked: Rows) -> list[Question]:
     """The books, taken in after what the locked rows say."""
     books = ask_books(batch.states, LiveAccount)
@@ -385,6 +403,7 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
     rolling: set[CounterKey] = set()
     opening: set[str] = set()
     exceeding: set[tuple[str, int]] = set()
+    begun: set[tuple[str, str]] = set()
     for place_in_batch, (name, plan) in enumerate(zip(batch.names, batch.plans, strict=True)):
         if plan is None:
             continue
@@ -398,13 +417,19 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
             elif place.key not in expected:
                 unread.add(place.key)
         if isinstance(batch.commands[place_in_batch], Commit):
-            exceeding.update(_exceeded(batch, place_in_batch, plan))
+            counters = _exceeded(batch, place_in_batch, plan)
+            exceeding.update(counters)
+            run = batch.states[name].reservations[batch.reservations[place_in_batch]].run_id if counters else None
+            if run is not None:
+                begun.add((name, run))
     asked = []
     if opening:
         asked = ask_counters(batch.states, unread, rolling)
         asked.append(ask_last_numbers([batch.states[name] for name in sorted(opening)]))
     if exceeding:
         asked.append(ask_numbered(sorted(exceeding), batch.states))
+    if begun:
+        asked.append(ask_beginnings(sorted(begun), batch.states))
     if asked:
         await wire.ask(asked)
 

@@ -26,7 +26,7 @@ class Expire:
 
 
 class MoreExpired(Exception):
-    """Money was refused while more reservations have expired than one transaction frees: free them and decide anew."""
+    """What is held has refused a call while more reservations have expired than one transaction frees: free them and decide anew."""
 
     def __init__(self, organization: str) -> None:
         self.organization = organization

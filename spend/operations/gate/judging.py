@@ -22,13 +22,19 @@ from spend.rules.state import OrganizationState
 encode_body = msgspec.json.Encoder().encode
 decode_body = msgspec.json.Decoder().decode
 REMAINING = b'"remaining_ttl_ms":'
-MONEY_CODES = frozenset(("budget_exhausted", "credit_exhausted", "run_ceiling_reached", "budget_busy"))
+FREED_CODES = frozenset(
+    (
+        "budget_exhausted", "credit_exhausted", "run_ceiling_reached", "budget_busy", "rate_limited", "approval_required",
+        "not_permitted",
+    )
+)  # fmt: skip
+"""Refusals that may come of what has expired and is not freed yet: it holds money, places and levels."""
 
 
 def decide_all(batch: Batch) -> list[Answer]:
     """This function will decide every command of the batch, move its working state on and collect the effects.
 
-    What has expired is freed first. Raises MoreExpired when money was refused and not everything was freed yet.
+    What has expired is freed first. Raises MoreExpired when a call was refused for what is held and not everything was freed yet.
     """
     full: dict[str, bool] = {}
     for state in batch.states.values():
@@ -41,7 +47,7 @@ def decide_all(batch: Batch) -> list[Answer]:
     for place, name in enumerate(batch.names):
         refused = batch.refused.get(place)
         answer = Answer.refused(refused) if refused else _decide_one(batch, place)
-        if full[name] and answer.error is not None and answer.error.code in MONEY_CODES:
+        if full[name] and answer.error is not None and answer.error.code in FREED_CODES:
             raise MoreExpired(name)
         answers.append(answer)
     return answers

@@ -122,9 +122,18 @@ def _threshold_places(
                 if meter is None:
                     continue
                 prefix = SHADOW if place.target.startswith(SHADOW) else ""
-                target = f"{prefix}{THRESHOLD}{rank}{letter}{place.target.removeprefix(SHADOW)}"
-                window = window_at(meter.window_kind, at, meter.zone)
-                yield LayerPlace(meter, target, window, place.label, when=(place, level))
+                # What was counted under other thresholds, or for another limit, says nothing of these.
+                name = f"{THRESHOLD}{rank}{letter}{budget.arming}:{place.target.removeprefix(SHADOW)}"
+                yield _threshold_place(meter, prefix + name, place, level, at)
+
+
+def _threshold_place(meter: Meter, target: str, place: LayerPlace, level: int, at: datetime) -> LayerPlace:
+    if meter.burst:
+        return LayerPlace(meter, target, Window(meter_start(meter), None), place.label, when=(place, level))
+    seconds = meter.rolling_seconds
+    window = window_at(meter.window_kind, at, meter.zone, rolling_seconds=seconds)
+    first = None if seconds is None else first_bucket_at(at, seconds)
+    return LayerPlace(meter, target, window, place.label, first, when=(place, level))
 
 
 def _limit_place(rule: LimitRule, who: Who, targets: Iterable[Target], at: datetime) -> LayerPlace | None:

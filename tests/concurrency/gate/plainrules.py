@@ -226,6 +226,7 @@ class Meter:
     behaviour: str = "reject"
     strikes: Place | None = None
     begins: datetime | None = None
+    rolling: int = 0
 
     @property
     def letter(self) -> str:
@@ -234,11 +235,34 @@ class Meter:
 
     def place(self, at: datetime) -> Place:
         """Its counter at a moment."""
-        return self.rule, self.target, self.begins or window_start(self.window, at)
+        return self.rule, self.target, self.begins or window_start(self.window, at, self.bucket())
+
+    def bucket(self) -> timedelta | None:
+        """How long the parts are that a rolling window moves by."""
+        return timedelta(seconds=max(1, self.rolling // 60)) if self.rolling else None
+
+    def look(self, counters: Counters, at: datetime) -> Cell:
+        """What counts at a moment."""
+        if not self.rolling:
+            return counters.look(self.place(at))
+        living = self._living(counters, at).values()
+        return Cell(held=sum(cell.held for cell in living), spent=sum(cell.spent for cell in living))
+
+    def _living(self, counters: Counters, at: datetime) -> Windows:
+        first = window_start(self.window, at - timedelta(seconds=self.rolling), self.bucket())
+        windows = counters.of(self.rule, self.target)
+        return {start: cell for start, cell in windows.items() if start >= first}
+
+    def _resets(self, counters: Counters, at: datetime) -> datetime | None:
+        length = self.bucket()
+        if length is None:
+            return window_end(self.window, at)
+        full = [start + length for start, cell in self._living(counters, at).items() if cell.held or cell.spent]
+        return min(full, default=at) + timedelta(seconds=self.rolling)
 
     def refusal(self, counters: Counters, call: Call, at: datetime) -> Failure | None:
         """Why the call does not fit."""
-        asked, cell = call.asks(self.counts), counters.look(self.place(at))
+        asked, cell = call.asks(self.counts), self.look(counters, at)
         if not asked:
             return None
         if self.burst:
@@ -252,7 +276,7 @@ class Meter:
             left, wait = max(0, self.most - cell.spent - cell.held), self._wait(asked, at)
         if wait is not None and self.behaviour == "throttle" and call.attempt:
             wait = max(wait, min(MOST_WAIT, wait * 2 ** min(call.attempt - 1, 10)))
-        figures = self._figures(cell, asked, left, at)
+        figures = self._figures(cell, asked, left, self._resets(counters, at))
         code = {"ceiling": "run_ceiling_reached", "steps": "budget_exhausted"}.get(self.kind, "rate_limited")
         return code, self.scope, figures, wait
 
@@ -272,14 +296,14 @@ class Meter:
         end = window_end(self.window, at)
         return None if end is None else seconds_of(end - at)
 
-    def _figures(self, cell: Cell, asked: int, left: int, at: datetime) -> Figures:
+    def _figures(self, cell: Cell, asked: int, left: int, resets: datetime | None) -> Figures:
         counted = (
             {"burst": str(self.burst)} if self.burst else {"spent": str(cell.spent), "held": str(cell.held)}
         )
         return {
             "scope": self.scope, "target": self.label, "rule": self.rule, "kind": self.kind, "unit": self.unit,
             "limit": str(self.most), "requested": str(asked), "remaining": str(left),
-            "resets_at": time_text(window_end(self.window, at)), **counted,
+            "resets_at": time_text(resets), **counted,
         }  # fmt: skip
 
     def take(self, counters: Counters, call: Call, at: datetime) -> int | None:
@@ -359,14 +383,16 @@ def meters_of_levels(
             return
         slower = _slower(budget, one, limits)
         if slower is not None:
-            given: dict[str, Any] = {"target": f"{THRESHOLD}{rank}r{target}", "label": label}
+            given: dict[str, Any] = {"target": f"{THRESHOLD}{rank}r{budget.arming}:{target}", "label": label}
+            if slower.get("burst"):
+                given["begins"] = EPOCH + timedelta(microseconds=slower["interval"] // 1_000)
             yield Meter(budget.id, "throttle", budget.scope, **given, **slower)
         if one.caps.get("steps") is not None:
-            window = budget.window if budget.window != "rolling" else "lifetime"
-            named = f"{THRESHOLD}{rank}s{target}"
+            named = f"{THRESHOLD}{rank}s{budget.arming}:{target}"
             yield Meter(
-                budget.id, "steps", budget.scope, named, label, "q", "steps", one.caps["steps"], window
-            )
+                budget.id, "steps", budget.scope, named, label, "q", "steps", one.caps["steps"], budget.window,
+                rolling=budget.rolling,
+            )  # fmt: skip
 
 
 def _slower(budget: Budget, one: Level, limits: dict[str, Limit]) -> dict[str, Any] | None:

@@ -63,7 +63,7 @@ def remember(past: Past, call: Call, at: datetime) -> None:
 def _attempts(run: Run, past: Past, call: Call, policies: list[Policy], at: datetime, found: Found) -> None:
     step, said = call.step, call.attempt
     assert step is not None and said is not None
-    attempt = counted_attempt(past, step, said)
+    attempt = counted_attempt(past, step, said) if said > 1 else said
     given: list[tuple[dict[str, Any], str | None]] = [
         (one.rules["attempts"], one.id) for one in policies if one.rules.get("attempts")
     ]

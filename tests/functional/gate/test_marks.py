@@ -80,3 +80,18 @@ def test_a_refused_attempt_is_none_that_the_next_one_has_to_wait_for() -> None:
     assert customer.reserve("1", subject={**step, "attempt": 9}).json()["code"] == "attempts_exceeded"
     assert customer.reserve("1", subject={**step, "attempt": 2}).status_code == 201
     assert customer.reserve("1", subject={**step, "attempt": 3}).json()["code"] == "backoff_required"
+
+
+def test_a_first_attempt_does_not_give_the_retries_of_its_step_back() -> None:
+    customer = make_customer("100")
+
+    def call(attempt: int) -> Any:
+        answer = customer.reserve("0.01", subject={"run": "r", "step": 1, "attempt": attempt})
+        customer.pass_time(seconds=70)
+        return answer.json().get("code")
+
+    assert [call(attempt) for attempt in (1, 2, 3, 4, 5)] == [None] * 5
+    assert call(6) == "attempts_exceeded"
+    assert call(1) is None  # one more step, with which nothing can be tried again
+    assert [call(attempt) for attempt in (2, 3)] == ["attempts_exceeded"] * 2
+    assert_sound(customer.id)

@@ -187,7 +187,9 @@ class Model:
             return news
         policy, past = self.policy, self.pasts.get(call.run) or Past()
         if call.step is not None and call.attempt is not None:
-            tried, attempt = past.tried.get(call.step), past.counted(call.step, call.attempt)
+            tried, attempt = past.tried.get(call.step), call.attempt
+            if call.attempt > 1:
+                attempt = past.counted(call.step, call.attempt)
             if attempt > policy.attempts:
                 failing.append((0, 0, "attempts_exceeded"))
                 news += ["attempts"] if call.step not in past.stopped else []
