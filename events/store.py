@@ -28,7 +28,8 @@ class ProjectedTable:
 
 @dataclass(frozen=True, slots=True)
 class Projector:
-    """Set-based SQL that turns a list of events into rows. `wants` picks the events; `tables` are what it fills.
+    """Set-based SQL that turns a list of events into rows. `wants` picks the events, by their type alone unless it
+    `looks_inside`; `tables` are what it fills.
 
     `project(cur, events)` uses only the events' data and the rows it changes, names its tables unqualified, and its
     effects on rows of other streams are sums. It is called for one event, for a batch and for a rebuild's chunk.
@@ -38,14 +39,18 @@ class Projector:
     wants: Callable[[Event], bool]
     project: Callable[[Cursor, Sequence[Event]], None]
     tables: tuple[ProjectedTable, ...] = field(default=())
+    looks_inside: bool = False
 
 
 _projectors: dict[str, Projector] = {}
+_by_type: dict[str, list[Projector]] = {}
+"""Who may want events of a type, found out with the first of them: asking all each time costs as much as deciding."""
 
 
 def register(projector: Projector) -> None:
     """Add a projector; apps do it in `ready()`. The order of registration is the order of projection."""
     _projectors[projector.name] = projector
+    _by_type.clear()
 
 
 def projectors() -> Iterable[Projector]:
@@ -77,10 +82,20 @@ def append(cur: Cursor, events: Sequence[Event]) -> None:
 
 def project(cur: Cursor, events: Sequence[Event]) -> None:
     """This function will hand the events, in order, to every projector that wants some of them."""
-    for projector in _projectors.values():
-        wanted = [event for event in events if projector.wants(event)]
-        if wanted:
-            projector.project(cur, wanted)
+    wanted: dict[str, list[Event]] = {}
+    for event in events:
+        for projector in _by_type.get(event.type) or _interested(event):
+            if not projector.looks_inside or projector.wants(event):
+                wanted.setdefault(projector.name, []).append(event)
+    for name, projector in _projectors.items():
+        if name in wanted:
+            projector.project(cur, wanted[name])
+
+
+def _interested(event: Event) -> list[Projector]:
+    found = [one for one in _projectors.values() if one.looks_inside or one.wants(event)]
+    _by_type[event.type] = found
+    return found
 
 
 _row = attrgetter(

@@ -247,6 +247,7 @@ LIMITS = Projector(
     name="ledger.limits",
     wants=lambda event: event.type == "organization.changed" and "credit_limit" in event.data["changed"],
     project=change_limits,
+    looks_inside=True,
 )
 JOURNAL = Projector(
     name="ledger.journal",
@@ -258,4 +259,5 @@ JOURNAL = Projector(
         ProjectedTable("journal_entries", ("id",), ("recorded_at", "tx", "epoch")),
         ProjectedTable("postings", ("entry_id", "n"), ("recorded_at", "tx", "epoch")),
     ),
+    looks_inside=True,
 )

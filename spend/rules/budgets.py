@@ -10,6 +10,8 @@ from common.money import format_amount
 
 SCOPES = ("run", "user", "agent", "workflow", "connection", "team", "organization")
 """Narrow to wide: the order in which layers are shown and in which one binds."""
+NEVER = 2**80
+"""A level that nothing reaches."""
 SCOPE_RANK = {scope: rank for rank, scope in enumerate(SCOPES)}
 MONEY_FREE_UNITS = frozenset(("TOKENS", "CREDITS", "RISK_POINTS"))
 _UNIT_MEASURES = {"TOKENS": "t", "CREDITS": "r", "RISK_POINTS": "p"}
@@ -65,9 +67,9 @@ class BudgetDefinition:
     `arming` counts the changes of limit, overdraft and thresholds: what fired under an earlier one may fire again.
 
     What follows from the definition is worked out once: the most that spent + held may be (`most`), its notice levels,
-    all levels ascending, the ranks that wait for approval (`waits`), whether a level caps calls (`caps`) or may refuse
-    one beside its sum (`has_stops`), the letter of what it counts (`letter`: c charge, k cost, t tokens, r credits, p
-    risk points), how amounts of its unit are written (`shown`), and the limit so written.
+    all levels ascending and the lowest of them, the ranks that wait for approval (`waits`), whether a level caps calls
+    (`caps`) or may refuse one beside its sum (`has_stops`), the letter of what it counts (`letter`: c charge, k cost, t
+    tokens, r credits, p risk points), how amounts of its unit are written (`shown`), and the limit so written.
     """
 
     id: AnyId
@@ -91,6 +93,7 @@ class BudgetDefinition:
     limit_text: str = field(init=False)
     notices: tuple[tuple[int, Threshold], ...] = field(init=False)
     levels: tuple[tuple[int, Threshold], ...] = field(init=False)
+    lowest: int = field(init=False)
     waits: tuple[int, ...] = field(init=False)
     caps: bool = field(init=False)
     has_stops: bool = field(init=False)
@@ -106,6 +109,7 @@ class BudgetDefinition:
             levels=_levels(self) if self.amount_limit else (),
         )
         self._keep(
+            lowest=self.levels[0][0] if self.levels else NEVER,
             limit_text=self.shown(self.amount_limit),
             waits=tuple(rank for rank, (_, t) in enumerate(self.levels, 1) if t.action == "require_approval"),
             caps=any(threshold.action == "cap" for threshold in self.thresholds),

@@ -68,8 +68,7 @@ def blocking_rank(budget: BudgetDefinition) -> int | None:
 
 def is_reached(layer: Layer) -> bool:
     """Return whether a layer stands at its lowest level or above: only then there is anything to look at."""
-    levels = layer.budget.levels
-    return bool(levels) and layer.spent + layer.held >= levels[0][0]
+    return layer.spent + layer.held >= layer.budget.lowest
 
 
 def mark(counter: Counter, budget: BudgetDefinition, *, fired: int, refused: bool) -> None:

@@ -24,6 +24,7 @@ from spend.rules.admission import (
 from spend.rules.answers import milliseconds, reserved_body
 from spend.rules.commands import Action, Caller, Extend, Reserve, Subject
 from spend.rules.controls import Judged, judge, observe, tell_accepted, tell_refused
+from spend.rules.crossings import is_reached
 from spend.rules.denials import (
     Archived,
     Binding,
@@ -51,7 +52,7 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     check_holding(state.books, rated.charge_units)
     layers = open_layers(state, plan)
     duty = _duty(state, who)
-    judged = judge(state, command, plan, layers) if _has_rules(state, command, places, layers) else None
+    judged = judge(state, command, plan, layers) if _has_rules(state, command, places) else None
     failing = [*duty, *judged.failing] if judged is not None else duty
     is_stopped = any(kind.status == 403 for kind, _ in failing)
     if not is_stopped:
@@ -62,7 +63,7 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
         failing.append(_credit_failure(state, plan, credit + line))
     if failing:
         return _refuse(state, command, plan, failing, layers, judged, effects)
-    if (judged is not None and not places.is_plain) or state.has_observed_switches:
+    if (judged is not None and not places.is_plain) or (state.switches and state.has_observed_switches):
         judged = judged or Judged()
         observe(state, command, plan, judged)
     if command.dry_run:
@@ -73,13 +74,12 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     return Answer(201, reserved_body(state, command, plan, layers, reservation, judged))
 
 
-def _has_rules(state: OrganizationState, command: Reserve, places: Places, layers: list[Layer]) -> bool:
+def _has_rules(state: OrganizationState, command: Reserve, places: Places) -> bool:
     """Whether anything beside budgets and money may have a say: most calls have nothing of it."""
     if not places.is_plain or state.switches or command.action.fingerprint is not None:
         return True
-    if command.subject.attempt is not None:
-        return True
-    return any(layer.budget.has_stops for layer in layers)
+    attempt = command.subject.attempt
+    return attempt is not None and attempt > 1
 
 
 def _refuse(
@@ -268,7 +268,9 @@ def _hold(
             if counts_as is not None:
                 data["shadow_tried"] = counts_as
     effects.events.append(event_of(state, command, reservation, "reserved", data))
-    _after_hold(Happening(state, effects, command, who), layers, judged)
+    reached = [layer for layer in layers if is_reached(layer)]
+    if reached or judged is not None:
+        _after_hold(Happening(state, effects, command, who), reached, judged)
     return reservation
 
 

@@ -228,7 +228,7 @@ class Gate:
                     traced += [(name, prefix + run) for run in named for prefix in prefixes]
                 if has_policies:
                     ruled += [(name, run) for run in named]
-                if subject.step is not None and subject.attempt is not None:
+                if subject.step is not None and subject.attempt is not None and subject.attempt > 1:
                     tried += [(name, prefix + subject.run, subject.step) for prefix in prefixes]
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))

@@ -32,6 +32,7 @@ def places_of(config: GateConfig, who: Who, key: str | None, at: datetime) -> Pl
     targets, rules = list(targets_of(who)), config.rules
     budgets = list(_budget_places(config.budgets, rules, who, targets, at))
     found = Places((datetime.min.replace(tzinfo=at.tzinfo), None), budgets)
+    found.is_plain = not any(place.budget.has_stops for place in budgets)
     if not rules.is_empty:
         _add_rules(found, config, who, [*targets, ("key", key or "", key, None)], at)
     for place in found.all():
@@ -85,7 +86,8 @@ def _add_rules(found: Places, config: GateConfig, who: Who, targets: list[Target
             if _policy_applies(policy, who, targets):
                 found.policies.append(policy.policy)
                 _add_ceilings(found, policy, who.run.root_key)
-    found.is_plain = not (found.meters or found.passive or found.shadow or found.policies)
+    if found.meters or found.passive or found.shadow or found.policies:
+        found.is_plain = False
 
 
 def _add_ceilings(found: Places, rule: PolicyRule, root: str) -> None:
