@@ -101,7 +101,7 @@ TRY = """
 INSERT INTO run_steps AS t (organization, run_key, step, attempt, at, stopped)
 SELECT * FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::timestamptz[], %s::boolean[])
 ON CONFLICT (organization, run_key, step) DO UPDATE SET
-    attempt = CASE WHEN excluded.attempt > 0 THEN excluded.attempt ELSE t.attempt END,
+    attempt = greatest(t.attempt, excluded.attempt),
     at = CASE WHEN excluded.attempt > 0 THEN excluded.at ELSE t.at END, stopped = t.stopped OR excluded.stopped
 """
 INSERT_RUNS = """
@@ -221,9 +221,9 @@ class _Changes:
                 self._trace(organization, key, f"{digest(action['fingerprint'])}@{at}", 0)
             if "step" in action and "attempt" in action:
                 name = (organization, key, action["step"])
-                stopped = self.tried[name][2] if name in self.tried else False
+                before, _, stopped = self.tried.get(name, (0, None, False))
                 counted = data.get("tried" if key == run else "shadow_tried", action["attempt"])
-                self.tried[name] = [counted, event.occurred_at, stopped]
+                self.tried[name] = [max(before, counted), event.occurred_at, stopped]
 
     def _reserve(self, event: Event, data: Row) -> None:
         organization, run, get = str(event.organization), data.get("run"), data.get

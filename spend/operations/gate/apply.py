@@ -228,8 +228,10 @@ class Gate:
                     traced += [(name, prefix + run) for run in named for prefix in prefixes]
                 if has_policies:
                     ruled += [(name, run) for run in named]
-                if subject.step is not None and subject.attempt is not None and subject.attempt > 1:
-                    tried += [(name, prefix + subject.run, subject.step) for prefix in prefixes]
+                # A first attempt passes whatever the house says of attempts; a policy may be stricter than before.
+                step, attempt = subject.step, subject.attempt
+                if step is not None and attempt is not None and (attempt > 1 or has_policies):
+                    tried += [(name, prefix + subject.run, step) for prefix in prefixes]
             if isinstance(command, RecordUsage):
                 usages.append((name, command.source, usage_digest(command.external_id)))
             if reservation:

@@ -80,3 +80,14 @@ def test_a_refused_attempt_is_none_that_the_next_one_has_to_wait_for() -> None:
     assert customer.reserve("1", subject={**step, "attempt": 9}).json()["code"] == "attempts_exceeded"
     assert customer.reserve("1", subject={**step, "attempt": 2}).status_code == 201
     assert customer.reserve("1", subject={**step, "attempt": 3}).json()["code"] == "backoff_required"
+
+
+def test_a_first_attempt_gives_no_attempts_back() -> None:
+    customer = make_customer("100")
+    step = {"run": "r", "step": 1}
+    for attempt in (1, 2, 3, 4, 5):
+        customer.reserved("1", subject={**step, "attempt": attempt})
+        customer.pass_time(minutes=2)
+    customer.reserved("1", subject={**step, "attempt": 1})
+    customer.pass_time(minutes=2)
+    assert customer.reserve("1", subject={**step, "attempt": 2}).json()["code"] == "attempts_exceeded"
