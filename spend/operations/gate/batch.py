@@ -26,7 +26,9 @@ class Expire:
 
 
 class MoreExpired(Exception):
-    """What is held has refused a call while more reservations have expired than one transaction frees: free them and decide anew."""
+    """What is held refused a call while more reservations have expired than one transaction frees: free them, decide
+    anew.
+    """
 
     def __init__(self, organization: str) -> None:
         self.organization = organization
