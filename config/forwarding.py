@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import logging
-from collections.abc import AsyncIterator, Iterable
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 from prometheus_client import Counter
 from yarl import URL
@@ -64,6 +68,8 @@ class Forwarder:
             if self._path is None
             else aiohttp.UnixConnector(self._path, **limits)
         )
+        made: Callable[..., ResponseHandler] = _Connection
+        connector._factory = functools.partial(made, asyncio.get_running_loop())
         self._session = aiohttp.ClientSession(
             connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS),
@@ -118,6 +124,50 @@ class Forwarder:
         FORWARDED.labels(str(refusal.status)).inc()
         logger.warning("web.app_unavailable", extra={"reason": type(error).__name__})
         return refusal
+
+
+class _Connection(ResponseHandler):
+    """A connection whose answer is read to its end, also where the rest of the body could not be written.
+
+    An app that refuses a body answers and closes, and the next piece meets a closed connection. A transport that
+    cannot write gives up at once, with whatever has arrived and was not read. Here it is read, through a second
+    descriptor.
+    """
+
+    _unread: int | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        super().connection_made(transport)
+        self._unread = os.dup(transport.get_extra_info("socket").fileno())
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Take what has arrived before an error of whoever writes hides it."""
+        if self.transport is not None and self.transport.is_closing():
+            self._read_rest()
+        super().set_exception(exc, *cause)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take what has arrived, unless it was this side that closed."""
+        if self.transport is not None:
+            self._read_rest()
+        elif self._unread is not None:
+            os.close(self._unread)
+        super().connection_lost(exc)
+
+    def _read_rest(self) -> None:
+        unread, self._unread = self._unread, None
+        if unread is None:
+            return
+        try:
+            with contextlib.suppress(OSError):  # there is no more, or the other side has reset the connection
+                while self.exception() is None and (piece := os.read(unread, CHUNK_BYTES)):
+                    self.data_received(piece)
+        finally:
+            os.close(unread)
+        # Whoever takes the answer may be slow, and parsing had stopped for that; what is here is all there will be.
+        while self._reading_paused:
+            self.resume_reading()
 
 
 class _Body:

@@ -324,6 +324,7 @@ def _run(*, once: bool, bare: bool, progress: Progress) -> int:
         result = supervisor.play_story()
         if once:
             return result
+        progress.say("Serving until Ctrl-C")
         supervisor.serve()
     except Stopped:
         return 130 if once else 0

@@ -124,7 +124,8 @@ class BudgetAdmin(ObservedRuleMixin, ReadOnlyAdmin):
 
     form = BudgetForm
     list_display = (
-        "scope", "organization", "window_kind", "shown_limit", "unit", "mode", "version", "created_at", "archived_at",
+        "scope", "target", "organization", "window_kind", "shown_limit", "unit", "mode", "version", "created_at",
+        "archived_at",
     )  # fmt: skip
     list_filter = ("scope", "mode", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("=id", "=organization", "=target_id", "=target_label")
@@ -134,6 +135,11 @@ class BudgetAdmin(ObservedRuleMixin, ReadOnlyAdmin):
         "id", "organization", "scope", "target_id", "target_label", "window_kind", "rolling_seconds", "unit", "measure",
         "time_zone", "levels", "version", "created_at", "archived_at",
     )  # fmt: skip
+
+    @admin.display(description="target")
+    def target(self, row: Budget) -> str:
+        """A label, or the id of an object; of a budget without one, that each of its scope has its own."""
+        return row.target_label or str(row.target_id or ("" if row.scope == "organization" else "each"))
 
     @admin.display(description="thresholds in words")
     def levels(self, budget: Budget) -> str:

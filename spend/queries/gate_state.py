@@ -48,17 +48,17 @@ BUCKETS = f"""
 SELECT {COUNTER_COLUMNS} FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS w(b, t, s)
 JOIN budget_counters c ON c.budget_id = w.b AND c.target = w.t AND c.window_start >= w.s
 """.encode()
-# Counters of a receipt, and with those of a rolling budget the buckets that may still count.
+# Counters of a receipt, and with those of a rolling budget the buckets that count at the moment that was read under the
+# lock: a little later, when this is asked, one of them may have left.
 NUMBERED = f"""
 SELECT {COUNTER_COLUMNS}, false FROM unnest($1::uuid[], $2::int[]) AS w(o, n)
 JOIN budget_counters c ON c.organization = w.o AND c.number = w.n
 UNION
-SELECT {COUNTER_COLUMNS}, true FROM unnest($1::uuid[], $2::int[]) AS w(o, n)
+SELECT {COUNTER_COLUMNS}, true FROM unnest($1::uuid[], $2::int[], $3::timestamptz[]) AS w(o, n, at)
 JOIN budget_counters f ON f.organization = w.o AND f.number = w.n
 JOIN budgets b ON b.id = f.budget_id AND b.window_kind = 'rolling'
-JOIN organizations g ON g.id = w.o
 JOIN budget_counters c ON c.budget_id = f.budget_id AND c.target = f.target
-    AND c.window_end > clock_timestamp() + g.clock_offset - make_interval(secs => b.rolling_seconds)
+    AND c.window_end > w.at - make_interval(secs => b.rolling_seconds)
 """.encode()
 # Of a run below a child run also the keys of those between it and its root, nearest first.
 RUNS = b"""
@@ -250,12 +250,11 @@ def ask_numbered(wanted: Sequence[tuple[str, int]], states: Mapping[str, Organiz
         for row in rows:
             _keep_counter(states[row[1]], Counter(row[0], *row[2:11]), row[11])
 
-    return question(NUMBERED, ("uuid", "int"), _columns(wanted), collect)
+    at_their_time = [(organization, number, states[organization].now) for organization, number in wanted]
+    return question(NUMBERED, ("uuid", "int", "timestamptz"), _columns(at_their_time), collect)
 
 
-def ask_beginnings(
-    wanted: Sequence[tuple[str, str]], states: Mapping[str, OrganizationState]
-) -> Question:
+def ask_beginnings(wanted: Sequence[tuple[str, str]], states: Mapping[str, OrganizationState]) -> Question:
     """Ask for the keys of these runs, by (organization, id), and of their roots, and when these began."""
 
     def collect(rows: Rows) -> None:

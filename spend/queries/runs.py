@@ -78,7 +78,9 @@ def find_named_run(cur: Cursor, *, organization: UUID, name: str) -> RunRow | No
             _READ + " WHERE r.organization = %s AND r.id = %s", (organization, UUID(name))
         ).fetchone()
     if row is None:
-        row = cur.execute(_READ + " WHERE r.organization = %s AND r.key = %s", (organization, name)).fetchone()
+        row = cur.execute(
+            _READ + " WHERE r.organization = %s AND r.key = %s", (organization, name)
+        ).fetchone()
     return None if row is None else RunRow(*row)
 
 

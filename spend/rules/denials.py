@@ -144,6 +144,10 @@ class NotPermitted(Denied, KeyIsLimited):
     code = "not_permitted"
 
 
+class NotAmongCaps(NotPermitted):
+    """A budget has reached a level from which on it allows only some models or tools, and this is none of them."""
+
+
 class EstimateRequired(ProblemError):
     """There is no estimate and too little history to make one; send `estimate`."""
 

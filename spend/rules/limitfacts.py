@@ -253,7 +253,9 @@ def _too_long(window: str | None, limit: int, burst: int) -> list[ProblemError]:
     """A burst that would not come back within a century; of a limit of 0 none ever passes."""
     if not limit or burst * interval_of(window, limit) <= LONGEST_BURST_NS:
         return []
-    return [InvalidQuantity("At this rate the burst takes more than 100 years to come back.", pointer="/burst")]
+    return [
+        InvalidQuantity("At this rate the burst takes more than 100 years to come back.", pointer="/burst")
+    ]
 
 
 def _usual_burst(window: str | None, limit: int) -> int | None:

@@ -213,7 +213,8 @@ def remember(state: OrganizationState, command: Reserve, run: str) -> int | None
     if fingerprint is not None:
         trace = state.traces.setdefault(run, Trace([]))
         trace.recent = [*trace.recent, (digest(fingerprint), state.now)][-KEPT:]
-    return counted if counted != subject.attempt else None
+    # What is known of a step is not read for a first attempt: its row keeps the greater of the two by itself.
+    return counted if counted != subject.attempt and (subject.attempt or 0) > 1 else None
 
 
 def digest(fingerprint: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from spend.rules.budgets import SCOPE_RANK, Caps
 from spend.rules.commands import Estimate, Reserve
 from spend.rules.crossings import is_reached, marks, reached
-from spend.rules.denials import ApprovalRequired, Binding, Blocked, Denied, LoopDetected, NotPermitted, Paused
+from spend.rules.denials import ApprovalRequired, Binding, Blocked, Denied, LoopDetected, NotAmongCaps, Paused
 from spend.rules.plan import Who, written
 from spend.rules.state import Layer, OrganizationState
 from spend.rules.switches import Switch
@@ -118,9 +118,9 @@ def forbidden(caps: Iterable[tuple[Layer, Caps]], command: Reserve) -> list[Refu
     for layer, cap in caps:
         model = command.action.model
         if cap.models is not None and model is not None and model not in cap.models:
-            found.append((NotPermitted, budget_binding(layer, model=model, models=list(cap.models))))
+            found.append((NotAmongCaps, budget_binding(layer, model=model, models=list(cap.models))))
         if cap.tools is not None and (extra := sorted(_tools(command) - set(cap.tools))):
-            found.append((NotPermitted, budget_binding(layer, tool=extra[0], tools=list(cap.tools))))
+            found.append((NotAmongCaps, budget_binding(layer, tool=extra[0], tools=list(cap.tools))))
     return found
 
 

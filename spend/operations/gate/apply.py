@@ -419,7 +419,11 @@ async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> 
         if isinstance(batch.commands[place_in_batch], Commit):
             counters = _exceeded(batch, place_in_batch, plan)
             exceeding.update(counters)
-            run = batch.states[name].reservations[batch.reservations[place_in_batch]].run_id if counters else None
+            run = (
+                batch.states[name].reservations[batch.reservations[place_in_batch]].run_id
+                if counters
+                else None
+            )
             if run is not None:
                 begun.add((name, run))
     asked = []

@@ -26,7 +26,9 @@ class Expire:
 
 
 class MoreExpired(Exception):
-    """A call was refused for what is held while more has expired than one transaction frees: free it and decide anew."""
+    """What is held refused a call while more reservations have expired than one transaction frees: free them, decide
+    anew.
+    """
 
     def __init__(self, organization: str) -> None:
         self.organization = organization

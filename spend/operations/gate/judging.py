@@ -24,23 +24,18 @@ decode_body = msgspec.json.Decoder().decode
 REMAINING = b'"remaining_ttl_ms":'
 FREED_CODES = frozenset(
     (
-        "budget_exhausted",
-        "credit_exhausted",
-        "run_ceiling_reached",
-        "budget_busy",
-        "rate_limited",
-        "approval_required",
-        "not_permitted",
+        "budget_exhausted", "credit_exhausted", "run_ceiling_reached", "budget_busy", "rate_limited",
+        "approval_required", "not_permitted",
     )
-)
+)  # fmt: skip
 """Refusals that may come of what has expired and is not freed yet: it holds money, places and levels."""
 
 
 def decide_all(batch: Batch) -> list[Answer]:
     """This function will decide every command of the batch, move its working state on and collect the effects.
 
-    What has expired is freed first. Raises MoreExpired when a call was refused for what is held and not
-    everything was freed yet.
+    What has expired is freed first. Raises MoreExpired when a call was refused for what is held and not everything was
+    freed yet.
     """
     full: dict[str, bool] = {}
     for state in batch.states.values():

@@ -285,12 +285,14 @@ class Thresholds:
         level, action = _levels(budget)[rank - 1]
         live = self._live(number, fact.at)
         used = sum(self.sums[one] for one in live)
-        assert (armed, level, action, used) == (
+        said = (data["armed"], data["level"], data["action"], data["used"])
+        assert said == (budget["arming"], level, action, used), (
+            fact.stream,
             budget["arming"],
-            data["level"],
-            data["action"],
-            data["used"],
-        ), fact
+            level,
+            action,
+            used,
+        )
         fired = set().union(*(self.fired[one, armed] for one in live))
         assert not {rank, 1_000 + rank} & fired, f"{fact} fired before"
         self.actions[action] += 1

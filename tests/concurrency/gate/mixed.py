@@ -103,7 +103,8 @@ def make_party(tight: str, chance: random.Random, market: Market, *, ruled: bool
         issued = make_key(customer.id, "spend:write", "spend:read")
         party.keys.append((issued.secret, str(issued.key.id)[-8:]))
     party.is_ruled = ruled
-    party.limits = some_limits(customer, chance, many=5 if ruled else chance.choice((0, 1, 3)), loose=4)
+    many = 5 if ruled else chance.choice((1, 2, 4))
+    party.limits = some_limits(customer, chance, many=many, loose=chance.choice((1, 1, 4)))
     party.escalating = {str(limit.id) for limit in party.limits if limit.escalate_denials}
     party.policies = some_policies(customer, chance, many=3 if ruled else chance.choice((0, 1, 2)))
     for scope, window in (
@@ -137,7 +138,11 @@ def _budget(party: Party, scope: str, window: str, chance: random.Random, **give
 
 def _rates(party: Party, scope: str) -> list[RateLimit]:
     """The rate limits that a throttle of a budget of this scope may slow down."""
-    return [one for one in party.limits if one.scope == scope and one.target_id is None and one.per is None]
+    return [one for one in party.limits if one.scope == scope and _is_for_all(one)]
+
+
+def _is_for_all(limit: RateLimit) -> bool:
+    return limit.target_id is None and limit.target_label is None and limit.per is None
 
 
 def disturb(party: Party, chance: random.Random) -> None:

@@ -257,7 +257,9 @@ class Meter:
         length = self.bucket()
         if length is None:
             return window_end(self.window, at)
-        full = [start + length for start, cell in self._living(counters, at).items() if cell.held or cell.spent]
+        full = [
+            start + length for start, cell in self._living(counters, at).items() if cell.held or cell.spent
+        ]
         return min(full, default=at) + timedelta(seconds=self.rolling)
 
     def refusal(self, counters: Counters, call: Call, at: datetime) -> Failure | None:

@@ -64,15 +64,18 @@ def some_limits(customer: Customer, chance: random.Random, *, many: int, loose: 
 
 def _shapes(chance: random.Random, loose: int) -> list[dict[str, Any]]:
     some = chance.choice
+    # A fixed window that is full stays so for a minute or a day: those stand in the way of a part of the calls only.
     return [
+        {"scope": "user", "target": "u1", "unit": "requests", "window": "minute", "limit": some((4, 12))},
+        {"scope": "workflow", "target": "daily", "unit": "tokens", "window": "minute",
+         "limit": some((60_000, 200_000))},
+        {"scope": "agent", "target": "writer", "unit": "tokens", "direction": "output", "window": "hour",
+         "limit": some((20_000, 60_000))},
+        {"scope": "organization", "unit": "tool_calls", "window": "day", "limit": some((10, 40))},
         {"scope": "organization", "unit": "requests", "window": "second", "limit": loose * some((20, 60))},
-        {"scope": "agent", "unit": "requests", "window": "minute", "limit": loose * some((40, 200))},
         {"scope": "user", "unit": "requests", "window": "minute", "limit": loose * 120, "burst": some((1, 5, 20))},
-        {"scope": "team", "unit": "tokens", "window": "minute", "limit": loose * some((200_000, 900_000))},
-        {"scope": "agent", "unit": "tokens", "direction": "output", "window": "hour", "limit": loose * 300_000},
         {"scope": "workflow", "unit": "tokens", "direction": "input", "window": "second", "limit": loose * 400_000,
          "burst": 900_000},
-        {"scope": "organization", "unit": "tool_calls", "window": "day", "limit": loose * some((40, 200))},
         {"scope": "agent", "unit": "tool_calls", "window": "minute", "limit": loose * 60, "burst": some((3, 9))},
         {"scope": "organization", "unit": "concurrent", "limit": some((6, 20))},
         {"scope": "agent", "unit": "concurrent", "limit": some((2, 5)), "per": some((None, "user"))},

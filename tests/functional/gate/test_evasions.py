@@ -107,7 +107,13 @@ def test_a_slower_rate_of_an_observed_budget_is_no_level_of_it(acme: Customer) -
 
 def test_a_rate_is_kept_to_what_can_be_counted(acme: Customer) -> None:
     """An arrival time that a bigint does not hold would refuse every call, also by an observed limit."""
-    body = {"scope": "organization", "unit": "tokens", "window": "billing_cycle", "limit": 1, "behaviour": "reject"}
+    body = {
+        "scope": "organization",
+        "unit": "tokens",
+        "window": "billing_cycle",
+        "limit": 1,
+        "behaviour": "reject",
+    }
     refused = acme.api.post("/v1/rate-limits", {**body, "burst": 10**9})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/burst")
     made = limit(acme, 10**9, unit="tokens", window="billing_cycle", burst=10**9)
@@ -138,7 +144,9 @@ def test_an_incident_of_a_window_without_a_beginning_does_not_begin_in_1970(acme
     assert incidents(acme)[0]["time_to_stop_ms"] < 600_000
 
 
-def test_a_process_that_did_not_know_of_a_policy_opens_no_second_incident(acme: Customer, gates: list[Gate]) -> None:
+def test_a_process_that_did_not_know_of_a_policy_opens_no_second_incident(
+    acme: Customer, gates: list[Gate]
+) -> None:
     subject = {"run": "r"}
     acme.reserved("0.1", subject=subject)
     before = [(gate, gate.cache.peek(str(acme.id))) for gate in gates]

@@ -128,6 +128,7 @@ class TestCap:
         refused = customer.reserve("1", action={"kind": "llm.chat", "model": "big"})
         assert code(refused) == (403, "not_permitted")
         assert refused.json()["binding"]["budget_id"] == str(made.id)
+        assert "allows only some models or tools" in refused.json()["detail"]
         refused = customer.reserve("1", action={"kind": "tool", "tool": "shell"})
         assert code(refused) == (403, "not_permitted")
         customer.reserved("1", action={"kind": "tool", "tool": "search"})

@@ -11,7 +11,8 @@ import pytest
 from sandbox.places import CHECKOUT
 from sandbox.story import accounting, runaway, working
 from sandbox.story.amounts import money, units
-from sandbox.story.calls import Done, Work
+from sandbox.story.api import Answer, Sent
+from sandbox.story.calls import Done, Refused, Work
 from sandbox.story.cast import LOOPING_CALL, REPORT, RESEARCH, SUPPORT
 from sandbox.story.checks import InvariantBroken
 from sandbox.story.play import Play
@@ -96,6 +97,18 @@ class TestAPlay:
     def test_fails_when_no_rule_stops_what_should_be_stopped(self, play: Play) -> None:
         with pytest.raises(InvariantBroken, match="Invariant S33 does not hold"):
             runaway.swarm(play, "no policy was made")
+
+    def test_finds_the_refusal_that_stopped_a_run_behind_those_that_it_caused(self) -> None:
+        """Of eight calls at once, one that the stop refuses may be answered before the one that was too many."""
+        bindings = [{"scope": "run", "reason": "the run repeats itself"}, {"scope": "run", "repeats": 30}]
+        work, sent = Work(RESEARCH, "run", call=LOOPING_CALL), Sent("POST", "/v1/reservations", None, None)
+        refused = [
+            Refused(
+                work, Answer(sent, 403, b"", {"code": "loop_detected", "binding": binding}, is_replay=False)
+            )
+            for binding in bindings
+        ]
+        assert runaway.that_stopped(refused).binding["repeats"] == 30
 
     def test_ends_with_a_message_and_status_1_when_nothing_runs(self, tmp_path: Path) -> None:
         answer = subprocess.run(

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,12 +186,11 @@ class TestAnAnswer:
         assert pair.closed.exists()
 
     def test_before_the_body_has_arrived_reaches_the_caller(self, pair: Pair) -> None:
-        connection = pair.connection()
-        for _ in range(2):
-            connection.request("POST", "/early", body=b"x" * 10_000_000)
-            answer = connection.getresponse()
-            assert (answer.status, answer.read()) == (413, b"no")
-        connection.close()
+        with closing(pair.connection()) as connection:
+            for _ in range(2):
+                connection.request("POST", "/early", body=b"x" * 10_000_000)
+                answer = connection.getresponse()
+                assert (answer.status, answer.read()) == (413, b"no")
 
 
 def problem(answer: httpx.Response) -> tuple[int, str, str]:
