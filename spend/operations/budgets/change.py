@@ -28,10 +28,10 @@ def change_budget(
     """This function will give a budget another `limit`, `overdraft`, `mode` or `thresholds` (texts as in requests).
 
     The gate's next decision obeys it. Below what is spent and held is allowed: nothing is released or lost, and every
-    threshold that is reached then fires at once, as when the budget is enforced from now on. The event keeps the actor and every old and new value. The same values
-    again change nothing. `permit` as in `create_budget`. Raises NotFound, InvalidTransition (archived), InvalidAmount,
-    InvalidThresholds (and whatever else `parse_thresholds` does), RateLimitMismatch, AmountOutOfRange and
-    OrganizationClosed.
+    threshold that is reached then fires at once, as when the budget is enforced from now on. The event keeps the actor
+    and every old and new value. The same values again change nothing. `permit` as in `create_budget`. Raises NotFound,
+    InvalidTransition (archived), InvalidAmount, InvalidThresholds (and whatever else `parse_thresholds` does),
+    RateLimitMismatch, AmountOutOfRange and OrganizationClosed.
     """
     locked = lock_organization(cur, organization)
     require_open(locked)

@@ -170,7 +170,9 @@ def test_a_run_named_like_another_is_not_stopped_in_its_place(acme: Customer) ->
     assert code(acme.reserve("1", subject={"run": identifier})) is None
 
 
-@pytest.mark.parametrize(("action", "refusal"), [("pause", "paused"), ("require_approval", "approval_required")])
+@pytest.mark.parametrize(
+    ("action", "refusal"), [("pause", "paused"), ("require_approval", "approval_required")]
+)
 def test_what_is_reached_acts_from_the_decision_on_that_enforces_it(
     acme: Customer, action: str, refusal: str
 ) -> None:
