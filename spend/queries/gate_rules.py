@@ -8,7 +8,7 @@ from uuid import UUID
 from events.store import Cursor
 from orgs import PLATFORM_ID
 from spend.queries.overrides import load_overrides
-from spend.queries.ratelimits import load_limits
+from spend.queries.ratelimits import load_limits, load_named
 from spend.queries.runpolicies import load_policies
 from spend.rules.budgets import BudgetDefinition, passive
 from spend.rules.limits import RateLimit
@@ -46,7 +46,8 @@ class PolicyRule:
 class Rules:
     """What an organization has beside budgets: switches that are set (the platform's, too) by place, rate limits with
     their meters, run policies, overrides by budget; budgets in mode observe by scope, each beside its
-    definition as one that only counts; and all budgets by id.
+    definition as one that only counts; and all budgets by id. `rates` are the meters that thresholds slow down by their
+    limit's id, also of limits that judge nothing any more: what is slower must not become free by that.
 
     `by_key`: whether a limit counts API keys; `observes_runs`: whether a run policy is in mode observe; `is_empty`:
     there is nothing that places would have to look at.
@@ -58,6 +59,7 @@ class Rules:
     overrides: dict[str, list[Override]] = field(default_factory=dict)
     observed: dict[str, list[tuple[BudgetDefinition, BudgetDefinition]]] = field(default_factory=dict)
     by_id: dict[str, BudgetDefinition] = field(default_factory=dict)
+    rates: dict[str, Meter] = field(default_factory=dict)
     by_key: bool = False
     observes_runs: bool = False
     is_empty: bool = True
@@ -74,6 +76,7 @@ def load_rules(cur: Cursor, organization: UUID, budgets: Iterable[BudgetDefiniti
         meter = meter_of_limit(limit)
         rules.limits.append(LimitRule(limit, meter, strikes_of(meter)))
         rules.by_key = rules.by_key or limit.scope == "key" or limit.per == "key"
+    rules.rates = _rates(cur, organization, budgets, rules.limits)
     rules.policies = [PolicyRule(policy, ceilings_of(policy)) for policy in load_policies(cur, organization)]
     rules.observes_runs = any(rule.policy.mode == "observe" for rule in rules.policies)
     for override in load_overrides(cur, organization):
@@ -82,6 +85,16 @@ def load_rules(cur: Cursor, organization: UUID, budgets: Iterable[BudgetDefiniti
     slowing = any(_slows(budget) for budget in budgets)
     rules.is_empty = not (rules.limits or rules.policies or rules.overrides or rules.observed or slowing)
     return rules
+
+
+def _rates(
+    cur: Cursor, organization: UUID, budgets: Iterable[BudgetDefinition], limits: Iterable[LimitRule]
+) -> dict[str, Meter]:
+    known = {str(rule.limit.id): rule.meter for rule in limits}
+    named = {t.rate_limit for budget in budgets for t in budget.thresholds if t.rate_limit is not None}
+    if missing := named - known.keys():
+        known |= {str(limit.id): meter_of_limit(limit) for limit in load_named(cur, organization, missing)}
+    return known
 
 
 def _slows(budget: BudgetDefinition) -> bool:

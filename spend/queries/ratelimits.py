@@ -1,6 +1,6 @@
 """Rate limits: as the gate reads them, and as people read them with what their current windows hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -72,6 +72,12 @@ class LimitCounter(NamedTuple):
 def load_limits(cur: Cursor, organization: UUID) -> list[RateLimit]:
     """Return every rate limit of the organization that the gate judges or observes, oldest first; ids are texts."""
     cur.execute(LIVE, (organization,))
+    return [_of_texts(row) for row in cur.fetchall()]
+
+
+def load_named(cur: Cursor, organization: UUID, limits: Iterable[str]) -> list[RateLimit]:
+    """Return these rate limits of the organization, also those that are archived or off; ids are texts."""
+    cur.execute(_READ + " WHERE organization = %s AND id = ANY(%s::uuid[])", (organization, list(limits)))
     return [_of_texts(row) for row in cur.fetchall()]
 
 

@@ -70,13 +70,12 @@ def _extra(overrides: Iterable[Override], target: str, who: Who, at: datetime) -
 
 def _add_rules(found: Places, config: GateConfig, who: Who, targets: list[Target], at: datetime) -> None:
     rules = config.rules
-    limits = {str(rule.limit.id): rule.meter for rule in rules.limits}
     shadow = {scope: [one for one, _ in pairs] for scope, pairs in rules.observed.items()}
     passive = {scope: [one for _, one in pairs] for scope, pairs in rules.observed.items()}
     found.passive = list(_budget_places(passive, rules, who, targets, at))
     found.shadow = list(_budget_places(shadow, rules, who, targets, at, SHADOW))
-    found.meters += _threshold_places(found.budgets, limits, at)
-    found.shadow += _threshold_places(list(found.shadow), limits, at)
+    found.meters += _threshold_places(found.budgets, rules.rates, at)
+    found.shadow += _threshold_places(list(found.shadow), rules.rates, at)
     for rule in rules.limits:
         place = _limit_place(rule, who, targets, at)
         if place is not None:

@@ -111,7 +111,7 @@ class Organization(Standing):
         del self.budgets[stream]  # what it holds is still freed
 
     def _rate_limit_created(self, stream: str, data: dict[str, Any], at: datetime) -> None:
-        self.limits[stream] = Limit(stream, data)
+        self.limits[stream] = self.rates[stream] = Limit(stream, data)
 
     _rate_limit_changed = _rate_limit_created
 

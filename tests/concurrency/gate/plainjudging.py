@@ -50,6 +50,7 @@ class Standing:
     keys: dict[str, str] = field(default_factory=dict)
     budgets: dict[str, Budget] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
+    rates: dict[str, Limit] = field(default_factory=dict)  # archived ones still say how slow a throttle is
     policies: dict[str, Policy] = field(default_factory=dict)
     switches: dict[tuple[str, str], tuple[str, dict[str, Any]]] = field(default_factory=dict)
     counters: Counters = field(default_factory=Counters)
@@ -179,7 +180,7 @@ class Standing:
         found: list[Meter] = []
         for budget, target in layers:
             used = sum(budget.used(self.counters, target, at))
-            found += meters_of_levels(budget, target, labels.get(budget.scope), used, self.limits)
+            found += meters_of_levels(budget, target, labels.get(budget.scope), used, self.rates)
         limits = [one.meter(subject, labels, at) for _, one in sorted(self.limits.items())]
         found += [meter for meter in limits if meter is not None]
         if run is not None:

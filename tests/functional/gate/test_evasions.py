@@ -182,3 +182,16 @@ def test_what_is_reached_acts_from_the_decision_on_that_enforces_it(
     assert [code(acme.reserve("1")) for _ in range(2)] == [refusal] * 2
     assert [one["mode"] for one in incidents(acme)] == ["enforce", "observe"]
     assert_sound(acme.id)
+
+
+@pytest.mark.parametrize("end", ["archive", "off"])
+def test_a_throttle_outlasts_the_limit_that_it_is_a_share_of(acme: Customer, end: str) -> None:
+    made = limit(acme, 100, scope="agent")
+    slow = Threshold("throttle", 50, rate_percent=1, rate_limit=made["id"])
+    acme.budget("10", scope="agent", thresholds=(slow,))
+    if end == "off":
+        change(acme, made, mode="off")
+    else:
+        assert acme.api.post(f"/v1/rate-limits/{made['id']}/archive", {}).status_code == 200
+    assert [code(acme.reserve(amount)) for amount in ("6", "0.1", "0.1")] == [None, None, "rate_limited"]
+    assert_sound(acme.id)
