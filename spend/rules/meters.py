@@ -222,6 +222,8 @@ def meter_of_threshold(
         most = limit.most * threshold.rate_percent // 100
         given |= {"counts": limit.counts, "unit": limit.unit, "window_kind": limit.window_kind}
         burst = max(1, limit.burst * threshold.rate_percent // 100) if limit.burst else 0
+        if burst and limit.most:  # its interval says the rate, also one of less than a unit in a window
+            most = max(1, most)
         interval = -(-limit.interval_ns * 100 // threshold.rate_percent)
         return Meter(**given, most=most, zone=limit.zone, interval_ns=interval, burst=burst)
     if threshold.caps is not None and threshold.caps.cooldown_ms:

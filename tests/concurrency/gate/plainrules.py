@@ -404,9 +404,11 @@ def _slower(budget: Budget, one: Level, limits: dict[str, Limit]) -> dict[str, A
         return {**requests, "most": rate, "interval": ceiling(60 * 10**9, rate), "burst": rate}
     if share and one.stated["rate_limit"] in limits:
         limit = limits[one.stated["rate_limit"]]
-        burst = limit.data["burst"] or 0
+        burst, most = limit.data["burst"] or 0, limit.data["amount_limit"] * share // 100
+        if burst and limit.data["amount_limit"]:
+            most = max(1, most)
         return {
-            "counts": limit.counts, "unit": limit.data["unit"], "most": limit.data["amount_limit"] * share // 100,
+            "counts": limit.counts, "unit": limit.data["unit"], "most": most,
             "interval": ceiling(limit.interval() * 100, share), "burst": max(1, burst * share // 100) if burst else 0,
             "window": "lifetime" if burst else limit.data["window_kind"] or "lifetime",
         }  # fmt: skip

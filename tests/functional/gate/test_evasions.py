@@ -195,3 +195,14 @@ def test_a_throttle_outlasts_the_limit_that_it_is_a_share_of(acme: Customer, end
         assert acme.api.post(f"/v1/rate-limits/{made['id']}/archive", {}).status_code == 200
     assert [code(acme.reserve(amount)) for amount in ("6", "0.1", "0.1")] == [None, None, "rate_limited"]
     assert_sound(acme.id)
+
+
+def test_a_small_share_of_a_rate_is_slow_and_no_block(acme: Customer) -> None:
+    made = limit(acme, 5, scope="agent", window="minute", burst=5)
+    slow = Threshold("throttle", 50, rate_percent=10, rate_limit=made["id"])
+    acme.budget("10", scope="agent", thresholds=(slow,))
+    assert [code(acme.reserve(amount)) for amount in ("6", "0.1")] == [None, None]
+    refused = acme.reserve("0.1")
+    assert (code(refused), 110 <= refused.json()["retry_after"] <= 120) == ("rate_limited", True)
+    acme.pass_time(seconds=120)
+    assert code(acme.reserve("0.1")) is None
