@@ -143,12 +143,14 @@ def replay(organization: UUID) -> Replayed:
     transactions = transactions_of(organization)
     for transaction in transactions:
         known = model.counters.last
+        runs = {denial.id: denial.call.subject["run"] in model.runs for denial in transaction.denials}
         _play(model, transaction, grants)
         for denial in transaction.denials:
             assert denial.kept in denial.first, (
                 f"{denial.id} was denied {denial.kept} at {denial.at}; right would have been {denial.first}"
             )
-            model.assert_told(json.loads(denial.kept), denial.call, known, denial.at)
+            layers = json.loads(denial.kept)
+            model.assert_told(layers, denial.call, known, denial.at, is_run_known=runs[denial.id])
         denials += transaction.denials
     return Replayed(model, grants, denials, len(transactions))
 

@@ -349,9 +349,12 @@ class Organization(Standing):
         if kind == "run_mark.set":
             self.move(kind, stream, data, at)
 
-    def assert_told(self, told_layers: list[dict[str, Any]], call: Call, known: int, at: datetime) -> None:
+    def assert_told(
+        self, told_layers: list[dict[str, Any]], call: Call, known: int, at: datetime, *, is_run_known: bool
+    ) -> None:
         """What a refused call says is used up has told so, once, by the level that blocks; where nothing was counted by
-        then (`known`: the last counter before the transaction) there is nobody to tell.
+        then (`known`: the last counter before the transaction) there is nobody to tell. A run that was started by the
+        same transaction may have been another root's when the call was refused.
         """
         subject, _ = self.counted_for(call)
         if told_layers[0]["code"] not in EXHAUSTED:
@@ -359,6 +362,8 @@ class Organization(Standing):
         for layer in told_layers:
             budget = self.budgets.get(layer.get("budget_id", ""))
             if budget is None or layer["code"] not in EXHAUSTED or budget.block is None:
+                continue
+            if budget.window == "run" and not is_run_known:
                 continue
             target = budget.target_of(subject)
             assert target is not None
