@@ -300,6 +300,15 @@ class Model:
         if limit == budget.limit:
             return
         budget.limit, budget.arming = limit, budget.arming + 1
+        self._fire_standing(budget)
+
+    def change_mode(self, budget: Budget, mode: str) -> None:
+        """What is enforced from now on fires what is reached by now."""
+        was, budget.mode = budget.mode, mode
+        if mode == "enforce" != was:
+            self._fire_standing(budget)
+
+    def _fire_standing(self, budget: Budget) -> None:
         cells, at = budget.counters(budget.mode), self.now + self.offset
         now = {"hour": at // HOUR, "day": at // DAY}.get(budget.window, 0)
         self._fire([(budget, key) for key in cells if key[1] == now], budget.mode)

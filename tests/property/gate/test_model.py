@@ -200,7 +200,7 @@ class GateBesideModel(RuleBasedStateMachine):
     @rule(place=st.integers(0, len(BUDGETS) - 1), mode=st.sampled_from(["observe", "enforce"]))
     def change_mode(self, place: int, mode: str) -> None:
         self.customer.change_budget(self.budgets[place], mode=mode)
-        self.model.budgets[place].mode = mode
+        self.model.change_mode(self.model.budgets[place], mode)
 
     @rule(limit=st.integers(3, 12))
     def change_limit(self, limit: int) -> None:
