@@ -34,7 +34,7 @@ from orgs.queries.authentication import Known
 from orgs.rules.permissions import KeyIsLimited, Principal, require_scope
 from orgs.rules.scopes import PLATFORM, SPEND_READ
 from spend.api.live import Channel
-from spend.queries.live import AsyncCursor, Head, heads
+from spend.queries.live import AsyncCursor, Head, heads, of_one_moment
 
 logger = logging.getLogger(__name__)
 PATH: Final = "/v1/stream"
@@ -211,9 +211,10 @@ class StreamEntry:
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cur:
             found = await heads(cur, names)
             await self._check_keys(found)
-            for organization, channel in list(self._channels.items()):
-                if organization in found and self._channels.get(organization) is channel:
-                    await self._tell(cur, channel, found[organization])
+            async with of_one_moment(cur):
+                for organization, channel in list(self._channels.items()):
+                    if organization in found and self._channels.get(organization) is channel:
+                        await self._tell(cur, channel, found[organization])
 
     async def _tell(self, cur: AsyncCursor, channel: Channel, head: Head) -> None:
         news = await channel.look(cur, head)

@@ -1,20 +1,22 @@
 """GET /v1/stream with a real client and real servers: what happened, how the money stands, and how a stream ends."""
 
 import socket
+import threading
 import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from orgs.operations.api_keys import revoke_api_key, update_api_key
 from spend.api.stream import MOST_PER_KEY
-from tests.builders.crowd import Client
+from tests.builders.crowd import Client, at_once
 from tests.builders.gate import Customer, body_of, make_customer, usage_body
 from tests.builders.orgs import AUTHOR, make_key, platform, write
 from tests.builders.pace import judged, read_minutes, steady, with_past
-from tests.builders.streams import Listening, deaf
+from tests.builders.streams import Listening, Told, deaf
 from tests.servers import Web
 
 
@@ -74,6 +76,33 @@ class TestFigures:
             read_minutes()
             burning = stream.until("totals", lambda told: told.data["burn_rate"]["last_5_minutes"] == "1")
             assert burning.data["seen_until"] <= burning.data["at"]
+
+    def test_are_of_one_moment_however_much_happens(self, web: str, customer: Customer) -> None:
+        is_over = threading.Event()
+
+        def spend(number: int) -> None:
+            while not is_over.is_set():
+                call(customer, "0.001", run=f"r-{number}")
+
+        def look(_: int) -> list[Told]:
+            try:
+                with Listening(web, customer.api.secret) as stream:
+                    for _ in range(3):
+                        stream.until("totals")
+                    return stream.seen
+            finally:
+                is_over.set()
+
+        seen, *_ = at_once(lambda place: spend(place) if place else look(place), callers=4)
+        held: dict[str, Decimal] = {}
+        for told in seen:
+            if told.name == "totals":
+                assert told.data["held"] == told.data["credit"]["held"]
+                total = Decimal(told.data["held"])
+            elif told.name == "runs":
+                held |= {row["id"]: Decimal(row["held"]) for row in told.data["data"]}
+                held = {name: amount for name, amount in held.items() if name not in told.data["left"]}
+                assert sum(held.values()) == total
 
     def test_of_other_organizations_are_not_among_them(self, web: str, customer: Customer) -> None:
         other = make_customer()
