@@ -20,7 +20,7 @@ from django.http import QueryDict
 
 from common.api.paging import QueryReader
 from common.api.rsgi import Exchange, Request, guarded
-from common.api.sse import Outbox, TooManyStreams, deliver
+from common.api.sse import SLOW_SECONDS, Outbox, TooManyStreams, deliver
 from common.errors import (
     InvalidCredentials,
     InvalidParameter,
@@ -76,9 +76,10 @@ class Listener:
 
 
 class StreamEntry:
-    """Answers the streams of one process."""
+    """Answers the streams of one process; a caller who does not read is hung up on after `slow_seconds`."""
 
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
+    def __init__(self, url: str, options: dict[str, Any], *, slow_seconds: float = SLOW_SECONDS) -> None:
+        self._slow_seconds = slow_seconds
         self._keyring: Keyring[Reader] = Keyring(url, options, admit=Reader)
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = (
             psycopg_pool.AsyncConnectionPool(
@@ -129,7 +130,7 @@ class StreamEntry:
         listener = Listener(request, key, now if since is None else since)
         self._enter(organization, listener)
         try:
-            await deliver(request, exchange, listener.outbox)
+            await deliver(request, exchange, listener.outbox, slow_seconds=self._slow_seconds)
         finally:
             self._leave(organization, listener)
 
