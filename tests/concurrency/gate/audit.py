@@ -172,10 +172,13 @@ class Thresholds:
         self.charges: dict[str, int] = {}
         self.actions: dict[str, int] = defaultdict(int)
         self.refused: list[Fact] = []
+        self.last: Fact | None = None
 
     def see(self, fact: Fact) -> None:
         """Take a fact in; fails where a threshold fires twice, too early, or not at all."""
         data = fact.data
+        if not fact.type.startswith(("threshold.", "approval.", "incident.", "switch.")):
+            self.last = fact
         if fact.type != "threshold.crossed" and not fact.type.startswith(
             ("approval.", "incident.", "switch.")
         ):
@@ -251,6 +254,17 @@ class Thresholds:
         first = _first(budget, at)
         return [n for n in self.parts[rule, target] if self.places[n][2] >= first]
 
+    def _standing_of(self, live: list[int]) -> list[Any]:
+        return [
+            (
+                n,
+                self.places[n],
+                self.sums[n],
+                {armed: ranks for (m, armed), ranks in self.fired.items() if m == n},
+            )
+            for n in live
+        ]
+
     def _standing(self, fact: Fact) -> list[int]:
         """The counters of a budget whose windows count now; of a rolling one the last part of each target."""
         found = []
@@ -297,13 +311,16 @@ class Thresholds:
         assert not {rank, 1_000 + rank} & fired, f"{fact} fired before"
         self.actions[action] += 1
         name = (number, armed, rank)
-        if (self.due.pop(name, None) or self.may.pop(name, None)) is None:
-            assert action == "block", f"{fact} fired, and its level was not reached"
+        if data["fired"] % 1_000 != rank:  # told by a refusal; what has fired by then stays as it is
+            assert action == "block" and data["fired"] >= 1_000, fact
             self.refused.append(fact)
             self.fired[number, armed].add(1_000 + rank)
-        else:
-            assert used >= level
-            self.fired[number, armed].add(rank)
+            return
+        is_reached = self.due.pop(name, None) or self.may.pop(name, None)
+        assert is_reached and used >= level, (
+            f"{fact} fired, and its level was not reached: {self._standing_of(live)}, after {self.last}"
+        )
+        self.fired[number, armed].add(rank)
 
 
 def _levels(budget: dict[str, Any]) -> list[tuple[int, str]]:
