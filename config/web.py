@@ -10,6 +10,7 @@ from django.conf import settings
 
 from common.api.limiter import Limiter
 from common.api.rsgi import Exchange, Request, Scope, guarded
+from common.api.sse import SLOW_SECONDS
 from config.forwarding import Forwarder
 from orgs.api.keyring import Keyring
 from spend.api.admitted import Admitted
@@ -20,9 +21,9 @@ from spend.operations.gate.lanes import close_lanes, submit
 
 
 class Web:
-    """The RSGI application of one process."""
+    """The RSGI application of one process; whoever does not read a stream is hung up on after `slow_seconds`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, slow_seconds: float = SLOW_SECONDS) -> None:
         self._keyring: Keyring[Admitted] = Keyring(
             settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS, admit=Admitted
         )
@@ -32,7 +33,9 @@ class Web:
             submit=submit,
             deadline_seconds=settings.GATE_DEADLINE_SECONDS,
         )
-        self._streams = StreamEntry(settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS)
+        self._streams = StreamEntry(
+            settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS, slow_seconds=slow_seconds
+        )
         self._forwarder = Forwarder(settings.APP_ADDRESS)
         self._ending: asyncio.Task[None] | None = None
 

@@ -81,15 +81,19 @@ class Outbox:
         return piece
 
 
-async def deliver(request: Request, exchange: Exchange, outbox: Outbox) -> None:
+async def deliver(
+    request: Request, exchange: Exchange, outbox: Outbox, *, slow_seconds: float = SLOW_SECONDS
+) -> None:
     """Send what comes into the outbox until it ends or the caller is gone; returns when the connection is no more.
+
+    A caller who leaves more than MOST_UNSENT_BYTES unread for `slow_seconds` is hung up on.
 
     The connection is not used again: so a caller who does not read what it was sent last cannot begin anew beside it
     without being counted.
     """
     peer = find_peer(request.scope.client)
     gone = asyncio.ensure_future(exchange.client_disconnect())
-    work = asyncio.ensure_future(_send_all(request, exchange, outbox, peer))
+    work = asyncio.ensure_future(_send_all(request, exchange, outbox, Pace(peer, slow_seconds=slow_seconds)))
     try:
         await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -107,11 +111,11 @@ async def deliver(request: Request, exchange: Exchange, outbox: Outbox) -> None:
             peer.close()
 
 
-async def _send_all(request: Request, exchange: Exchange, outbox: Outbox, peer: Peer | None) -> None:
+async def _send_all(request: Request, exchange: Exchange, outbox: Outbox, pace: Pace) -> None:
     request.status = 200
     stream = exchange.response_stream(200, _headers(request))
     try:
-        await _send(stream, outbox, Pace(peer))
+        await _send(stream, outbox, pace)
     finally:
         del stream  # a stream that is kept is not ended
 

@@ -20,7 +20,7 @@ from django.http import QueryDict
 
 from common.api.paging import QueryReader
 from common.api.rsgi import Exchange, Request, guarded
-from common.api.sse import Outbox, TooManyStreams, deliver
+from common.api.sse import SLOW_SECONDS, Outbox, TooManyStreams, deliver
 from common.errors import (
     InvalidCredentials,
     InvalidParameter,
@@ -34,7 +34,7 @@ from orgs.queries.authentication import Known
 from orgs.rules.permissions import KeyIsLimited, Principal, require_scope
 from orgs.rules.scopes import PLATFORM, SPEND_READ
 from spend.api.live import Channel
-from spend.queries.live import AsyncCursor, Head, heads
+from spend.queries.live import AsyncCursor, Head, heads, of_one_moment
 
 logger = logging.getLogger(__name__)
 PATH: Final = "/v1/stream"
@@ -76,9 +76,10 @@ class Listener:
 
 
 class StreamEntry:
-    """Answers the streams of one process."""
+    """Answers the streams of one process; a caller who does not read is hung up on after `slow_seconds`."""
 
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
+    def __init__(self, url: str, options: dict[str, Any], *, slow_seconds: float = SLOW_SECONDS) -> None:
+        self._slow_seconds = slow_seconds
         self._keyring: Keyring[Reader] = Keyring(url, options, admit=Reader)
         self._pool: psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]] = (
             psycopg_pool.AsyncConnectionPool(
@@ -129,7 +130,7 @@ class StreamEntry:
         listener = Listener(request, key, now if since is None else since)
         self._enter(organization, listener)
         try:
-            await deliver(request, exchange, listener.outbox)
+            await deliver(request, exchange, listener.outbox, slow_seconds=self._slow_seconds)
         finally:
             self._leave(organization, listener)
 
@@ -211,9 +212,10 @@ class StreamEntry:
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cur:
             found = await heads(cur, names)
             await self._check_keys(found)
-            for organization, channel in list(self._channels.items()):
-                if organization in found and self._channels.get(organization) is channel:
-                    await self._tell(cur, channel, found[organization])
+            async with of_one_moment(cur):
+                for organization, channel in list(self._channels.items()):
+                    if organization in found and self._channels.get(organization) is channel:
+                        await self._tell(cur, channel, found[organization])
 
     async def _tell(self, cur: AsyncCursor, channel: Channel, head: Head) -> None:
         news = await channel.look(cur, head)

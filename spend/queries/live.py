@@ -3,7 +3,8 @@
 Small statements by index on a connection of the stream's own; they take no locks, and nothing is decided on them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -139,6 +140,14 @@ async def heads(cur: AsyncCursor, organizations: Iterable[UUID]) -> dict[UUID, H
     """Return how far these organizations are; unknown ones are left out."""
     await cur.execute(_HEADS, (READER, list(organizations)))
     return {row[0]: Head(*row) for row in await cur.fetchall()}
+
+
+@asynccontextmanager
+async def of_one_moment(cur: AsyncCursor) -> AsyncIterator[None]:
+    """Everything read in the block is of one moment: what is held is then the same in all figures."""
+    async with cur.connection.transaction():
+        await cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 async def told(

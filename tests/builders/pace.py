@@ -1,14 +1,16 @@
 """Agents with a past: a customer whose sandbox clock has gone on, and usage dated into it."""
 
+import time
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from events.operations.advance import advance_subscriber
-from spend.operations.velocity.judge import judge_velocity
+from spend.operations.velocity.judge import judge_organization, judge_velocity
 from spend.projections.minutes import READER
 from spend.queries.budgets import business_now
-from tests.builders.gate import Customer, body_of, make_customer
+from tests.builders.gate import Customer, body_of, make_customer, usage_body
 from tests.builders.orgs import events_of, write
 
 
@@ -18,9 +20,21 @@ def clock(customer: Customer) -> datetime:
 
 
 def read_minutes() -> None:
-    """Let the reader of the minutes see everything."""
-    while advance_subscriber(name=READER):
-        pass
+    """Let the reader of the minutes see everything that has happened until now.
+
+    It reads what is final, and a transaction of anybody in the cluster may keep it waiting for a while.
+    """
+    last = _number("SELECT COALESCE(max(seq), 0) FROM events")
+    deadline = time.monotonic() + 30
+    while _number(f"SELECT COALESCE(max(seq), 0) FROM event_cursors WHERE name = '{READER}'") < last:
+        assert time.monotonic() < deadline, "the reader of the minutes is kept waiting"
+        if not advance_subscriber(name=READER):
+            time.sleep(0.01)
+
+
+def _number(statement: str) -> int:
+    row: Any = write(lambda cur: cur.execute(statement).fetchone())
+    return int(row[0])
 
 
 def with_past(days: int = 8, **given: Any) -> Customer:
@@ -39,15 +53,28 @@ def spend_at(customer: Customer, amount: str, ago: timedelta = timedelta(), **su
     body_of(customer.use(amount, subject=subject, occurred_at=text), 201)
 
 
-def steady(customer: Customer, amount: str, *, days: int = 7, **subject: Any) -> None:
+def spend_all(customer: Customer, spent: Iterable[tuple[str, timedelta]]) -> None:
+    """Usage, each so long ago, told in one call."""
+    now = clock(customer)
+    items = [
+        usage_body(amount, occurred_at=(now - ago).isoformat().replace("+00:00", "Z"))
+        for amount, ago in spent
+    ]
+    told = body_of(customer.api.post("/v1/usage/batch", {"items": items}), 200)
+    assert {item["status"] for item in told["results"]} == {201}
+
+
+def steady(customer: Customer, amount: str, *, days: int = 7) -> None:
     """So much in every hour of the last days."""
-    for hours in range(1, 24 * days + 1):
-        spend_at(customer, amount, timedelta(hours=hours), **subject)
+    spend_all(customer, [(amount, timedelta(hours=hours)) for hours in range(1, 24 * days + 1)])
 
 
-def judged() -> int:
-    """What the due job finds now."""
-    return judge_velocity()
+def judged(customer: Customer | None = None) -> int:
+    """What the due job finds now, or what it finds with one customer."""
+    read_minutes()
+    if customer is None:
+        return judge_velocity()
+    return write(lambda cur: judge_organization(cur, organization=customer.id))
 
 
 def opened(organization: UUID) -> list[dict[str, Any]]:

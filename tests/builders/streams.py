@@ -30,13 +30,17 @@ class Listening:
         headers = {"Authorization": f"Bearer {secret}", "Accept": "text/event-stream"}
         if since is not None:
             headers["Last-Event-ID"] = str(since)
-        self._connection.request("GET", path, headers=headers)
-        self._answer = self._connection.getresponse()
-        self.status = self._answer.status
-        self.headers = dict(self._answer.getheaders())
-        self.problem = json.loads(self._answer.read()) if self.status != 200 else None
         self.seen: list[Told] = []
         self.comments = 0
+        try:
+            self._connection.request("GET", path, headers=headers)
+            self._answer = self._connection.getresponse()
+            self.status = self._answer.status
+            self.headers = dict(self._answer.getheaders())
+            self.problem = json.loads(self._answer.read()) if self.status != 200 else None
+        except BaseException:
+            self._connection.close()
+            raise
 
     def __enter__(self) -> "Listening":
         return self
@@ -79,12 +83,18 @@ class Listening:
 
 
 def deaf(url: str, secret: str) -> socket.socket:
-    """A caller who asks for the stream and reads nothing of it."""
+    """A caller whose stream has begun, and who reads nothing more of it."""
     place = urlsplit(url)
     connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    connection.connect((place.hostname or "", place.port or 80))
-    connection.sendall(
-        f"GET /v1/stream HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {secret}\r\n\r\n".encode()
-    )
+    try:
+        connection.settimeout(10)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        connection.connect((place.hostname or "", place.port or 80))
+        ask = f"GET /v1/stream HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {secret}\r\n\r\n"
+        connection.sendall(ask.encode())
+        begun = connection.recv(12)
+        assert begun == b"HTTP/1.1 200", begun
+    except BaseException:
+        connection.close()
+        raise
     return connection

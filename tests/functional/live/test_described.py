@@ -62,13 +62,13 @@ def test_every_event_of_a_stream(document: dict[str, Any], web: str) -> None:
     body_of(customer.api.post("/v1/velocity-rules", {"scope": "organization", "action": "pause"}), 201)
     issued = make_key(customer.id, "spend:read")
     with Listening(web, issued.secret) as stream:
-        stream.until("runs")
+        customer.reserved("0.5", subject={"run": "loop"})
+        stream.until("runs", lambda told: bool(told.data["data"]))
         for _ in range(12):
             held = customer.reserved("0.5", subject={"run": "loop"})
             body_of(customer.commit(held["id"], "0.5"), 200)
         judged()
         stream.until("switch")
-        stream.until("runs")
         customer.api.post(f"/v1/organizations/{customer.id}/api-keys/{issued.key.id}/revoke")
         stream.until("end")
     seen = {told.name for told in stream.seen}

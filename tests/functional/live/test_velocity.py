@@ -9,7 +9,17 @@ from spend.operations.velocity.judge import judge_velocity
 from tests.builders.crowd import at_once
 from tests.builders.gate import UNIT, Customer, body_of
 from tests.builders.orgs import caller, make_agent
-from tests.builders.pace import clock, judged, opened, spend_at, steady, switched, with_past
+from tests.builders.pace import (
+    clock,
+    judged,
+    opened,
+    read_minutes,
+    spend_all,
+    spend_at,
+    steady,
+    switched,
+    with_past,
+)
 
 
 def used_to(amount: str, *, days: int = 7) -> Customer:
@@ -65,37 +75,37 @@ class TestABurst:
     def test_is_an_incident_once(self, customer: Customer) -> None:
         for _ in range(4):
             burst(customer, 3)
-            judged()
+            judged(customer)
             customer.pass_time(minutes=1)
         assert len(opened(customer.id)) == 1
 
     def test_that_goes_on_for_long_stays_one(self, customer: Customer) -> None:
         for _ in range(12):
             burst(customer, 2)
-            judged()
+            judged(customer)
             customer.pass_time(minutes=2)
         assert len(opened(customer.id)) == 1
 
     def test_alerts_again_after_five_slow_minutes(self, customer: Customer) -> None:
         burst(customer)
-        judged()
+        judged(customer)
         for _ in range(7):  # its last five minutes are fast for five minutes more
             customer.pass_time(minutes=1)
-            judged()
+            judged(customer)
         burst(customer)
-        judged()
+        judged(customer)
         assert len(opened(customer.id)) == 1
         for _ in range(12):
             customer.pass_time(minutes=1)
-            judged()
+            judged(customer)
         burst(customer)
-        judged()
+        judged(customer)
         assert len(opened(customer.id)) == 2
 
     def test_of_many_runs_names_none_of_them(self, customer: Customer) -> None:
         for number in range(20):
             burst(customer, 1, run=f"r-{number}")
-        judged()
+        judged(customer)
         (incident,) = opened(customer.id)
         assert (incident["run_id"], incident["run_key"]) == (None, None)
         assert incident["evidence"]["value"] == 10 * UNIT
@@ -104,12 +114,13 @@ class TestABurst:
     def test_of_one_agent_says_nothing_of_the_others(self, customer: Customer) -> None:
         make_agent(customer.id, "other", "Other")
         burst(customer)
-        judged()
+        judged(customer)
         assert [row["agent_id"] for row in opened(customer.id)] == [opened(customer.id)[0]["agent_id"]]
         assert opened(customer.id)[0]["target_id"] == opened(customer.id)[0]["agent_id"]
 
     def test_is_an_incident_once_however_many_workers_judge_at_once(self, customer: Customer) -> None:
         burst(customer)
+        read_minutes()
         found = at_once(lambda _: judge_velocity(), callers=4)
         assert sum(found) >= 1
         assert len(opened(customer.id)) == 1
@@ -117,6 +128,7 @@ class TestABurst:
     def test_pauses_once_however_many_workers_judge_at_once(self, customer: Customer) -> None:
         rule(customer, action="pause")
         burst(customer)
+        read_minutes()
         at_once(lambda _: judge_velocity(), callers=4)
         assert (len(opened(customer.id)), len(switched(customer.id))) == (1, 1)
 
@@ -124,47 +136,48 @@ class TestABurst:
 class TestNoAlert:
     def test_comes_of_steady_growth(self) -> None:
         customer = with_past()
-        for hours in range(7 * 24, 0, -1):  # from 1.20 an hour to 3.60
-            spend_at(customer, f"{1.2 + 2.4 * (168 - hours) / 168:.2f}", timedelta(hours=hours))
-        for minutes in range(60, 0, -5):
-            spend_at(customer, "0.35", timedelta(minutes=minutes))
+        week = [  # from 1.20 an hour to 3.60
+            (f"{1.2 + 2.4 * (168 - hours) / 168:.2f}", timedelta(hours=hours))
+            for hours in range(7 * 24, 0, -1)
+        ]
+        spend_all(customer, [*week, *(("0.35", timedelta(minutes=minutes)) for minutes in range(60, 0, -5))])
         rule(customer, minimum="0")
         for _ in range(6):
-            judged()
+            judged(customer)
             customer.pass_time(minutes=5)
             spend_at(customer, "0.40")
-        judged()
+        judged(customer)
         assert opened(customer.id) == []
 
     def test_comes_of_pennies(self) -> None:
         customer = used_to("0.0012", days=2)
         spend_at(customer, "0.99")
-        judged()
+        judged(customer)
         assert opened(customer.id) == []
 
     def test_comes_below_the_factor(self, customer: Customer) -> None:
         rule(customer, minimum="0")
         spend_at(customer, "0.49")
-        judged()
+        judged(customer)
         assert opened(customer.id) == []
         spend_at(customer, "0.01")  # five times 0.10: the factor is reached
-        judged()
+        judged(customer)
         assert len(opened(customer.id)) == 1
 
     def test_comes_of_an_agent_that_is_too_young(self) -> None:
         customer = with_past(0.9)
         burst(customer)
-        judged()
+        judged(customer)
         assert opened(customer.id) == []
         customer.pass_time(hours=5)
         burst(customer)
-        judged()
+        judged(customer)
         assert len(opened(customer.id)) == 1
 
     def test_comes_of_usage_that_is_told_late(self, customer: Customer) -> None:
         for hours in (2, 5, 30):
             spend_at(customer, "50", timedelta(hours=hours))
-        judged()
+        judged(customer)
         assert opened(customer.id) == []
 
 
@@ -172,7 +185,7 @@ class TestRules:
     def test_that_pause_set_a_switch_with_the_incident(self, customer: Customer) -> None:
         made = rule(customer, scope="agent", target="bot", action="pause")
         burst(customer)
-        judged()
+        judged(customer)
         (incident,), (switch,) = opened(customer.id), switched(customer.id)
         assert (incident["action"], incident["rule_id"]) == ("pause", made["id"])
         assert (switch["scope"], switch["kind"], switch["cause"]) == ("agent", "pause", "velocity")
@@ -184,7 +197,7 @@ class TestRules:
         rule(customer, scope="agent", target="bot", action="pause")
         in_flight = customer.reserved("0.5")
         burst(customer)
-        judged()
+        judged(customer)
         refused = body_of(customer.reserve("0.1"), 403)
         assert (refused["code"], refused["binding"]["scope"]) == ("paused", "agent")
         body_of(customer.commit(in_flight["id"], "0.5"), 200)
@@ -193,7 +206,7 @@ class TestRules:
     def test_that_observe_tell_and_do_nothing(self, customer: Customer) -> None:
         rule(customer, action="pause", mode="observe")
         burst(customer)
-        judged()
+        judged(customer)
         (incident,) = opened(customer.id)
         assert (incident["mode"], incident["action"], incident["switch_id"]) == ("observe", "pause", None)
         assert switched(customer.id) == []
@@ -201,24 +214,24 @@ class TestRules:
     def test_that_are_off_are_silent(self, customer: Customer) -> None:
         rule(customer, mode="off")
         burst(customer)
-        judged()
+        judged(customer)
         assert opened(customer.id) == []
 
     def test_of_an_agent_go_before_the_organizations(self, customer: Customer) -> None:
         rule(customer, mode="off")
         mine = rule(customer, scope="agent", target="bot", factor=40)
         burst(customer, 6)
-        judged()
+        judged(customer)
         assert opened(customer.id) == []
         burst(customer, 2)
-        judged()
+        judged(customer)
         assert opened(customer.id)[0]["rule_id"] == mine["id"]
 
     def test_that_are_archived_leave_it_to_the_wider_one(self, customer: Customer) -> None:
         made = rule(customer, scope="agent", target="bot", mode="off")
         body_of(customer.api.post(f"/v1/velocity-rules/{made['id']}/archive"), 200)
         burst(customer)
-        judged()
+        judged(customer)
         assert len(opened(customer.id)) == 1
 
 
@@ -226,5 +239,5 @@ def test_a_customer_without_a_word_about_it_is_watched() -> None:
     customer = used_to("0.12", days=1)
     assert caller(customer.id, "spend:read").get("/v1/velocity-rules").json()["data"] == []
     burst(customer, 3)
-    judged()
+    judged(customer)
     assert len(opened(customer.id)) == 1

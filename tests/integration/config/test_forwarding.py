@@ -232,9 +232,12 @@ def test_a_server_that_is_told_to_end_answers_what_is_in_flight(tmp_path: Path, 
     begun = pair.closed.with_suffix(".begun")
     begun.unlink(missing_ok=True)
     with serving(pair.app, folder=tmp_path), serving(web, folder=tmp_path) as child:
-        asking = threading.Thread(target=lambda: found.append(httpx.get(f"http://127.0.0.1:{port}/slow")))
+        url = f"http://127.0.0.1:{port}/slow"
+        asking = threading.Thread(target=lambda: found.append(httpx.get(url, timeout=20)))
         asking.start()
+        deadline = time.monotonic() + 20
         while not begun.exists():
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         assert child.process is not None
         os.kill(child.process.pid, signal.SIGTERM)
