@@ -22,7 +22,7 @@ def acme() -> Customer:
 def gates(acme: Customer) -> list[Gate]:
     """The gates of this process, which has asked one at least."""
     acme.reserved("0.1")
-    return [one for one in gc.get_objects() if isinstance(one, Gate)]
+    return [one for one in gc.get_objects() if type(one) is Gate]  # isinstance would ask dead proxies
 
 
 def code(answer: Any) -> str | None:
