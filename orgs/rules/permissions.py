@@ -19,7 +19,7 @@ makes keys of every kind but those that set up more than an owner does: `admin` 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -113,6 +113,10 @@ class PolicyLevel:
     """Whose a policy (budget, threshold, rate limit) is: the organization's, or that of one team."""
 
     team_id: UUID | None = None
+
+
+Permit = Callable[[PolicyLevel], None]
+"""Raises Forbidden when the caller may not edit policies of this level; operations ask it under their lock."""
 
 
 def policy_level(*, scope: str, target_id: UUID | None, target_team_id: UUID | None) -> PolicyLevel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,17 +11,17 @@ from rest_framework.request import Request
 
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.api.views import path_id
 from common.transactions import run_in_transaction
 from events.store import Cursor
-from orgs.api.acting import OrgsView, checked, refuse_fields
-from orgs.rules.permissions import NO_LIMITS, KeyLimits, require_policy_level
+from orgs.api.acting import checked
+from orgs.rules.permissions import NO_LIMITS, KeyLimits
 from orgs.rules.scopes import ADMIN, SPEND_READ
+from spend.api.policies import PolicyView
 from spend.api.representations import show_budget
 from spend.api.serializers import BudgetChangeSerializer, BudgetSerializer, ShownBudgetSerializer
 from spend.operations.budgets.archive import archive_budget
 from spend.operations.budgets.change import change_budget
-from spend.operations.budgets.create import Permit, create_budget
+from spend.operations.budgets.create import create_budget
 from spend.queries import budgets as queries
 from spend.queries.budgets import BudgetFilter
 from spend.queries.overrides import load_overrides
@@ -31,20 +30,11 @@ from spend.rules.budgets import SCOPES
 from spend.rules.overrides import Override, extra_for
 
 
-class BudgetView(OrgsView):
+class BudgetView(PolicyView):
     """What the views of budgets share."""
 
     narrows = True
-
-    @property
-    def permit(self) -> Permit:
-        """Refuse the edit of another level's budget (S43)."""
-        return partial(require_policy_level, self.caller)
-
-    def owner(self, name: str) -> tuple[UUID, UUID]:
-        """The budget in the path and its organization. Raises NotFound."""
-        budget = path_id(name)
-        return budget, self.for_object(name, queries.organization_of_budget)
+    organization_of = queries.organization_of_budget
 
 
 @extend_schema_view(
@@ -115,16 +105,7 @@ class BudgetDetailView(BudgetView):
 
     def patch(self, request: Request, name: str) -> HttpResponse:
         """Change limit, overdraft, mode or thresholds. The gate obeys it at its next decision (S42)."""
-        changes = checked(BudgetChangeSerializer, request, partial=True)
-        budget, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            changed = change_budget(
-                cur, organization, budget, changes, author=self.author, permit=self.permit
-            )
-            return show_one(cur, changed)
-
-        return self.idempotent(request, operation, status=200)
+        return self.change(request, name, BudgetChangeSerializer, change_budget, show_one)
 
 
 @extend_schema_view(
@@ -138,14 +119,7 @@ class BudgetArchiveView(BudgetView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """End the budget. Archiving an archived one changes nothing."""
-        refuse_fields(request)
-        budget, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            archived = archive_budget(cur, organization, budget, author=self.author, permit=self.permit)
-            return show_one(cur, archived)
-
-        return self.idempotent(request, operation, status=200)
+        return self.archive(request, name, archive_budget, show_one)
 
 
 def show_one(cur: Cursor, budget: Budget) -> dict[str, Any]:

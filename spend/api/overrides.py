@@ -16,11 +16,10 @@ from common.api.views import path_id
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import OrgsView, checked
-from orgs.rules.permissions import require_policy_level
+from orgs.rules.permissions import Permit, require_policy_level
 from orgs.rules.scopes import ADMIN, SPEND_READ
 from spend.api.approval_representations import show_override
 from spend.api.approval_serializers import OverrideSerializer, PolicyReasonSerializer, ShownOverrideSerializer
-from spend.operations.budgets.create import Permit
 from spend.operations.budgets.overrides import create_override, end_override
 from spend.queries import budgets as queries
 from spend.queries.overrides import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,14 +11,12 @@ from rest_framework.request import Request
 
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.api.views import path_id
 from common.money import format_amount
 from common.transactions import run_in_transaction
 from events.store import Cursor
-from orgs.api.acting import OrgsView, checked, refuse_fields
+from orgs.api.acting import checked
 from orgs.queries.organizations import find_organization
 from orgs.queries.subjects import keys_of
-from orgs.rules.permissions import require_policy_level
 from orgs.rules.scopes import ADMIN, SPEND_READ
 from spend.api.pace_serializers import (
     BurnRatesSerializer,
@@ -27,11 +24,11 @@ from spend.api.pace_serializers import (
     VelocityRuleChangeSerializer,
     VelocityRuleSerializer,
 )
+from spend.api.policies import PolicyView
 from spend.api.reading import ReadView, after
 from spend.api.representations import utc
 from spend.operations.velocity.rules import (
     NewRule,
-    Permit,
     archive_velocity_rule,
     change_velocity_rule,
     create_velocity_rule,
@@ -73,17 +70,10 @@ class BurnRatesView(ReadView):
         return self.answer(read)
 
 
-class VelocityRuleView(OrgsView):
+class VelocityRuleView(PolicyView):
     """What the views of velocity rules share."""
 
-    @property
-    def permit(self) -> Permit:
-        """Refuse the edit of another level's rule (S43)."""
-        return partial(require_policy_level, self.caller)
-
-    def owner(self, name: str) -> tuple[UUID, UUID]:
-        """The rule in the path and its organization. Raises NotFound."""
-        return path_id(name), self.for_object(name, queries.organization_of_rule)
+    organization_of = queries.organization_of_rule
 
 
 @extend_schema_view(
@@ -152,16 +142,7 @@ class VelocityRuleDetailView(VelocityRuleView):
 
     def patch(self, request: Request, name: str) -> HttpResponse:
         """Change factor, minimum, history, action or mode; the next judgement obeys it."""
-        changes = checked(VelocityRuleChangeSerializer, request, partial=True)
-        rule, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            changed = change_velocity_rule(
-                cur, organization, rule, changes, author=self.author, permit=self.permit
-            )
-            return show_rule(cur, changed)
-
-        return self.idempotent(request, operation, status=200)
+        return self.change(request, name, VelocityRuleChangeSerializer, change_velocity_rule, show_rule)
 
 
 @extend_schema_view(
@@ -175,14 +156,7 @@ class VelocityRuleArchiveView(VelocityRuleView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """End the rule: what is wider holds again. Archiving an archived one changes nothing."""
-        refuse_fields(request)
-        rule, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            archived = archive_velocity_rule(cur, organization, rule, author=self.author, permit=self.permit)
-            return show_rule(cur, archived)
-
-        return self.idempotent(request, operation, status=200)
+        return self.archive(request, name, archive_velocity_rule, show_rule)
 
 
 def show_rate(rate: BurnRate) -> dict[str, str]:

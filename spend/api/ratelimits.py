@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +11,10 @@ from rest_framework.request import Request
 
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.api.views import path_id
 from common.transactions import run_in_transaction
 from events.store import Cursor
-from orgs.api.acting import OrgsView, checked, refuse_fields
-from orgs.rules.permissions import NO_LIMITS, KeyLimits, require_policy_level
+from orgs.api.acting import checked
+from orgs.rules.permissions import NO_LIMITS, KeyLimits
 from orgs.rules.scopes import ADMIN, SPEND_READ
 from spend.api.limit_representations import show_rate_limit
 from spend.api.limit_serializers import (
@@ -24,8 +22,9 @@ from spend.api.limit_serializers import (
     RateLimitSerializer,
     ShownRateLimitSerializer,
 )
+from spend.api.policies import PolicyView
 from spend.operations.ratelimits.change import archive_rate_limit, change_rate_limit
-from spend.operations.ratelimits.create import Permit, create_rate_limit
+from spend.operations.ratelimits.create import create_rate_limit
 from spend.queries import ratelimits as queries
 from spend.queries.budgets import business_now
 from spend.queries.ratelimits import LimitFilter
@@ -33,20 +32,11 @@ from spend.rules.limitfacts import read_terms
 from spend.rules.limits import SCOPES, UNITS, RateLimit
 
 
-class RateLimitView(OrgsView):
+class RateLimitView(PolicyView):
     """What the views of rate limits share."""
 
     narrows = True
-
-    @property
-    def permit(self) -> Permit:
-        """Refuse the edit of another level's rate limit (S43)."""
-        return partial(require_policy_level, self.caller)
-
-    def owner(self, name: str) -> tuple[UUID, UUID]:
-        """The rate limit in the path and its organization. Raises NotFound."""
-        limit = path_id(name)
-        return limit, self.for_object(name, queries.organization_of_rate_limit)
+    organization_of = queries.organization_of_rate_limit
 
 
 @extend_schema_view(
@@ -93,7 +83,7 @@ class RateLimitListView(RateLimitView):
 
         def operation(cur: Cursor) -> dict[str, Any]:
             limit = create_rate_limit(cur, organization, terms, author=self.author, permit=self.permit)
-            return show_one(cur, organization, limit)
+            return show_one(cur, limit)
 
         return self.idempotent(request, operation)
 
@@ -116,22 +106,13 @@ class RateLimitDetailView(RateLimitView):
         def read(cur: Cursor) -> dict[str, Any]:
             limits = self.caller.limits
             found = queries.find_rate_limit(cur, organization=organization, limit=limit, limits=limits)
-            return show_one(cur, organization, found, limits=limits)
+            return show_one(cur, found, limits=limits)
 
         return json_response(run_in_transaction(read))
 
     def patch(self, request: Request, name: str) -> HttpResponse:
         """Change limit, burst, behaviour, escalation, active hours or mode. The gate obeys it at its next decision."""
-        changes = checked(RateLimitChangeSerializer, request, partial=True)
-        limit, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            changed = change_rate_limit(
-                cur, organization, limit, changes, author=self.author, permit=self.permit
-            )
-            return show_one(cur, organization, changed)
-
-        return self.idempotent(request, operation, status=200)
+        return self.change(request, name, RateLimitChangeSerializer, change_rate_limit, show_one)
 
 
 @extend_schema_view(
@@ -145,21 +126,12 @@ class RateLimitArchiveView(RateLimitView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """End the rate limit. Archiving an archived one changes nothing."""
-        refuse_fields(request)
-        limit, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            archived = archive_rate_limit(cur, organization, limit, author=self.author, permit=self.permit)
-            return show_one(cur, organization, archived)
-
-        return self.idempotent(request, operation, status=200)
+        return self.archive(request, name, archive_rate_limit, show_one)
 
 
-def show_one(
-    cur: Cursor, organization: UUID, limit: RateLimit, *, limits: KeyLimits = NO_LIMITS
-) -> dict[str, Any]:
+def show_one(cur: Cursor, limit: RateLimit, *, limits: KeyLimits = NO_LIMITS) -> dict[str, Any]:
     """A rate limit as answers show it."""
-    return show_all(cur, organization, [limit], limits=limits)[str(limit.id)]
+    return show_all(cur, UUID(str(limit.organization)), [limit], limits=limits)[str(limit.id)]
 
 
 def show_all(

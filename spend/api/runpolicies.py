@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +12,11 @@ from rest_framework.request import Request
 
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.api.views import path_id
 from common.transactions import run_in_transaction
 from events.store import Cursor
-from orgs.api.acting import OrgsView, checked, refuse_fields
-from orgs.rules.permissions import require_policy_level
+from orgs.api.acting import checked
 from orgs.rules.scopes import ADMIN, SPEND_READ
+from spend.api.policies import PolicyView
 from spend.api.representations import utc
 from spend.api.runpolicy_serializers import (
     RunPolicyChangeSerializer,
@@ -27,25 +25,17 @@ from spend.api.runpolicy_serializers import (
 )
 from spend.operations.runpolicies.archive import archive_run_policy
 from spend.operations.runpolicies.change import change_run_policy
-from spend.operations.runpolicies.create import Permit, create_run_policy
+from spend.operations.runpolicies.create import create_run_policy
 from spend.queries import runpolicies as queries
 from spend.queries.runpolicies import PolicyFilter
 from spend.rules.runpolicies import RunPolicy, stored
 from spend.rules.runpolicyfacts import RULES, SCOPES, read_policy
 
 
-class RunPolicyView(OrgsView):
+class RunPolicyView(PolicyView):
     """What the views of run policies share."""
 
-    @property
-    def permit(self) -> Permit:
-        """Refuse the edit of another level's policy (S43)."""
-        return partial(require_policy_level, self.caller)
-
-    def owner(self, name: str) -> tuple[UUID, UUID]:
-        """The policy in the path and its organization. Raises NotFound."""
-        policy = path_id(name)
-        return policy, self.for_object(name, queries.organization_of_policy)
+    organization_of = queries.organization_of_policy
 
 
 @extend_schema_view(
@@ -118,16 +108,7 @@ class RunPolicyDetailView(RunPolicyView):
 
     def patch(self, request: Request, name: str) -> HttpResponse:
         """Change rules or mode; null takes a rule away. The gate obeys it at its next decision (S42)."""
-        changes = checked(RunPolicyChangeSerializer, request, partial=True)
-        policy, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            changed = change_run_policy(
-                cur, organization, policy, changes, author=self.author, permit=self.permit
-            )
-            return show_one(cur, changed)
-
-        return self.idempotent(request, operation, status=200)
+        return self.change(request, name, RunPolicyChangeSerializer, change_run_policy, show_one)
 
 
 @extend_schema_view(
@@ -141,14 +122,7 @@ class RunPolicyArchiveView(RunPolicyView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """End the policy. Archiving an archived one changes nothing."""
-        refuse_fields(request)
-        policy, organization = self.owner(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            archived = archive_run_policy(cur, organization, policy, author=self.author, permit=self.permit)
-            return show_one(cur, archived)
-
-        return self.idempotent(request, operation, status=200)
+        return self.archive(request, name, archive_run_policy, show_one)
 
 
 def show_one(cur: Cursor, policy: RunPolicy) -> dict[str, Any]:

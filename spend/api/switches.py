@@ -18,7 +18,7 @@ from events.store import Cursor
 from orgs import PLATFORM_ID
 from orgs.api.acting import checked
 from orgs.queries.subjects import organization_of
-from orgs.rules.permissions import require_platform, require_stop_level
+from orgs.rules.permissions import Permit, require_platform, require_stop_level
 from orgs.rules.scopes import ADMIN, PLATFORM, SPEND_READ
 from spend.api.reading import ReadView, after
 from spend.api.switch_representations import switch_shown, switches_shown
@@ -29,7 +29,7 @@ from spend.api.switch_serializers import (
     SwitchSerializer,
 )
 from spend.operations.switches.lifting import lift_switch, resume
-from spend.operations.switches.setting import Permit, set_switch
+from spend.operations.switches.setting import set_switch
 from spend.queries import switches as queries
 from spend.queries.naming import named_run, subject_id
 from spend.queries.runs import organization_of_run

@@ -8,11 +8,11 @@ from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit, PolicyLevel
 from orgs.rules.rows import LockedOrganization
 from spend.operations.budgets.archive import archive_budget
 from spend.operations.budgets.change import change_budget
-from spend.operations.budgets.create import Permit, create_budget
+from spend.operations.budgets.create import create_budget
 from spend.operations.ratelimits.change import archive_rate_limit, change_rate_limit
 from spend.operations.ratelimits.create import create_rate_limit
 from spend.queries.budgets import default_budgets

@@ -1,6 +1,6 @@
 """Everything that may refuse a call beside its budgets and its money, for the enforced rules and for the observed ones.
 
-Only organizations that have such rules, and calls that name an attempt or a fingerprint, come here.
+Only organizations that have such rules, and calls that name a retry or a fingerprint, come here.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from spend.rules.denials import (
 )
 from spend.rules.happenings import Happening, fire_all, refuse_by_level
 from spend.rules.layers import open_counters, open_layer
-from spend.rules.meters import SHADOW, Wait, refusal_of_meter
+from spend.rules.meters import SHADOW, Meter, Wait, refusal_of_meter
 from spend.rules.plan import LayerPlace, Plan
 from spend.rules.runs import Found, is_retry, judge_run, of_mode
 from spend.rules.state import Layer, OrganizationState, Trace, Tried
@@ -163,14 +163,14 @@ def observe(state: OrganizationState, command: Reserve, plan: Plan, judged: Judg
     asked = plan.amounts.by_letter()
     judged.passive = [open_layer(state, place, asked[place.budget.letter]) for place in places.passive]
     shadow = judged.gate = Judged()
-    budgets = [place for place in places.shadow if not hasattr(place.budget, "kind")]
+    budgets = [place for place in places.shadow if not isinstance(place.budget, Meter)]
     layers = shadow.budgets = [open_layer(state, place, asked[place.budget.letter]) for place in budgets]
     shadow.failing += stopped(state.switches, who, command.caller.key_id, prefix=OBSERVED)
     shadow.failing += awaiting(state, layers)
     shadow.failing += forbidden(kept_to(layers), command)
     shadow.run = judge_run(state, command, who, of_mode(places.policies, "observe"), prefix=SHADOW)
     shadow.failing += shadow.run.failing
-    meters = [place for place in places.shadow if hasattr(place.budget, "kind")]
+    meters = [place for place in places.shadow if isinstance(place.budget, Meter)]
     _judge_meters(state, command, plan, meters, (budgets, layers), shadow)
     if not any(kind.status == 403 for kind, _ in shadow.failing):
         shadow.failing += [

@@ -57,7 +57,7 @@ def crossings(budget: BudgetDefinition, before: Marks, used: int) -> list[Crosse
     return [
         Crossed(rank + 1, *levels[rank])
         for rank in range(before.fired, len(levels))
-        if used >= levels[rank][0] and all(used >= level for level, _ in levels[before.fired : rank])
+        if used >= levels[rank][0]
     ]
 
 

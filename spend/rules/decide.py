@@ -1,7 +1,8 @@
 """Decisions of the gate over one organization's working state; each accepted command moves the state on.
 
-The order of judgement is that of the API contract: 403 (closed, archived, not permitted), then 402 and 409 over all
-layers and the funding at once. A denial moves nothing but leaves a decision (S8, S47).
+The order of judgement is that of the API contract: 403 (closed, archived, not permitted, and what stops a call whatever
+it costs), then 429, 402 and 409 over all limits, layers and the funding at once. A denial moves no counter and no money
+but leaves a decision (S8, S47), and what a rule does for the first time.
 """
 
 from datetime import datetime, timedelta

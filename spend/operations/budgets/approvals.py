@@ -6,7 +6,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
-from spend.operations.budgets.create import Permit
+from orgs.rules.permissions import Permit
 from spend.queries.approvals import ApprovalRow, find_approval
 from spend.queries.budgets import find_budget, level_of
 from spend.rules.approvals import decided

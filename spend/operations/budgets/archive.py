@@ -1,12 +1,11 @@
 """Archiving budgets."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit
 from spend.queries.budgets import find_budget, level_of
 from spend.rules.budgetfacts import Budget, archived
 
@@ -17,7 +16,7 @@ def archive_budget(
     budget: UUID,
     *,
     author: Author,
-    permit: Callable[[PolicyLevel], None] | None = None,
+    permit: Permit | None = None,
 ) -> Budget:
     """This function will end a budget: the gate no longer obeys it, its counters stay and open holds still settle.
 

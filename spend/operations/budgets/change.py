@@ -1,6 +1,6 @@
 """Changing budgets (S42)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit
 from spend.operations.budgets.firing import fire_standing
 from spend.operations.budgets.rates import check_rates
 from spend.operations.targets import Target
@@ -23,7 +23,7 @@ def change_budget(
     changes: Mapping[str, Any],
     *,
     author: Author,
-    permit: Callable[[PolicyLevel], None] | None = None,
+    permit: Permit | None = None,
 ) -> Budget:
     """This function will give a budget another `limit`, `overdraft`, `mode` or `thresholds` (texts as in requests).
 

@@ -1,6 +1,5 @@
 """Making budgets (S25, S26)."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from common.ids import new_id
@@ -8,12 +7,10 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit
 from spend.operations.budgets.rates import check_rates
 from spend.operations.targets import find_target
 from spend.rules.budgetfacts import Budget, Terms, check_terms, created
-
-Permit = Callable[[PolicyLevel], None]
 
 
 def create_budget(

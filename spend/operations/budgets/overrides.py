@@ -8,7 +8,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
-from spend.operations.budgets.create import Permit
+from orgs.rules.permissions import Permit
 from spend.operations.targets import find_target, root_run_key
 from spend.queries.budgets import find_budget, level_of
 from spend.queries.overrides import OverrideRow, find_override

@@ -1,6 +1,6 @@
 """Changing and archiving rate limits (S42)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit
 from spend.queries.ratelimits import find_rate_limit, level_of
 from spend.rules.limitfacts import archived, changed
 from spend.rules.limits import RateLimit
@@ -21,7 +21,7 @@ def change_rate_limit(
     changes: Mapping[str, Any],
     *,
     author: Author,
-    permit: Callable[[PolicyLevel], None] | None = None,
+    permit: Permit | None = None,
     reason: str | None = None,
 ) -> RateLimit:
     """This function will give a rate limit another `limit`, `burst`, `behaviour`, `escalate`, `active_hours` or `mode`.
@@ -47,7 +47,7 @@ def archive_rate_limit(
     limit: UUID,
     *,
     author: Author,
-    permit: Callable[[PolicyLevel], None] | None = None,
+    permit: Permit | None = None,
     reason: str | None = None,
 ) -> RateLimit:
     """This function will end a rate limit: the gate no longer obeys it; open reservations still leave its counters.

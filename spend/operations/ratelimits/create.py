@@ -1,6 +1,5 @@
 """Making rate limits (S48)."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from common.errors import InvalidField, InvalidTransition, NotFound
@@ -11,11 +10,10 @@ from orgs.operations.locks import lock_organization
 from orgs.queries.api_keys import find_api_key
 from orgs.queries.subjects import find_subject
 from orgs.rules.organizations import require_customer
-from orgs.rules.permissions import PolicyLevel, policy_level
+from orgs.rules.permissions import Permit, policy_level
 from spend.rules.limitfacts import TARGETED_SCOPES, LimitTerms, created
 from spend.rules.limits import RateLimit
 
-Permit = Callable[[PolicyLevel], None]
 MAX_NAME = 100
 """The longest key or id of a target."""
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
-from spend.operations.runpolicies.create import Permit
+from orgs.rules.permissions import Permit
 from spend.queries.runpolicies import find_policy, level_of
 from spend.rules.runpolicies import RunPolicy
 from spend.rules.runpolicyfacts import archived

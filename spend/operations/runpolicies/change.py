@@ -8,7 +8,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_open
-from spend.operations.runpolicies.create import Permit
+from orgs.rules.permissions import Permit
 from spend.queries.runpolicies import find_policy, level_of
 from spend.rules.runpolicies import RunPolicy
 from spend.rules.runpolicyfacts import changed

@@ -1,6 +1,5 @@
 """Making run policies (S54 to S56)."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from common.ids import new_id
@@ -8,12 +7,10 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit
 from spend.operations.targets import find_target
 from spend.rules.runpolicies import RunPolicy
 from spend.rules.runpolicyfacts import PolicyTerms, created
-
-Permit = Callable[[PolicyLevel], None]
 
 
 def create_run_policy(

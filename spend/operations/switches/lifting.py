@@ -1,6 +1,5 @@
 """Letting go on: lifting switches, and releasing incidents with what they set (S59, S60)."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from common.errors import InvalidTransition
@@ -8,7 +7,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.facts import Fact
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit, PolicyLevel
 from orgs.rules.rows import LockedOrganization
 from spend.operations.switches.targets import find_target
 from spend.queries.incidents import find_incident, open_incidents_of
@@ -16,8 +15,6 @@ from spend.queries.runs import find_run
 from spend.queries.switches import Place, find_switch, level_of_target, switches_on, switches_over_run
 from spend.rules.incidents import Incident, released
 from spend.rules.switches import Switch, lifted
-
-Permit = Callable[[PolicyLevel], None]
 
 
 def lift_switch(

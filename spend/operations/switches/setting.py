@@ -1,6 +1,5 @@
 """Stopping whoever burns money now (S58, S60)."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 from common.errors import Forbidden, InvalidTransition
@@ -9,14 +8,12 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
-from orgs.rules.permissions import PolicyLevel
+from orgs.rules.permissions import Permit
 from orgs.rules.rows import LockedOrganization
 from spend.operations.switches.targets import Target, find_target, require_in_use
 from spend.queries.runs import find_run
 from spend.queries.switches import Place, level_of_target, switches_on, switches_over_run
 from spend.rules.switches import NewSwitch, Switch, check_new, switched
-
-Permit = Callable[[PolicyLevel], None]
 
 
 def set_switch(

@@ -1,6 +1,6 @@
 """Making, changing and archiving velocity rules (S57)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.queries.subjects import resolve_agent
 from orgs.rules.organizations import require_customer, require_open
-from orgs.rules.permissions import PolicyLevel, policy_level
+from orgs.rules.permissions import Permit, policy_level
 from spend.queries.velocity import find_rule, holding_rules, level_of
 from spend.rules.velocity import (
     Settings,
@@ -21,8 +21,6 @@ from spend.rules.velocity import (
     check_target,
     created,
 )
-
-Permit = Callable[[PolicyLevel], None]
 
 
 class NewRule(NamedTuple):
