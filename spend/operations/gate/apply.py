@@ -377,9 +377,10 @@ def _history(batch: Batch, names: Container[str]) -> list[Question]:
             traced += [(name, prefix + run) for run in named for prefix in prefixes]
         if has_policies:
             ruled += [(name, run) for run in named]
-        if subject.step is not None and subject.attempt is not None:  # a first one keeps the others' count
+        # A first attempt is judged by nothing that was tried before, and the row of its step keeps the greater count.
+        if subject.step is not None and subject.attempt is not None and subject.attempt > 1:
             tried += [(name, f"{prefix}{subject.run}", subject.step) for prefix in prefixes]
-            summed += [(name, named[0])] if subject.attempt > 1 else []
+            summed.append((name, named[0]))
     return ask_history(traced, ruled, tried, [*traced, *summed], batch.states)
 
 
