@@ -1,5 +1,6 @@
 """Customers with rate limits, called in batches: what one batch asks is decided at one moment."""
 
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from orgs.operations.clock import advance_clock
 from spend.queries.budgets import business_now
-from tests.builders.gate import Customer, make_customer, reserve_body
+from tests.builders.gate import Customer, body_of, make_customer, reserve_body
 from tests.builders.orgs import AUTHOR, unique, write
+from tests.invariants import reading
 
 SCOPES = ("admin", "spend:write", "spend:read")
 
@@ -81,3 +83,43 @@ def move_to_morning(customer: Customer, zone: str = "UTC", *, hour: int = 9) -> 
     moment = day.astimezone(UTC)
     move_to(customer, moment)
     return moment
+
+
+def refused(answer: Any) -> dict[str, Any]:
+    """The body of a 429, whose header says the same as it."""
+    body = body_of(answer, 429)
+    if body.get("retry_after") is not None:
+        assert answer.headers["Retry-After"] == str(body["retry_after"])
+    return body
+
+
+def reservations(customer: Customer) -> int:
+    """How many reservations the customer has made."""
+    with reading() as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM v_reservations WHERE organization = %s", (customer.id,)
+        ).fetchone()
+    assert row is not None
+    found: int = row[0]
+    return found
+
+
+def open_incidents(customer: Customer) -> list[tuple[Any, ...]]:
+    """The incidents that nobody has released, oldest first."""
+    with reading() as connection:
+        return connection.execute(
+            "SELECT trigger, action, scope, rule_id::text, mode, evidence FROM incidents "
+            "WHERE organization = %s AND released_at IS NULL ORDER BY id",
+            (customer.id,),
+        ).fetchall()
+
+
+def observed(customer: Customer) -> list[list[dict[str, Any]]]:
+    """What the decisions say that observed rules would have refused, oldest first."""
+    with reading() as connection:
+        rows = connection.execute(
+            "SELECT detail->>'observed' FROM decisions WHERE organization = %s AND detail->>'observed' IS NOT NULL "
+            "ORDER BY id",
+            (customer.id,),
+        ).fetchall()
+    return [json.loads(row[0]) for row in rows]
