@@ -4,55 +4,13 @@ Every event carries its row's whole new definition, so the last one wins. What t
 organization's config_epoch by one; incidents, approvals and velocity rules are not looked at by it.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from events.store import Cursor, Event, ProjectedTable, Projector, encode, register
-from orgs.projections import raise_config_epoch
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Where a stream type's events go: the columns besides id, organization and version, and their types."""
-
-    stream_type: str
-    name: str
-    columns: Mapping[str, str]
-    is_cached: bool
-
-    def upsert(self) -> str:
-        kinds = {"id": "uuid", "organization": "uuid", "version": "integer", **self.columns}
-        return (
-            f"INSERT INTO {self.name} ({', '.join(kinds)}) "
-            f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in kinds.values())}) "
-            f"ON CONFLICT (id) DO UPDATE SET version = EXCLUDED.version, "
-            + ", ".join(f"{name} = EXCLUDED.{name}" for name in self.columns)
-        )
-
-    def project(self, cur: Cursor, events: Sequence[Event]) -> None:
-        rows = list({event.stream_id: event for event in events}.values())
-        columns: list[list[Any]] = [
-            [event.stream_id for event in rows],
-            [event.organization for event in rows],
-            [event.version for event in rows],
-        ]
-        for name, kind in self.columns.items():
-            values = [event.data.get(name) for event in rows]
-            columns.append([_json(v) for v in values] if kind == "jsonb" else values)
-        cur.execute(self.upsert(), columns)
-        if self.is_cached:
-            raise_config_epoch(cur, Counter(event.organization for event in events))
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else encode(value).decode()
-
+from orgs.defining import DefinedTable
 
 _TARGET: Final = {"scope": "text", "target_id": "uuid", "target_label": "text"}
 _LIFE: Final = {"mode": "text", "created_at": "timestamptz", "archived_at": "timestamptz"}
-SWITCHES: Final = _Table(
+SWITCHES: Final = DefinedTable(
     "switch",
     "switches",
     {
@@ -70,7 +28,7 @@ SWITCHES: Final = _Table(
     },
     is_cached=True,
 )
-RATE_LIMITS: Final = _Table(
+RATE_LIMITS: Final = DefinedTable(
     "rate_limit",
     "rate_limits",
     {
@@ -91,10 +49,10 @@ RATE_LIMITS: Final = _Table(
     },
     is_cached=True,
 )
-RUN_POLICIES: Final = _Table(
+RUN_POLICIES: Final = DefinedTable(
     "run_policy", "run_policies", {**_TARGET, "rules": "jsonb", **_LIFE}, is_cached=True
 )
-OVERRIDES: Final = _Table(
+OVERRIDES: Final = DefinedTable(
     "budget_override",
     "budget_overrides",
     {
@@ -112,7 +70,7 @@ OVERRIDES: Final = _Table(
     },
     is_cached=True,
 )
-APPROVALS: Final = _Table(
+APPROVALS: Final = DefinedTable(
     "approval",
     "approvals",
     {
@@ -137,9 +95,8 @@ APPROVALS: Final = _Table(
         "decided_at": "timestamptz",
         "reason": "text",
     },
-    is_cached=False,
 )
-INCIDENTS: Final = _Table(
+INCIDENTS: Final = DefinedTable(
     "incident",
     "incidents",
     {
@@ -160,9 +117,8 @@ INCIDENTS: Final = _Table(
         "released_by": "text",
         "release_reason": "text",
     },
-    is_cached=False,
 )
-VELOCITY_RULES: Final = _Table(
+VELOCITY_RULES: Final = DefinedTable(
     "velocity_rule",
     "velocity_rules",
     {
@@ -174,7 +130,6 @@ VELOCITY_RULES: Final = _Table(
         "action": "text",
         **_LIFE,
     },
-    is_cached=False,
 )
 TABLES: Final = (SWITCHES, RATE_LIMITS, RUN_POLICIES, OVERRIDES, APPROVALS, INCIDENTS, VELOCITY_RULES)
 
@@ -182,14 +137,4 @@ TABLES: Final = (SWITCHES, RATE_LIMITS, RUN_POLICIES, OVERRIDES, APPROVALS, INCI
 def register_all() -> None:
     """This function will register one projector for each of these tables."""
     for table in TABLES:
-        register(_projector(table))
-
-
-def _projector(table: _Table) -> Projector:
-    prefix = f"{table.stream_type}."
-    return Projector(
-        name=f"spend.{table.name}",
-        wants=lambda event: event.type.startswith(prefix),
-        project=table.project,
-        tables=(ProjectedTable(table.name, ("id",)),),
-    )
+        table.register("spend")
