@@ -66,7 +66,7 @@ class TooLarge(Denied):
 
 
 class RunCeilingReached(Denied):
-    """The run has used up its ceiling; end the run or raise its budget."""
+    """The run has used up a ceiling; end the run, or raise what `binding` names: its budget or its run policy."""
 
     status = 402
     code = "run_ceiling_reached"
