@@ -35,7 +35,7 @@ class TestAVersion:
     def test_that_is_published_is_changed_by_nobody(self, change: str) -> None:
         made = make_plan()
         with owner() as connection, pytest.raises(NEVER):
-            connection.execute(sql.SQL(f"UPDATE plan_versions SET {change} WHERE id = %s"), (made.id,))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(f"UPDATE plan_versions SET {change} WHERE id = %s"), (made.id,))
         assert write(lambda cur: find_version(cur, made.id)) == made
 
     def test_that_is_a_draft_keeps_its_document_too(self) -> None:
@@ -53,4 +53,4 @@ class TestAVersion:
     def test_is_deleted_by_nobody(self, statement: str) -> None:
         make_plan()
         with owner() as connection, pytest.raises(NEVER):
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
