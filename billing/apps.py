@@ -5,6 +5,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing.projections import items
+        from billing.projections import catalog, items
 
+        catalog.register_all()
         items.register_all()
