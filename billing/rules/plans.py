@@ -7,19 +7,22 @@ ten years. Everything that is wrong with a document is told at once, each with t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from billing.rules.charges.definition import ChargeDefinition, parse_charge, write_charge
+from billing.rules.charges.flat import Flat
+from billing.rules.charges.formula import INCLUDED
 from common import fields
 from common.bodies import BodyReader
-from common.errors import InvalidField
+from common.currencies import exponent_of
+from common.errors import InvalidAmount, InvalidField
 from common.money import QUANTITY_SCALE, format_amount, format_quantity
 from common.strictjson import child_pointer
 
 JsonObject = dict[str, Any]
 Feature = bool | int | str | None
-ChargeDefinition = JsonObject
 
 UNITS: Final = ("week", "month", "quarter", "year")
 MAX_COUNT_OF: Final[Mapping[str, int]] = {"week": 52, "month": 36, "quarter": 12, "year": 5}
@@ -29,6 +32,9 @@ KINDS: Final = ("recurring", "licensed", "metered", "one_time")
 TIMINGS: Final = ("advance", "arrears")
 PRORATIONS: Final = ("per_second", "per_day", "fixed_30")
 CHANGES: Final = ("invoice", "prorate", "next_period", "reset")
+FEES: Final = ("recurring", "one_time")
+"""The kinds that are a flat fee; the others are priced on a quantity."""
+SEAT_MODELS: Final = ("per_unit", "graduated", "volume", "package", "blocks")
 FUNDINGS: Final = ("credit_only", "credit_then_invoice")
 SOURCES: Final = ("allowance", "credit")
 
@@ -70,7 +76,7 @@ class Interval:
 class PlanCharge:
     """One price of a plan. `included`: units of a period that a licensed or metered charge does not bill; `meter`: the
     key of what a metered one counts, apart by the fields of `group_by`. `prices`: by currency, one for each of the
-    plan's."""
+    plan's; they hold what is included, too."""
 
     key: str
     name: str
@@ -234,24 +240,34 @@ def _charges(reader: BodyReader, currencies: Collection[str]) -> tuple[PlanCharg
 def _charge(item: BodyReader, currencies: Collection[str]) -> PlanCharge:
     kind = item.required("kind", fields.choice, options=KINDS)
     is_metered = kind == "metered"
+    timing = "arrears" if is_metered else "advance"
     charge = PlanCharge(
         key=item.required("key", fields.key),
         name=item.required("name", fields.text),
         kind=kind,
-        timing=item.defaulted(
-            "timing", fields.choice, "arrears" if is_metered else "advance", options=TIMINGS
-        ),
-        prices=item.required("prices", _by_currency, each=_definition, currencies=currencies),
+        timing=item.defaulted("timing", fields.choice, timing, options=TIMINGS),
+        prices=item.required("prices", _by_currency, each=parse_charge, currencies=currencies),
         addon=item.defaulted("addon", fields.boolean, False),
         included=item.defaulted("included", _quantity, Fraction(0)),
         meter=item.optional("meter", fields.key),
-        group_by=tuple(item.defaulted("group_by", fields.text_list, [], max_items=MAX_GROUPS)),
+        group_by=tuple(item.defaulted("group_by", fields.text_list, [], max_items=MAX_GROUPS) or ()),
         discountable=item.defaulted("discountable", fields.boolean, True),
         tax_code=item.defaulted("tax_code", fields.key, "standard"),
     )
     if kind is not None:
         _check_kind(item, charge)
-    return charge
+    for currency, price in (charge.prices or {}).items():
+        _check_price(item, charge, price, currency)
+    return _with_included(charge) if charge.included and charge.prices else charge
+
+
+def _with_included(charge: PlanCharge) -> PlanCharge:
+    """What is included is said once for all currencies, and holds in each."""
+    return replace(charge, prices={c: _including(p, charge.included) for c, p in charge.prices.items()})
+
+
+def _including(price: ChargeDefinition, units: Fraction) -> ChargeDefinition:
+    return replace(price, terms=replace(price.terms, included=units))
 
 
 def _check_kind(item: BodyReader, charge: PlanCharge) -> None:
@@ -264,12 +280,30 @@ def _check_kind(item: BodyReader, charge: PlanCharge) -> None:
     for name, given in (("meter", charge.meter), ("group_by", charge.group_by)):
         if given and not is_metered:
             item.refuse(InvalidField(f"Only a metered charge has a {name}.", pointer=item.pointer(name)))
-    if charge.included and charge.kind not in ("licensed", "metered"):
-        item.refuse(
-            InvalidField(
-                "Only a licensed or a metered charge includes units.", pointer=item.pointer("included")
-            )
-        )
+    if charge.included and charge.kind in FEES:
+        detail = "Only a licensed or a metered charge includes units."
+        item.refuse(InvalidField(detail, pointer=item.pointer("included")))
+
+
+def _check_price(item: BodyReader, charge: PlanCharge, price: ChargeDefinition, currency: str) -> None:
+    """A price fits its charge: a fee is flat and as fine as its currency, seats and use are priced on quantities."""
+    pointer, model = child_pointer(item.pointer("prices"), currency), price.model
+    if charge.kind in FEES and model.kind != "flat":
+        item.refuse(InvalidField("A fee has the model flat.", pointer=f"{pointer}/model"))
+    if charge.kind == "licensed" and model.kind not in SEAT_MODELS:
+        words = ", ".join(SEAT_MODELS)
+        item.refuse(InvalidField(f"Seats have one of the models {words}.", pointer=f"{pointer}/model"))
+    if charge.kind == "metered" and model.kind == "flat":
+        item.refuse(InvalidField("What is metered is priced on its quantity.", pointer=f"{pointer}/model"))
+    if price.terms.included:
+        detail = "What is included stands beside the prices, for all currencies."
+        item.refuse(InvalidField(detail, pointer=f"{pointer}/{INCLUDED}"))
+    if charge.included and charge.kind not in FEES and INCLUDED not in model.options:
+        detail = f"A charge of model {model.kind} includes no units."
+        item.refuse(InvalidField(detail, pointer=item.pointer("included")))
+    if model.kind == "flat" and _is_finer(cast(Flat, model).amount, currency):
+        detail = f"A fee in {currency} has {exponent_of(currency)} decimals."
+        item.refuse(InvalidAmount(detail, pointer=f"{pointer}/amount"))
 
 
 def _credits(reader: BodyReader, currencies: Collection[str], interval: Interval) -> tuple[PlanCredit, ...]:
@@ -306,8 +340,8 @@ def _by_currency(
     return found
 
 
-def _definition(value: object, *, pointer: str = "") -> ChargeDefinition:
-    return fields.free_object(value, pointer=pointer)
+def _is_finer(amount: Fraction, currency: str) -> bool:
+    return (amount * 10 ** exponent_of(currency)).denominator != 1
 
 
 def _quantity(value: object, *, pointer: str = "") -> Fraction:
@@ -334,12 +368,8 @@ def _written_charge(charge: PlanCharge) -> JsonObject:
         "group_by": list(charge.group_by),
         "discountable": charge.discountable,
         "tax_code": charge.tax_code,
-        "prices": {currency: _written_definition(price) for currency, price in charge.prices.items()},
+        "prices": {c: write_charge(_including(p, Fraction(0))) for c, p in charge.prices.items()},
     }
-
-
-def _written_definition(definition: ChargeDefinition) -> JsonObject:
-    return definition
 
 
 def _written_credit(credit: PlanCredit) -> JsonObject:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from billing.rules.charges.pricing import price_line
+from billing.rules.charges.usage import used
 from billing.rules.plans import Interval, PlanCredit, divides, parse_plan, write_plan
 from common.errors import ProblemError
 
@@ -24,6 +26,7 @@ CALLS: dict[str, Any] = {
     "included": "1000.5",
     "prices": {"USD": {"model": "per_unit", "unit_price": "0.002"}},
 }
+SEATS: dict[str, Any] = {"model": "per_unit", "unit_price": "5"}
 SMALL: dict[str, Any] = {"name": "Small", "interval": {"unit": "month"}, "currencies": ["USD"]}
 FULL: dict[str, Any] = {
     **SMALL,
@@ -69,6 +72,15 @@ class TestAPlan:
         assert (base.timing, calls.timing) == ("advance", "arrears")
         assert calls.included == Fraction("1000.5")
         assert (calls.meter, calls.group_by) == ("api_calls", ("model",))
+
+    def test_does_not_bill_what_it_includes_in_any_currency(self) -> None:
+        price = {"model": "per_unit", "unit_price": "2"}
+        calls = {**CALLS, "included": "10", "prices": {"USD": price, "EUR": price}}
+        terms = parse_plan({**SMALL, "currencies": ["USD", "EUR"], "charges": [calls]})
+        for definition in terms.charges[0].prices.values():
+            line = price_line(definition, used(12))
+            assert line is not None
+            assert line.amount == 4
 
     def test_gives_its_credit_once_a_period_unless_it_says_otherwise(self) -> None:
         assert parse_plan(FULL).credits == (PlanCredit({"USD": 2_000_000_000}, Interval("month")),)
@@ -144,9 +156,20 @@ class TestWhatIsWrong:
             ({"included": 5}, ("invalid_quantity", "/charges/0/included")),
             ({"timing": "later"}, ("invalid_field", "/charges/0/timing")),
             ({"prices": {}}, ("invalid_field", "/charges/0/prices/USD")),
-            ({"prices": {"EUR": {}, **BASE["prices"]}}, ("unknown_field", "/charges/0/prices/EUR")),
+            (
+                {"prices": {"EUR": {"model": "flat", "amount": "1"}, **BASE["prices"]}},
+                ("unknown_field", "/charges/0/prices/EUR"),
+            ),
             ({"prices": {"USD": "49"}}, ("invalid_field", "/charges/0/prices/USD")),
             ({"prices": None}, ("invalid_field", "/charges/0/prices")),
+            ({"prices": {"USD": {"model": "flat"}}}, ("invalid_field", "/charges/0/prices/USD/amount")),
+            ({"prices": {"USD": {"model": "gift"}}}, ("invalid_field", "/charges/0/prices/USD/model")),
+            ({"prices": {"USD": SEATS}}, ("invalid_field", "/charges/0/prices/USD/model")),
+            ({"kind": "licensed"}, ("invalid_field", "/charges/0/prices/USD/model")),
+            (
+                {"prices": {"USD": {"model": "flat", "amount": "49.005"}}},
+                ("invalid_amount", "/charges/0/prices/USD/amount"),
+            ),
             ({"addon": "no"}, ("invalid_field", "/charges/0/addon")),
         ],
     )
@@ -159,6 +182,14 @@ class TestWhatIsWrong:
         assert wrong({**SMALL, "charges": [{**CALLS, "timing": "advance"}]}) == {
             ("invalid_field", "/charges/0/timing")
         }
+
+    def test_with_what_is_included_twice_or_where_nothing_can_be(self) -> None:
+        twice = {**CALLS, "prices": {"USD": {**SEATS, "included": "5"}}}
+        assert wrong({**SMALL, "charges": [twice]}) == {("invalid_field", "/charges/0/prices/USD/included")}
+        dear = {**CALLS, "prices": {"USD": {"model": "percentage", "rate": "1"}}}
+        assert wrong({**SMALL, "charges": [dear]}) == {("invalid_field", "/charges/0/included")}
+        flat = {**CALLS, "included": "0", "prices": BASE["prices"]}
+        assert wrong({**SMALL, "charges": [flat]}) == {("invalid_field", "/charges/0/prices/USD/model")}
 
     def test_with_two_charges_of_one_key(self) -> None:
         assert wrong({**SMALL, "charges": [BASE, BASE]}) == {("invalid_field", "/charges/1/key")}
