@@ -5,7 +5,8 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing.projections import catalog, items
+        from billing.projections import catalog, items, subscriptions
 
         catalog.register_all()
+        subscriptions.register_all()
         items.register_all()
