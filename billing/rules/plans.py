@@ -341,7 +341,8 @@ def _by_currency(
 
 
 def _is_finer(amount: Fraction, currency: str) -> bool:
-    return (amount * 10 ** exponent_of(currency)).denominator != 1
+    steps: int = 10 ** exponent_of(currency)
+    return (amount * steps).denominator != 1
 
 
 def _quantity(value: object, *, pointer: str = "") -> Fraction:
