@@ -41,3 +41,20 @@ def events(*amounts: str) -> Usage:
 def with_convention(fields: Mapping[str, Any], convention: str) -> dict[str, Any]:
     """Fields of a definition under the convention that an example names; "" are the house rules."""
     return dict(fields) | ({"flat_fee_at_zero": True} if convention == "flat_fee_at_zero=true" else {})
+
+
+def of_minor(hundredths: int) -> Fraction:
+    """The exact amount of minor units of a currency with two decimals."""
+    return Fraction(hundredths, 100)
+
+
+def units_of_minor(hundredths: int) -> int:
+    """Minor units of a currency with two decimals in 10^-8."""
+    return hundredths * 10**6
+
+
+def minor(units: int) -> int:
+    """Units of 10^-8 in minor units of a currency with two decimals."""
+    whole, rest = divmod(units, 10**6)
+    assert rest == 0
+    return whole

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from billing.rules.sharing import largest_remainder
+from billing.rules.sharing import largest_remainder, rounded_shares
 
 
 class TestShares:
@@ -28,3 +28,17 @@ class TestShares:
     def test_have_no_negative_weight(self) -> None:
         with pytest.raises(ValueError):
             largest_remainder(1, [Fraction(2), Fraction(-1)])
+
+
+class TestRoundedShares:
+    def test_sum_to_the_rounded_whole(self) -> None:
+        assert rounded_shares([Fraction(1, 2)] * 3) == (1, 1, 0)
+        assert rounded_shares([Fraction("676.47"), Fraction("126.53")]) == (676, 127)
+
+    def test_stay_between_the_whole_numbers_beside_them(self) -> None:
+        assert rounded_shares([Fraction(1), Fraction(1, 4), Fraction(0)]) == (1, 0, 0)
+        assert rounded_shares([Fraction(1), Fraction(3, 4), Fraction(0)]) == (1, 1, 0)
+
+    def test_are_not_negative(self) -> None:
+        with pytest.raises(ValueError):
+            rounded_shares([Fraction(-1)])
