@@ -1,5 +1,6 @@
 """Plans and their versions, by key and by id."""
 
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -86,6 +87,12 @@ def version_on_sale(cur: Cursor, plan: Plan) -> PlanVersion | None:
 def draft_of(cur: Cursor, plan: Plan) -> PlanVersion | None:
     """Return the version that waits to be published."""
     return None if plan.draft_id is None else find_version(cur, plan.draft_id)
+
+
+def versions_of(cur: Cursor, ids: Iterable[UUID]) -> dict[UUID, PlanVersion]:
+    """Return versions by their ids."""
+    rows = cur.execute(_VERSION + " WHERE id = ANY(%s::uuid[])", (list(ids),)).fetchall()
+    return {row[0]: _version(row) for row in rows}
 
 
 def list_versions(

@@ -6,7 +6,8 @@ from typing import Any
 from billing.operations.plans import create_plan, draft_version, publish_version
 from billing.rules.catalog import PlanVersion
 from billing.rules.plans import parse_plan
-from tests.builders.orgs import AUTHOR, unique, write
+from orgs import PLATFORM_ID
+from tests.builders.orgs import AUTHOR, events_of, unique, write
 
 FLAT: dict[str, Any] = {
     "key": "base",
@@ -46,3 +47,8 @@ def make_version(key: str, **given: Any) -> PlanVersion:
     terms = parse_plan(definition(**given))
     draft = write(lambda cur: draft_version(cur, plan=key, terms=terms, author=AUTHOR)).version
     return write(lambda cur: publish_version(cur, plan=key, number=draft.number, author=AUTHOR)).version
+
+
+def catalog_events() -> list[tuple[Any, ...]]:
+    """The platform's events but for those of its keys, which tests make as they go."""
+    return [row for row in events_of(PLATFORM_ID) if not row[0].startswith("api_key.")]
