@@ -8,7 +8,7 @@ from django.db import models
 
 
 class Subscription(models.Model):
-    """What a customer has subscribed to: at most one change and one cancellation wait, and no period is billed twice."""
+    """What a customer subscribed to: at most one change and one cancellation wait, and no period is billed twice."""
 
     id = models.UUIDField(primary_key=True)
     organization = models.UUIDField()

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+from billing.rules.couponterms import parse_terms, write_terms
 from billing.rules.plans import PlanTerms, parse_plan
 from billing.rules.subscriptions.allowances import Left
 from billing.rules.subscriptions.boundaries import decide_boundary
@@ -154,5 +155,5 @@ def amounts(decision: Decision, unit: int = CENT) -> list[tuple[str, Fraction]]:
 
 def coupon(since: datetime, left: int | None = 1, **given: Any) -> Redemption:
     """A redeemed coupon: `percent` or `amounts`, with `targets` if any."""
-    values: Mapping[str, Any] = given
+    values: Mapping[str, Any] = write_terms(parse_terms({**given, "duration": "once"}))
     return Redemption(new_id(), new_id(), "SAVE", values, since, left)

@@ -8,16 +8,16 @@ fixed coupon is for whole periods only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
-from billing.rules.amounts import PERCENT
 from billing.rules.coupons import Coupon, DiscountableLine, apply_coupons
+from billing.rules.couponterms import Redemption as Redeemed
+from billing.rules.couponterms import parse_terms, write_terms
 from billing.rules.subscriptions.row import Redemption
-from common.errors import CurrencyMismatch, InvalidTransition
-from common.money import parse_amount
+from common.errors import InvalidTransition
 
 
 def discounts(
@@ -52,18 +52,27 @@ def held_coupons(coupons: Iterable[Redemption], *, start: datetime, currency: st
 
 
 def coupon_of(one: Redemption, *, currency: str) -> Coupon:
-    """Return what a redemption takes off, as the rule of coupons reads it. Raises CurrencyMismatch."""
-    percent, targets = one.terms.get("percent"), one.terms.get("targets")
-    amounts: Mapping[str, str] = one.terms.get("amounts") or {}
-    if percent is None and currency not in amounts:
-        raise CurrencyMismatch(f"The coupon {one.key} is not worth anything in {currency}.")
-    return Coupon(
-        code=one.key,
-        share=None if percent is None else Fraction(percent) / PERCENT,
-        units=None if percent is not None else parse_amount(amounts[currency]),
-        targets=frozenset(targets) if targets else None,
-        duration="forever",  # how long it holds stands in the redemption
-    )
+    """Return what a redemption takes off; in which periods stands in the redemption. Raises CouponNotRedeemable for a
+    coupon without an amount in the currency."""
+    coupon = parse_terms(one.terms).coupon(one.key, currency)
+    return replace(coupon, duration="forever", periods=None)
+
+
+def kept_redemption(made: Redeemed) -> Redemption:
+    """Return a redemption as the subscription's row keeps it."""
+    terms = made.terms
+    left = {"once": 1, "forever": None}.get(terms.duration, terms.periods)
+    return Redemption(made.id, made.coupon_id, made.code, write_terms(terms), made.redeemed_at, left)
+
+
+def adopted(coupons: tuple[Redemption, ...], active: Sequence[Redemption] | None) -> tuple[Redemption, ...]:
+    """Return the coupons that hold for a period that begins: those of the whole organization are taken up, those that
+    were ended meanwhile are dropped. `active` None: that is not known."""
+    if active is None:
+        return coupons
+    wanted, known = {one.id for one in active}, {one.id for one in coupons}
+    kept = [one for one in coupons if one.id in wanted]
+    return (*kept, *(one for one in active if one.id not in known))
 
 
 def counted(coupons: Iterable[Redemption], *, start: datetime, end: datetime) -> tuple[Redemption, ...]:

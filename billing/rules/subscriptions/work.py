@@ -29,10 +29,10 @@ from billing.rules.subscriptions.allowances import (
     still_running,
     without_ended,
 )
-from billing.rules.subscriptions.couponing import counted, discounts, percentage_left
+from billing.rules.subscriptions.couponing import adopted, counted, discounts, percentage_left
 from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
-from billing.rules.subscriptions.row import Allowance, Fee, Subscription
+from billing.rules.subscriptions.row import Allowance, Fee, Redemption, Subscription
 from common.ids import new_id
 from common.localtime import local_time
 from common.money import UNITS_PER_MAJOR
@@ -43,11 +43,13 @@ NOTHING: Final = Fraction(0)
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a decision must know beside the row: the terms of its plan, what is left of each grant, and
-    promotional credit of the organization's ended subscriptions that still runs."""
+    promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
+    now, the organization's own included; None: not known."""
 
     terms: PlanTerms
     free: Mapping[UUID, Left] = field(default_factory=dict)
     running: Sequence[Running] = ()
+    coupons: Sequence[Redemption] | None = None
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ def begin_period(work: Work, period: Period, *, is_billed: bool = True) -> None:
     )
     begin_metered(work, period.start)
     if is_billed:
+        work.change(coupons=adopted(work.row.coupons, work.known.coupons))
         _bill_period(work, period)
         work.change(coupons=counted(work.row.coupons, start=period.start, end=period.end))
         grant_due(work)
