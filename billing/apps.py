@@ -5,6 +5,8 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
+        from billing import jobs
         from billing.projections import catalog
 
         catalog.register_all()
+        jobs.register_all()
