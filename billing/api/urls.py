@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from billing.api import plans, subscriptions
+from billing.api import coupons, plans, profiles, sellers, subscriptions
 
 urlpatterns: list[URLPattern] = [
     path("plans", plans.PlanListView.as_view()),
@@ -12,6 +12,18 @@ urlpatterns: list[URLPattern] = [
     path("plans/<str:name>/versions", plans.PlanVersionListView.as_view()),
     path("plans/<str:name>/versions/<str:number>", plans.PlanVersionDetailView.as_view()),
     path("plans/<str:name>/versions/<str:number>/publish", plans.PlanVersionPublishView.as_view()),
+    path("coupons", coupons.CouponListView.as_view()),
+    path("coupons/<str:name>", coupons.CouponDetailView.as_view()),
+    path("coupons/<str:name>/archive", coupons.CouponArchiveView.as_view()),
+    path("coupon-redemptions", coupons.RedemptionListView.as_view()),
+    path("coupon-redemptions/<str:name>", coupons.RedemptionDetailView.as_view()),
+    path("coupon-redemptions/<str:name>/end", coupons.RedemptionEndView.as_view()),
+    path("legal-entities", sellers.LegalEntityListView.as_view()),
+    path("legal-entities/<str:name>", sellers.LegalEntityDetailView.as_view()),
+    path("legal-entities/<str:name>/archive", sellers.LegalEntityArchiveView.as_view()),
+    path("billing-profile", profiles.BillingProfileView.as_view()),
+    path("billing-profile/erase-contact", profiles.ContactEraseView.as_view()),
+    path("billing-profile/check-vat-id", profiles.VatIdCheckView.as_view()),
     path("subscriptions", subscriptions.SubscriptionListView.as_view()),
     path("subscriptions/<str:name>", subscriptions.SubscriptionDetailView.as_view()),
     path("subscriptions/<str:name>/history", subscriptions.SubscriptionHistoryView.as_view()),
