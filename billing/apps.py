@@ -6,7 +6,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import catalog
+        from billing.projections import catalog, items, subscriptions
 
         catalog.register_all()
+        subscriptions.register_all()
+        items.register_all()
         jobs.register_all()
