@@ -1,4 +1,4 @@
-"""Plans for the staff: what each version sells, in tables. Drafts are entered as documents and published after a look."""
+"""Plans for the staff: what each version sells, in tables; drafts are entered as documents and published after that."""
 
 from __future__ import annotations
 
