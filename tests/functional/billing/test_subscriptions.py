@@ -548,3 +548,22 @@ class TestCoupons:
         move_clock(organization, 31 * DAY)
         run_boundaries(organization)
         assert shown(who, made)["fees"][0]["discount"] == "0"
+
+    def test_are_not_had_again_by_beginning_anew(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="100", duration="once")
+        who, plan = owner(organization), sell(fee("30"))
+        acted(who, subscribe(who, plan, coupons=[coupon.code]), "cancel", {"when": "now"})
+        before = events_of(organization)
+        again = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="again")
+        assert problem(again) == (409, "coupon_not_redeemable", ["/coupons/0"])
+        assert events_of(organization) == before
+
+    def test_of_the_whole_organization_lower_each_of_its_subscriptions(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="10", duration="forever")
+        who = owner(organization)
+        answer = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key="all")
+        assert answer.status_code == 201, answer.content
+        for _ in range(2):
+            assert subscribe(who, sell(fee("30")))["fees"][0]["discount"] == "3"
