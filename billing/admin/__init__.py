@@ -2,3 +2,4 @@
 
 from billing.admin import catalog as catalog
 from billing.admin import plans as plans
+from billing.admin import subscriptions as subscriptions

@@ -53,6 +53,10 @@ def quantities(value: object, *, pointer: str = "") -> dict[str, int]:
     return found
 
 
+def _as_it_came(value: object, *, pointer: str = "") -> object:
+    return value
+
+
 @extend_schema_field(
     {
         "type": "object",
@@ -61,10 +65,10 @@ def quantities(value: object, *, pointer: str = "") -> dict[str, int]:
     }
 )
 class QuantitiesField(StrictField):
-    """Whole quantities by the key of a licensed charge."""
+    """Whole quantities by the key of a licensed charge; the view reads them by `quantities`, which names each place."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(quantities, **kwargs)
+        super().__init__(_as_it_came, **kwargs)
 
 
 @extend_schema_field(
@@ -279,7 +283,22 @@ class ChangePreviewSerializer(serializers.Serializer[Any]):
     subscription = SubscriptionSerializer()
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "array", "items": {}}})
+_VALUE: dict[str, Any] = {
+    "oneOf": [
+        {"type": "null"},
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+    ]
+}
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {"type": "array", "items": _VALUE, "minItems": 2, "maxItems": 2},
+    }
+)
 class ChangesField(serializers.Field[Any, Any, Any, Any]):
     """Each field that changed, as [old, new]."""
 
