@@ -1,4 +1,4 @@
-"""Coupons, legal entities and billing profiles for the staff: forms and actions call the operations that the API calls."""
+"""Coupons, legal entities and billing profiles for the staff; forms and actions call the operations of the API."""
 
 from __future__ import annotations
 
