@@ -287,6 +287,45 @@ class TestChanging:
         assert (events_of(organization), items_of(organization), shown(who, made)) == (before, items, made)
 
 
+class TestRepeating:
+    @pytest.mark.parametrize(
+        ("verb", "body"),
+        [
+            ("change", {"plan": "$other", "mode": "invoice"}),
+            ("change", {"plan": "$other", "mode": "reset"}),
+            ("quantity", {"quantities": {"seats": 4}, "mode": "invoice"}),
+            ("add-ons", {"add": ["sso"], "mode": "invoice"}),
+            ("pause", {"resumes_at": None}),
+            ("cancel", {"when": "now"}),
+            ("cancel", {"when": "period_end"}),
+            ("coupons", {"coupon": "$coupon"}),
+        ],
+    )
+    def test_under_its_key_has_one_effect_and_the_same_answer(self, verb: str, body: dict[str, Any]) -> None:
+        organization = open_books()
+        who = owner(organization)
+        plan = sell(fee("30"), seats("10"), fee("5", "sso", addon=True), credits=CREDIT)
+        made = subscribe(who, plan)
+        names = {
+            "$other": sell(fee("60")).plan_key,
+            "$coupon": make_coupon(duration="forever", percent="5").code,
+        }
+        given = {
+            key: names.get(value, value) if isinstance(value, str) else value for key, value in body.items()
+        }
+        first = act(who, made, verb, given, key="again")
+        assert first.status_code == 200, first.content
+        events, items, books = events_of(organization), items_of(organization), balances(organization)
+        second = act(who, made, verb, given, key="again")
+        assert (second.status_code, second.content) == (200, first.content)
+        assert second.headers["Idempotent-Replayed"] == "true"
+        assert (events_of(organization), items_of(organization), balances(organization)) == (
+            events,
+            items,
+            books,
+        )
+
+
 class TestPausing:
     def test_bills_no_period_that_begins_in_it_and_resuming_bills_the_rest(self) -> None:
         organization = open_books()
