@@ -3,3 +3,12 @@ from django.apps import AppConfig
 
 class BillingConfig(AppConfig):
     name = "billing"
+
+    def ready(self) -> None:
+        from billing import jobs
+        from billing.projections import catalog, items, subscriptions
+
+        catalog.register_all()
+        subscriptions.register_all()
+        items.register_all()
+        jobs.register_all()

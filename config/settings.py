@@ -186,6 +186,10 @@ CELERY_BROKER_URL = ENVIRONMENT.celery_broker_url or "redis://127.0.0.1:1/0"
 # twice or not at all must not matter: tasks ask the database what is due.
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {**EVENTS_BEAT}
 
+# --- Billing ---
+
+TAX_PROVIDER = ENVIRONMENT.tax_provider
+
 # --- Stripe ---
 
 ADJUSTMENT_APPROVAL_ABOVE_UNITS = ENVIRONMENT.adjustment_approval_above_units

@@ -1,11 +1,12 @@
 """What a charge does to the books: what it burns, how it is posted, and the usage record that tells of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from common.ids import known_text, new_id_text
 from ledger.rules import effects as ledger_effects
-from ledger.rules.grants import GrantSubject, settle
+from ledger.rules.grants import GRANT_SOURCES, GrantSubject, settle
 from spend.rules.admission import Receipt, fund
 from spend.rules.commands import Commit, RecordUsage
 from spend.rules.decide import told_measures
@@ -39,19 +40,31 @@ class Accounts:
     provider_cost: str
     provider_payable: str
     breakage: str
+    promotional_expense: str
 
 
-def burn_charge(state: OrganizationState, receipt: Receipt, charge: int, subject: GrantSubject) -> Burn:
-    """Move the books on by a charge: first what the receipt took, then live grants, the line, and debt."""
+def burn_charge(
+    state: OrganizationState,
+    receipt: Receipt,
+    charge: int,
+    subject: GrantSubject,
+    *,
+    at: datetime | None = None,
+) -> Burn:
+    """Move the books on by a charge: first what the receipt took, in its order, then live grants in theirs (S75), the
+    line, and debt. The final receipt names the source of each part (S9). Grants are those that are live now, or `at`.
+    """
     books = state.books
-    grants_taken = [(name, amount) for source, name, amount in receipt if source == "credit"]
+    source_of = {name: source for source, name, _ in receipt}
+    grants_taken = [(name, amount) for source, name, amount in receipt if source in GRANT_SOURCES]
     burned: list[list[Any]] = [[grant, amount] for grant, amount in settle(grants_taken, charge)]
     rest: int = charge - sum(amount for _, amount in burned)
     line: int = min(rest, sum(amount for source, _, amount in receipt if source == "postpaid"))
     rest -= line
     take_from(books.grants, burned)
     if rest:
-        more, _, _ = fund(books, rest, subject, state.now)
+        more, _, _ = fund(books, rest, subject, at or state.now)
+        source_of.update({name: source for source, name, _ in more})
         extra: list[list[Any]] = [[name, amount] for _, name, amount in more]
         take_from(books.grants, extra)
         burned = merged(burned, extra)
@@ -63,7 +76,7 @@ def burn_charge(state: OrganizationState, receipt: Receipt, charge: int, subject
     books.credit.debt += rest
     if books.line is not None:
         books.line.posted -= line
-    final: Receipt = [["credit", name, amount] for name, amount in burned]
+    final: Receipt = [[source_of[name], name, amount] for name, amount in burned]
     if line:
         final.append(["postpaid", None, line])
     if rest:
@@ -89,22 +102,22 @@ def post(
     state: OrganizationState,
     ledger: dict[str, Any],
     burn: Burn,
-    rated: Any,
     accounts: Accounts,
     *,
-    own_key: bool,
+    charge: int,
+    cost: int,
 ) -> None:
+    """Add a charge's entry to the ledger's part of an event, and the provider's cost, where it is ours to pay."""
     lines: list[list[Any]] = []
-    charge = rated.charge_units
     if burn.credit + burn.debt:
         lines.append([accounts.credit, -(burn.credit + burn.debt)])
     if burn.line:
         lines.append([accounts.line, -burn.line])
     if charge:
         lines.append([accounts.revenue, charge])
-    if rated.cost_units and not own_key:
-        lines.append([accounts.provider_cost, -rated.cost_units])
-        lines.append([accounts.provider_payable, rated.cost_units])
+    if cost:
+        lines.append([accounts.provider_cost, -cost])
+        lines.append([accounts.provider_payable, cost])
     if lines:
         entry = ledger_effects.entry(lines=lines, currency=state.currency)
         ledger["entries"] = [entry]
