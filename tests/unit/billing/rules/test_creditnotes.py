@@ -97,6 +97,15 @@ class TestByLine:
             notes.append(credit_lines(forty.lines, notes, {"a": 2 * CENT}, currency="EUR"))
         assert [note.tax // CENT for note in notes] == [0] * 19 + [8]
 
+    def test_never_takes_more_net_than_its_line_has_left(self) -> None:
+        """0.02 of net and all of 0.08 tax are left; 0.05 back would be 0.04 + 0.01 by the rate alone."""
+        forty = invoice(("a", 40, TWENTY))
+        notes: list[TaxedDocument] = []
+        for _ in range(19):
+            notes.append(credit_lines(forty.lines, notes, {"a": 2 * CENT}, currency="EUR"))
+        note = credit_amount(forty.lines, notes, 5 * CENT, currency="EUR", gross=True)
+        assert cents(note) == [("a", 2, 3)]
+
     def test_never_takes_more_tax_than_its_line_has(self) -> None:
         """Both lines have 12.4 cents of tax, the first 13 on the invoice and the second 12."""
         two = invoice(("a", 62, TWENTY), ("b", 62, TWENTY))

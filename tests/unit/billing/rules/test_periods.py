@@ -107,6 +107,12 @@ class TestChangesOfTheClock:
         cycle = Cycle(local("2026-10-01T01:30"), Interval("month"), "America/New_York")
         assert cycle.period(1).start == instant("2026-11-01T01:30-04:00")
 
+    def test_keep_the_second_pass_of_an_hour_in_the_period_that_began_in_the_first(self) -> None:
+        """In Havana 00:10 comes again after 00:30, the boundary, has passed."""
+        cycle = Cycle(local("2026-10-25T00:30"), Interval("week"), "America/Havana")
+        assert cycle.period_at(instant("2026-11-01T00:10-04:00")).number == 0
+        assert cycle.period_at(instant("2026-11-01T00:10-05:00")).number == 1
+
     def test_that_a_start_lies_in_make_it_a_stub_of_almost_a_period(self) -> None:
         """A start in the second pass of a repeated hour is after the boundary of its local time."""
         second_pass = instant("2026-11-01T01:30-05:00")

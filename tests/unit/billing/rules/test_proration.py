@@ -7,6 +7,7 @@ import pytest
 
 from billing.rules.periods import Cycle, Interval
 from billing.rules.proration import (
+    BASES,
     MODES,
     Change,
     NewFee,
@@ -73,6 +74,11 @@ class TestShares:
             27, 30
         )
         assert span_share(cycle.period(1), at("2025-02-28"), at("2025-03-30"), basis="fixed_30") == 1
+
+    @pytest.mark.parametrize("basis", BASES)
+    def test_of_a_whole_period_are_one(self, basis: str) -> None:
+        february = Cycle(datetime.fromisoformat("2025-01-31"), Interval("month"), "UTC").period(0)
+        assert span_share(february, february.start, february.end, basis=basis) == 1
 
     def test_by_thirty_days_have_ninety_in_a_quarter_and_none_in_weeks(self) -> None:
         quarter = Cycle(datetime.fromisoformat("2025-01-01"), Interval("quarter"), "UTC").period(0)

@@ -89,6 +89,14 @@ class TestDeferred:
         )
         assert share == 0
 
+    def test_by_days_of_less_than_a_day_is_everything_until_its_end(self) -> None:
+        start, end = utc("2026-01-31T10:00"), utc("2026-01-31T11:00")
+        shares = [
+            elapsed_share(moment, start=start, end=end, zone="UTC", method="per_day")
+            for moment in (utc("2026-01-31T10:30"), end)
+        ]
+        assert shares == [0, 1]
+
 
 class TestEarlyEnd:
     YEAR = recognise(1_200, start=utc("2026-01-01"), end=utc("2027-01-01"), zone="UTC", method="even_month")

@@ -27,7 +27,7 @@ class TestSpreading:
     def test_gives_missing_steps_to_the_largest_fractions_and_then_to_the_earlier(self) -> None:
         assert spread(10, [Fraction(33, 10)] * 3) == (4, 3, 3)
         assert spread(479, [Fraction(1294, 10), Fraction(3494, 10)]) == (130, 349)
-        assert spread(480, [Fraction(1294, 10), Fraction(3495, 10)]) == (130, 350)
+        assert spread(479, [Fraction(1293, 10), Fraction(3496, 10)]) == (129, 350)
 
     def test_mirrors_negative_totals(self) -> None:
         assert spread(-10, [Fraction(-33, 10)] * 3) == (-4, -3, -3)

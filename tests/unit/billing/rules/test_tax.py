@@ -168,6 +168,12 @@ class TestDocuments:
         lines = [TaxableLine(str(place), 333 * CENT, TWENTY if place % 2 else TEN) for place in range(7)]
         assert tax_document(lines, currency="EUR", inclusive=True, rounding=rounding).gross == 7 * 333 * CENT
 
+    def test_rounded_in_total_only_have_as_tax_what_the_rounded_lines_leave(self) -> None:
+        half = Fraction(201, 2) * CENT
+        lines = [TaxableLine(key, 101 * CENT, TWENTY, exact=half) for key in ("a", "b")]
+        document = tax_document(lines, currency="EUR", rounding="exact_total")
+        assert (document.net, document.tax, document.gross) == (202 * CENT, 39 * CENT, 241 * CENT)
+
     def test_mirror_when_every_line_is_negative(self) -> None:
         lines = [TaxableLine(str(place), 333 * CENT * (place + 1), TWENTY) for place in range(5)]
         mirrored = [TaxableLine(line.key, -line.amount, TWENTY) for line in lines]
