@@ -17,8 +17,8 @@ SELECT (SELECT epoch FROM event_store), pg_current_snapshot()::text, pg_current_
 """
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MARGIN: Final = timedelta(days=1)
-"""What clocks are trusted with. Ids are made by this machine's clock, `recorded_at` by the database's, and a lost record
-is a lost charge; a day more to look through costs little."""
+"""What clocks are trusted with. Ids are made by this machine's clock, `recorded_at` by the database's, and a lost
+record is a lost charge; a day more to look through costs little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def recorded_between(alias: str, start: datetime, end: datetime) -> tuple[str, d
 
 def _recorded_after(cur: Cursor, organization: UUID, previous: Cut) -> datetime:
     """A row that is not in the previous cut was committed after it, or tells of `until` or later; and a row is not
-    older than what it tells of, but for what clocks allow. A sandbox's offset only grows: today's finds the earliest."""
+    older than what it tells of, but for what clocks allow. A sandbox's offset only grows: today's is the safe one."""
     row = cur.execute("SELECT clock_offset FROM organizations WHERE id = %s", (organization,)).fetchone()
     offset = row[0] if row is not None else timedelta(0)
     return max(min(previous.taken_at, previous.until - offset) - _MARGIN, _BEGINNING)
