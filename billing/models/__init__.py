@@ -1,5 +1,10 @@
-"""Rows of this app as the staff reads them. Nothing is written through them."""
+"""Billing's tables as Django reads them: unmanaged, for the staff's pages; only operations write them."""
 
+from billing.models.catalog import BillingProfile as BillingProfile
+from billing.models.catalog import Coupon as Coupon
+from billing.models.catalog import LegalEntity as LegalEntity
+from billing.models.catalog import Plan as Plan
+from billing.models.catalog import PlanVersion as PlanVersion
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter
 from billing.models.metering import MeterEvent as MeterEvent
