@@ -5,6 +5,7 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing.projections import catalog
+        from billing.projections import catalog, metering
 
         catalog.register_all()
+        metering.register_all()
