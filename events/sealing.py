@@ -127,7 +127,8 @@ def insert(cur: Cursor, header: SealHeader, lists: SealedLists) -> None:
             "number": header.number, "format": header.format, "epoch": header.epoch, "lo": str(header.lo),
             "hi": str(header.hi), "seq_after": header.seq_after, "seq_to": header.seq_to,
             "event_count": header.event_count, "events": lists.events, "entries": lists.entries,
-            "usage": lists.usage, "decisions": lists.decisions, "meter_events": lists.meter_events, "root": header.root, "previous": header.previous,
+            "usage": lists.usage, "decisions": lists.decisions, "meter_events": lists.meter_events,
+            "root": header.root, "previous": header.previous,
             "hash": header.hash(), "sealed_at": header.sealed_at,
         },
     )  # fmt: skip

@@ -95,8 +95,8 @@ def aggregate(
 
     Quantities are exact, in the unit of what is counted (charge and cost in the currency's major unit); records and
     digest are of the records between the cuts that occurred in the period. A group of which nothing is told is left
-    out. Groups are in the order of their texts. Raises InvalidField (a group that the meter has not), CutsOutOfOrder and
-    PeriodRetired.
+    out. Groups are in the order of their texts. Raises InvalidField (a group that the meter has not), CutsOutOfOrder
+    and PeriodRetired.
     """
     check_groups(meter.definition, group_by)
     check_chain(cut, previous_cut)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from common.errors import InvalidTransition, ProblemError
 from orgs.rules.facts import Fact, time_text, with_changes
+from spend.rules.denials import EventInFuture
 
 MAX_AGE: Final = timedelta(days=35)
 AHEAD: Final = timedelta(minutes=5)
@@ -22,13 +23,6 @@ MAX_BATCH: Final = 1_000
 MAX_BACKFILL: Final = 100_000
 """So many events a backfill may have: reverting it is one transaction."""
 OPEN, REVERTED = "open", "reverted"
-
-
-class EventInFuture(ProblemError):
-    """The event is dated more than five minutes ahead."""
-
-    code = "event_in_future"
-    status = 400
 
 
 class EventIdReused(ProblemError):

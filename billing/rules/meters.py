@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from common.errors import InvalidField, InvalidQuantity, InvalidTransition
@@ -123,6 +123,15 @@ class Meter:
     version: int
     created_at: datetime
     archived_at: datetime | None = None
+
+
+class NewMeter(NamedTuple):
+    """What a new meter is to be."""
+
+    key: str
+    name: str
+    description: str | None
+    definition: Definition
 
 
 def text_of(value: str | int | bool | None) -> str | None:

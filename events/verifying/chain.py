@@ -13,7 +13,8 @@ from events.verifying.report import Finding, Report
 
 _SEALS: Final = """
 SELECT number, format, epoch, lo::text, hi::text, seq_after, seq_to, event_count, events, entries, usage, decisions,
-    meter_events, root, previous, hash, to_char(sealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), sealed_at
+    meter_events, root, previous, hash, to_char(sealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    sealed_at
 FROM seals WHERE number > %s ORDER BY number LIMIT %s
 """
 _PAGE: Final = 200

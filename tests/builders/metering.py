@@ -1,16 +1,16 @@
 """Meters, events and cuts for tests, made by the operations."""
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from billing.operations.metering.meters import NewMeter, create_meter
+from billing.operations.metering.meters import create_meter
 from billing.operations.metering.recording import Recorded, record_events
 from billing.queries.cuts import take_cut
 from billing.rules.cuts import Cut
 from billing.rules.meterevents import NewEvent
-from billing.rules.meters import Definition, Meter
+from billing.rules.meters import Definition, Meter, NewMeter
 from common.strictjson import canonical_digest
 from orgs.operations.locks import lock_organization
 from tests.builders.orgs import AUTHOR, write
@@ -70,3 +70,21 @@ def cut_of(organization: UUID, until: datetime) -> Cut:
 def now() -> datetime:
     """The time, as events state it."""
     return datetime.now(UTC)
+
+
+def sent(kind: str, **given: Any) -> dict[str, Any]:
+    """The body of an event that happened a minute ago."""
+    return {
+        "source": "meter-tests",
+        "id": secrets.token_hex(8),
+        "type": kind,
+        "occurred_at": (now() - timedelta(minutes=1)).isoformat(),
+        "data": {"units": "1.5", "region": "eu"},
+        **given,
+    }
+
+
+def facts_of(organization: UUID) -> list[tuple[Any, ...]]:
+    """All that was said about an organization's events: (sign, event, cancels, data, adjustment), oldest first."""
+    statement = "SELECT sign, event_id, cancels, data::text, adjustment FROM meter_events WHERE organization = %s ORDER BY id"
+    return write(lambda cur: cur.execute(statement, (organization,)).fetchall())

@@ -1,25 +1,16 @@
 """Making, describing and archiving meters (S73)."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from billing.queries.meters import find_meter, key_is_taken
-from billing.rules.meters import Definition, Meter, meter_archived, meter_created, meter_described
+from billing.rules.meters import Meter, NewMeter, meter_archived, meter_created, meter_described
 from common.errors import NameConflict
 from common.ids import new_id
 from events.store import Cursor
 from orgs import PLATFORM_ID
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
-
-
-class NewMeter(NamedTuple):
-    """What a new meter is to be."""
-
-    key: str
-    name: str
-    description: str | None
-    definition: Definition
 
 
 def create_meter(cur: Cursor, new: NewMeter, *, author: Author) -> Meter:

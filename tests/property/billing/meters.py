@@ -1,4 +1,4 @@
-"""Meters in plain Python: what is known at a moment, and what each kind of meter makes of it. No code of the product."""
+"""Meters in plain Python: what is known at a moment, and what each kind of meter makes of it. No product code."""
 
 from collections import defaultdict
 from dataclasses import dataclass
