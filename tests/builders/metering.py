@@ -86,5 +86,6 @@ def sent(kind: str, **given: Any) -> dict[str, Any]:
 
 def facts_of(organization: UUID) -> list[tuple[Any, ...]]:
     """All that was said about an organization's events: (sign, event, cancels, data, adjustment), oldest first."""
-    statement = "SELECT sign, event_id, cancels, data::text, adjustment FROM meter_events WHERE organization = %s ORDER BY id"
+    facts = "SELECT sign, event_id, cancels, data::text, adjustment FROM meter_events"
+    statement = f"{facts} WHERE organization = %s ORDER BY id"
     return write(lambda cur: cur.execute(statement, (organization,)).fetchall())
