@@ -114,7 +114,12 @@ def _hash(seal: SealRow) -> bytes:
 
 def _root(seal: SealRow) -> bytes:
     leaves = [sha256(b"\0E" + item).digest() for (item,) in struct.iter_unpack("24s", seal.events)]
-    lists = ((b"\0J", seal.entries), (b"\0U", seal.usage), (b"\0D", seal.decisions), (b"\0M", seal.meter_events))
+    lists = (
+        (b"\0J", seal.entries),
+        (b"\0U", seal.usage),
+        (b"\0D", seal.decisions),
+        (b"\0M", seal.meter_events),
+    )
     for kind, items in lists:
         leaves.extend(sha256(kind + item).digest() for (item,) in struct.iter_unpack("32s", items))
     return _tree(leaves)
