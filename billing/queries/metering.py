@@ -51,9 +51,10 @@ _VALUE: Final = {
     LATEST: "(array_agg(v ORDER BY occurred_at DESC, id DESC))[1]",
 }
 
+_DIGEST: Final = "SELECT sha256(string_agg(uuid_send(x), ''::bytea ORDER BY x)) FROM"
 _COUNTED: Final = {
-    False: "count(*), sha256(string_agg(uuid_send(id), ''::bytea ORDER BY id))",
-    True: "count(DISTINCT id), sha256(string_agg(DISTINCT uuid_send(id), ''::bytea ORDER BY uuid_send(id)))",
+    False: f"cardinality(ids), ({_DIGEST} unnest(ids) AS x)",
+    True: f"(SELECT count(DISTINCT x) FROM unnest(ids) AS x), ({_DIGEST} (SELECT DISTINCT unnest(ids) AS x) AS d)",
 }
 """How many records, and the digest of their ids; whether one may come as several rows."""
 
@@ -153,10 +154,7 @@ def late_span(
         cur, organization, alias="f", cut=cut.at(previous_cut.until), previous=previous_cut,
         occurred_from=None,
     )  # fmt: skip
-    statement = (
-        f"SELECT min(f.occurred_at), max(f.occurred_at) FROM {rows.source} "
-        f"WHERE {between.sql} AND {rows.condition()}"
-    )
+    statement = f"SELECT min(occurred_at), max(occurred_at) FROM ({rows.select(between.sql, ())}) AS r"
     row = cur.execute(statement, {**between.values, **rows.values}).fetchone()
     return None if row is None or row[0] is None else (row[0], row[1])
 
@@ -179,22 +177,17 @@ def records(
     _check_retired(cur, meter, start)
     rows = MeterRows(meter)
     values, where = _period_condition(cur, organization, rows, Period(start, end), cut, previous_cut)
-    columns = [
-        "f.id",
-        "f.occurred_at",
-        rows.sign,
-        rows.value,
-        rows.unique,
-        *_named(meter),
-        *rows.groups(group_by),
-    ]
     if group is not None:
         for place, (name, text) in enumerate(zip(group_by, group, strict=True)):
             where += f" AND {rows.text(name)} IS NOT DISTINCT FROM %(group{place})s::text"
             values[f"group{place}"] = text
+    named = [f"{column} AS n{place}" for place, column in enumerate(_named(meter))]
+    inner = rows.select(f"{where} AND f.id > %(after)s", group_by, *named, at_once=False)
+    columns = ["id", "occurred_at", "s", "v", "u", *(f"n{place}" for place in range(len(named)))]
+    columns += [f"g{place}" for place in range(len(group_by))]
     statement = (
-        f"SELECT {', '.join(columns)} FROM {rows.source} WHERE {where} AND f.id > %(after)s"
-        f" ORDER BY f.id FETCH FIRST {_RECORDS_AT_ONCE} ROWS WITH TIES"
+        f"SELECT {', '.join(columns)} FROM ({inner}) AS r ORDER BY id"
+        f" FETCH FIRST {_RECORDS_AT_ONCE} ROWS WITH TIES"
     )
     after: UUID | None = UUID(int=0)
     while after is not None:
@@ -216,11 +209,11 @@ def _between(
     rows = MeterRows(meter)
     values, where = _period_condition(cur, organization, rows, period, cut, previous)
     value = _VALUE[meter.definition.aggregation if meter.definition.is_additive else COUNT].format(sign="s")
-    columns = ["f.id", f"{rows.sign} AS s", f"{rows.value} AS v", *rows.groups(group_by)]
     names = [f"g{place}" for place in range(len(group_by))]
     statement = (
-        f"SELECT {_list(names)} {value}, {_COUNTED[rows.repeats]} FROM ("
-        f"SELECT {', '.join(columns)} FROM {rows.source} WHERE {where}) AS r {_grouped(names)}"
+        f"SELECT {_list(names)} total, {_COUNTED[rows.repeats]} FROM ("
+        f"SELECT {_list(names)} {value} AS total, array_agg(id) AS ids FROM ({rows.select(where, group_by)}) AS r"
+        f" {_grouped(names)}) AS grouped WHERE ids IS NOT NULL"
     )
     found = {}
     for row in cur.execute(statement, {**values, **rows.values}).fetchall():
@@ -251,10 +244,8 @@ def _known(
             f"f.sign = 1 AND NOT EXISTS (SELECT FROM meter_events c WHERE c.cancels = f.id AND {_gone()})"
         )
     names = [f"g{place}" for place in range(len(group_by))]
-    columns = ["f.id", "f.occurred_at", f"{rows.value} AS v", f"{rows.unique} AS u", *rows.groups(group_by)]
-    if weighs:
-        columns.append(f"{_series(rows)} AS series")
-    inner = f"SELECT {', '.join(columns)} FROM {rows.source} WHERE {' AND '.join((*parts, rows.condition()))}"
+    more = (f"{_series(rows)} AS series",) if weighs else ()
+    inner = rows.select(" AND ".join(parts), group_by, *more)
     statement = _weighed(inner, names) if weighs else _valued(inner, names, meter)
     found = cur.execute(statement, {**values, **bound_values, **rows.values}).fetchall()
     scale = Fraction((period.end - period.start) // _MICROSECOND, 10**6) if weighs else Fraction(1)
@@ -296,7 +287,7 @@ def _period_condition(
     between = difference(cur, organization, alias="f", cut=cut, previous=previous, occurred_from=period.start)
     within = "f.occurred_at >= %(start)s AND f.occurred_at < %(end)s"
     values = {**between.values, "start": period.start, "end": period.end}
-    return values, f"{between.sql} AND {within} AND {rows.condition()}"
+    return values, f"{between.sql} AND {within}"
 
 
 def _recorded(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from billing.rules.meters import EVENTS, UNIQUE, Definition, Filter, Meter
+from billing.rules.meters import EVENTS, Definition, Filter, Meter
 
 TABLES: Final = {"usage": "usage_records", "events": "meter_events"}
 _MONEY: Final = "(f.{0}::numeric / 100000000)"
@@ -61,16 +61,29 @@ class MeterRows:
 
     @property
     def value(self) -> str:
-        """What is added up or compared, as numeric; NULL where it is no quantity."""
+        """What is added up or compared: as text of events, which is looked at once and then taken for a number."""
         name = self.definition.value_property
         if name is None:
             return "1::numeric"
         if self.definition.source == EVENTS:
-            text = self.text(name)
-            return f"(CASE WHEN {text} ~ '{_QUANTITY}' THEN ({text})::numeric END)"
+            return self.text(name)
         if self._by_tool:
             return "COALESCE(tools.calls, f.tool_calls)::numeric"
         return f"{_VALUES.get(name, f'f.{name}')}::numeric"
+
+    def select(self, where: str, groups: Sequence[str], *more: str, at_once: bool = True) -> str:
+        """Return the rows that meet a condition on f and that the meter counts: id, occurred_at, s (sign), v (value), u
+        (unique), g0, g1 ... and more columns. With `at_once` all are made before any is counted, so that no member of
+        the data is looked up twice; without it as many as are asked for."""
+        named = [f"{self.text(name)} AS g{place}" for place, name in enumerate(groups)]
+        columns = [
+            "f.id", "f.occurred_at", f"{self.sign} AS s", f"{self.value} AS t", f"{self.unique} AS u", *named, *more,
+        ]  # fmt: skip
+        inner = (
+            f"SELECT {', '.join(columns)} FROM {self.source} WHERE {where} AND {self._condition()}"
+            f"{' OFFSET 0' if at_once else ''}"
+        )
+        return f"SELECT i.*, t::numeric AS v FROM ({inner}) AS i WHERE {self._counted()}"
 
     @property
     def unique(self) -> str:
@@ -86,19 +99,20 @@ class MeterRows:
             return "COALESCE(tools.tool, f.tool)"
         return _LABELS.get(name, f"f.{name}")
 
-    def groups(self, names: Sequence[str]) -> list[str]:
-        """The columns g0, g1 ... of groups."""
-        return [f"{self.text(name)} AS g{place}" for place, name in enumerate(names)]
-
-    def condition(self) -> str:
-        """Which rows the meter is for and can count; the organization, times and cuts stand elsewhere."""
+    def _condition(self) -> str:
+        """Which rows the meter is for; the organization, times and cuts stand elsewhere."""
         parts = [self._filter(each) for each in self.definition.filters]
         if self.definition.source == EVENTS:
             parts.append(f"f.type = {self._parameter(self.definition.event_type)}")
-        if self.definition.value_property is not None:
-            parts.append(f"{self.value} IS NOT NULL")
-        if self.definition.aggregation == UNIQUE or self.definition.unique_property is not None:
-            parts.append(f"{self.unique} IS NOT NULL")
+        return " AND ".join(parts) or "true"
+
+    def _counted(self) -> str:
+        """Which of these rows it can count."""
+        parts = []
+        if self.definition.source == EVENTS and self.definition.value_property is not None:
+            parts.append(f"t ~ '{_QUANTITY}'")
+        if self.definition.unique_property is not None:
+            parts.append("u IS NOT NULL")
         return " AND ".join(parts) or "true"
 
     @property

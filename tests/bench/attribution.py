@@ -49,7 +49,7 @@ class AttributionQuery:
     def __init__(self, place: Place, name: str, customer: Customer, *, records: int) -> None:
         self.place, self.database, self.customer = place, name, customer
         self.label = f"1e{len(str(records)) - 1}"
-        fill_usage(place, name, customer, records)
+        _fill(place, name, customer, records)
 
     def run(self, seconds: float) -> dict[str, float]:
         end = datetime.now(UTC)
@@ -83,8 +83,7 @@ def _seconds(work: Callable[[], None]) -> float:
     return time.perf_counter() - begun
 
 
-def fill_usage(place: Place, name: str, customer: Customer, records: int) -> None:
-    """Give a customer that many usage records, made of those that it has."""
+def _fill(place: Place, name: str, customer: Customer, records: int) -> None:
     with place.superuser(name) as connection:
         found = connection.execute(
             "SELECT column_name FROM information_schema.columns WHERE table_name = 'usage_records'"

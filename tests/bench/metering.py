@@ -19,7 +19,6 @@ from billing.rules.meters import Definition, Meter, NewMeter
 from common.transactions import run_in_transaction
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
-from tests.bench.attribution import fill_usage
 from tests.bench.books import fresh_name
 from tests.bench.place import Place
 from tests.bench.population import Customer
@@ -29,7 +28,6 @@ EVENTS_IN_A_BATCH = 1_000
 TYPE = "bench.storage"
 AUTHOR = Author("system:bench")
 METERS = {
-    "usage_sum": Definition("usage", "sum", value_property="tokens", group_by=("model", "agent")),
     "sum": Definition("events", "sum", TYPE, "gigabytes", group_by=("region",)),
     "unique": Definition("events", "unique", TYPE, unique_property="disk", group_by=("region",)),
     "latest": Definition("events", "latest", TYPE, "gigabytes", group_by=("region",)),
@@ -122,7 +120,6 @@ class MeterQuery:
     ) -> None:
         self.place, self.database, self.customer, self.meters = place, name, customer, meters
         self.label = f"1e{len(str(records)) - 1}"
-        fill_usage(place, name, customer, records)
         now = f"{int(time.time() * 1000):012x}"
         given = {
             "organization": customer.id, "type": TYPE, "records": records, "now": f"{now[:8]}-{now[8:]}",

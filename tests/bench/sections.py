@@ -217,7 +217,6 @@ def _events(bench: Bench) -> None:
 
 def _meters(bench: Bench) -> None:
     customer, meters = bench.customer(1), make_meters()
-    lifecycles_in_batches(customer, count=1_000)
     with nobody_connected():
         name = bench.place.clone("metering", template="main")
     bench.add(MeterQuery(bench.place, name, customer, meters, bench.given.records))
