@@ -6,9 +6,12 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import catalog, items, subscriptions
+        from billing.projections import catalog, items, metering, subscriptions
+        from billing.queries import integrity
 
         catalog.register_all()
+        metering.register_all()
         subscriptions.register_all()
         items.register_all()
+        integrity.register_checks()
         jobs.register_all()

@@ -16,6 +16,7 @@ from common.api.border import (
     CHUNK_BYTES,
     DRAIN_BYTES,
     DRAIN_SECONDS,
+    JSON_MEDIA_TYPE,
     announced_bytes,
     check_media_type,
     request_id,
@@ -43,6 +44,18 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
         raise InvalidJson("The body is empty.")
     check_media_type(request.META.get("CONTENT_TYPE", ""), request.META.get("HTTP_CONTENT_ENCODING"))
     return parse_object(_limited_body(request))
+
+
+def read_raw(request: HttpRequest) -> bytes:
+    """The body of a request as it came, of whatever media type the caller has looked at.
+
+    Raises InvalidJson for an empty body, UnsupportedMediaType for an encoded one, and BodyTooLarge before it is read to
+    its end.
+    """
+    if not has_body(request):
+        raise InvalidJson("The body is empty.")
+    check_media_type(JSON_MEDIA_TYPE, request.META.get("HTTP_CONTENT_ENCODING"))
+    return _limited_body(request)
 
 
 def has_body(request: HttpRequest) -> bool:

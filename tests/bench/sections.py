@@ -17,6 +17,7 @@ from tests.bench.gate import disconnect
 from tests.bench.growth import grow, nobody_connected
 from tests.bench.inproc import Callers, Denials, GateInProcess
 from tests.bench.isolation import Isolation
+from tests.bench.metering import EventsInProcess, EventsOverHttp, MeterQuery, make_meters
 from tests.bench.openloop import Sweep
 from tests.bench.place import Place
 from tests.bench.population import Customer, make_customers, make_prices, make_small_customer
@@ -209,6 +210,18 @@ def _attribution(bench: Bench) -> None:
     bench.add(AttributionQuery(bench.place, name, customer, records=bench.given.records))
 
 
+def _events(bench: Bench) -> None:
+    bench.add(EventsInProcess(bench.customer(-5)))
+    bench.add(EventsOverHttp(bench.web(), bench.customer(-5)))
+
+
+def _meters(bench: Bench) -> None:
+    customer, meters = bench.customer(1), make_meters()
+    with nobody_connected():
+        name = bench.place.clone("metering", template="main")
+    bench.add(MeterQuery(bench.place, name, customer, meters, bench.given.records))
+
+
 def _proofs(bench: Bench) -> None:
     def work() -> None:
         for customer in bench.customers()[:20]:
@@ -225,6 +238,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "storage": _storage,
     "growth": _growth,
     "attribution": _attribution,
+    "meters": _meters,
     "floor": _floor,
     "gate": _gate,
     "http": _http,
@@ -232,6 +246,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "isolation": _isolation,
     "ledger": _ledger,
     "usage": _usage,
+    "events": _events,
     "proofs": _proofs,
 }
 LATER = ("invoices.per_s", "webhooks.accepted_per_s", "webhooks.processed_per_s")

@@ -14,6 +14,7 @@ from spend.operations.gate.submit import submit
 from spend.rules.effects import Answer
 from tests.bench.lifecycle import Call
 from tests.bench.population import make_customers, make_prices
+from tests.builders.metering import make_meter, new_event, now, record
 from tests.database import Session
 
 Connection = psycopg.Connection[Any]
@@ -58,6 +59,9 @@ def busy_store(connect: Callable[..., Connection]) -> list[UUID]:
     granted = submit([call.reserve() for call in calls])
     ids = [UUID(body_of(answer)["id"]) for answer in granted]
     submit([call.commit(name) for call, name in zip(calls[:-1], ids, strict=False)])
+    kind = make_meter("sum").definition.event_type or ""
+    for customer in customers:
+        record(customer.id, *(new_event(kind, now(), {"units": "1"}) for _ in range(2)))
     return [customer.id for customer in customers]
 
 

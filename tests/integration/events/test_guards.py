@@ -16,13 +16,14 @@ from tests.database import Session
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
 
-FACTS = ("events", "journal_entries", "postings", "usage_records", "decisions", "seals")
-PARTITIONED = ("events", "postings", "usage_records", "decisions")
+FACTS = ("events", "journal_entries", "postings", "usage_records", "decisions", "meter_events", "seals")
+PARTITIONED = ("events", "postings", "usage_records", "decisions", "meter_events")
 COLUMNS = {
     "events": "actor",
     "postings": "amount",
     "usage_records": "cost",
     "decisions": "count",
+    "meter_events": "sign",
     "seals": "number",
 }
 

@@ -28,6 +28,7 @@ _KEYS = {
     "postings": "entry_id || '/' || n",
     "usage_records": "id::text",
     "decisions": "id::text",
+    "meter_events": "id::text",
 }
 _CHANGES = {
     "events": "data = (data::jsonb || '{\"charge\": 1}')::json",
@@ -35,6 +36,7 @@ _CHANGES = {
     "postings": "amount = amount + 1",
     "usage_records": "charge = charge + 1",
     "decisions": "answer = 'deny'",
+    "meter_events": 'data = \'{"units": "9"}\'',
 }
 _TABLES = list(_KEYS)
 
@@ -46,7 +48,8 @@ def sealed(busy_store: list[UUID], home: Path) -> list[UUID]:
     report = verify()
     assert report.findings == []
     assert report.tail == {
-        "events": 0, "journal_entries": 0, "usage_records": 0, "decisions": 0, "oldest_seconds": 0.0,
+        "events": 0, "journal_entries": 0, "usage_records": 0, "decisions": 0, "meter_events": 0,
+        "oldest_seconds": 0.0,
     }  # fmt: skip
     return busy_store
 
