@@ -34,9 +34,9 @@ def grant(number: int, remaining: int, *, priority: int = 0, expires_at: datetim
 def burn(grants: list[Grant], usage: int) -> tuple[list[int], list[int], int]:
     """What is consumed in order, what each grant has left, and what is not covered."""
     taken, missing = allocate(grants, usage * MAJOR, NOW, ANYBODY)
-    burnt = dict(taken)
+    burnt = {grant: part for _, grant, part in taken}
     left = [(each.remaining - burnt.get(each.id, 0)) // MAJOR for each in grants]
-    return [part // MAJOR for _, part in taken], left, missing // MAJOR
+    return [part // MAJOR for _, _, part in taken], left, missing // MAJOR
 
 
 @pytest.mark.parametrize(
