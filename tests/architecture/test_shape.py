@@ -86,7 +86,7 @@ def _raises(node: ast.ExceptHandler) -> bool:
 
 
 class TestMoney:
-    @pytest.mark.parametrize("app", ["common", "events", "orgs", "ledger", "spend"])
+    @pytest.mark.parametrize("app", ["common", "events", "orgs", "ledger", "spend", "billing"])
     def test_no_rule_computes_with_floats(self, app: str) -> None:
         found = []
         for path in modules(app):
