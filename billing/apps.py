@@ -5,6 +5,9 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing.projections import items
+        from billing import jobs
+        from billing.projections import invoices, items
 
         items.register_all()
+        invoices.register_all()
+        jobs.register_all()

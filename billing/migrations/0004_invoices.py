@@ -10,4 +10,5 @@ class Migration(migrations.Migration):
 
     operations = [
         sql_operation(__file__, "0004_invoice_items.sql"),
+        sql_operation(__file__, "0004_invoices.sql"),
     ]

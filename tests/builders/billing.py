@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from billing.operations.billing import bill_customer
+from billing.queries.invoices import LineRow, lines_of, list_invoices
+from billing.rules.invoices import Invoice
 from billing.rules.items import NewItem, items_event_data
 from common.ids import new_id
 from events.store import Cursor, Event, append
@@ -45,3 +48,23 @@ def owe(organization: UUID, *new: NewItem) -> list[UUID]:
 
     write(operation)
     return [one.id for one in new]
+
+
+def make_run(organization: UUID) -> int:
+    """Do what is due in a customer's billing; how many steps that were."""
+    return bill_customer(organization=organization)
+
+
+def invoices(organization: UUID) -> list[Invoice]:
+    """A customer's invoices, oldest first."""
+    found = write(
+        lambda cur: list_invoices(
+            cur, organization=organization, status=None, number=None, before=None, limit=1000
+        )
+    )
+    return found[::-1]
+
+
+def lines(invoice: UUID) -> list[LineRow]:
+    """The lines of an invoice."""
+    return write(lambda cur: lines_of(cur, invoice))

@@ -58,7 +58,7 @@ class TestItemsOfEvents:
             return write(operation)
 
         take = invoiced(organization, invoice, taken=[[str(name), 3]])
-        back = invoiced(organization, invoice, given_back=[str(name)])
+        back = invoiced(organization, invoice, given_back=[[str(name), None]])
         assert passing(take) == (invoice, 3)
         assert passing(back) == (None, None)
         assert passing(take, back, take) == (invoice, 3)

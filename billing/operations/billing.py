@@ -1,0 +1,130 @@
+"""The billing run of one customer: boundary after boundary, each in its own transactions, until nothing is due.
+
+What is due stands in the database; a run that dies leaves the rest due, and one that is repeated finds nothing. After
+standstill the same loop catches up, each invoice with the date that it is for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from billing.operations.invoices.drafting import Boundary, draft, locked_standing, with_cut
+from billing.operations.invoices.finalizing import fail_invoice, finalize_invoice
+from billing.queries.standing import Standing, first_item_due, first_waiting, unbilled_of
+from billing.queries.usage import usage_sums
+from billing.rules.usagelines import UsageSum
+from common.errors import ProblemError
+from common.transactions import run_in_transaction
+from events.store import Cursor
+from orgs.operations.facts import Author
+from orgs.rules.rows import LockedOrganization
+
+AUTHOR: Final = Author("system:billing")
+MOST_STEPS: Final = 10_000
+"""More than a customer's hundred years of months: a run that goes on longer turns in circles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a customer's run does next: finalise an invoice, or bill a boundary."""
+
+    at: datetime
+    invoice: UUID | None = None
+    boundary: Boundary | None = None
+
+
+class RunsInCircles(RuntimeError):
+    """A customer's billing run finds something due for ever."""
+
+
+def bill_customer(*, organization: UUID, author: Author = AUTHOR, until: datetime | None = None) -> int:
+    """This function will do whatever is due in a customer's billing, in the order of its dates, and return how many
+    steps that were.
+
+    A boundary (the end of a cycle, an item that falls due, a threshold that is reached) makes a draft where something
+    is owed; a draft whose grace period ended is finalised. Due is what the customer's clock says, at most `until`. An
+    invoice that cannot be finalised is marked failed and stops nothing else. Two runs at once do each step once. Raises
+    NotFound, ServiceUnavailable (the customer is locked: later), and whatever else stands in the way of a draft.
+    """
+    for done in range(MOST_STEPS):
+        step = run_in_transaction(partial(_next_step, organization=organization, until=until))
+        if step is None:
+            return done
+        if step.invoice is not None:
+            _finalize(organization, step.invoice, author)
+        else:
+            assert step.boundary is not None
+            _bill(organization, step.boundary, author)
+    raise RunsInCircles(f"{organization} after {MOST_STEPS} steps")
+
+
+def _next_step(cur: Cursor, *, organization: UUID, until: datetime | None) -> Step | None:
+    """What is due first. The use of a boundary is cut off here, under the lock."""
+    locked, standing = locked_standing(cur, organization)
+    limit = locked.now if until is None else min(until, locked.now)
+    waiting = first_waiting(cur, organization, limit)
+    boundary = _boundary(cur, locked, standing, limit)
+    if waiting is not None and (boundary is None or waiting[1] <= boundary.at):
+        return Step(waiting[1], invoice=waiting[0])
+    if boundary is None:
+        return None
+    return Step(boundary.at, boundary=with_cut(cur, boundary))
+
+
+def _boundary(
+    cur: Cursor, locked: LockedOrganization, standing: Standing, limit: datetime
+) -> Boundary | None:
+    """The next moment that makes an invoice. An item's is its due time, but never before a boundary that has passed."""
+    due = first_item_due(cur, locked.id, limit)
+    if standing.next_at <= limit and (due is None or standing.next_at <= due):
+        return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, standing=standing)
+    if due is not None:
+        at = max(due, standing.cycle_start)
+        return Boundary(at, "items", cuts=False, ends_cycle=False, standing=standing)
+    if standing.threshold is not None and unbilled_of(cur, locked.id) >= standing.threshold:
+        return Boundary(limit, "threshold", cuts=True, ends_cycle=False, standing=standing)
+    return None
+
+
+def _bill(organization: UUID, boundary: Boundary, author: Author) -> None:
+    sums = run_in_transaction(partial(sums_of, organization=organization, boundary=boundary))
+    run_in_transaction(
+        partial(_draft, organization=organization, boundary=boundary, sums=sums, author=author)
+    )
+
+
+def sums_of(cur: Cursor, *, organization: UUID, boundary: Boundary) -> list[UsageSum]:
+    """Return what was used in a boundary's ranges, without any lock."""
+    return usage_sums(cur, organization=organization, ranges=boundary.ranges)
+
+
+def _draft(
+    cur: Cursor, *, organization: UUID, boundary: Boundary, sums: list[UsageSum], author: Author
+) -> None:
+    locked, standing = locked_standing(cur, organization)
+    if standing.version == boundary.standing.version:  # else another run was faster
+        draft(cur, locked, boundary, sums, author=author)
+
+
+def _finalize(organization: UUID, invoice: UUID, author: Author) -> None:
+    """An invoice that cannot be finalised waits for a person; what may work later is raised."""
+    try:
+        run_in_transaction(
+            partial(finalize_invoice, organization=organization, invoice=invoice, author=author)
+        )
+    except ProblemError as error:
+        if error.retryable:
+            raise
+        run_in_transaction(
+            partial(
+                fail_invoice,
+                organization=organization,
+                invoice=invoice,
+                error=f"{error.code}: {error.detail}",
+                author=author,
+            )
+        )

@@ -1,0 +1,209 @@
+"""Drafting an invoice: what is owed by a boundary becomes lines, once (B1).
+
+Use is cut off under the customer's lock, summed without it (what a cut holds never changes, and summing a million
+records would keep the gate waiting), and the draft is written under the lock again, if nobody was faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from billing.operations.invoices.owing import owed_of_items
+from billing.projections.invoices import billing_stream
+from billing.queries.cuts import take_cut
+from billing.queries.items import Item, open_items
+from billing.queries.parties import buyer_of, seller_of
+from billing.queries.standing import Range, Standing, standing_of, written_range
+from billing.rules.assembling import Document, Owed, assemble
+from billing.rules.cycles import cycle_end
+from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
+from billing.rules.parties import Buyer, Seller, taxing
+from billing.rules.tax import TaxPending, TaxRateUnknown, Treatment
+from billing.rules.usagelines import UsageSum, usage_line
+from common.ids import new_id
+from events.store import Cursor
+from orgs.operations.facts import Author, record
+from orgs.operations.locks import lock_organization
+from orgs.rules.facts import Fact, time_text
+from orgs.rules.rows import LockedOrganization
+
+GRACE: Final = timedelta(hours=1)
+"""From a draft to its number, where nothing says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """What an invoice is drafted for. `cuts`: whether the use up to then is on it; `ends_cycle`: whether it ends the
+    cycle. `standing` is where the customer's billing stood when it was found."""
+
+    at: datetime
+    cause: str
+    cuts: bool
+    ends_cycle: bool
+    standing: Standing
+    ranges: tuple[Range, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft before it is written: the invoice, its document and what it takes. None of it is stored yet."""
+
+    invoice: Invoice
+    document: Document
+    taken: Sequence[tuple[UUID, int]]
+
+
+def with_cut(cur: Cursor, boundary: Boundary) -> Boundary:
+    """This function will return the boundary with the ranges of use that its invoice bills: what was given back, and
+    what came since the last cut. The caller holds the customer's lock."""
+    if not boundary.cuts:
+        return boundary
+    standing = boundary.standing
+    until = boundary.at if standing.cut is None else max(boundary.at, standing.cut.until)
+    ranges = (*standing.open_ranges, (standing.cut, take_cut(cur, until)))
+    return Boundary(boundary.at, boundary.cause, True, boundary.ends_cycle, standing, ranges)
+
+
+def draft(
+    cur: Cursor, locked: LockedOrganization, boundary: Boundary, sums: Sequence[UsageSum], *, author: Author
+) -> Invoice | None:
+    """This function will move a customer's billing over a boundary and write the draft that it makes; None when
+    nothing is owed: then use that credit paid for stays without an invoice.
+
+    `sums` is what was used in the boundary's ranges. The caller holds the lock and has seen that the standing is still
+    the boundary's. Raises AmountOutOfRange.
+    """
+    found = prepare(cur, locked, boundary, sums)
+    facts = [_advanced(locked, boundary)]
+    if found is not None:
+        facts.append(_drafted(found, locked.now))
+    record(cur, facts, author=author)
+    return None if found is None else found.invoice
+
+
+def prepare(
+    cur: Cursor, locked: LockedOrganization, boundary: Boundary, sums: Sequence[UsageSum]
+) -> Drafted | None:
+    """This function will return the draft of a boundary without writing anything: the preview's and the invoice's."""
+    items = open_items(cur, locked.id, boundary.at)
+    owed = owed_lines(items, sums, boundary)
+    if not owed:
+        return None
+    seller, buyer = seller_of(cur, locked.id), buyer_of(cur, locked.id)
+    document = assemble(owed, currency=locked.currency, taxing=_patient(seller, buyer, boundary.at))
+    invoice = with_document(_blank(locked, boundary, seller, buyer), document)
+    taken = [(line.owed.item, line.number) for line in document.lines if line.owed.item is not None]
+    return Drafted(invoice, document, taken)
+
+
+def owed_lines(items: Sequence[Item], sums: Sequence[UsageSum], boundary: Boundary) -> list[Owed]:
+    """Return what is owed: fees, then use. Nothing when there is no fee, and no use that is still to pay."""
+    if not items and not any(found.postpaid for found in sums):
+        return []
+    start = boundary.standing.cycle_start
+    return [*owed_of_items(items), *(usage_line(found, start=start, end=boundary.at) for found in sums)]
+
+
+def _patient(seller: Seller, buyer: Buyer, at: datetime) -> Any:
+    """How codes are taxed, where a rate that nobody knows makes the draft wait: the finalization refuses it."""
+    known = taxing(seller, buyer, on=at.date())
+
+    def treatment(code: str) -> Treatment | TaxPending:
+        try:
+            return known(code)
+        except TaxRateUnknown:
+            return TaxPending("")
+
+    return treatment
+
+
+def _blank(locked: LockedOrganization, boundary: Boundary, seller: Seller, buyer: Buyer) -> Invoice:
+    ranges = [written_range(each) for each in boundary.ranges]
+    return Invoice(
+        id=new_id(),
+        organization=locked.id,
+        status=DRAFT,
+        cause=boundary.cause,
+        currency=locked.currency,
+        legal_entity=seller.id,
+        series=None,
+        year=None,
+        counter=None,
+        number=None,
+        seller=dict(seller.data),
+        customer=dict(buyer.data),
+        purchase_order=buyer.purchase_order,
+        dated_at=boundary.at,
+        period_start=min(boundary.standing.cycle_start, boundary.at),
+        period_end=boundary.at,
+        net_days=buyer.net_days,
+        finalize_at=boundary.at + GRACE,
+        due_at=None,
+        subtotal=0,
+        discount=0,
+        net=0,
+        tax=0,
+        total=0,
+        discounts=(),
+        taxes=(),
+        usage=ranges or None,
+        paid=0,
+        credited=0,
+        written_off=0,
+        entry=None,
+        created_at=locked.now,
+        finalized_at=None,
+        sent_at=None,
+        paid_at=None,
+        voided_at=None,
+        uncollectible_at=None,
+        error=None,
+        version=1,
+    )
+
+
+def _drafted(found: Drafted, now: datetime) -> Fact:
+    return fact(
+        found.invoice,
+        "drafted",
+        at=now,
+        lines=[line_data(line) for line in found.document.lines],
+        taken=[[str(item), number] for item, number in found.taken],
+    )
+
+
+def _advanced(locked: LockedOrganization, boundary: Boundary) -> Fact:
+    """Where the customer's billing stands after the boundary."""
+    standing = boundary.standing
+    next_at, start = standing.next_at, standing.cycle_start
+    if boundary.ends_cycle:
+        start, next_at = boundary.at, cycle_end(boundary.at, zone=locked.time_zone)
+    cut = boundary.ranges[-1][1] if boundary.ranges else standing.cut
+    ranges = () if boundary.ranges else standing.open_ranges
+    return standing_fact(
+        locked,
+        Standing(next_at, start, cut, ranges, standing.threshold, standing.version + 1),
+        "advanced",
+    )
+
+
+def standing_fact(locked: LockedOrganization, standing: Standing, verb: str) -> Fact:
+    """Return the fact of where a customer's billing stands now."""
+    data = {
+        "next_at": time_text(standing.next_at),
+        "cycle_start": time_text(standing.cycle_start),
+        "cut": None if standing.cut is None else standing.cut.written(),
+        "open_ranges": [written_range(each) for each in standing.open_ranges],
+        "threshold": standing.threshold,
+    }
+    return Fact(locked.id, "billing", billing_stream(locked.id), standing.version, verb, data, locked.now)
+
+
+def locked_standing(cur: Cursor, organization: UUID) -> tuple[LockedOrganization, Standing]:
+    """This function will lock a customer and return it with where its billing stands. Raises NotFound."""
+    locked = lock_organization(cur, organization)
+    return locked, standing_of(cur, organization)
