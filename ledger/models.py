@@ -83,6 +83,9 @@ class CreditGrant(models.Model):
     source = models.TextField()
     version = models.IntegerField()
     created_at = models.DateTimeField()
+    funding_source = models.TextField()
+    gift = models.BigIntegerField(help_text="10^-8 units")
+    breaks_at = models.DateTimeField(null=True)
 
     class Meta:
         managed = False

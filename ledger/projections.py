@@ -51,10 +51,11 @@ FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS e(id, status, ended) W
 """
 INSERT_GRANTS = """
 INSERT INTO credit_grants (id, organization, account_id, kind, currency, priority, scope, scope_target, amount,
-    remaining, held, cost_basis, effective_at, expires_at, expired_at, reason, source, version, created_at)
+    remaining, held, cost_basis, effective_at, expires_at, expired_at, reason, source, version, created_at,
+    funding_source, gift, breaks_at)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::int[], %s::text[], %s::uuid[],
     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[],
-    %s::text[], %s::text[], %s::int[], %s::timestamptz[])
+    %s::text[], %s::text[], %s::int[], %s::timestamptz[], %s::text[], %s::bigint[], %s::timestamptz[])
 """
 UPDATE_GRANTS = """
 UPDATE credit_grants g SET remaining = g.remaining + e.remaining, held = g.held + e.held,
@@ -152,6 +153,7 @@ class _Changes:
             grant.get("priority", 0), grant.get("scope", "organization"), grant.get("scope_target"), grant["amount"],
             remaining, 0, grant["cost_basis"], grant["effective_at"], grant.get("expires_at"), None,
             grant.get("reason", ""), grant["source"], event.version, event.occurred_at,
+            grant.get("funding_source", "credit"), grant.get("gift", 0), grant.get("breaks_at"),
         ]  # fmt: skip
 
     def _move_grant(self, name: str, remaining: int, held: int, expired: datetime | None = None) -> None:

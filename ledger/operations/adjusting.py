@@ -153,8 +153,8 @@ def _posted(
 
 
 def _taken(cur: Cursor, books: Books, amount: int) -> Movement:
-    """Credit that is taken by hand makes no debt."""
-    grants = grants_of(cur, books)
+    """Credit that is taken by hand makes no debt, and is not that of a plan or a contract."""
+    grants = [grant for grant in grants_of(cur, books) if grant.source == "credit"]
     if amount > available(grants, books.debt, books.now):
         raise AmountExceedsAvailable("There is less credit available.", pointer="/amount")
     return take(in_burn_order(grant for grant in grants if is_live(grant, books.now)), amount)

@@ -1,6 +1,6 @@
 """An organization's books under its lock: what every writer of the ledger begins with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -47,6 +47,13 @@ class Books:
     def line(self, kind: str, amount: int) -> list[Any]:
         """A line of an entry on the account of a kind."""
         return [str(self.accounts[kind]), amount]
+
+    def breakage_lines(self, parts: Iterable[tuple[int, int]]) -> list[list[Any]]:
+        """The lines of an entry for what leaves grants unused: of each (breakage, back to promotional_expense)."""
+        broken, back = (sum(column) for column in zip(*parts, strict=True))
+        lines = [self.line("customer_credit", -broken - back)]
+        lines += [self.line("breakage", broken)] if broken else []
+        return lines + ([self.line("promotional_expense", back)] if back else [])
 
     def event(
         self,

@@ -14,7 +14,7 @@ _DUE: Final = """
 SELECT DISTINCT g.organization FROM credit_grants g JOIN organizations o ON o.id = g.organization
 WHERE g.expired_at IS NULL AND g.remaining > 0
     AND g.expires_at <= clock_timestamp() + (SELECT max(clock_offset) FROM organizations)
-    AND g.expires_at <= clock_timestamp() + o.clock_offset
+    AND coalesce(g.breaks_at, g.expires_at) <= clock_timestamp() + o.clock_offset
 LIMIT 200
 """
 _AT_ONCE: Final = 200

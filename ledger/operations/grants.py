@@ -5,18 +5,29 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from common.errors import CurrencyMismatch, InvalidPeriod
+from common.errors import CurrencyMismatch, InvalidField, InvalidPeriod
 from common.ids import new_id
 from common.money import checked_units
 from events.store import Cursor, Event, append
 from ledger.operations.books import Books, lock_books
+from ledger.rules.chart import LIVE
 from ledger.rules.effects import entry, granted
+from ledger.rules.grants import KINDS, SOURCES, Grant, broken_parts
 from orgs.operations.facts import Author
 
-CONTRA = {"paid": "cash", "promotional": "promotional_expense", "included": "deferred_revenue"}
+CONTRA = {
+    "paid": "cash",
+    "promotional": "promotional_expense",
+    "included": "deferred_revenue",
+    "committed": "deferred_revenue",
+}
+"""What stands against a grant of a kind, unless it says so itself."""
 EXPIRING = """
-SELECT id, remaining, held FROM credit_grants
-WHERE organization = %s AND expires_at <= %s AND expired_at IS NULL AND remaining > 0 ORDER BY id LIMIT %s
+SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
+    funding_source, gift
+FROM credit_grants
+WHERE organization = %(organization)s AND expires_at <= %(now)s AND coalesce(breaks_at, expires_at) <= %(now)s
+    AND expired_at IS NULL AND remaining > 0 ORDER BY id LIMIT %(limit)s
 """
 
 
@@ -24,7 +35,11 @@ WHERE organization = %s AND expires_at <= %s AND expired_at IS NULL AND remainin
 class NewGrant:
     """A grant of credit; amounts in units, [effective_at, expires_at), lower priority is burnt first.
 
-    `lifetime` gives the expiry where none is named.
+    `lifetime` gives the expiry where none is named. `source` is what it is for: a plan's allowance, a contract's
+    commitment, or credit (S75). `kind` says how it was come by: paid, promotional (given away), included in the fee of a
+    plan, or committed (owed, and not paid yet). `contra` are the accounts that stand against it with their parts, which
+    sum to the amount; by default that of its kind. `breaks_after`: how long after its end its breakage is posted; until
+    then what is charged for a moment before its end still burns it.
     """
 
     organization: UUID
@@ -38,15 +53,34 @@ class NewGrant:
     effective_at: datetime | None = None
     expires_at: datetime | None = None
     lifetime: timedelta | None = None
+    source: str = "credit"
+    contra: tuple[tuple[str, int], ...] | None = None
+    breaks_after: timedelta | None = None
+
+    @property
+    def against(self) -> tuple[tuple[str, int], ...]:
+        """The accounts against it and their parts."""
+        return ((CONTRA[self.kind], self.amount),) if self.contra is None else self.contra
+
+    @property
+    def given_away(self) -> int:
+        """The part that nobody pays for."""
+        return sum(amount for kind, amount in self.against if kind == "promotional_expense")
+
+    @property
+    def gift(self) -> int:
+        """What goes back to promotional_expense if it is not used: not of promotional credit, whose end is breakage."""
+        return 0 if (self.kind, self.source) == ("promotional", "credit") else self.given_away
 
 
 def grant_credit(cur: Cursor, new: NewGrant, *, author: Author) -> UUID:
     """This function will grant credit, repaying debt first, and return the grant's id (L7, S01).
 
-    Raises NotFound, CurrencyMismatch, InvalidPeriod (it would end before it begins, or has ended) and
-    AmountOutOfRange.
+    Raises NotFound, CurrencyMismatch, InvalidPeriod (it would end before it begins, or has ended), InvalidField (an
+    unknown kind or source, or parts of `contra` that do not sum to the amount) and AmountOutOfRange.
     """
     books = lock_books(cur, new.organization)
+    _check(books, new)
     if new.currency != books.currency:
         raise CurrencyMismatch(f"The organization's currency is {books.currency}.", pointer="/currency")
     effective = new.effective_at or books.now
@@ -60,13 +94,27 @@ def grant_credit(cur: Cursor, new: NewGrant, *, author: Author) -> UUID:
     return grant
 
 
+def _check(books: Books, new: NewGrant) -> None:
+    if new.kind not in KINDS or new.source not in SOURCES:
+        raise InvalidField("A grant is of a known kind and source.", pointer="/kind")
+    amounts = [amount for _, amount in new.against]
+    kinds = [kind for kind, _ in new.against]
+    if sum(amounts) != new.amount or min(amounts) <= 0 or len(set(kinds)) < len(kinds):
+        raise InvalidField("The parts that stand against a grant are above zero and sum to it.")
+    if any(kind in LIVE or kind not in books.accounts for kind in kinds):
+        raise InvalidField("An account with a limit, or none, cannot stand against a grant.")
+
+
 def _granted(books: Books, new: NewGrant, grant: UUID, effective: datetime, author: Author) -> Event:
     source = f"grant:{grant}"
     posted = entry(
         kind="grant",
         key=source,
         source=source,
-        lines=[books.line("customer_credit", new.amount), books.line(CONTRA[new.kind], -new.amount)],
+        lines=[
+            books.line("customer_credit", new.amount),
+            *(books.line(kind, -amount) for kind, amount in new.against),
+        ],
         currency=new.currency,
         reason=new.reason,
     )
@@ -77,7 +125,7 @@ def _granted(books: Books, new: NewGrant, grant: UUID, effective: datetime, auth
         kind=new.kind,
         currency=new.currency,
         amount=new.amount,
-        cost_basis=new.amount if new.kind == "paid" else 0,
+        cost_basis=new.amount - new.given_away,
         effective_at=effective,
         expires_at=new.expires_at,
         priority=new.priority,
@@ -86,6 +134,9 @@ def _granted(books: Books, new: NewGrant, grant: UUID, effective: datetime, auth
         reason=new.reason,
         source=source,
         repaid=repaid,
+        funding_source=new.source,
+        gift=new.gift,
+        breaks_at=_breaks_at(new),
     )
     ledger: dict[str, Any] = {"entries": [posted], "granted": [made]}
     if repaid:
@@ -93,32 +144,39 @@ def _granted(books: Books, new: NewGrant, grant: UUID, effective: datetime, auth
     return books.event("grant", grant, "granted", {"ledger": ledger}, author)
 
 
+def _breaks_at(new: NewGrant) -> datetime | None:
+    if new.expires_at is None or new.breaks_after is None:
+        return None
+    return new.expires_at + new.breaks_after
+
+
 def expire_grants(cur: Cursor, *, organization: UUID, author: Author, limit: int = 500) -> int:
     """This function will post breakage for what expired grants have unheld, and return how many it marked.
+
+    What of it nobody paid for goes back to promotional_expense (`broken_parts`).
 
     What is held stays for its hold; the gate posts the rest when that ends. An expired grant is not spendable
     before this ran either (the clock judges it).
     """
     books = lock_books(cur, organization)
-    cur.execute(EXPIRING, (organization, books.now, limit))
-    events = [_expired(books, row, author) for row in cur.fetchall()]
+    cur.execute(EXPIRING, {"organization": organization, "now": books.now, "limit": limit})
+    events = [_expired(books, Grant(*row), author) for row in cur.fetchall()]
     append(cur, events)
     return len(events)
 
 
-def _expired(books: Books, row: tuple[Any, ...], author: Author) -> Event:
-    grant, remaining, held = row
-    broken = remaining - held
-    ledger: dict[str, Any] = {"expired": [str(grant)]}
+def _expired(books: Books, grant: Grant, author: Author) -> Event:
+    broken = grant.remaining - grant.held
+    ledger: dict[str, Any] = {"expired": [str(grant.id)]}
     if broken:
-        ledger["burned"] = [[str(grant), broken]]
+        ledger["burned"] = [[str(grant.id), broken]]
         ledger["entries"] = [
             entry(
                 kind="breakage",
-                key=f"expiry:{grant}",
-                source=f"grant:{grant}",
-                lines=[books.line("customer_credit", -broken), books.line("breakage", broken)],
+                key=f"expiry:{grant.id}",
+                source=f"grant:{grant.id}",
+                lines=books.breakage_lines([broken_parts(grant, broken)]),
                 currency=books.currency,
             )
         ]
-    return books.event("grant", grant, "expired", {"ledger": ledger}, author, version=2)
+    return books.event("grant", grant.id, "expired", {"ledger": ledger}, author, version=2)

@@ -10,7 +10,7 @@ from events.store import Cursor, append
 from ledger.operations.books import Books, grants_of, lock_books
 from ledger.rules.chart import LIVE
 from ledger.rules.effects import entry, placed, settled
-from ledger.rules.grants import Grant, GrantSubject, allocate, settle
+from ledger.rules.grants import Grant, GrantSubject, allocate, broken_parts, settle
 from orgs.operations.facts import Author
 
 _ACCOUNT = "SELECT posted, held, credit_limit FROM accounts WHERE id = %s"
@@ -59,7 +59,7 @@ def place_hold(
         account=str(account),
         amount=amount,
         source=source,
-        grants=[[str(grant), taken] for grant, taken in grants],
+        grants=[[str(grant), taken] for _, grant, taken in grants],
     )
     append(cur, [books.event("hold", hold, "placed", {"ledger": {"placed": [part]}}, author)])
     return hold
@@ -142,16 +142,19 @@ def _break(
 ) -> None:
     """The unused part of a grant whose expiry was posted while it was held is breakage."""
     used = dict(burned)
-    ended = {grant.id for grant in _expired(cur, books)}
+    ended = {grant.id: grant for grant in _expired(cur, books)}
     broken = [(g, a - used.get(g, 0)) for g, a in held.receipt if g in ended and a > used.get(g, 0)]
     if not broken:
         return
-    amount = sum(part for _, part in broken)
+    parts = []
+    for name, amount in broken:
+        ended[name].remaining -= used.get(name, 0)
+        parts.append(broken_parts(ended[name], amount))
     made = entry(
         kind="breakage",
         key=f"breakage:{hold}",
         source=f"hold:{hold}",
-        lines=[books.line("customer_credit", -amount), books.line("breakage", amount)],
+        lines=books.breakage_lines(parts),
         currency=books.currency,
     )
     ledger.setdefault("entries", []).append(made)

@@ -22,14 +22,15 @@ def refund_credit(
 ) -> UUID:
     """This function will give back an unburnt part of paid credit (units) and return the journal entry's id (S08).
 
-    Not more than the grant has free, nor than the organization has available: a refund makes no debt.
+    Not more than the grant has free, nor than the organization has available: a refund makes no debt. What a plan or a
+    contract gives is no credit that was bought: a credit note takes that back.
     Raises NotFound (also for credit that was not paid for), AmountExceedsAvailable, and InvalidField without a
     reason.
     """
     text = require_reason(reason)
     books = lock_books(cur, organization)
     found = [row.grant for row in find_grants(cur, organization=organization, grants=[grant])]
-    if not found or found[0].kind != "paid":
+    if not found or not _was_bought(found[0]):
         raise NotFound("There is no such paid grant.")
     free = min(_free(found[0], books), available(grants_of(cur, books), books.debt, books.now))
     if amount > free:
@@ -67,7 +68,7 @@ def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason:
             )
         return entry_id
     checked_units(books.posted - amount)
-    paid = [grant for grant in grants_of(cur, books) if grant.kind == "paid" and _free(grant, books) > 0]
+    paid = [grant for grant in grants_of(cur, books) if _was_bought(grant) and _free(grant, books) > 0]
     paid.sort(key=lambda grant: (grant.created_at, grant.id), reverse=True)
     moved = take(paid, amount)
     made = _entry(books, "clawback", key=f"clawback:{key}", source=key, amount=amount, reason=text)
@@ -75,6 +76,10 @@ def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason:
     entry_id = UUID(made["id"])
     append(cur, [books.event("clawback", entry_id, "clawed_back", {"ledger": ledger}, author)])
     return entry_id
+
+
+def _was_bought(grant: Grant) -> bool:
+    return grant.kind == "paid" and grant.source == "credit"
 
 
 def _free(grant: Grant, books: Books) -> int:

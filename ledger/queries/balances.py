@@ -13,7 +13,7 @@ from ledger.rules.grants import Grant, available
 BALANCE: Final = """
 SELECT o.currency, a.posted, a.held, a.debt, clock_timestamp() + o.clock_offset, g.id, g.kind, g.priority, g.scope,
     g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at, g.expired_at,
-    g.organization, g.currency, g.amount, g.reason
+    g.funding_source, g.gift, g.organization, g.currency, g.amount, g.reason
 FROM organizations o JOIN accounts a ON a.organization = o.id AND a.kind = 'customer_credit' AND a.currency = o.currency
     AND a.counterparty IS NULL
 LEFT JOIN credit_grants g ON g.account_id = a.id AND g.remaining > 0
@@ -21,7 +21,7 @@ WHERE o.id = %s ORDER BY g.id
 """
 _GRANTS: Final = """
 SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
-    organization, currency, amount, reason FROM credit_grants
+    funding_source, gift, organization, currency, amount, reason FROM credit_grants
 """
 OPEN_GRANTS: Final = f"{_GRANTS} WHERE account_id = %s AND remaining > 0 ORDER BY id"
 FIND_GRANTS: Final = f"{_GRANTS} WHERE organization = %s AND id = ANY(%s::uuid[]) ORDER BY id"

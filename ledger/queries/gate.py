@@ -9,7 +9,7 @@ from ledger.rules.grants import Grant
 BOOKS = b"""
 SELECT a.id, a.organization, a.currency, a.kind, a.posted, a.held, a.debt, a.credit_limit,
     g.id, g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at,
-    g.expired_at
+    g.expired_at, g.funding_source, g.gift
 FROM unnest($1::uuid[]) AS w(o)
 CROSS JOIN LATERAL (SELECT * FROM accounts x WHERE x.organization = w.o
     AND x.kind IN ('customer_credit', 'unbilled_receivable') AND x.counterparty IS NULL) a

@@ -76,9 +76,15 @@ def granted(
     scope_target: UUID | None = None,
     expires_at: datetime | None = None,
     repaid: int = 0,
+    funding_source: str = "credit",
+    gift: int = 0,
+    breaks_at: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return a new grant of credit, in effect in [effective_at, expires_at); `repaid` of it went to debt at once."""
-    return {
+    """Return a new grant of credit, in effect in [effective_at, expires_at); `repaid` of it went to debt at once.
+
+    What is the rule is left out: a grant is of credit, nothing of it a gift, and it breaks when it ends.
+    """
+    made = {
         "id": str(grant),
         "account": str(account),
         "kind": kind,
@@ -94,6 +100,13 @@ def granted(
         "reason": reason,
         "source": source,
     }
+    if funding_source != "credit":
+        made["funding_source"] = funding_source
+    if gift:
+        made["gift"] = gift
+    if breaks_at is not None:
+        made["breaks_at"] = time_text(breaks_at)
+    return made
 
 
 def settled(

@@ -1,7 +1,8 @@
 """Credit grants: which of them a call may burn, in which order, and how a hold's receipt is settled. Pure, hot path.
 
-Burn order: narrower scope (agent or workflow, then team, then organization), priority (lower first), included and
-promotional before paid, earliest expiry (none last), oldest.
+Burn order: source (a plan's allowance, then a contract's commitment, then credit; S75), narrower scope (agent or
+workflow, then team, then organization), priority (lower first), included and promotional before what is paid or
+committed, earliest expiry (none last), oldest.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,13 +12,21 @@ from typing import Any
 
 from common.ids import AnyId
 
+SOURCES = ("allowance", "commitment", "credit")
+"""What a grant may be, in the order in which a charge takes them (S75); the postpaid line comes after them."""
+GRANT_SOURCES = frozenset(SOURCES)
+KINDS = ("paid", "promotional", "included", "committed")
+_SOURCE_ORDER = {source: place for place, source in enumerate(SOURCES)}
 _SCOPE_ORDER = {"agent": 0, "workflow": 0, "team": 1, "organization": 2}
-_KIND_ORDER = {"included": 0, "promotional": 1, "paid": 2}
+_KIND_ORDER = {"included": 0, "promotional": 1, "paid": 2, "committed": 2}
 
 
 @dataclass(slots=True)
 class Grant:
-    """A credit grant's row as a working copy; amounts in units, ids as UUIDs or, in the gate, as texts."""
+    """A credit grant's row as a working copy; amounts in units, ids as UUIDs or, in the gate, as texts.
+
+    `gift` is what of it nobody pays for; see `broken_parts`.
+    """
 
     id: Any
     kind: str
@@ -30,6 +39,8 @@ class Grant:
     expires_at: datetime | None
     created_at: datetime
     expired_at: datetime | None = None
+    source: str = "credit"
+    gift: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,7 @@ def in_burn_order(grants: Iterable[Grant]) -> list[Grant]:
 def _rank(grant: Grant) -> tuple[object, ...]:
     expiry = grant.expires_at
     return (
+        _SOURCE_ORDER[grant.source],
         _SCOPE_ORDER[grant.scope],
         grant.priority,
         _KIND_ORDER[grant.kind],
@@ -94,14 +106,19 @@ def free_without_holds(
 
 def allocate(
     grants: Iterable[Grant], amount: int, now: datetime, subject: GrantSubject, *, debt: int = 0
-) -> tuple[list[tuple[Any, int]], int]:
-    """Return ([(grant, amount)] in burn order, what is not covered) for an amount; nothing is changed.
+) -> tuple[list[list[Any]], int]:
+    """Return ([[source, grant, amount]] in burn order, what is not covered) for an amount; nothing is changed.
 
     Debt comes first: while it stands, that much of the free credit is not to be had.
     """
-    taken: list[tuple[Any, int]] = []
+    return take_in_order(burn_order(grants, now, subject), amount, debt=debt)
+
+
+def take_in_order(ordered: Iterable[Grant], amount: int, *, debt: int = 0) -> tuple[list[list[Any]], int]:
+    """Return the same for grants that are already in order, whichever they are."""
+    taken: list[list[Any]] = []
     missing, owed = amount, debt
-    for grant in burn_order(grants, now, subject):
+    for grant in ordered:
         if missing == 0:
             break
         free = grant.remaining - grant.held
@@ -109,7 +126,7 @@ def allocate(
         owed -= repaid
         part = min(free - repaid, missing)
         if part > 0:
-            taken.append((grant.id, part))
+            taken.append([grant.source, grant.id, part])
             missing -= part
     return taken, missing
 
@@ -124,3 +141,13 @@ def settle(receipt: Sequence[tuple[Any, int]], actual: int) -> list[tuple[Any, i
             burned.append((grant, part))
             rest -= part
     return burned
+
+
+def broken_parts(grant: Grant, amount: int) -> tuple[int, int]:
+    """Return (breakage, what goes back to promotional_expense) of an amount that leaves a grant unused.
+
+    What was paid for is used first, so the gift is what a grant has left at last: min(remaining, gift) of it. That
+    depends on nothing but what remains, so the parts of a grant that breaks in several steps sum up exactly.
+    """
+    back = min(grant.remaining, grant.gift) - min(grant.remaining - amount, grant.gift)
+    return amount - back, back

@@ -133,7 +133,7 @@ def reserved_funding(event: Event) -> list[list[Any]]:
     receipt: list[list[Any]] = []
     for hold in event.data.get("ledger", {}).get("placed", ()):
         grants = hold.get("grants", ())
-        receipt += [["credit", grant, amount] for grant, amount in grants]
+        receipt += named_grants(event.data, grants)
         if not grants:
             receipt.append(["postpaid", hold["hold"], hold["amount"]])
     return receipt
@@ -154,7 +154,15 @@ def burned_funding(data: Row) -> list[list[Any]]:
     """Return the receipt of a charge; it stands in the event where it is more than the grants burnt."""
     if "funding" in data:
         return list(data["funding"])
-    return [["credit", grant, amount] for grant, amount in data.get("ledger", {}).get("burned", ())]
+    return named_grants(data, data.get("ledger", {}).get("burned", ()))
+
+
+def named_grants(data: Row, grants: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Return the parts of a receipt that grants are, each with its source: credit, where the event names none."""
+    sources = data.get("sources")
+    if sources is None:
+        return [["credit", grant, amount] for grant, amount in grants]
+    return [[source, grant, amount] for source, (grant, amount) in zip(sources, grants, strict=True)]
 
 
 class _Changes:

@@ -198,6 +198,7 @@ def _accounts(ids: dict[str, UUID]) -> Accounts:
         provider_cost=str(ids["provider_cost"]),
         provider_payable=str(ids["provider_payable"]),
         breakage=str(ids["breakage"]),
+        promotional_expense=str(ids["promotional_expense"]),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from common.errors import AmountOutOfRange
 from common.money import MAX_UNITS, format_amount
-from ledger.rules.grants import GrantSubject, allocate
+from ledger.rules.grants import GRANT_SOURCES, GrantSubject, allocate
 from spend.rules.budgets import SCOPE_RANK
 from spend.rules.denials import (
     Binding,
@@ -93,17 +93,22 @@ def check_holding(books: Books, charge: int) -> None:
 def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Receipt, int, int]:
     """Return (grant parts of the receipt, credit part, postpaid part) for a charge; the rest is not funded.
 
-    Credit first, grants in burn order, then the postpaid line up to its limit (S75, as far as it exists). Debt shuts
-    the line, too, until a grant has repaid it (S08).
+    Allowance, commitment and credit, which are grants in burn order, then the postpaid line up to its limit (S75). Debt
+    shuts the line, too, until a grant has repaid it (S08).
     """
     line = books.open_line
-    taken, missing = allocate(books.grants, charge, now, subject, debt=books.credit.debt)
-    receipt: Receipt = [["credit", grant, amount] for grant, amount in taken]
+    receipt, missing = allocate(books.grants, charge, now, subject, debt=books.credit.debt)
     credit = charge - missing
     if missing and line is not None:
         room = line.room()
         return receipt, credit, missing if room is None else max(0, min(missing, room))
     return receipt, credit, 0
+
+
+def told_sources(receipt: Receipt) -> list[str] | None:
+    """Return what an event says of the sources of its grants, in their order: nothing where all are credit."""
+    sources = [source for source, _, _ in receipt if source in GRANT_SOURCES]
+    return None if sources.count("credit") == len(sources) else sources
 
 
 def refuse(failing: Sequence[tuple[type[Denied], Binding]]) -> Denied:

@@ -5,7 +5,7 @@ from typing import Any
 
 from common.ids import known_text, new_id_text
 from ledger.rules import effects as ledger_effects
-from ledger.rules.grants import GrantSubject, settle
+from ledger.rules.grants import GRANT_SOURCES, GrantSubject, settle
 from spend.rules.admission import Receipt, fund
 from spend.rules.commands import Commit, RecordUsage
 from spend.rules.decide import told_measures
@@ -39,12 +39,16 @@ class Accounts:
     provider_cost: str
     provider_payable: str
     breakage: str
+    promotional_expense: str
 
 
 def burn_charge(state: OrganizationState, receipt: Receipt, charge: int, subject: GrantSubject) -> Burn:
-    """Move the books on by a charge: first what the receipt took, then live grants, the line, and debt."""
+    """Move the books on by a charge: first what the receipt took, in its order, then live grants in theirs (S75), the
+    line, and debt. The final receipt names the source of each part (S9).
+    """
     books = state.books
-    grants_taken = [(name, amount) for source, name, amount in receipt if source == "credit"]
+    source_of = {name: source for source, name, _ in receipt}
+    grants_taken = [(name, amount) for source, name, amount in receipt if source in GRANT_SOURCES]
     burned: list[list[Any]] = [[grant, amount] for grant, amount in settle(grants_taken, charge)]
     rest: int = charge - sum(amount for _, amount in burned)
     line: int = min(rest, sum(amount for source, _, amount in receipt if source == "postpaid"))
@@ -52,6 +56,7 @@ def burn_charge(state: OrganizationState, receipt: Receipt, charge: int, subject
     take_from(books.grants, burned)
     if rest:
         more, _, _ = fund(books, rest, subject, state.now)
+        source_of.update({name: source for source, name, _ in more})
         extra: list[list[Any]] = [[name, amount] for _, name, amount in more]
         take_from(books.grants, extra)
         burned = merged(burned, extra)
@@ -63,7 +68,7 @@ def burn_charge(state: OrganizationState, receipt: Receipt, charge: int, subject
     books.credit.debt += rest
     if books.line is not None:
         books.line.posted -= line
-    final: Receipt = [["credit", name, amount] for name, amount in burned]
+    final: Receipt = [[source_of[name], name, amount] for name, amount in burned]
     if line:
         final.append(["postpaid", None, line])
     if rest:

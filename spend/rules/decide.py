@@ -21,6 +21,7 @@ from spend.rules.admission import (
     layer_binding,
     refusal_of_layer,
     refuse,
+    told_sources,
 )
 from spend.rules.answers import milliseconds, reserved_body
 from spend.rules.commands import Action, Caller, Extend, Reserve, Subject
@@ -258,6 +259,9 @@ def _hold(
         data["arrivals"] = moved
     if placed:
         data["ledger"] = {"placed": placed}
+        sources = told_sources(receipt)
+        if sources is not None:
+            data["sources"] = sources
     if run is not None and (command.action.fingerprint is not None or command.subject.attempt is not None):
         data["run_key"] = run.key
         counts_as = remember(state, command, run.key)

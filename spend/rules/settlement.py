@@ -10,8 +10,8 @@ from typing import Any
 from common.errors import AmountExceedsAvailable, NotAvailableYet
 from common.money import format_amount
 from ledger.rules import effects as ledger_effects
-from ledger.rules.grants import GrantSubject
-from spend.rules.admission import check_booking
+from ledger.rules.grants import GRANT_SOURCES, GrantSubject, broken_parts
+from spend.rules.admission import check_booking, told_sources
 from spend.rules.answers import credit_body
 from spend.rules.booking import (
     Accounts,
@@ -75,6 +75,10 @@ def decide_commit(
     }
     if burn.line or burn.debt or not receipt_is_told:
         data["funding"] = burn.receipt
+    else:
+        sources = told_sources(burn.receipt)
+        if sources is not None:
+            data["sources"] = sources
     overage = max(0, charge - reservation.held)
     reservation.status = "committed"
     reservation.version += 1
@@ -223,7 +227,7 @@ def _end_holds(
 ) -> None:
     """Take the reservation's holds off the books and say so in the ledger's part of the event."""
     books, settled = state.books, []
-    held = {name: amount for source, name, amount in reservation.funding if source == "credit"}
+    held = {name: amount for source, name, amount in reservation.funding if source in GRANT_SOURCES}
     credit = sum(held.values())
     if credit:
         books.credit.held -= credit
@@ -262,22 +266,27 @@ def _return_expired(
     if late:
         return False
     used: dict[str, int] = dict(burn.burned or []) if burn else {}
-    back = {n: a - used.get(n, 0) for source, n, a in reservation.funding if source == "credit"}
-    broken = [
-        [grant.id, back[grant.id]]
+    back = {n: a - used.get(n, 0) for source, n, a in reservation.funding if source in GRANT_SOURCES}
+    ended = [
+        grant
         for grant in state.books.grants
         if grant.expired_at is not None and back.get(grant.id, 0) > 0
     ]
-    if not broken:
+    if not ended:
         return False
-    take_from(state.books.grants, broken)
+    broken = [[grant.id, back[grant.id]] for grant in ended]
     amount = sum(part for _, part in broken)
+    given_back = sum(broken_parts(grant, back[grant.id])[1] for grant in ended)
+    take_from(ended, broken)
     state.books.credit.posted -= amount
+    lines = [[accounts.credit, -amount]]
+    lines += [[accounts.breakage, amount - given_back]] if amount > given_back else []
+    lines += [[accounts.promotional_expense, given_back]] if given_back else []
     entry = ledger_effects.entry(
         kind="breakage",
         key=f"breakage:{reservation.id}",
         source=f"reservation:{reservation.id}",
-        lines=[[accounts.credit, -amount], [accounts.breakage, amount]],
+        lines=lines,
         currency=state.currency,
     )
     ledger.setdefault("entries", []).append(entry)

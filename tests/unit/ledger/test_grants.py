@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from common.ids import new_id
 from ledger.rules.grants import (
+    SOURCES,
     Grant,
     GrantSubject,
     allocate,
     applies,
     available,
+    broken_parts,
     burn_order,
     free_without_holds,
     in_burn_order,
@@ -53,7 +55,29 @@ def order(*grants: Grant) -> list[Grant]:
     return forward
 
 
+def credit(*parts: tuple[Grant, int]) -> list[list[Any]]:
+    """A receipt over grants of credit."""
+    return [["credit", grant.id, amount] for grant, amount in parts]
+
+
 class TestTheBurnOrder:
+    def test_is_allowance_then_commitment_then_credit_before_everything_else(self) -> None:
+        bought = make(priority=-9, kind="promotional", scope="agent", scope_target=AGENT, expires_at=NOW + TICK)
+        committed = make(priority=5, source="commitment", kind="committed")
+        allowed = make(priority=9, source="allowance", kind="included")
+        assert order(bought, committed, allowed) == [allowed, committed, bought]
+
+    def test_within_a_source_is_that_of_credit(self) -> None:
+        wide, narrow = (
+            make(source="allowance", scope=scope, scope_target=target)
+            for scope, target in (("organization", None), ("team", TEAM))
+        )
+        assert order(wide, narrow) == [narrow, wide]
+
+    def test_takes_what_is_owed_like_what_is_paid(self) -> None:
+        paid, owed = make(created_at=NOW - 2 * HOUR), make(kind="committed")
+        assert order(owed, paid) == [paid, owed]
+
     def test_is_by_scope_before_everything_else(self) -> None:
         wide = make(priority=-5, kind="included", expires_at=NOW + HOUR)
         team = make(priority=5, scope="team", scope_target=TEAM)
@@ -135,16 +159,16 @@ class TestAvailable:
 class TestAllocating:
     def test_takes_grants_in_burn_order_and_leaves_them_alone(self) -> None:
         first, second = make(60, kind="promotional"), make(100)
-        assert allocate([second, first], 100, NOW, SUBJECT) == ([(first.id, 60), (second.id, 40)], 0)
+        assert allocate([second, first], 100, NOW, SUBJECT) == (credit((first, 60), (second, 40)), 0)
         assert (first.held, second.held) == (0, 0)
 
     def test_takes_only_what_is_not_held(self) -> None:
         first, second = make(60, kind="promotional", held=50), make(100)
-        assert allocate([first, second], 30, NOW, SUBJECT) == ([(first.id, 10), (second.id, 20)], 0)
+        assert allocate([first, second], 30, NOW, SUBJECT) == (credit((first, 10), (second, 20)), 0)
 
     def test_says_what_is_missing(self) -> None:
         grant = make(60)
-        assert allocate([grant], 61, NOW, SUBJECT) == ([(grant.id, 60)], 1)
+        assert allocate([grant], 61, NOW, SUBJECT) == (credit((grant, 60)), 1)
         assert allocate([], 61, NOW, SUBJECT) == ([], 61)
 
     def test_does_not_take_a_grant_of_others_or_of_another_time(self) -> None:
@@ -157,11 +181,39 @@ class TestAllocating:
 
     def test_leaves_alone_what_a_debt_will_take(self) -> None:
         first, second = make(60, kind="promotional"), make(100)
-        assert allocate([first, second], 100, NOW, SUBJECT, debt=70) == ([(second.id, 90)], 10)
+        assert allocate([first, second], 100, NOW, SUBJECT, debt=70) == (credit((second, 90)), 10)
 
     def test_skips_an_empty_grant(self) -> None:
         empty, full = make(10, held=10, kind="promotional"), make(10)
-        assert allocate([empty, full], 10, NOW, SUBJECT) == ([(full.id, 10)], 0)
+        assert allocate([empty, full], 10, NOW, SUBJECT) == (credit((full, 10)), 0)
+
+
+class TestBreaking:
+    @pytest.mark.parametrize(
+        ("remaining", "amount", "parts"),
+        [(100, 100, (70, 30)), (100, 60, (60, 0)), (40, 40, (10, 30)), (40, 15, (10, 5)), (20, 20, (0, 20))],
+    )
+    def test_what_was_paid_for_is_used_first_and_the_gift_is_left_at_last(
+        self, remaining: int, amount: int, parts: tuple[int, int]
+    ) -> None:
+        assert broken_parts(make(remaining, gift=30), amount) == parts
+
+    def test_of_a_grant_without_a_gift_is_breakage(self) -> None:
+        assert broken_parts(make(100), 40) == (40, 0)
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12), st.lists(st.integers(0, 10**12), max_size=5))
+def test_a_grant_that_breaks_in_parts_gives_its_gift_back_exactly_once(
+    paid: int, gift: int, cuts: list[int]
+) -> None:
+    grant, broken, back = make(paid + gift, gift=gift), 0, 0
+    for amount in (*cuts, paid + gift):
+        part = min(amount, grant.remaining)
+        breakage, returned = broken_parts(grant, part)
+        assert breakage >= 0 <= returned
+        assert breakage + returned == part
+        broken, back, grant.remaining = broken + breakage, back + returned, grant.remaining - part
+    assert (broken, back) == (paid, gift)
 
 
 class TestSettling:
@@ -187,6 +239,7 @@ grants = st.builds(
     priority=st.integers(-2, 2),
     scope=st.sampled_from(("organization", "team", "agent")),
     scope_target=st.sampled_from((TEAM, AGENT)),
+    source=st.sampled_from(SOURCES),
     effective_at=st.sampled_from((NOW - HOUR, NOW, NOW + TICK)),
     expires_at=st.sampled_from((None, NOW, NOW + TICK, NOW + HOUR)),
 )
@@ -200,16 +253,30 @@ def test_every_allocation_is_exact_and_within_what_each_grant_has(
         grant.held = data.draw(st.integers(0, grant.remaining))
     taken, missing = allocate(given_grants, amount, NOW, SUBJECT, debt=debt)
     by_id = {grant.id: grant for grant in given_grants}
-    assert sum(part for _, part in taken) + missing == amount
+    assert sum(part for _, _, part in taken) + missing == amount
     assert missing >= 0
-    assert all(0 < part <= by_id[name].remaining - by_id[name].held for name, part in taken)
-    assert all(is_live(by_id[name], NOW) and applies(by_id[name], SUBJECT) for name, _ in taken)
+    assert all(0 < part <= by_id[name].remaining - by_id[name].held for _, name, part in taken)
+    assert all(is_live(by_id[name], NOW) and applies(by_id[name], SUBJECT) for _, name, _ in taken)
     usable = [grant for grant in given_grants if is_live(grant, NOW) and applies(grant, SUBJECT)]
     free = sum(grant.remaining - grant.held for grant in usable)
     assert missing == max(0, amount - max(0, free - debt))
     order = [grant.id for grant in burn_order(given_grants, NOW, SUBJECT)]
-    places = [order.index(name) for name, _ in taken]
+    places = [order.index(name) for _, name, _ in taken]
     assert places == sorted(places)
+    assert all(by_id[name].source == source for source, name, _ in taken)
+
+
+@given(st.lists(grants, max_size=8), st.integers(1, 10**12))
+def test_no_source_is_passed_over_while_it_has_room(given_grants: list[Grant], amount: int) -> None:
+    """S75: whatever is taken of a source, the ones before it have nothing left for this subject."""
+    taken, missing = allocate(given_grants, amount, NOW, SUBJECT)
+    parts = {name: part for _, name, part in taken}
+    usable = [grant for grant in given_grants if is_live(grant, NOW) and applies(grant, SUBJECT)]
+    last = max([SOURCES.index(source) for source, _, _ in taken], default=-1) if not missing else len(SOURCES)
+    for grant in usable:
+        if SOURCES.index(grant.source) < last:
+            assert parts.get(grant.id, 0) == grant.remaining
+    assert sum(parts.values()) + missing == amount
 
 
 @given(st.lists(st.integers(1, 10**12), max_size=6), st.integers(0, 10**13))
