@@ -6,8 +6,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import invoices, items
+        from billing.projections import catalog, invoices, items
 
+        catalog.register_all()
         items.register_all()
         invoices.register_all()
         jobs.register_all()

@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("spend", "0009_pace")]
+    dependencies = [("billing", "0001_catalog")]
 
     operations = [
         sql_operation(__file__, "0004_invoice_items.sql"),

@@ -1,0 +1,7 @@
+"""Billing's tables as Django reads them: unmanaged, for the staff's pages; only operations write them."""
+
+from billing.models.catalog import BillingProfile as BillingProfile
+from billing.models.catalog import Coupon as Coupon
+from billing.models.catalog import LegalEntity as LegalEntity
+from billing.models.catalog import Plan as Plan
+from billing.models.catalog import PlanVersion as PlanVersion

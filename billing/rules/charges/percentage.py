@@ -50,7 +50,7 @@ class Percentage:
                 cut += due - self.event_maximum
         amount = volume * self.rate + count * self.fixed + lifted - cut
         events = sum(measured.events, ZERO)
-        free = step("free", "amounts {events} less free {free}", volume, events=events, free=events - volume)
+        free = step("free", "amounts {events} - free {free}", volume, events=events, free=events - volume)
         steps = () if events == volume else (free,)
         return Formula(amount, volume, (*steps, *self._steps(count, volume, lifted, cut, amount)))
 
@@ -88,7 +88,7 @@ class Percentage:
             words = "raised to {minimum} an event: {lifted} in all"
             yield step("event_minimum", words, lifted, minimum=self.event_minimum, lifted=lifted)
         if cut:
-            words = "cut to {maximum} an event: {cut} in all"
+            words = "cut to {maximum} an event: -{cut} in all"
             yield step("event_maximum", words, -cut, maximum=self.event_maximum or ZERO, cut=cut)
         if amount != percentage:
             words = "{percentage} + {fixed} + {lifted} - {cut}"

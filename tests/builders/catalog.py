@@ -1,0 +1,54 @@
+"""Plans and what else is sold, made by the operations and through the API."""
+
+from copy import deepcopy
+from typing import Any
+
+from billing.operations.plans import create_plan, draft_version, publish_version
+from billing.rules.catalog import PlanVersion
+from billing.rules.plans import parse_plan
+from orgs import PLATFORM_ID
+from tests.builders.orgs import AUTHOR, events_of, unique, write
+
+FLAT: dict[str, Any] = {
+    "key": "base",
+    "name": "Base fee",
+    "kind": "recurring",
+    "prices": {"USD": {"model": "flat", "amount": "49"}},
+}
+DEFINITION: dict[str, Any] = {
+    "name": "Advanced",
+    "interval": {"unit": "month", "count": 1},
+    "currencies": ["USD"],
+    "charges": [FLAT],
+    "credits": [{"amounts": {"USD": "20"}}],
+    "features": {"max_agents": 10, "sso": True},
+}
+
+
+def definition(**given: Any) -> dict[str, Any]:
+    """A plan's document, with other members where given."""
+    return {**deepcopy(DEFINITION), **given}
+
+
+def make_draft(key: str | None = None, **given: Any) -> PlanVersion:
+    """A plan with its first draft."""
+    terms = parse_plan(definition(**given))
+    return write(lambda cur: create_plan(cur, key=key or unique("plan"), terms=terms, author=AUTHOR)).version
+
+
+def make_plan(key: str | None = None, **given: Any) -> PlanVersion:
+    """A plan with a published version."""
+    draft = make_draft(key, **given)
+    return write(lambda cur: publish_version(cur, plan=draft.plan_key, number=1, author=AUTHOR)).version
+
+
+def make_version(key: str, **given: Any) -> PlanVersion:
+    """The next version of a plan, published."""
+    terms = parse_plan(definition(**given))
+    draft = write(lambda cur: draft_version(cur, plan=key, terms=terms, author=AUTHOR)).version
+    return write(lambda cur: publish_version(cur, plan=key, number=draft.number, author=AUTHOR)).version
+
+
+def catalog_events() -> list[tuple[Any, ...]]:
+    """The platform's events but for those of its keys, which tests make as they go."""
+    return [row for row in events_of(PLATFORM_ID) if not row[0].startswith("api_key.")]
