@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from common.errors import NotFound
 from events.store import Cursor
 
 _COLUMNS: Final = """
@@ -70,3 +71,22 @@ def list_items(
     """Return an organization's items, newest first: all, those without an invoice, or those with one."""
     given: dict[str, Any] = {"organization": organization, "open": is_open, "before": before, "limit": limit}
     return [Item(*row) for row in cur.execute(_LIST, given).fetchall()]
+
+
+def find_item(cur: Cursor, *, organization: UUID, item: UUID) -> Item:
+    """Return one item. Raises NotFound, also for another organization's."""
+    row = cur.execute(
+        f"SELECT {_COLUMNS} FROM invoice_items WHERE organization = %s AND id = %s", (organization, item)
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such invoice item.")
+    return Item(*row)
+
+
+def organization_of_item(cur: Cursor, item: UUID) -> UUID:
+    """Return whose item it is; for the platform's own requests only. Raises NotFound."""
+    row = cur.execute("SELECT organization FROM invoice_items WHERE id = %s", (item,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such invoice item.")
+    owner: UUID = row[0]
+    return owner

@@ -46,8 +46,8 @@ WHERE {condition} AND x.kind IS NOT DISTINCT FROM %(kind)s AND x.provider IS NOT
     AND (x.occurred_at < %(late_before)s) = %(late)s AND x.id > %(after)s
 ORDER BY x.id LIMIT %(limit)s
 """
-_AT_ONCE: Final = 5_000
-_FIRST: Final = UUID(int=0)
+AT_ONCE: Final = 5_000
+FIRST: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +85,26 @@ def usage_sums(cur: Cursor, *, organization: UUID, ranges: Sequence[Range]) -> l
 
 
 def records_of(
-    cur: Cursor, *, organization: UUID, chosen: Range, group: Group, at_once: int = _AT_ONCE
+    cur: Cursor, *, organization: UUID, chosen: Range, group: Group, at_once: int = AT_ONCE
 ) -> Iterator[Record]:
-    """Yield the usage records of a line, oldest first, read in pieces."""
-    condition, values = _condition(cur, organization, chosen)
-    values |= {**group.data(), "limit": at_once, "after": _FIRST}
-    statement = _RECORDS.format(condition=condition)
-    while rows := cur.execute(statement, values).fetchall():
-        yield from (Record(*row) for row in rows)
+    """Yield the usage records of a line, in the order of their ids, read in pieces."""
+    after = FIRST
+    while rows := records_after(
+        cur, organization=organization, chosen=chosen, group=group, after=after, limit=at_once
+    ):
+        yield from rows
         if len(rows) < at_once:
             return
-        values["after"] = rows[-1][0]
+        after = rows[-1].id
+
+
+def records_after(
+    cur: Cursor, *, organization: UUID, chosen: Range, group: Group, after: UUID, limit: int
+) -> list[Record]:
+    """Return up to `limit` usage records of a line, in the order of their ids, from the one after `after` on."""
+    condition, values = _condition(cur, organization, chosen)
+    values |= {**group.data(), "limit": limit, "after": after}
+    return [Record(*row) for row in cur.execute(_RECORDS.format(condition=condition), values).fetchall()]
 
 
 def _condition(cur: Cursor, organization: UUID, chosen: Range) -> tuple[str, dict[str, Any]]:

@@ -1,18 +1,17 @@
-"""The cycle of a customer's use: calendar months in its own time zone."""
+"""The cycle of a customer's use: calendar months in its own time zone, or months from an anchor of its own."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from common.localtime import boundary_instant, local_time
+from billing.rules.periods import Cycle, Interval
+
+_MONTH: Final = Interval("month")
+_FIRST: Final = datetime.fromisoformat("2001-01-01T00:00:00")
 
 
-def cycle_end(start: datetime, *, zone: str) -> datetime:
-    """Return the first midnight of a month, in the zone, that lies after a moment (UTC).
-
-    One in a gap of the clock moves to the first instant after it, one that exists twice is the earlier (house rule 20).
-    """
-    local = local_time(start, zone=zone)
-    year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
-    midnight = local.replace(year=year, month=month, day=1, hour=0, minute=0, second=0, microsecond=0)
-    return boundary_instant(midnight, zone=zone)
+def cycle_end(start: datetime, *, zone: str, anchor: datetime | None = None) -> datetime:
+    """Return the first boundary that lies after a moment (UTC): the next first of a month at local midnight, or the
+    next month of a local wall time."""
+    return Cycle(anchor or _FIRST, _MONTH, zone).period_at(start).end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
@@ -35,17 +35,28 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """A customer's billing profile; `answer` is what the register of VAT ids said of its id, None: it was not asked."""
+    """How a customer is billed. `answer`: what the register of VAT ids said of its id, None: it was not asked. `grace`:
+    from a draft to its number. `cycle_anchor`: a local wall time, None: the calendar month."""
 
     name: str
     country: str | None
     vat_id: str | None
     exemption_code: str | None
     answer: Answer | None
-    email: str | None
     net_days: int
+    grace: timedelta
     purchase_order: str | None
+    cycle_anchor: datetime | None
     data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom an invoice is addressed to; personal data, which no event has."""
+
+    name: str
+    email: str
+    address: Mapping[str, Any]
 
 
 def year_of(seller: Seller, moment: datetime) -> int:

@@ -153,6 +153,16 @@ CREATE UNIQUE INDEX credit_notes_counter ON credit_notes (legal_entity, series, 
 CREATE INDEX credit_notes_invoice ON credit_notes (invoice_id);
 CREATE INDEX credit_notes_organization ON credit_notes (organization, id);
 
+-- Operational: whom a finalised invoice is addressed to. Personal data: erased on demand, never in an event.
+CREATE TABLE invoice_addressees (
+    invoice_id uuid PRIMARY KEY,
+    organization uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    address jsonb NOT NULL
+);
+CREATE INDEX invoice_addressees_organization ON invoice_addressees (organization);
+
 -- Operational: who works on a customer's billing, and where it is stuck.
 CREATE TABLE billing_runs (
     organization uuid PRIMARY KEY,
@@ -215,6 +225,6 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON credit_notes FOR EACH STATEMEN
 
 GRANT SELECT, INSERT, UPDATE ON billing_customers, invoices, invoice_lines, invoice_numbers TO {app};
 GRANT SELECT, INSERT ON invoice_payments, credit_notes TO {app};
-GRANT SELECT, INSERT, UPDATE, DELETE ON billing_runs TO {app};
+GRANT SELECT, INSERT, UPDATE, DELETE ON billing_runs, invoice_addressees TO {app};
 GRANT SELECT ON billing_customers, invoices, invoice_lines, invoice_numbers, invoice_payments, credit_notes, billing_runs
     TO {readonly};

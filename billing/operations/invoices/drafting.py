@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from billing.operations.invoices.owing import owed_of_items
@@ -30,9 +30,6 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.facts import Fact, time_text
 from orgs.rules.rows import LockedOrganization
-
-GRACE: Final = timedelta(hours=1)
-"""From a draft to its number, where nothing says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,8 @@ def draft(
     the boundary's. Raises AmountOutOfRange.
     """
     found = prepare(cur, locked, boundary, sums)
-    facts = [_advanced(locked, boundary)]
+    anchor = buyer_of(cur, locked.id).cycle_anchor if boundary.ends_cycle else None
+    facts = [_advanced(locked, boundary, anchor)]
     if found is not None:
         facts.append(_drafted(found, locked.now))
     record(cur, facts, author=author)
@@ -141,7 +139,7 @@ def _blank(locked: LockedOrganization, boundary: Boundary, seller: Seller, buyer
         period_start=min(boundary.standing.cycle_start, boundary.at),
         period_end=boundary.at,
         net_days=buyer.net_days,
-        finalize_at=boundary.at + GRACE,
+        finalize_at=boundary.at + buyer.grace,
         due_at=None,
         subtotal=0,
         discount=0,
@@ -176,12 +174,12 @@ def _drafted(found: Drafted, now: datetime) -> Fact:
     )
 
 
-def _advanced(locked: LockedOrganization, boundary: Boundary) -> Fact:
+def _advanced(locked: LockedOrganization, boundary: Boundary, anchor: datetime | None) -> Fact:
     """Where the customer's billing stands after the boundary."""
     standing = boundary.standing
     next_at, start = standing.next_at, standing.cycle_start
     if boundary.ends_cycle:
-        start, next_at = boundary.at, cycle_end(boundary.at, zone=locked.time_zone)
+        start, next_at = boundary.at, cycle_end(boundary.at, zone=locked.time_zone, anchor=anchor)
     cut = boundary.ranges[-1][1] if boundary.ranges else standing.cut
     ranges = () if boundary.ranges else standing.open_ranges
     return standing_fact(

@@ -9,10 +9,12 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.queries.invoices import LineRow, find_invoice, lines_of
-from billing.queries.parties import buyer_of, seller_of
+from billing.queries.parties import buyer_of, contact_of, seller_of
 from billing.rules.invoices import (
     FAILED,
     TAX_PENDING,
@@ -34,6 +36,7 @@ from orgs.operations.locks import lock_organization
 from orgs.rules.facts import time_text
 
 TAX_RETRY: Final = timedelta(hours=1)
+_ADDRESS: Final = "INSERT INTO invoice_addressees VALUES (%s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
 
 
 def finalize_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> Invoice:
@@ -67,6 +70,7 @@ def finalize_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: 
     )
     done = _numbered(cur, found, seller, entry_of(ledger), books.now)
     record(cur, [fact(done, "finalized", at=books.now, lines=told, ledger=ledger)], author=author)
+    _address(cur, done)
     return done
 
 
@@ -77,6 +81,13 @@ def fail_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, error: str, 
     failed = moved(find_invoice(cur, organization=organization, invoice=invoice), FAILED, error=error[:500])
     record(cur, [fact(failed, "failed", at=locked.now)], author=author)
     return failed
+
+
+def _address(cur: Cursor, done: Invoice) -> None:
+    """Keep whom it is addressed to as it is now, apart: it can be erased."""
+    contact = contact_of(cur, done.organization)
+    address = msgspec.json.encode(contact.address).decode()
+    cur.execute(_ADDRESS, (done.id, done.organization, contact.name, contact.email, address))
 
 
 def _numbered(cur: Cursor, found: Invoice, seller: Seller, entry: UUID | None, now: datetime) -> Invoice:

@@ -18,7 +18,7 @@ def rows(*ids: UUID) -> list[tuple[Any, ...]]:
     """The items' rows, as far as these tests ask."""
     return write(
         lambda cur: cur.execute(
-            "SELECT amount, quantity, due_at, source LIKE 'subscription:%%', invoice_id, line FROM invoice_items"
+            "SELECT amount, quantity, due_at, source LIKE 'invoice_item:%%', invoice_id, line FROM invoice_items"
             " WHERE id = ANY(%s::uuid[]) ORDER BY id",
             ([str(name) for name in ids],),
         ).fetchall()
