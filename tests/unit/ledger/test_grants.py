@@ -62,7 +62,9 @@ def credit(*parts: tuple[Grant, int]) -> list[list[Any]]:
 
 class TestTheBurnOrder:
     def test_is_allowance_then_commitment_then_credit_before_everything_else(self) -> None:
-        bought = make(priority=-9, kind="promotional", scope="agent", scope_target=AGENT, expires_at=NOW + TICK)
+        bought = make(
+            priority=-9, kind="promotional", scope="agent", scope_target=AGENT, expires_at=NOW + TICK
+        )
         committed = make(priority=5, source="commitment", kind="committed")
         allowed = make(priority=9, source="allowance", kind="included")
         assert order(bought, committed, allowed) == [allowed, committed, bought]
