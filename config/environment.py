@@ -6,6 +6,7 @@ All errors are collected and raised together, so that a wrong start is mended in
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -46,9 +47,12 @@ VARIABLES = (
     "GATE_DEADLINE_SECONDS",
     "GATE_LANES",
     "API_KEY_CALLS_PER_SECOND",
+    "TAX_PROVIDER",
 )
 DEFAULT_APPROVAL_ABOVE = "500"
 DEFAULT_EMAIL_FROM = "invoices@localhost"
+DEFAULT_TAX_PROVIDER = "billing.operations.tax_provider:CountryRates"
+_CLASS = re.compile(r"[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", re.ASCII)
 
 
 class WrongEnvironment(Exception):
@@ -90,6 +94,7 @@ class Environment:
     gate_deadline_seconds: int
     gate_lanes: int
     api_key_calls_per_second: int
+    tax_provider: str
 
 
 class _Reader:
@@ -203,6 +208,10 @@ def _secret_problem(value: str) -> str | None:
     return None if len(value) >= 32 else "must have at least 32 characters"
 
 
+def _class_problem(value: str) -> str | None:
+    return None if _CLASS.fullmatch(value) else "must be module:class"
+
+
 def _home(reader: _Reader) -> Path:
     value = reader.text("COUNTERFOIL_HOME")
     home = CHECKOUT / value if value else CHECKOUT / "var"
@@ -286,6 +295,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         gate_deadline_seconds=reader.whole("GATE_DEADLINE_SECONDS", 3, most=8),
         gate_lanes=reader.whole("GATE_LANES", 1, most=16),
         api_key_calls_per_second=reader.whole("API_KEY_CALLS_PER_SECOND", 2_000, most=1_000_000),
+        tax_provider=reader.checked("TAX_PROVIDER", _class_problem) or DEFAULT_TAX_PROVIDER,
     )
     if reader.errors:
         raise WrongEnvironment(list(dict.fromkeys(reader.errors)))

@@ -197,6 +197,10 @@ EMAIL_TIMEOUT = 10
 EMAIL_FILE_PATH = ENVIRONMENT.home / "mail"
 DEFAULT_FROM_EMAIL = ENVIRONMENT.email_from
 
+# --- Billing ---
+
+TAX_PROVIDER = ENVIRONMENT.tax_provider
+
 # --- Stripe ---
 
 ADJUSTMENT_APPROVAL_ABOVE_UNITS = ENVIRONMENT.adjustment_approval_above_units

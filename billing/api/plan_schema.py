@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from billing.rules.charges.definition import FAMILIES
+from billing.rules.periods import INTERVAL_UNITS
 from billing.rules.plans import (
     CHANGES,
     FUNDINGS,
@@ -18,7 +19,6 @@ from billing.rules.plans import (
     PRORATIONS,
     SOURCES,
     TIMINGS,
-    UNITS,
 )
 from common.api.serializers import AMOUNT_PATTERN, FINE_PATTERN
 from common.fields import MAX_NAME
@@ -56,7 +56,7 @@ def _closed(properties: JsonObject, required: list[str], description: str = "") 
 
 NAME: Final = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 INTERVAL: Final = _closed(
-    {"unit": _word(UNITS, ""), "count": {"type": "integer", "minimum": 1, "maximum": 52}}, ["unit"]
+    {"unit": _word(INTERVAL_UNITS, ""), "count": {"type": "integer", "minimum": 1, "maximum": 52}}, ["unit"]
 )
 _TIER: Final = _closed(
     {

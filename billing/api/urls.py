@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from billing.api import billing_runs, invoice_actions, invoices, plans
+from billing.api import billing_runs, coupons, invoice_actions, invoices, plans, profiles, sellers
 
 urlpatterns: list[URLPattern] = [
     path("plans", plans.PlanListView.as_view()),
@@ -32,4 +32,16 @@ urlpatterns: list[URLPattern] = [
     path("invoices/<str:name>/write-off", invoice_actions.InvoiceWriteOffView.as_view()),
     path("invoices/<str:name>/send", invoice_actions.InvoiceSendView.as_view()),
     path("invoices/<str:name>/credit-notes", invoice_actions.InvoiceCreditNotesView.as_view()),
+    path("coupons", coupons.CouponListView.as_view()),
+    path("coupons/<str:name>", coupons.CouponDetailView.as_view()),
+    path("coupons/<str:name>/archive", coupons.CouponArchiveView.as_view()),
+    path("coupon-redemptions", coupons.RedemptionListView.as_view()),
+    path("coupon-redemptions/<str:name>", coupons.RedemptionDetailView.as_view()),
+    path("coupon-redemptions/<str:name>/end", coupons.RedemptionEndView.as_view()),
+    path("legal-entities", sellers.LegalEntityListView.as_view()),
+    path("legal-entities/<str:name>", sellers.LegalEntityDetailView.as_view()),
+    path("legal-entities/<str:name>/archive", sellers.LegalEntityArchiveView.as_view()),
+    path("billing-profile", profiles.BillingProfileView.as_view()),
+    path("billing-profile/erase-contact", profiles.ContactEraseView.as_view()),
+    path("billing-profile/check-vat-id", profiles.VatIdCheckView.as_view()),
 ]

@@ -49,6 +49,7 @@ COUPON_REDEMPTIONS: Final = DefinedTable(
     "coupon_redemptions",
     {
         "coupon_id": "uuid",
+        "code": "text",
         "subscription_id": "uuid",
         "terms": "jsonb",
         "status": "text",

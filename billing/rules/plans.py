@@ -14,6 +14,8 @@ from typing import Any, Final, cast
 from billing.rules.charges.definition import ChargeDefinition, parse_charge, write_charge
 from billing.rules.charges.flat import Flat
 from billing.rules.charges.formula import INCLUDED
+from billing.rules.periods import INTERVAL_UNITS
+from billing.rules.periods import Interval as Interval
 from common import fields
 from common.bodies import BodyReader
 from common.currencies import exponent_of
@@ -24,9 +26,7 @@ from common.strictjson import child_pointer
 JsonObject = dict[str, Any]
 Feature = bool | int | str | None
 
-UNITS: Final = ("week", "month", "quarter", "year")
 MAX_COUNT_OF: Final[Mapping[str, int]] = {"week": 52, "month": 36, "quarter": 12, "year": 5}
-_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 KINDS: Final = ("recurring", "licensed", "metered", "one_time")
 TIMINGS: Final = ("advance", "arrears")
@@ -57,19 +57,6 @@ _CHARGE_FIELDS: Final = frozenset(
     "key name kind timing addon included meter group_by discountable tax_code prices".split()
 )
 _CREDIT_FIELDS: Final = frozenset("amounts every source rollover priority".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """How long a period is: `count` weeks, months, quarters or years."""
-
-    unit: str
-    count: int = 1
-
-    @property
-    def months(self) -> int:
-        """The length in months; 0 for weeks."""
-        return _MONTHS.get(self.unit, 0) * self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +168,7 @@ def read_interval(value: object, *, pointer: str = "") -> Interval:
     if not isinstance(value, dict):
         raise InvalidField("This is not an object.", pointer=pointer)
     reader = BodyReader(value, allowed={"unit", "count"}, pointer=pointer)
-    unit = reader.required("unit", fields.choice, options=UNITS)
+    unit = reader.required("unit", fields.choice, options=INTERVAL_UNITS)
     most = MAX_COUNT_OF.get(unit, 1)
     count = reader.defaulted("count", fields.integer, 1, minimum=1, maximum=most)
     reader.check()

@@ -69,6 +69,7 @@ CREATE TABLE coupon_redemptions (
     id uuid PRIMARY KEY,
     organization uuid NOT NULL,
     coupon_id uuid NOT NULL,
+    code text NOT NULL,
     subscription_id uuid,
     terms jsonb NOT NULL,                -- the coupon's, as they were
     status text NOT NULL CHECK (status IN ('active', 'ended')),

@@ -123,6 +123,8 @@ class TestErrors:
             ("GATE_DEADLINE_SECONDS", "9"),
             ("GATE_LANES", "17"),
             ("API_KEY_CALLS_PER_SECOND", "1.5"),
+            ("TAX_PROVIDER", "rates.Mine"),
+            ("TAX_PROVIDER", "os;system:x"),
         ],
     )
     def test_a_wrong_value_is_refused_by_name(self, name: str, value: str) -> None:
