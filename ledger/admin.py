@@ -99,10 +99,10 @@ class CreditGrantAdmin(ReadOnlyAdmin):
     """Grants of credit."""
 
     list_display = (
-        "kind", "organization", "shown_amount", "shown_remaining", "shown_held", "currency", "priority", "scope",
-        "effective_at", "expires_at", "expired_at",
+        "funding_source", "kind", "organization", "shown_amount", "shown_remaining", "shown_held", "currency",
+        "priority", "scope", "effective_at", "expires_at", "expired_at",
     )  # fmt: skip
-    list_filter = (OrganizationFilter, "kind")
+    list_filter = (OrganizationFilter, "funding_source", "kind")
     search_fields = ("=id", "=source")
 
     @admin.display(description="amount")

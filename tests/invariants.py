@@ -124,6 +124,35 @@ CHECKS: Final = {
         WHERE u.organization = ANY(%(organizations)s) AND u.charge <>
             (SELECT COALESCE(sum((part->>2)::bigint), 0) FROM json_array_elements(u.funding) AS part)
     """,
+    "S9 a receipt names each grant with its source": """
+        SELECT u.id, part FROM usage_records u CROSS JOIN json_array_elements(u.funding) AS part
+        LEFT JOIN credit_grants g ON g.id::text = part->>1 AND g.organization = u.organization
+        WHERE u.organization = ANY(%(organizations)s)
+            AND COALESCE(g.funding_source, 'none') <> CASE WHEN part->>0 IN ('postpaid', 'debt') THEN 'none'
+                ELSE part->>0 END
+    """,
+    "B5 what receipts took of a grant is what its events burnt": """
+        WITH burnt AS (
+            SELECT part->>0 AS name, sum((part->>1)::bigint) AS amount
+            FROM v_events e CROSS JOIN jsonb_array_elements(e.data->'ledger'->'burned') AS part
+            WHERE e.organization = ANY(%(organizations)s) AND NOT e.data ? 'funding'
+                AND e.type IN ('reservation.committed', 'usage.recorded', 'usage.charged') GROUP BY 1
+        ), told AS (
+            SELECT part->>1 AS name, sum((part->>2)::bigint) AS amount
+            FROM v_events e CROSS JOIN jsonb_array_elements(e.data->'funding') AS part
+            WHERE e.organization = ANY(%(organizations)s) AND part->>1 IS NOT NULL
+                AND e.type IN ('reservation.committed', 'usage.recorded', 'usage.charged') GROUP BY 1
+        ), taken AS (
+            SELECT part->>1 AS name, sum((part->>2)::bigint) AS amount
+            FROM usage_records u, json_array_elements(u.funding) AS part
+            WHERE u.organization = ANY(%(organizations)s) AND part->>1 IS NOT NULL GROUP BY 1
+        )
+        SELECT g.id, COALESCE(b.amount, 0) + COALESCE(f.amount, 0), t.amount FROM credit_grants g
+        LEFT JOIN burnt b ON b.name = g.id::text LEFT JOIN told f ON f.name = g.id::text
+        LEFT JOIN taken t ON t.name = g.id::text
+        WHERE g.organization = ANY(%(organizations)s)
+            AND COALESCE(b.amount, 0) + COALESCE(f.amount, 0) <> COALESCE(t.amount, 0)
+    """,
     # Requests (q), steps (s) and meters (g) are spent when a reservation is made, all else when it is committed.
     "S5 a budget has spent what the facts booked on it": """
         WITH booked AS (

@@ -15,11 +15,12 @@ from common.errors import CurrencyMismatch, InvalidAmount, InvalidField, NotFoun
 from common.money import to_document_units
 from common.transactions import run_in_transaction
 from events.store import Cursor
-from ledger.api.representations import show_balance, show_entry, show_grant
+from ledger.api.representations import show_balance, show_entry, show_funding, show_grant
 from ledger.api.serializers import (
     BalanceSerializer,
     ClawbackSerializer,
     EntrySerializer,
+    FundingSerializer,
     GrantSerializer,
     RefundSerializer,
     ShownGrantSerializer,
@@ -27,6 +28,7 @@ from ledger.api.serializers import (
 from ledger.operations.grants import NewGrant, grant_credit
 from ledger.operations.taking_back import claw_back, refund_credit
 from ledger.queries.balances import credit_balance, find_grants, list_grants, organization_of_grant
+from ledger.queries.funding import funding_of
 from ledger.queries.journal import find_entry
 from orgs.api.acting import OrgsView, checked
 from orgs.queries.organizations import find_organization
@@ -48,6 +50,21 @@ class BalanceView(OrgsView):
         organization = self.for_list()
         return json_response(
             run_in_transaction(lambda cur: show_balance(credit_balance(cur, organization=organization)))
+        )
+
+
+class FundingView(OrgsView):
+    """What pays for an organization's charges."""
+
+    required_scope = SPEND_READ
+
+    @extend_schema(responses=FundingSerializer, tags=["ledger"])
+    def get(self, request: Request) -> HttpResponse:
+        """The sources in the order in which a charge takes them: a plan's allowance, a contract's commitment, prepaid
+        credit, and then the postpaid line. Each with what it has left and holds, and its grants with their windows."""
+        organization = self.for_list()
+        return json_response(
+            run_in_transaction(lambda cur: show_funding(funding_of(cur, organization=organization)))
         )
 
 
@@ -73,7 +90,8 @@ class GrantListView(OrgsView):
 
     @extend_schema(request=GrantSerializer, responses={201: ShownGrantSerializer}, tags=["ledger"])
     def post(self, request: Request) -> HttpResponse:
-        """Grant credit. Promotional credit without an expiry ends after 365 days, paid credit never."""
+        """Grant credit. Promotional credit without an expiry ends after 365 days, paid credit never. `source` says what
+        it is for: an allowance is burnt before a commitment, and both before credit."""
         values = checked(GrantSerializer, request)
         _require_payable(values)
         organization = values["organization"]
@@ -84,6 +102,7 @@ class GrantListView(OrgsView):
                 amount=values["amount"],
                 currency=values["currency"],
                 kind=values["kind"],
+                source=values["source"],
                 reason=values["reason"],
                 priority=values["priority"],
                 scope=values["scope"],

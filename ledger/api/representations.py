@@ -6,6 +6,7 @@ from common.money import format_amount
 from ledger.queries.accounts import AccountRow
 from ledger.queries.adjustments import AdjustmentRow
 from ledger.queries.balances import CreditBalance, GrantRow
+from ledger.queries.funding import Funding, Line
 from ledger.queries.journal import EntryRow
 from ledger.queries.statements import StatementLine, TrialLine
 from orgs.rules.facts import id_text, time_text
@@ -18,6 +19,7 @@ def show_grant(row: GrantRow) -> dict[str, Any]:
         "id": str(grant.id),
         "organization": str(row.organization),
         "kind": grant.kind,
+        "source": grant.source,
         "currency": row.currency,
         "amount": format_amount(row.amount),
         "remaining": format_amount(grant.remaining),
@@ -44,6 +46,41 @@ def show_balance(balance: CreditBalance) -> dict[str, Any]:
         "grants": [show_grant(row) for row in balance.grants],
         "at": time_text(balance.at),
     }
+
+
+def show_funding(funding: Funding) -> dict[str, Any]:
+    """What pays for an organization's charges, in order."""
+    return {
+        "currency": funding.currency,
+        "mode": funding.mode,
+        "available": _or_none(funding.available),
+        "debt": format_amount(funding.debt),
+        "sources": [
+            {
+                "source": source.source,
+                "remaining": format_amount(source.remaining),
+                "held": format_amount(source.held),
+                "available": format_amount(source.available),
+                "grants": [show_grant(row) for row in source.grants],
+            }
+            for source in funding.sources
+        ],
+        "line": None if funding.line is None else _line(funding.line),
+        "at": time_text(funding.at),
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "limit": _or_none(line.limit),
+        "owed": format_amount(line.owed),
+        "held": format_amount(line.held),
+        "available": _or_none(line.available),
+    }
+
+
+def _or_none(units: int | None) -> str | None:
+    return None if units is None else format_amount(units)
 
 
 def show_account(row: AccountRow) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from common.api.serializers import (
 from ledger.queries.statements import AXES
 from ledger.rules.adjustments import CONTRA_KINDS
 from ledger.rules.chart import KINDS
+from ledger.rules.grants import KINDS as ALL_GRANT_KINDS
+from ledger.rules.grants import SOURCES
 from orgs.api.serializers import OrganizationSerializer
 
 GRANT_KINDS = ("paid", "promotional")
@@ -43,6 +45,9 @@ class GrantSerializer(StrictSerializer):
     amount = AmountField()
     currency = CurrencyField()
     kind = WordField(GRANT_KINDS)
+    source: Any = WordField(
+        SOURCES, required=False, default="credit", help_text="What it is for; they are burnt in this order."
+    )
     priority = WholeNumberField(minimum=-1000, maximum=1000, required=False, default=0)
     scope = WordField(GRANT_SCOPES, required=False, default="organization")
     scope_target = ReferenceField(required=False, help_text="Key or id of the team, agent or workflow.")
@@ -59,6 +64,8 @@ class GrantSerializer(StrictSerializer):
 class ShownGrantSerializer(GrantSerializer):
     """A credit grant; a lower priority is burnt first, and null as its end is never."""
 
+    kind = WordField(ALL_GRANT_KINDS)
+    source = WordField(SOURCES)
     scope_target = IdField(allow_null=True)  # type: ignore[assignment]
     effective_at = InstantField()
     expires_at = InstantField(allow_null=True)
@@ -73,6 +80,42 @@ class BalanceSerializer(StrictSerializer):
     available = AmountField(read_only=True)
     debt = AmountField(read_only=True)
     grants = serializers.ListField(child=ShownGrantSerializer(), read_only=True)
+    at = InstantField(read_only=True)
+
+
+class FundingSourceSerializer(StrictSerializer):
+    """What the live grants of a source have left and hold; the list also has those that have yet to begin."""
+
+    source = WordField(SOURCES, read_only=True)  # type: ignore[assignment]
+    remaining = AmountField(read_only=True)
+    held = AmountField(read_only=True)
+    available = AmountField(read_only=True, help_text="Remaining less held; debt is not subtracted.")
+    grants = serializers.ListField(child=ShownGrantSerializer(), read_only=True)
+
+
+class FundingLineSerializer(StrictSerializer):
+    """The postpaid line: `owed` is used and on no invoice yet."""
+
+    limit = AmountField(read_only=True, allow_null=True, help_text="Null: no limit.")
+    owed = AmountField(read_only=True)
+    held = AmountField(read_only=True)
+    available = AmountField(read_only=True, allow_null=True)
+
+
+@extend_schema_serializer(many=False)
+class FundingSerializer(StrictSerializer):
+    """What pays for a charge, in the order in which it is taken; the line comes last, and debt shuts it."""
+
+    currency = CurrencyField(read_only=True)
+    mode = WordField(
+        ("credit_only", "credit_then_invoice"),
+        read_only=True,
+        help_text="credit_only: the gate stops when the sources are used up.",
+    )
+    available = AmountField(read_only=True, allow_null=True, help_text="Null: the line has no limit.")
+    debt = AmountField(read_only=True)
+    sources = serializers.ListField(child=FundingSourceSerializer(), read_only=True)
+    line = FundingLineSerializer(read_only=True, allow_null=True)
     at = InstantField(read_only=True)
 
 

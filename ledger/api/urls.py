@@ -7,6 +7,7 @@ from ledger.api import adjustments, credits, journal, organizations
 urlpatterns = [
     path("organizations", organizations.OrganizationListView.as_view()),
     path("balance", credits.BalanceView.as_view()),
+    path("funding", credits.FundingView.as_view()),
     path("credits/grants", credits.GrantListView.as_view()),
     path("credits/grants/<str:name>", credits.GrantDetailView.as_view()),
     path("credits/grants/<str:name>/refund", credits.GrantRefundView.as_view()),

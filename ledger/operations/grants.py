@@ -36,10 +36,10 @@ class NewGrant:
     """A grant of credit; amounts in units, [effective_at, expires_at), lower priority is burnt first.
 
     `lifetime` gives the expiry where none is named. `source` is what it is for: a plan's allowance, a contract's
-    commitment, or credit (S75). `kind` says how it was come by: paid, promotional (given away), included in the fee of a
-    plan, or committed (owed, and not paid yet). `contra` are the accounts that stand against it with their parts, which
-    sum to the amount; by default that of its kind. `breaks_after`: how long after its end its breakage is posted; until
-    then what is charged for a moment before its end still burns it.
+    commitment, or credit (S75). `kind` says how it was come by: paid, promotional (given away), included in the fee of
+    a plan, or committed (owed, and not paid yet). `contra` are the accounts that stand against it with their parts,
+    which sum to the amount; by default that of its kind. `breaks_after`: how long after its end its breakage is
+    posted; until then what is charged for a moment before its end still burns it.
     """
 
     organization: UUID

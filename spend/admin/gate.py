@@ -281,6 +281,7 @@ class UsageRecordAdmin(ReadOnlyAdmin):
     list_display = (
         "occurred_at",
         "outcome",
+        "kind",
         "provider",
         "model",
         "tool",

@@ -25,6 +25,7 @@ from spend.api.serializers import LimitField, RunSerializer
 from spend.api.switch_serializers import SwitchSerializer
 from spend.queries.attribution import DIMENSIONS
 from spend.queries.decisions import ANSWERS
+from spend.queries.fundingsums import PAYERS
 from spend.queries.observed import KINDS
 from spend.queries.reservations import STATUSES
 from spend.queries.usage import OUTCOMES
@@ -104,6 +105,45 @@ class CapsSerializer(serializers.Serializer[Any]):
     steps_remaining = QuantityField(required=False)
 
 
+class FundedBySerializer(serializers.Serializer[Any]):
+    """What paid for a part of the charge; the parts sum to it."""
+
+    source = WordField(PAYERS)  # type: ignore[assignment]
+    grant = IdField(allow_null=True, help_text="Of an allowance, a commitment or credit.")
+    amount = AmountField()
+
+
+class FundingPartSerializer(serializers.Serializer[Any]):
+    """What a source paid of the charges of a period."""
+
+    source = WordField(PAYERS)  # type: ignore[assignment]
+    charge = AmountField()
+
+
+class FundingReportSerializer(serializers.Serializer[Any]):
+    """Charges by what paid for them: the parts and `retired` sum to exactly the total."""
+
+    to = InstantField(allow_null=True)
+    currency = CurrencyField()
+    data = FundingPartSerializer(many=True)  # type: ignore[assignment]
+    retired = AmountField(help_text="Of records that are kept as sums only, without a receipt.")
+    total = AmountField()
+
+    def get_fields(self) -> dict[str, Any]:
+        """`from`, too, which Python keeps for itself."""
+        return {"from": InstantField(allow_null=True), **super().get_fields()}
+
+
+class MeteredSerializer(serializers.Serializer[Any]):
+    """What was charged without passing the gate: a meter's quantity of a period [start, end), rated by billing."""
+
+    meter = TextField()
+    charge = TextField(help_text="The key of the plan's or contract's charge.")
+    start = InstantField()
+    end = InstantField()
+    quantity = TextField(required=False)
+
+
 class ReservationSerializer(serializers.Serializer[Any]):
     """A reservation: what it holds, for whom, and how it ended."""
 
@@ -126,6 +166,7 @@ class ReservationSerializer(serializers.Serializer[Any]):
     late = FlagField()
     caps = CapsSerializer()
     budgets = LayerSerializer(many=True)
+    funding = FundedBySerializer(many=True, help_text="What it holds; of a committed one what paid for it.")
 
 
 class BindingSerializer(serializers.Serializer[Any]):
@@ -200,6 +241,7 @@ class DecisionSerializer(serializers.Serializer[Any]):
     binding = BindingSerializer(allow_null=True)
     also_failing = AlsoFailingSerializer(many=True)
     observed = ObservedSerializer(many=True, help_text="What rules in observe mode would have refused.")
+    funding = FundedBySerializer(many=True, help_text="The receipt of the reservation as it is now.")
 
 
 class CountedSerializer(serializers.Serializer[Any]):
@@ -220,14 +262,6 @@ class PriceLineSerializer(serializers.Serializer[Any]):
     quantity = MeteredQuantityField()
     cost = PriceField()
     currency = CurrencyField()
-
-
-class FundedBySerializer(serializers.Serializer[Any]):
-    """What paid for a part of the charge; the parts sum to it."""
-
-    source = TextField()  # type: ignore[assignment]
-    grant = IdField(allow_null=True, help_text="The grant, or the hold of a postpaid line.")
-    amount = AmountField()
 
 
 class UsageRecordSerializer(serializers.Serializer[Any]):
@@ -261,6 +295,7 @@ class UsageRecordSerializer(serializers.Serializer[Any]):
     usage = CountedSerializer(required=False)
     components = PriceLineSerializer(many=True, required=False)
     funding = FundedBySerializer(many=True, required=False)
+    metered = MeteredSerializer(required=False)
 
 
 class TotalsSerializer(serializers.Serializer[Any]):

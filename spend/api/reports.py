@@ -1,4 +1,4 @@
-"""GET /v1/usage/attribution and /v1/reports/uncapped (S18, S19, S44)."""
+"""GET /v1/usage/attribution, /v1/reports/funding and /v1/reports/uncapped (S18, S19, S44, S75)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from common.errors import InvalidParameter
 from common.money import format_amount, split_largest_remainder
 from events.store import Cursor
 from orgs.queries.organizations import find_organization
-from spend.api.read_serializers import AttributionSerializer, UncappedSerializer
+from spend.api.read_serializers import AttributionSerializer, FundingReportSerializer, UncappedSerializer
 from spend.api.reading import ReadView
 from spend.api.representations import utc
 from spend.queries.attribution import DIMENSIONS, AttributedRow, Attribution, attribute
+from spend.queries.fundingsums import funding_sums
 from spend.queries.uncapped import uncapped_targets
 
 _PARTS: Final = 10**6
@@ -56,6 +57,38 @@ class AttributionView(ReadView):
                 "to": utc(end),
                 "currency": currency,
                 **_shown(found),
+            }
+
+        return self.answer(read)
+
+
+@extend_schema_view(get=extend_schema(responses=FundingReportSerializer, tags=["reports"]))
+class FundingReportView(ReadView):
+    """GET /v1/reports/funding."""
+
+    query_parameters = ("from", "to")
+    narrows = True
+
+    def get(self, request: Request) -> HttpResponse:
+        """What paid for the usage that occurred in [from, to): the receipts by source, in the order in which sources
+        are taken. They and `retired` sum to exactly the charge."""
+        organization = self.for_list()
+        start, end = self.period()
+
+        def read(cur: Cursor) -> dict[str, Any]:
+            found = funding_sums(
+                cur, organization=organization, start=start, end=end, limits=self.caller.limits
+            )
+            return {
+                "from": utc(start),
+                "to": utc(end),
+                "currency": find_organization(cur, organization=organization).currency,
+                "data": [
+                    {"source": source, "charge": format_amount(amount)}
+                    for source, amount in found.by_source.items()
+                ],
+                "retired": format_amount(found.retired),
+                "total": format_amount(found.total),
             }
 
         return self.answer(read)

@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from common.money import format_amount
+from ledger.rules.grants import GRANT_SOURCES
 from spend.queries.budgets import ID_LENGTH, LiveCounter
 from spend.queries.reservations import LiveLayer
 from spend.queries.runs import RunRow, Spent
@@ -111,6 +112,7 @@ def show_reservation(
         "budgets": [
             _layer(layers[number], row[HOLDS[letter]] or 0) for number, letter in receipt if number in layers
         ],
+        "funding": funding_of(row["funding"]),
     }
 
 
@@ -258,6 +260,7 @@ def show_decision(row: Mapping[str, Any]) -> dict[str, Any]:
         "binding": binding,
         "also_failing": detail.get("also_failing", []),
         "observed": detail.get("observed", []),
+        "funding": funding_of(row["funding"] or []),
     }
 
 
@@ -299,11 +302,26 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
             dict(zip(("component", "quantity", "cost", "currency"), line, strict=False))
             for line in detail.get("lines", ())
         ],
-        "funding": [
-            {"source": source, "grant": name, "amount": format_amount(amount)}
-            for source, name, amount in row["funding"]
-        ],
+        "funding": funding_of(row["funding"]),
+        **({"metered": _metered(detail["metered"])} if "metered" in detail else {}),
     }
+
+
+def funding_of(receipt: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """A receipt: what paid for which part, or is held for it, in the order taken."""
+    return [
+        {
+            "source": source,
+            "grant": name if source in GRANT_SOURCES else None,
+            "amount": format_amount(amount),
+        }
+        for source, name, amount in receipt
+    ]
+
+
+def _metered(detail: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("meter", "charge", "start", "end", "quantity")
+    return {name: detail[name] for name in names if name in detail}
 
 
 def subject_of(row: Mapping[str, Any]) -> dict[str, Any]:

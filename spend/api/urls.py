@@ -32,6 +32,7 @@ urlpatterns = [
     path("usage/attribution", reports.AttributionView.as_view()),
     path("reports/uncapped", reports.UncappedView.as_view()),
     path("reports/observed", observed.ObservedReportView.as_view()),
+    path("reports/funding", reports.FundingReportView.as_view()),
     path("reports/estimates", estimates.EstimateReportView.as_view()),
     path("suggestions/limits", suggestions.LimitSuggestionListView.as_view()),
     path("estimates", estimates.EstimateView.as_view()),

@@ -50,7 +50,7 @@ def record_of(event: StoredEvent) -> UUID | None:
     """Return the usage record that an event tells of; None when it tells of none."""
     if event.type == "reservation.committed":
         return UUID(event.data["usage"])
-    return event.stream_id if event.type == "usage.recorded" else None
+    return event.stream_id if event.type in ("usage.recorded", "usage.charged") else None
 
 
 def _places(row: tuple[Any, ...]) -> Iterable[tuple[Place, Share]]:

@@ -23,6 +23,7 @@ HANDLED = frozenset(
         "budget_counter.opened",
         "run.started",
         "usage.recorded",
+        "usage.charged",
         "threshold.crossed",
         "strike.counted",
         "run_mark.set",
@@ -133,8 +134,9 @@ def reserved_funding(event: Event) -> list[list[Any]]:
     receipt: list[list[Any]] = []
     for hold in event.data.get("ledger", {}).get("placed", ()):
         grants = hold.get("grants", ())
-        receipt += named_grants(event.data, grants)
-        if not grants:
+        if grants:  # only the hold on credit has any
+            receipt += named_grants(event.data, grants)
+        else:
             receipt.append(["postpaid", hold["hold"], hold["amount"]])
     return receipt
 

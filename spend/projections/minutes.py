@@ -36,7 +36,12 @@ ON CONFLICT (organization, minute, agent_id, run_id) DO UPDATE SET calls = m.cal
 
 def add_usage(cur: Cursor, events: Sequence[StoredEvent]) -> None:
     """This function will add the usage records that these events tell of to their minutes."""
-    wanted = [(event.organization, record) for event in events if (record := record_of(event)) is not None]
+    wanted = [
+        (event.organization, record)
+        for event in events
+        # What a meter is charged for a whole period is nobody's pace.
+        if event.type != "usage.charged" and (record := record_of(event)) is not None
+    ]
     if wanted:
         cur.execute(_ADD, [list(column) for column in zip(*wanted, strict=True)])
 

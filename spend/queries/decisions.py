@@ -13,9 +13,10 @@ ANSWERS: Final = ("allow", "allow_with_caps", "deny")
 _READ: Final = """
 SELECT x.id, x.at, x.answer, x.code, x.count, x.dry, x.requested, x.reservation_id AS reservation,
     x.binding_scope, x.binding_budget, x.binding_version, x.detail::text AS detail, a.key AS agent,
-    COALESCE(r.key, x.detail->>'run') AS run, o.currency
+    COALESCE(r.key, x.detail->>'run') AS run, o.currency, v.funding
 FROM decisions x JOIN organizations o ON o.id = x.organization
 LEFT JOIN agents a ON a.id = x.agent_id LEFT JOIN runs r ON r.id = x.run_id
+LEFT JOIN reservations v ON v.organization = x.organization AND v.id = x.reservation_id
 """
 
 
@@ -63,4 +64,4 @@ def list_decisions(
     order = "DESC" if newest_first else "ASC"
     where = clause.where("x.organization = %(organization)s")
     cur.execute(_READ + where + f" ORDER BY x.id {order} LIMIT %(limit)s", clause.values)
-    return objects(cur, parsed=("detail",))
+    return objects(cur, parsed=("detail", "funding"))

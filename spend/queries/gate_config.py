@@ -6,7 +6,7 @@ there yet raises Missing, and is then read by a connection beside the gate's own
 nothing of it can change.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -183,14 +183,15 @@ def _load(cur: Cursor, name: str, epochs: tuple[int, int], currency: str) -> Gat
         organization=name,
         epochs=epochs,
         currency=currency,
-        accounts=_accounts(account_ids(cur, organization=organization, currency=currency)),
+        accounts=accounts_of(account_ids(cur, organization=organization, currency=currency)),
         budgets=by_scope,
         pricing=load_organization_pricing(cur, organization, currency),
         rules=load_rules(cur, organization, budgets),
     )
 
 
-def _accounts(ids: dict[str, UUID]) -> Accounts:
+def accounts_of(ids: Mapping[str, UUID]) -> Accounts:
+    """Return the accounts that usage is posted to, of an organization's by kind."""
     return Accounts(
         credit=str(ids["customer_credit"]),
         line=str(ids["unbilled_receivable"]) if "unbilled_receivable" in ids else None,

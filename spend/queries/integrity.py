@@ -166,6 +166,36 @@ FROM usage_records u CROSS JOIN LATERAL (
 ) f
 WHERE f.amount <> u.charge AND {_OF.format("u")}
 """
+_RECEIPTS_NAMED: Final = f"""
+SELECT o, what, 'its receipt has ' || coalesce(part->>0, 'nothing') || ' of ' || coalesce(part->>1, 'no grant')
+    || coalesce(', which is ' || g.funding_source, '')
+FROM (
+    SELECT u.organization AS o, 'usage record ' || u.id AS what, x AS part, false AS is_held
+    FROM usage_records u CROSS JOIN json_array_elements(u.funding) AS x WHERE {_OF.format("u")}
+    UNION ALL
+    SELECT r.organization, 'reservation ' || r.id, x, r.status NOT IN ('committed')
+    FROM reservations r CROSS JOIN json_array_elements(r.funding::json) AS x WHERE {_OF.format("r")}
+) receipts LEFT JOIN credit_grants g ON g.organization = o AND g.id::text = part->>1
+WHERE CASE WHEN part->>0 = 'postpaid' THEN (part->>1 IS NOT NULL) <> is_held
+    WHEN part->>0 = 'debt' THEN part->>1 IS NOT NULL OR is_held
+    ELSE part->>0 IS DISTINCT FROM g.funding_source END
+"""
+# What a record says of grants is what its event burnt of them; what a breakage adds there, the event's receipt tells.
+_RECEIPTS_BURNT: Final = f"""
+SELECT u.organization, 'usage record ' || u.id, 'its receipt is not what its event took' FROM usage_records u
+JOIN events e ON e.organization = u.organization
+    AND e.stream_id = CASE WHEN u.source IS NULL THEN u.reservation_id ELSE u.id END
+    AND e.type IN ('reservation.committed', 'usage.recorded', 'usage.charged')
+WHERE {_OF.format("u")} AND CASE WHEN e.data->'funding' IS NOT NULL THEN u.funding::jsonb <> (e.data->'funding')::jsonb
+    ELSE coalesce((SELECT jsonb_agg(jsonb_build_array(x->1, x->2) ORDER BY n)
+            FROM json_array_elements(u.funding) WITH ORDINALITY AS p(x, n)
+            WHERE x->>0 NOT IN ('postpaid', 'debt')), '[]')
+        <> coalesce((e.data->'ledger'->'burned')::jsonb, '[]') END
+"""
+_CHARGES_MARKED: Final = f"""
+SELECT u.organization, 'usage record ' || u.id, 'it has no agent, and is no charge of a meter' FROM usage_records u
+WHERE u.agent_id IS NULL AND u.kind IS DISTINCT FROM 'metered' AND {_OF.format("u")}
+"""
 _USAGE_FINE: Final = f"""
 SELECT f.organization, 'usage of ' || f.day || ' by ' || f.dimension, 'the finer rollup has charge ' || f.charge
     || ' of ' || n.calls || ' calls, the hourly one ' || h.charge || ' of ' || h.calls
@@ -201,6 +231,9 @@ STATEMENTS: Final = (
     ("S7", "spend.rollups_equal_records", _USAGE_HOURLY),
     ("S7", "spend.finer_rollups_equal_hourly_ones", _USAGE_FINE),
     ("S9", "spend.receipts_sum_to_charges", _USAGE_FUNDED),
+    ("S9", "spend.receipts_name_their_sources", _RECEIPTS_NAMED),
+    ("S9", "spend.receipts_are_those_of_their_events", _RECEIPTS_BURNT),
+    ("B1", "spend.records_without_agent_are_metered", _CHARGES_MARKED),
 )
 
 

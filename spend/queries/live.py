@@ -47,7 +47,7 @@ SELECT r.agent_id, r.run, count(*), sum(r.held) FROM (
 _HOURS: Final = """
 SELECT COALESCE(sum(calls), 0)::bigint, COALESCE(sum(input_tokens + output_tokens), 0)::bigint,
     COALESCE(sum(cost), 0)::numeric, COALESCE(sum(charge), 0)::numeric
-FROM usage_hourly WHERE organization = %s AND hour >= %s AND hour < %s
+FROM usage_hourly WHERE organization = %s AND hour >= %s AND hour < %s AND agent_id IS NOT NULL
 """
 _AGENTS: Final = "SELECT id, key FROM agents WHERE organization = %s AND id = ANY(%s::uuid[])"
 _RUNS: Final = """

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from events.store import Cursor
 from orgs.queries.subjects import find_subject
+from spend.queries.charges import PASSED_THE_GATE
 from spend.queries.runtotals import run_totals
 from spend.rules.suggesting import WINDOWS_LOOKED_AT, Suggestion, ended_windows, suggest
 from spend.rules.windows import Window
@@ -155,7 +156,8 @@ def _of_windows(
     }
     cur.execute(
         _SPENT.format(
-            target=column or "NULL::uuid", condition=f"{column} = ANY(%(targets)s)" if column else "true"
+            target=column or "NULL::uuid",
+            condition=f"{column} = ANY(%(targets)s)" if column else PASSED_THE_GATE,
         ),
         values,
     )

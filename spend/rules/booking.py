@@ -1,6 +1,7 @@
 """What a charge does to the books: what it burns, how it is posted, and the usage record that tells of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from common.ids import known_text, new_id_text
@@ -42,9 +43,16 @@ class Accounts:
     promotional_expense: str
 
 
-def burn_charge(state: OrganizationState, receipt: Receipt, charge: int, subject: GrantSubject) -> Burn:
+def burn_charge(
+    state: OrganizationState,
+    receipt: Receipt,
+    charge: int,
+    subject: GrantSubject,
+    *,
+    at: datetime | None = None,
+) -> Burn:
     """Move the books on by a charge: first what the receipt took, in its order, then live grants in theirs (S75), the
-    line, and debt. The final receipt names the source of each part (S9).
+    line, and debt. The final receipt names the source of each part (S9). Grants are those that are live now, or `at`.
     """
     books = state.books
     source_of = {name: source for source, name, _ in receipt}
@@ -55,7 +63,7 @@ def burn_charge(state: OrganizationState, receipt: Receipt, charge: int, subject
     rest -= line
     take_from(books.grants, burned)
     if rest:
-        more, _, _ = fund(books, rest, subject, state.now)
+        more, _, _ = fund(books, rest, subject, at or state.now)
         source_of.update({name: source for source, name, _ in more})
         extra: list[list[Any]] = [[name, amount] for _, name, amount in more]
         take_from(books.grants, extra)
@@ -94,22 +102,22 @@ def post(
     state: OrganizationState,
     ledger: dict[str, Any],
     burn: Burn,
-    rated: Any,
     accounts: Accounts,
     *,
-    own_key: bool,
+    charge: int,
+    cost: int,
 ) -> None:
+    """Add a charge's entry to the ledger's part of an event, and the provider's cost, where it is ours to pay."""
     lines: list[list[Any]] = []
-    charge = rated.charge_units
     if burn.credit + burn.debt:
         lines.append([accounts.credit, -(burn.credit + burn.debt)])
     if burn.line:
         lines.append([accounts.line, -burn.line])
     if charge:
         lines.append([accounts.revenue, charge])
-    if rated.cost_units and not own_key:
-        lines.append([accounts.provider_cost, -rated.cost_units])
-        lines.append([accounts.provider_payable, rated.cost_units])
+    if cost:
+        lines.append([accounts.provider_cost, -cost])
+        lines.append([accounts.provider_payable, cost])
     if lines:
         entry = ledger_effects.entry(lines=lines, currency=state.currency)
         ledger["entries"] = [entry]

@@ -38,7 +38,12 @@ def rating_detail(rated: Rated, *, amount_units: int = 0, own_key: bool = False)
 
 
 def recomputed(detail: Mapping[str, Any], currency: str) -> tuple[int, int]:
-    """Return (cost, charge) in 10^-8 of the organization's currency, from a record's detail alone."""
+    """Return (cost, charge) in 10^-8 of the organization's currency, from a record's detail alone.
+
+    A quantity of a meter was rated by billing, which keeps the steps; here its amount is what was charged.
+    """
+    if "metered" in detail:
+        return 0, detail["metered"]["amount"]
     lines, own_lines = detail.get("lines", ()), detail.get("own_lines", ())
     stated = detail.get("amount", 0)
     rates = {base: (Fraction(rate), Fraction(ppm, MILLION)) for _, base, rate, ppm in detail.get("fx", ())}

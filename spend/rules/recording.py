@@ -40,7 +40,8 @@ def decide_usage(
     burn = burn_charge(state, [], rated.charge_units, route.grants)
     usage = _record(state, command, plan, burn)
     ledger: dict[str, Any] = {}
-    post(state, ledger, burn, rated, accounts, own_key=route.own_key)
+    cost = 0 if route.own_key else rated.cost_units
+    post(state, ledger, burn, accounts, charge=rated.charge_units, cost=cost)
     for layer in all_layers:
         layer.counter.spent += layer.requested
         layer.spent += layer.requested

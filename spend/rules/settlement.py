@@ -65,7 +65,7 @@ def decide_commit(
     subject = _grant_subject(reservation)
     burn = burn_charge(state, [] if late else reservation.funding, charge, subject)
     usage = _usage_of_commit(state, command, plan, reservation, burn)
-    post(state, ledger, burn, rated, accounts, own_key=reservation.own_key)
+    post(state, ledger, burn, accounts, charge=charge, cost=0 if reservation.own_key else rated.cost_units)
     receipt_is_told = not _return_expired(state, reservation, burn, ledger, accounts, late=late)
     data = {
         "usage": usage.id,
@@ -268,9 +268,7 @@ def _return_expired(
     used: dict[str, int] = dict(burn.burned or []) if burn else {}
     back = {n: a - used.get(n, 0) for source, n, a in reservation.funding if source in GRANT_SOURCES}
     ended = [
-        grant
-        for grant in state.books.grants
-        if grant.expired_at is not None and back.get(grant.id, 0) > 0
+        grant for grant in state.books.grants if grant.expired_at is not None and back.get(grant.id, 0) > 0
     ]
     if not ended:
         return False

@@ -50,6 +50,22 @@ class TestTheChecks:
             ("UPDATE usage_hourly SET max_charge = max_charge + 1", {"S7"}),
             ("UPDATE usage_records SET funding = '[]'", {"S9"}),
             ("UPDATE usage_records SET cost = cost + 1", {"S6", "S7"}),
+            # Another source, the same grant; the same source, another grant; and two parts instead of one.
+            (
+                "UPDATE usage_records SET funding = replace(funding::text, 'credit', 'allowance')::json",
+                {"S9"},
+            ),
+            (
+                "UPDATE usage_records SET funding = replace(funding::text, funding->0->>1, organization::text)::json",
+                {"S9"},
+            ),
+            (
+                "UPDATE usage_records SET funding = json_build_array(json_build_array('postpaid', NULL, charge))",
+                {"S9"},
+            ),
+            ("UPDATE credit_grants SET funding_source = 'commitment'", {"S9"}),
+            ("UPDATE reservations SET funding = replace(funding, 'credit', 'commitment')", {"S9"}),
+            ("UPDATE usage_records SET agent_id = NULL", {"B1", "S7"}),
         ],
     )
     def test_name_what_was_tampered_with(
