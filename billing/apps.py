@@ -6,9 +6,10 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import catalog, invoices, items
+        from billing.projections import catalog, invoices, items, metering
 
         catalog.register_all()
+        metering.register_all()
         items.register_all()
         invoices.register_all()
         jobs.register_all()

@@ -17,8 +17,8 @@ SELECT (SELECT epoch FROM event_store), pg_current_snapshot()::text, pg_current_
 """
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MARGIN: Final = timedelta(days=1)
-"""What clocks are trusted with. Ids are made by this machine's clock, `recorded_at` by the database's, and a lost record
-is a lost charge; a day more to look through costs little."""
+"""What clocks are trusted with. Ids are made by this machine's clock, `recorded_at` by the database's, and a lost
+record is a lost charge; a day more to look through costs little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,46 +62,54 @@ def cut_values(cut: Cut, name: str) -> dict[str, Any]:
 
 
 def difference(
-    cur: Cursor, organization: UUID, *, alias: str, cut: Cut, previous: Cut | None = None
+    cur: Cursor,
+    organization: UUID,
+    *,
+    alias: str,
+    cut: Cut,
+    previous: Cut | None = None,
+    occurred_from: datetime | None = None,
 ) -> Condition:
     """Return the condition on an organization's rows, under an alias, of being in a cut and not in the previous one.
 
     The rows have organization, id (UUIDv7), recorded_at, epoch, tx and occurred_at: usage records and meter events. The
-    bounds on id and recorded_at leave nothing out; they are there for the index on (organization, id) and for the
-    partitions. Parameters begin with cut_. Raises CutsOutOfOrder for cuts of which the second does not follow.
+    bounds on id and recorded_at leave nothing out of what occurred at `occurred_from` or later (None: of anything);
+    they are there for the index on (organization, id) and for the partitions. Parameters begin with cut_. Raises
+    CutsOutOfOrder for cuts of which the second does not follow.
     """
     check_chain(cut, previous)
     parts = [f"{alias}.organization = %(cut_organization)s", in_cut(alias, "cut_new")]
     values = {"cut_organization": organization, **cut_values(cut, "cut_new")}
+    offset = clock_offset(cur, organization)
     after = _BEGINNING
     if previous is not None:
         parts.append(f"NOT {in_cut(alias, 'cut_old')}")
         values |= cut_values(previous, "cut_old")
-        after = _recorded_after(cur, organization, previous)
-    bounds, bound_values = recorded_between(alias, after, cut.taken_at + _MARGIN)
+        # What is not in it was committed after it, or tells of `until` or later.
+        after = min(previous.taken_at, previous.until - offset)
+    if occurred_from is not None:
+        after = max(after, occurred_from - offset)
+    bounds, bound_values = recorded_between(alias, after, cut.taken_at)
     return Condition(" AND ".join((*parts, bounds)), {**values, **bound_values})
 
 
 def recorded_between(alias: str, start: datetime, end: datetime) -> tuple[str, dict[str, Any]]:
-    """Return the condition on id and recorded_at of rows that were recorded in [start, end) of the wall clock."""
+    """Return the condition on id and recorded_at of rows that were recorded in a time of the wall clock, widened by
+    what clocks are trusted with."""
+    first, last = max(start - _MARGIN, _BEGINNING), end + _MARGIN
     sql = (
         f"{alias}.id >= %(cut_first_id)s AND {alias}.id < %(cut_last_id)s"
         f" AND {alias}.recorded_at >= %(cut_first)s AND {alias}.recorded_at < %(cut_last)s"
     )
-    return sql, {
-        "cut_first": start,
-        "cut_last": end,
-        "cut_first_id": _first_id(start),
-        "cut_last_id": _first_id(end),
-    }
+    ids = {"cut_first_id": _first_id(first), "cut_last_id": _first_id(last)}
+    return sql, {"cut_first": first, "cut_last": last, **ids}
 
 
-def _recorded_after(cur: Cursor, organization: UUID, previous: Cut) -> datetime:
-    """A row that is not in the previous cut was committed after it, or tells of `until` or later; and a row is not
-    older than what it tells of, but for what clocks allow. A sandbox's offset only grows: today's finds the earliest."""
+def clock_offset(cur: Cursor, organization: UUID) -> timedelta:
+    """Return how far an organization's clock is ahead of the wall clock. A row is not older than what it tells of, but
+    for what clocks allow; and since an offset only grows, today's finds the earliest."""
     row = cur.execute("SELECT clock_offset FROM organizations WHERE id = %s", (organization,)).fetchone()
-    offset = row[0] if row is not None else timedelta(0)
-    return max(min(previous.taken_at, previous.until - offset) - _MARGIN, _BEGINNING)
+    return timedelta(0) if row is None else row[0]
 
 
 def _first_id(moment: datetime) -> UUID:

@@ -1,9 +1,10 @@
 """Cuts: which records an invoice takes, said once and for ever (B1, ADR 0015).
 
-A cut holds every record of an organization that occurred before `until` and was committed when the cut was taken. It is
-taken under the organization's lock, which every writer of records holds until it commits, so what it holds never
-changes afterwards, whatever clocks do. Each cut of a chain holds what the one before it held; what is in a cut and not in
-the one before it belongs to one invoice alone, and what comes late for a closed period is in the next cut by itself.
+A cut holds every record of an organization that occurred before `until` and was committed when the cut was taken. It
+is taken under the organization's lock, which every writer of records holds until it commits, so what it holds never
+changes afterwards, whatever clocks do. Each cut of a chain holds what the one before it held; what is in a cut and
+not in the one before it belongs to one invoice alone, and what comes late for a closed period is in the next cut by
+itself.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ class Snapshot:
 class Cut:
     """What an invoice takes of an organization's records.
 
-    `epoch` and `snapshot` (a pg_snapshot's text) say what was committed, `until` (business clock, exclusive) how far the
-    records go by the time of their occurrence. `taken_at` (wall clock) only helps to look in few places: it decides
-    nothing.
+    `epoch` and `snapshot` (a pg_snapshot's text) say what was committed, `until` (business clock, exclusive) how far
+    the records go by the time of their occurrence. `taken_at` (wall clock) only helps to look in few places: it
+    decides nothing.
     """
 
     epoch: int
