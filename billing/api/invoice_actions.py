@@ -29,6 +29,7 @@ from billing.operations.invoices.adding import AddedItem, add_item
 from billing.operations.invoices.crediting import NewCreditNote, issue_credit_note
 from billing.operations.invoices.finalizing import finalize_invoice
 from billing.operations.invoices.paying import NewPayment, record_payment, write_off
+from billing.operations.invoices.taxing import ask_tax_of_invoice
 from billing.operations.invoices.sending import send_invoice
 from billing.operations.invoices.voiding import void_invoice
 from billing.queries.invoices import find_invoice, find_note, lines_of, list_notes, organization_of_note
@@ -70,11 +71,13 @@ class InvoiceFinalizeView(InvoiceActionView):
     def post(self, request: Request, name: str) -> HttpResponse:
         """Give a draft its number before its grace period ends, or one that failed once more."""
         refuse_fields(request)
+        owner, chosen = self.found(name)
+        answers = ask_tax_of_invoice(organization=owner, invoice=chosen)
         return self.act(
             request,
             name,
             lambda cur, organization, invoice: finalize_invoice(
-                cur, organization=organization, invoice=invoice, author=self.author
+                cur, organization=organization, invoice=invoice, answers=answers, author=self.author
             ),
         )
 

@@ -14,7 +14,7 @@ from billing.queries.invoices import CreditNote, LineRow, Payment
 from billing.queries.items import Item
 from billing.rules.addresses import address_lines
 from billing.rules.invoices import Invoice, line_data
-from billing.rules.parties import Contact
+from billing.rules.profiles import Contact
 from common.money import format_amount, format_document_amount
 
 

@@ -13,9 +13,11 @@ from typing import Final
 from uuid import UUID
 
 from billing.operations.invoices.drafting import Boundary, draft, locked_standing, with_cut
+from billing.operations.invoices.previewing import read_boundary
+from billing.operations.invoices.taxing import TaxAnswers, ask_tax_of_invoice
 from billing.operations.invoices.finalizing import fail_invoice, finalize_invoice
 from billing.queries.standing import Standing, first_item_due, first_waiting, unbilled_of
-from billing.queries.usage import usage_sums
+
 from billing.rules.usagelines import UsageSum
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
@@ -91,30 +93,45 @@ def _boundary(
 
 
 def _bill(organization: UUID, boundary: Boundary, author: Author) -> None:
-    sums = run_in_transaction(partial(sums_of, organization=organization, boundary=boundary))
+    sums, answers = read_boundary(organization, boundary)
     run_in_transaction(
-        partial(_draft, organization=organization, boundary=boundary, sums=sums, author=author)
+        partial(
+            _draft,
+            organization=organization,
+            boundary=boundary,
+            sums=sums,
+            answers=answers,
+            author=author,
+        )
     )
 
 
-def sums_of(cur: Cursor, *, organization: UUID, boundary: Boundary) -> list[UsageSum]:
-    """Return what was used in a boundary's ranges, without any lock."""
-    return usage_sums(cur, organization=organization, ranges=boundary.ranges)
-
-
 def _draft(
-    cur: Cursor, *, organization: UUID, boundary: Boundary, sums: list[UsageSum], author: Author
+    cur: Cursor,
+    *,
+    organization: UUID,
+    boundary: Boundary,
+    sums: list[UsageSum],
+    answers: TaxAnswers,
+    author: Author,
 ) -> None:
     locked, standing = locked_standing(cur, organization)
     if standing.version == boundary.standing.version:  # else another run was faster
-        draft(cur, locked, boundary, sums, author=author)
+        draft(cur, locked, boundary, sums, answers, author=author)
 
 
 def _finalize(organization: UUID, invoice: UUID, author: Author) -> None:
     """An invoice that cannot be finalised waits for a person; what may work later is raised."""
     try:
+        answers = ask_tax_of_invoice(organization=organization, invoice=invoice)
         run_in_transaction(
-            partial(finalize_invoice, organization=organization, invoice=invoice, author=author)
+            partial(
+                finalize_invoice,
+                organization=organization,
+                invoice=invoice,
+                answers=answers,
+                author=author,
+            )
         )
     except ProblemError as error:
         if error.retryable:

@@ -1,4 +1,4 @@
-"""Who invoices a customer, and whom the invoice is for."""
+"""Who invoices a customer, and whom the invoice is for, as an invoice keeps them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from billing.rules.parties import Buyer, Contact, Seller
-from billing.rules.tax import Answer
+from billing.queries import sellers
+from billing.queries.profiles import billing_contact, billing_profile
+from billing.rules.parties import Buyer, Seller
+from billing.rules.profiles import Contact
+from common.errors import NotFound
 from events.store import Cursor
 from orgs.queries.organizations import find_organization
 
@@ -25,46 +28,37 @@ HOUSE: Final = Seller(
     data={"name": "Counterfoil"},
 )
 """Who invoices where no legal entity was set up: it charges no tax."""
-_SELLER: Final = """
-SELECT e.id, e.name, e.country, e.address::text, e.vat_ids::text, e.number_pattern, e.invoice_series,
-    e.credit_note_series
-FROM legal_entities e LEFT JOIN billing_profiles p ON p.organization = %s
-WHERE e.id = p.legal_entity_id OR (p.legal_entity_id IS NULL AND e.is_default AND e.archived_at IS NULL)
-ORDER BY e.id LIMIT 1
-"""
-_PROFILE: Final = """
-SELECT country, vat_id, vat_answer, exemption_code, net_days, grace_hours, purchase_order, cycle_anchor, language
-FROM billing_profiles WHERE organization = %s
-"""
-_CONTACT: Final = "SELECT name, email, address::text FROM billing_contacts WHERE organization = %s"
 _ADDRESSEE: Final = "SELECT name, email, address::text FROM invoice_addressees WHERE invoice_id = %s"
 _EMAIL: Final = """
 SELECT p.email FROM members m JOIN member_profiles p ON p.member_id = m.id
 WHERE m.organization = %s AND m.archived_at IS NULL AND m.role IN ('billing_admin', 'owner') AND p.email <> ''
 ORDER BY m.role, m.id LIMIT 1
 """
-_ANSWERS: Final[dict[str, Answer]] = {
-    "valid": "valid",
-    "invalid": "invalid",
-    "unknown": "invalid",
-    "pending": "unavailable",
-}
-_NOTHING: Final = (None, None, "not_asked", None, None, None, None, None, "en")
 
 
 def seller_of(cur: Cursor, organization: UUID) -> Seller:
-    """Return the legal entity that invoices this customer: the one that its profile names, else the default one."""
-    row = cur.execute(_SELLER, (organization,)).fetchone()
-    if row is None:
+    """Return the legal entity that invoices this customer; the house itself where none was set up."""
+    try:
+        entity = sellers.seller_of(cur, organization)
+    except NotFound:
         return HOUSE
-    identifier, name, country, address, vat_ids, pattern, series, credit_series = row
+    terms = entity.terms
     data = {
-        "name": name,
-        "country": country,
-        "address": json.loads(address),
-        "vat_ids": json.loads(vat_ids),
+        "name": terms.name,
+        "country": terms.country,
+        "address": dict(terms.address),
+        "vat_ids": dict(terms.vat_ids),
     }
-    return Seller(identifier, name, country, "UTC", pattern, series, credit_series, data)
+    return Seller(
+        entity.id,
+        terms.name,
+        terms.country,
+        "UTC",
+        terms.number_pattern,
+        terms.invoice_series,
+        terms.credit_note_series,
+        data,
+    )
 
 
 def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
@@ -73,36 +67,32 @@ def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
     Without personal data: that is in `contact_of`, and in no event.
     """
     found = find_organization(cur, organization=organization)
-    row = cur.execute(_PROFILE, (organization,)).fetchone() or _NOTHING
-    country, vat_id, answer, exemption_code, net_days, grace_hours, purchase_order, anchor, language = row
+    profile = billing_profile(cur, organization)
     data: dict[str, Any] = {
         "name": found.name,
-        "country": country,
-        "vat_id": vat_id,
-        "language": language,
+        "country": profile.tax.country,
+        "vat_id": profile.tax.vat_id,
+        "language": profile.language,
     }
     return Buyer(
         name=found.name,
-        country=country,
-        vat_id=vat_id,
-        exemption_code=exemption_code,
-        answer=_ANSWERS.get(answer),
-        net_days=NET_DAYS if net_days is None else net_days,
-        grace=timedelta(hours=GRACE_HOURS if grace_hours is None else grace_hours),
-        purchase_order=purchase_order,
-        cycle_anchor=anchor,
+        customer=profile.tax.customer,
+        vat_answer=profile.tax.vat_answer,
+        net_days=NET_DAYS if profile.net_days is None else profile.net_days,
+        grace=timedelta(hours=GRACE_HOURS if profile.grace_hours is None else profile.grace_hours),
+        purchase_order=profile.purchase_order,
+        cycle_anchor=profile.cycle_anchor,
         data={name: value for name, value in data.items() if value is not None},
     )
 
 
 def contact_of(cur: Cursor, organization: UUID) -> Contact:
     """Return whom invoices are addressed to; without an address of its own, a billing administrator's or owner's."""
-    row = cur.execute(_CONTACT, (organization,)).fetchone()
-    name, email, address = row if row is not None else ("", "", "{}")
-    if not email:
-        found = cur.execute(_EMAIL, (organization,)).fetchone()
-        email = found[0] if found else ""
-    return Contact(name, email, json.loads(address))
+    found = billing_contact(cur, organization)
+    if found.email:
+        return found
+    row = cur.execute(_EMAIL, (organization,)).fetchone()
+    return Contact(found.name, row[0] if row else "", found.address)
 
 
 def addressee_of(cur: Cursor, invoice: UUID) -> Contact | None:

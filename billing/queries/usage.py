@@ -12,6 +12,7 @@ from billing.queries.cuts import difference
 from billing.queries.standing import Range
 from billing.rules.usagelines import SOURCES, Group, UsageSum
 from events.store import Cursor
+from spend.rules.charging import METERED
 
 TOKENS: Final = (
     "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens",
@@ -111,7 +112,9 @@ def _condition(cur: Cursor, organization: UUID, chosen: Range) -> tuple[str, dic
     before, after = chosen
     condition = difference(cur, organization, alias="x", cut=after, previous=before)
     late_before = "-infinity" if before is None else before.until
-    return condition.sql, {**condition.values, "late_before": late_before}
+    # A metered charge is a line of the invoice that rated it.
+    sql = f"{condition.sql} AND x.kind IS DISTINCT FROM '{METERED}'"
+    return sql, {**condition.values, "late_before": late_before}
 
 
 def _sum(place: int, row: tuple[Any, ...]) -> UsageSum:

@@ -124,8 +124,9 @@ def finalized(
     )
 
 
-def with_document(invoice: Invoice, document: Document) -> Invoice:
-    """Return the invoice with the figures of a document."""
+def with_document(invoice: Invoice, document: Document, codes: Mapping[str, str]) -> Invoice:
+    """Return the invoice with the figures of a document, whose coupons are named by their redemptions; `codes` names
+    the coupon of each."""
     return replace(
         invoice,
         subtotal=document.subtotal,
@@ -133,7 +134,10 @@ def with_document(invoice: Invoice, document: Document) -> Invoice:
         net=document.net,
         tax=document.tax,
         total=document.total,
-        discounts=[{"coupon": one.coupon, "amount": one.amount} for one in document.discounts],
+        discounts=[
+            {"coupon": codes[one.coupon], "redemption": one.coupon, "amount": one.amount}
+            for one in document.discounts
+        ],
         taxes=[{**treatment_data(one.treatment), "base": one.base, "tax": one.tax} for one in document.taxes],
     )
 

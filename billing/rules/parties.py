@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
-from billing.rules import tax
-from billing.rules.tax import Answer, TaxPending, Treatment
+from billing.rules.tax import Customer, Treatment
 from common.localtime import local_time
 
 NOT_TAXED: Final = "seller_without_tax"
@@ -35,14 +34,13 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """How a customer is billed. `answer`: what the register of VAT ids said of its id, None: it was not asked. `grace`:
-    from a draft to its number. `cycle_anchor`: a local wall time, None: the calendar month."""
+    """How a customer is billed. `customer`: as tax rules see it, None while its country is not known; `vat_answer`: what
+    the register said of its VAT id. `grace`: from a draft to its number. `cycle_anchor`: a local wall time, None: the
+    calendar month."""
 
     name: str
-    country: str | None
-    vat_id: str | None
-    exemption_code: str | None
-    answer: Answer | None
+    customer: Customer | None
+    vat_answer: str
     net_days: int
     grace: timedelta
     purchase_order: str | None
@@ -50,35 +48,16 @@ class Buyer:
     data: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """Whom an invoice is addressed to; personal data, which no event has."""
-
-    name: str
-    email: str
-    address: Mapping[str, Any]
-
-
 def year_of(seller: Seller, moment: datetime) -> int:
     """Return the year of a moment where the seller is."""
     return local_time(moment, zone=seller.zone).year
 
 
-def taxing(seller: Seller, buyer: Buyer, *, on: date) -> Callable[[str], Treatment | TaxPending]:
-    """Return how a line's tax code is taxed on a day. What it returns raises TaxRateUnknown.
-
-    A seller that charges no tax, and a code that is exempt, lead to no tax and say so. A customer without a country
-    where tax is charged waits: nothing is guessed.
-    """
-
-    def treatment(code: str) -> Treatment | TaxPending:
-        if seller.country is None:
-            return Treatment(Fraction(0), "O", "", NOT_TAXED)
-        if code in EXEMPT_CODES:
-            return Treatment(Fraction(0), "E", buyer.country or seller.country, code)
-        if buyer.country is None:
-            return TaxPending("")
-        customer = tax.Customer(buyer.country, buyer.vat_id, buyer.exemption_code)
-        return tax.tax_treatment(seller.country, customer, answer=buyer.answer, on=on)
-
-    return treatment
+def untaxed(seller: Seller, code: str) -> Treatment | None:
+    """Return the treatment of a line's tax code that needs no customer: a seller that charges no tax, or a code that is
+    exempt. None: it depends on the customer."""
+    if seller.country is None:
+        return Treatment(Fraction(0), "O", "", NOT_TAXED)
+    if code in EXEMPT_CODES:
+        return Treatment(Fraction(0), "E", seller.country, code)
+    return None

@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
 from uuid import UUID
 
+from billing.operations.invoices.discounting import coupons_for
 from billing.operations.invoices.owing import owed_of_items
+from billing.operations.invoices.taxing import TaxAnswers
 from billing.projections.invoices import billing_stream
 from billing.queries.cuts import take_cut
 from billing.queries.items import Item, open_items
-from billing.queries.parties import buyer_of, seller_of
+
 from billing.queries.standing import Range, Standing, standing_of, written_range
 from billing.rules.assembling import Document, Owed, assemble
 from billing.rules.cycles import cycle_end
 from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
-from billing.rules.parties import Buyer, Seller, taxing
-from billing.rules.tax import TaxPending, TaxRateUnknown, Treatment
+from billing.rules.parties import Buyer, Seller
 from billing.rules.usagelines import UsageSum, usage_line
 from common.ids import new_id
 from events.store import Cursor
@@ -66,17 +67,22 @@ def with_cut(cur: Cursor, boundary: Boundary) -> Boundary:
 
 
 def draft(
-    cur: Cursor, locked: LockedOrganization, boundary: Boundary, sums: Sequence[UsageSum], *, author: Author
+    cur: Cursor,
+    locked: LockedOrganization,
+    boundary: Boundary,
+    sums: Sequence[UsageSum],
+    answers: TaxAnswers,
+    *,
+    author: Author,
 ) -> Invoice | None:
     """This function will move a customer's billing over a boundary and write the draft that it makes; None when
     nothing is owed: then use that credit paid for stays without an invoice.
 
-    `sums` is what was used in the boundary's ranges. The caller holds the lock and has seen that the standing is still
-    the boundary's. Raises AmountOutOfRange.
+    `sums` is what was used in the boundary's ranges, `answers` how it is taxed. The caller holds the lock and has seen
+    that the standing is still the boundary's. Raises AmountOutOfRange.
     """
-    found = prepare(cur, locked, boundary, sums)
-    anchor = buyer_of(cur, locked.id).cycle_anchor if boundary.ends_cycle else None
-    facts = [_advanced(locked, boundary, anchor)]
+    found = prepare(cur, locked, boundary, sums, answers)
+    facts = [_advanced(locked, boundary, answers.buyer.cycle_anchor)]
     if found is not None:
         facts.append(_drafted(found, locked.now))
     record(cur, facts, author=author)
@@ -84,16 +90,23 @@ def draft(
 
 
 def prepare(
-    cur: Cursor, locked: LockedOrganization, boundary: Boundary, sums: Sequence[UsageSum]
+    cur: Cursor,
+    locked: LockedOrganization,
+    boundary: Boundary,
+    sums: Sequence[UsageSum],
+    answers: TaxAnswers,
 ) -> Drafted | None:
-    """This function will return the draft of a boundary without writing anything: the preview's and the invoice's."""
+    """This function will return the draft of a boundary without writing anything: the preview's and the invoice's.
+
+    A tax code that was not asked about, or whose tax nobody knows, leaves the draft without tax: its finalization asks.
+    """
     items = open_items(cur, locked.id, boundary.at)
     owed = owed_lines(items, sums, boundary)
     if not owed:
         return None
-    seller, buyer = seller_of(cur, locked.id), buyer_of(cur, locked.id)
-    document = assemble(owed, currency=locked.currency, taxing=_patient(seller, buyer, boundary.at))
-    invoice = with_document(_blank(locked, boundary, seller, buyer), document)
+    coupons, codes = coupons_for(cur, organization=locked.id, owed=owed, currency=locked.currency)
+    document = assemble(owed, currency=locked.currency, taxing=answers.patient, coupons=coupons)
+    invoice = with_document(_blank(locked, boundary, answers.seller, answers.buyer), document, codes)
     taken = [(line.owed.item, line.number) for line in document.lines if line.owed.item is not None]
     return Drafted(invoice, document, taken)
 
@@ -104,19 +117,6 @@ def owed_lines(items: Sequence[Item], sums: Sequence[UsageSum], boundary: Bounda
         return []
     start = boundary.standing.cycle_start
     return [*owed_of_items(items), *(usage_line(found, start=start, end=boundary.at) for found in sums)]
-
-
-def _patient(seller: Seller, buyer: Buyer, at: datetime) -> Any:
-    """How codes are taxed, where a rate that nobody knows makes the draft wait: the finalization refuses it."""
-    known = taxing(seller, buyer, on=at.date())
-
-    def treatment(code: str) -> Treatment | TaxPending:
-        try:
-            return known(code)
-        except TaxRateUnknown:
-            return TaxPending("")
-
-    return treatment
 
 
 def _blank(locked: LockedOrganization, boundary: Boundary, seller: Seller, buyer: Buyer) -> Invoice:

@@ -13,8 +13,9 @@ import msgspec
 
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
+from billing.operations.invoices.taxing import TaxAnswers
 from billing.queries.invoices import LineRow, find_invoice, lines_of
-from billing.queries.parties import buyer_of, contact_of, seller_of
+from billing.queries.parties import contact_of
 from billing.rules.invoices import (
     FAILED,
     TAX_PENDING,
@@ -25,7 +26,7 @@ from billing.rules.invoices import (
     treatment_data,
 )
 from billing.rules.numbers import InvoiceNumber, format_number
-from billing.rules.parties import Buyer, Seller, taxing, year_of
+from billing.rules.parties import Seller, year_of
 from billing.rules.postings import invoice_postings
 from billing.rules.tax import TaxableLine, TaxPending, tax_document
 from common.errors import InvalidTransition
@@ -39,19 +40,23 @@ TAX_RETRY: Final = timedelta(hours=1)
 _ADDRESS: Final = "INSERT INTO invoice_addressees VALUES (%s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
 
 
-def finalize_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> Invoice:
+def finalize_invoice(
+    cur: Cursor, *, organization: UUID, invoice: UUID, answers: TaxAnswers, author: Author
+) -> Invoice:
     """This function will give an invoice its number, post it and make it a document for ever (B2, B3, S76).
 
     An invoice whose tax is still not known becomes tax_pending and is tried again an hour later, without a number. One
     with nothing to pay is paid at once; one below zero becomes credit of the customer. Its entry is in effect at the
-    date that it is for. Raises NotFound, InvalidTransition (finalised or void), TaxRateUnknown and AmountOutOfRange.
+    date that it is for. `answers` are of `ask_tax_of_invoice`, asked before the transaction. Raises NotFound,
+    InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and ServiceUnavailable when the parties
+    changed since it was asked.
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
     if found.is_finalized:
         raise InvalidTransition("The invoice is finalised already.")
-    seller, buyer = seller_of(cur, organization), buyer_of(cur, organization)
-    taxed = _taxed(found, lines_of(cur, invoice), seller, buyer)
+    answers.require_same(cur, organization)
+    taxed = _taxed(found, lines_of(cur, invoice), answers)
     if taxed is None:
         waiting = moved(
             found, TAX_PENDING, finalize_at=books.now + TAX_RETRY, error="The tax is not known yet."
@@ -68,7 +73,7 @@ def finalize_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: 
         reason="The invoice is below zero." if found.total < 0 else "",
         effective_at=found.dated_at,
     )
-    done = _numbered(cur, found, seller, entry_of(ledger), books.now)
+    done = _numbered(cur, found, answers.seller, entry_of(ledger), books.now)
     record(cur, [fact(done, "finalized", at=books.now, lines=told, ledger=ledger)], author=author)
     _address(cur, done)
     return done
@@ -101,15 +106,14 @@ def _numbered(cur: Cursor, found: Invoice, seller: Seller, entry: UUID | None, n
 
 
 def _taxed(
-    found: Invoice, lines: Sequence[LineRow], seller: Seller, buyer: Buyer
+    found: Invoice, lines: Sequence[LineRow], answers: TaxAnswers
 ) -> tuple[Invoice, Sequence[LineRow], list[dict[str, Any]]] | None:
     """The invoice with its tax and, where that was not known when it was drafted, its lines anew; None: it waits."""
     if all(line.treatment is not None for line in lines):
         return found, lines, []
-    treatment_of = taxing(seller, buyer, on=found.dated_at.date())
     taxable = []
     for line in lines:
-        treatment = treatment_of(line.tax_code)
+        treatment = answers.strict(line.tax_code)
         if isinstance(treatment, TaxPending):
             return None
         taxable.append(TaxableLine(str(line.n), line.net, treatment))
@@ -124,8 +128,8 @@ def _taxed(
         tax=document.tax,
         total=found.net + document.tax,
         taxes=taxes,
-        seller=dict(seller.data),
-        customer=dict(buyer.data),
+        seller=dict(answers.seller.data),
+        customer=dict(answers.buyer.data),
     )
     return changed, rows, [_written(row) for row in rows]
 

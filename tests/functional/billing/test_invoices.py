@@ -289,12 +289,13 @@ class TestItems:
     def test_that_are_wrong_are_refused_and_move_nothing(self, change: dict[str, Any], expected: Any) -> None:
         made = billed()
         body = {"organization": str(made.id), "description": "Set-up", "amount": "12.50", "currency": "USD"}
+        admin = caller(made.id, "admin")
         with made.still():
             assert (
                 problem(made.finance.post("/v1/invoice-items", {**body, **change}, key=unique())) == expected
             )
             assert problem(made.finance.post("/v1/invoice-items", body)) == (400, "idempotency_key_required")
-            own = caller(made.id, "admin").post("/v1/invoice-items", body, key=unique())
+            own = admin.post("/v1/invoice-items", body, key=unique())
             assert problem(own) == (403, "forbidden")
 
     def test_below_zero_in_all_become_credit_of_the_customer(self) -> None:

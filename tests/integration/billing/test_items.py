@@ -8,8 +8,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from billing.projections.items import project
 from common.ids import new_id
-from events.store import Cursor, Event, project
+from events.store import Cursor, Event
 from tests.builders.billing import CENT, DUE, item, owe
 from tests.builders.orgs import make_organization, write
 
