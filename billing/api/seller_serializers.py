@@ -30,6 +30,10 @@ ADDRESS: Final[dict[str, Any]] = {
 }
 
 
+def _as_it_came(value: object, *, pointer: str = "") -> object:
+    return value
+
+
 @extend_schema_field({"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["DE"]})
 class CountryField(StrictField):
     """A country by its code of ISO 3166-1."""
@@ -111,7 +115,3 @@ class LegalEntitySerializer(LegalEntityChangeSerializer):
     version = QuantityField(read_only=True)
     created_at = InstantField(read_only=True)
     archived_at = InstantField(read_only=True, allow_null=True)
-
-
-def _as_it_came(value: object, *, pointer: str = "") -> object:
-    return value

@@ -2,7 +2,17 @@
 
 from django.urls import URLPattern, path
 
-from billing.api import billing_runs, coupons, invoice_actions, invoices, plans, profiles, sellers
+from billing.api import (
+    billing_runs,
+    coupons,
+    entitlements,
+    invoice_actions,
+    invoices,
+    plans,
+    profiles,
+    sellers,
+    subscriptions,
+)
 
 urlpatterns: list[URLPattern] = [
     path("plans", plans.PlanListView.as_view()),
@@ -44,4 +54,17 @@ urlpatterns: list[URLPattern] = [
     path("billing-profile", profiles.BillingProfileView.as_view()),
     path("billing-profile/erase-contact", profiles.ContactEraseView.as_view()),
     path("billing-profile/check-vat-id", profiles.VatIdCheckView.as_view()),
+    path("entitlements", entitlements.EntitlementsView.as_view()),
+    path("subscriptions", subscriptions.SubscriptionListView.as_view()),
+    path("subscriptions/<str:name>", subscriptions.SubscriptionDetailView.as_view()),
+    path("subscriptions/<str:name>/history", subscriptions.SubscriptionHistoryView.as_view()),
+    path("subscriptions/<str:name>/change", subscriptions.SubscriptionChangeView.as_view()),
+    path("subscriptions/<str:name>/change/preview", subscriptions.SubscriptionPreviewView.as_view()),
+    path("subscriptions/<str:name>/quantity", subscriptions.SubscriptionQuantityView.as_view()),
+    path("subscriptions/<str:name>/add-ons", subscriptions.SubscriptionAddOnsView.as_view()),
+    path("subscriptions/<str:name>/pause", subscriptions.SubscriptionPauseView.as_view()),
+    path("subscriptions/<str:name>/resume", subscriptions.SubscriptionResumeView.as_view()),
+    path("subscriptions/<str:name>/cancel", subscriptions.SubscriptionCancelView.as_view()),
+    path("subscriptions/<str:name>/uncancel", subscriptions.SubscriptionUncancelView.as_view()),
+    path("subscriptions/<str:name>/coupons", subscriptions.SubscriptionCouponsView.as_view()),
 ]

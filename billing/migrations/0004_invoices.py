@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0002_metering")]
+    dependencies = [("billing", "0003_subscriptions")]
 
     operations = [
         sql_operation(__file__, "0004_invoice_items.sql"),

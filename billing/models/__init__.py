@@ -8,3 +8,5 @@ from billing.models.catalog import PlanVersion as PlanVersion
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter
 from billing.models.metering import MeterEvent as MeterEvent
+from billing.models.subscriptions import MeteredPeriod as MeteredPeriod
+from billing.models.subscriptions import Subscription as Subscription

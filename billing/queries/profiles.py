@@ -7,11 +7,12 @@ from uuid import UUID
 import msgspec
 
 from billing.rules.profiles import BillingProfile, Contact, TaxProfile
+from common.ids import new_id
 from events.store import Cursor
 
 _decode = msgspec.json.Decoder(dict[str, str]).decode
 _PROFILE: Final = """
-SELECT organization, legal_entity_id, net_days, grace_hours, purchase_order, cycle_anchor, consolidation, language,
+SELECT id, organization, legal_entity_id, net_days, grace_hours, purchase_order, cycle_anchor, consolidation, language,
     country, vat_id, vat_answer, vat_checked_at, exemption_code, contact_version, version, created_at
 FROM billing_profiles
 """
@@ -21,9 +22,10 @@ _WAITING: Final = (
 
 
 def billing_profile(cur: Cursor, organization: UUID) -> BillingProfile:
-    """Return how an organization is billed: its profile, or the defaults (version 0) before its first change."""
+    """Return how an organization is billed: its profile, or before its first change the defaults (version 0), with the
+    id that a first change would give it."""
     row = cur.execute(_PROFILE + " WHERE organization = %s", (organization,)).fetchone()
-    return BillingProfile(organization) if row is None else _profile(row)
+    return BillingProfile(new_id(), organization) if row is None else _profile(row)
 
 
 def billing_contact(cur: Cursor, organization: UUID) -> Contact:
@@ -39,10 +41,10 @@ def waiting_for_answers(cur: Cursor, *, limit: int) -> list[UUID]:
 
 
 def _profile(row: tuple[Any, ...]) -> BillingProfile:
-    tax = TaxProfile(*row[8:13])
-    contact_version, version, created_at = row[13:]
+    tax = TaxProfile(*row[9:14])
+    contact_version, version, created_at = row[14:]
     return replace(
-        BillingProfile(*row[:8]),
+        BillingProfile(*row[:9]),
         tax=tax,
         contact_version=contact_version,
         version=version,

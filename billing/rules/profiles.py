@@ -60,6 +60,7 @@ class BillingProfile:
     calendar month. `consolidation`: one invoice per customer, or one per subscription. `version` 0: never changed.
     """
 
+    id: UUID
     organization: UUID
     legal_entity_id: UUID | None = None
     net_days: int | None = None
@@ -152,7 +153,7 @@ def _next(
         return old, None
     new = replace(new, version=old.version + 1, created_at=old.created_at or at)
     said = with_changes(_data(new), before)
-    return new, Fact(new.organization, "billing_profile", new.organization, new.version, verb, said, at)
+    return new, Fact(new.organization, "billing_profile", new.id, new.version, verb, said, at)
 
 
 def _data(profile: BillingProfile) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from billing.rules.countries import country
 from billing.rules.numbers import parse_pattern, parse_series
-from billing.rules.tax import standard_rates, tax_area
+from billing.rules.tax import tax_area
 from billing.rules.vatids import check_vat_id
 from common import fields
 from common.bodies import BodyReader
@@ -25,6 +25,9 @@ from orgs.rules.facts import Fact, time_text, with_changes
 ADDRESS: Final = ("line1", "line2", "postal_code", "city", "region", "country")
 MAX_VAT_IDS: Final = 50
 MAX_VAT_ID: Final = 32
+EU: Final = "EU"
+FORMS_OUTSIDE: Final = ("CH", "GB", "NO")
+"""Outside the EU the countries whose VAT ids have a form that is known."""
 DEFAULT_PATTERN: Final = "{series}-{year}-{counter:6}"
 
 
@@ -124,7 +127,8 @@ def read_vat_ids(value: object, *, pointer: str = "") -> dict[str, str]:
     found = {}
     for code, text in value.items():
         place = child_pointer(pointer, code)
-        found[country(code, pointer=place)] = vat_id_of(text, code, pointer=place)
+        known = country(code, pointer=place)
+        found[known] = vat_id_of(text, known, pointer=place)
     return found
 
 
@@ -137,7 +141,7 @@ def vat_id_of(value: object, of_country: str, *, pointer: str = "") -> str:
     checked = check_vat_id(text)
     if checked is not None and checked.country == of_country:
         return checked.text
-    if checked is not None or of_country in standard_rates():
+    if checked is not None or tax_area(of_country) == EU or of_country in FORMS_OUTSIDE:
         raise InvalidVatId(pointer=pointer)
     return text
 

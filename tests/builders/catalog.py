@@ -3,9 +3,13 @@
 from copy import deepcopy
 from typing import Any
 
+from billing.operations.coupons import NewCoupon, create_coupon
 from billing.operations.plans import create_plan, draft_version, publish_version
+from billing.operations.sellers import change_legal_entity, create_legal_entity
 from billing.rules.catalog import PlanVersion
+from billing.rules.couponterms import CouponRow, parse_terms
 from billing.rules.plans import parse_plan
+from billing.rules.sellers import EntityTerms, LegalEntity
 from orgs import PLATFORM_ID
 from tests.builders.orgs import AUTHOR, events_of, unique, write
 
@@ -52,3 +56,23 @@ def make_version(key: str, **given: Any) -> PlanVersion:
 def catalog_events() -> list[tuple[Any, ...]]:
     """The platform's events but for those of its keys, which tests make as they go."""
     return [row for row in events_of(PLATFORM_ID) if not row[0].startswith("api_key.")]
+
+
+def make_coupon(code: str | None = None, **given: Any) -> CouponRow:
+    """A coupon of 20 % once, with other terms where given; `redeem_by` and `max_redemptions` when given."""
+    rest = {name: given.pop(name) for name in ("redeem_by", "max_redemptions") if name in given}
+    terms = parse_terms(given or {"percent": "20"})
+    new = NewCoupon(code or unique("coupon"), "Welcome", terms, **rest)
+    return write(lambda cur: create_coupon(cur, new, author=AUTHOR))
+
+
+def make_entity(key: str | None = None, *, is_default: bool = False, **given: Any) -> LegalEntity:
+    """A legal entity in Germany, with other terms where given; the default one when asked for."""
+    terms = EntityTerms(**{"name": "Counterfoil GmbH", "country": "DE", "currency": "EUR", **given})
+    name = key or unique("entity")
+    made = write(lambda cur: create_legal_entity(cur, key=name, terms=terms, author=AUTHOR))
+    if is_default and not made.is_default:
+        made = write(
+            lambda cur: change_legal_entity(cur, entity=name, changes={}, is_default=True, author=AUTHOR)
+        )
+    return made

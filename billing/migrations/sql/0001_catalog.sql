@@ -101,8 +101,8 @@ CREATE TABLE legal_entities (
 
 -- How an organization is billed: one row each, from its first change on; before it the defaults hold.
 CREATE TABLE billing_profiles (
-    id uuid PRIMARY KEY,                 -- the organization's
-    organization uuid NOT NULL,
+    id uuid PRIMARY KEY,
+    organization uuid NOT NULL UNIQUE,
     legal_entity_id uuid,                -- NULL: the default one
     net_days integer CHECK (net_days >= 0),          -- NULL: as the plan says
     grace_hours integer CHECK (grace_hours >= 0),    -- likewise

@@ -1,0 +1,39 @@
+"""Redeeming a coupon for a subscription."""
+
+from uuid import UUID
+
+from billing.operations.coupons import redeem_coupon
+from billing.operations.subscriptions.opening import open_subscription
+from billing.operations.subscriptions.recording import record_decision
+from billing.rules.subscriptions.couponing import kept_redemption
+from billing.rules.subscriptions.ending import decide_coupon
+from billing.rules.subscriptions.row import Redemption, Subscription
+from common.errors import NotFound
+from events.store import Cursor
+from orgs.operations.facts import Author
+
+
+def apply_coupon(
+    cur: Cursor, organization: UUID, subscription: UUID, code: str, *, author: Author
+) -> Subscription:
+    """This function will redeem a coupon for the periods that begin from now on; what is billed stays as it is.
+
+    Raises NotFound, CouponNotRedeemable, InvalidTransition (the subscription has ended) and OrganizationClosed.
+    """
+    opened = open_subscription(cur, organization, subscription)
+    kept = redeem(cur, organization, code, subscription=subscription, pointer="/coupon", author=author)
+    decision = decide_coupon(opened.row, opened.known, kept, at=opened.locked.now)
+    record_decision(cur, opened.locked, decision, before=opened.row, author=author)
+    return decision.row
+
+
+def redeem(
+    cur: Cursor, organization: UUID, code: str, *, subscription: UUID, pointer: str, author: Author
+) -> Redemption:
+    """This function will redeem a coupon, by code or id, and return it as the subscription's row keeps it. Raises
+    NotFound and CouponNotRedeemable."""
+    try:
+        made = redeem_coupon(cur, organization, code, author=author, subscription=subscription)
+    except NotFound as error:
+        raise NotFound(error.detail, pointer=pointer) from None
+    return kept_redemption(made)

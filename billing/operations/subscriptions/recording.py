@@ -1,0 +1,164 @@
+"""From a decision on a subscription to stored events: its own, and one for each grant of credit that comes with it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from billing.queries.coupons import redemptions_for
+from billing.queries.plans import find_version
+from billing.queries.subscriptions import running_promotions, what_is_left
+from billing.rules.couponterms import Redemption as Redeemed
+from billing.rules.plans import PlanTerms
+from billing.rules.subscriptions.allowances import Clawback
+from billing.rules.subscriptions.couponing import kept_redemption
+from billing.rules.subscriptions.decision import Decision, Granted, fact_of
+from billing.rules.subscriptions.row import Redemption, Subscription
+from billing.rules.subscriptions.work import Known
+from common.money import checked_units
+from events.store import Cursor, Event, append
+from ledger.operations.books import Books, lock_books
+from ledger.queries.accounts import account_ids
+from ledger.rules.effects import entry, granted
+from orgs.operations.facts import Author, event_of
+from orgs.rules.rows import LockedOrganization
+
+BREAKS_AFTER: Final = timedelta(days=3)
+"""So long after a plan's credit has ended what is charged for a moment before its end still burns it: the rating of
+metered periods, and usage that is reported late."""
+
+
+def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: datetime) -> Known:
+    """This function will read what a decision on a subscription at `at` must know beside its row."""
+    return Known(
+        terms=terms_of(cur, row.selection.version),
+        free=what_is_left(cur, row, debt=_debt(cur, locked)),
+        running=running_promotions(cur, organization=locked.id, at=at),
+        coupons=coupons_of(cur, locked, row.id),
+    )
+
+
+def coupons_of(cur: Cursor, locked: LockedOrganization, subscription: UUID) -> list[Redemption]:
+    """This function will read the coupons that hold for a subscription, the organization's own included."""
+    found = redemptions_for(cur, organization=locked.id, subscription=subscription)
+    return [kept_redemption(one) for one in found if _has_amount(one, locked.currency)]
+
+
+def terms_of(cur: Cursor, version: UUID) -> PlanTerms:
+    """This function will read the terms of a plan version. Raises NotFound."""
+    return find_version(cur, version).terms
+
+
+def record_decision(
+    cur: Cursor,
+    locked: LockedOrganization,
+    decision: Decision | None,
+    *,
+    before: Subscription | None,
+    author: Author,
+) -> Decision | None:
+    """This function will append a decision's events and project them; nothing for None.
+
+    The ledger's part rides along: what is clawed back in the subscription's event, every grant in one of its own. All
+    are dated at the decision. Raises NotFound for an organization without books and AmountOutOfRange.
+    """
+    if decision is None:
+        return None
+    event = event_of(fact_of(decision, before), author)
+    events = [event]
+    if decision.grants or decision.clawbacks:
+        books = lock_books(cur, locked.id)
+        if decision.clawbacks:
+            event.data["ledger"] = _clawed(books, decision)
+        events += _granted(books, decision, author)
+    append(cur, events)
+    return decision
+
+
+def _clawed(books: Books, decision: Decision) -> dict[str, Any]:
+    return {
+        "entries": [_clawback_entry(books, decision, one) for one in decision.clawbacks],
+        "burned": [[str(one.grant), one.amount] for one in decision.clawbacks],
+    }
+
+
+def _clawback_entry(books: Books, decision: Decision, one: Clawback) -> dict[str, Any]:
+    given_away = one.amount - one.deferred
+    lines = [books.line("customer_credit", -one.amount)]
+    lines += [books.line("deferred_revenue", one.deferred)] if one.deferred else []
+    lines += [books.line("promotional_expense", given_away)] if given_away else []
+    return entry(
+        kind="allowance_return",
+        key=f"allowance_return:{one.grant}:{decision.row.version}",
+        source=f"subscription:{decision.row.id}",
+        lines=lines,
+        currency=books.currency,
+        reason="Unused credit of a plan that was left",
+    )
+
+
+def _granted(books: Books, decision: Decision, author: Author) -> Sequence[Event]:
+    """One event for each grant, so that its stream begins with it; debt is repaid first."""
+    debt, events = books.debt, []
+    checked_units(books.posted + sum(one.amount for one in decision.grants))
+    for one in decision.grants:
+        repaid = min(debt, one.amount)
+        debt -= repaid
+        events.append(
+            Event(
+                organization=books.organization.id,
+                stream_type="grant",
+                stream_id=one.grant,
+                version=1,
+                type="grant.granted",
+                data={"ledger": _grant(books, decision, one, repaid)},
+                occurred_at=decision.at,
+                actor=author.actor,
+                idempotency_key=author.idempotency_key,
+            )
+        )
+    return events
+
+
+def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[str, Any]:
+    source, reason = f"grant:{one.grant}", f"Credit of subscription {decision.row.id}"
+    given_away = one.amount - one.deferred
+    lines = [books.line("customer_credit", one.amount)]
+    lines += [books.line("deferred_revenue", -one.deferred)] if one.deferred else []
+    lines += [books.line("promotional_expense", -given_away)] if given_away else []
+    posted = entry(
+        kind="grant", key=source, source=source, lines=lines, currency=books.currency, reason=reason
+    )
+    made = granted(
+        grant=one.grant,
+        account=books.credit,
+        kind="included",
+        currency=books.currency,
+        amount=one.amount,
+        cost_basis=one.deferred,
+        effective_at=one.effective_at,
+        expires_at=one.expires_at,
+        priority=one.priority,
+        reason=reason,
+        source=source,
+        repaid=repaid,
+        funding_source=one.source,
+        gift=given_away,
+        breaks_at=None if one.expires_at is None else one.expires_at + BREAKS_AFTER,
+    )
+    ledger: dict[str, Any] = {"entries": [posted], "granted": [made]}
+    if repaid:
+        ledger["debt"] = [[str(books.credit), -repaid]]
+    return ledger
+
+
+def _has_amount(one: Redeemed, currency: str) -> bool:
+    return one.terms.amounts is None or currency in one.terms.amounts
+
+
+def _debt(cur: Cursor, locked: LockedOrganization) -> int:
+    account = account_ids(cur, organization=locked.id, currency=locked.currency).get("customer_credit")
+    if account is None:
+        return 0
+    row = cur.execute("SELECT debt FROM accounts WHERE id = %s", (account,)).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,30 @@
+"""When an organization's subscriptions reach their next boundary: what a billing run asks first."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from events.store import Cursor
+
+_NEXT: Final = """
+SELECT min(s.next_at) FROM subscriptions s JOIN organizations o ON o.id = s.organization
+WHERE s.organization = %s AND s.next_at IS NOT NULL AND o.status = 'active'
+"""
+# Nothing is decided here, so the clock may be asked.
+_DUE: Final = """
+SELECT DISTINCT s.organization FROM subscriptions s JOIN organizations o ON o.id = s.organization
+WHERE s.next_at <= clock_timestamp() + o.clock_offset AND o.status = 'active' ORDER BY s.organization
+"""
+
+
+def next_boundary(cur: Cursor, organization: UUID) -> datetime | None:
+    """Return the earliest boundary of the organization's subscriptions, in the past after a standstill; None when there
+    is none, or the organization is closed."""
+    row = cur.execute(_NEXT, (organization,)).fetchone()
+    found: datetime | None = row[0] if row else None
+    return found
+
+
+def organizations_due(cur: Cursor) -> list[UUID]:
+    """Return the organizations with a boundary that is due by their own clock."""
+    return [row[0] for row in cur.execute(_DUE).fetchall()]

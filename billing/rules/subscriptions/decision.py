@@ -1,0 +1,93 @@
+"""What a decision on a subscription comes to: its row then, and everything that the same event says beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from billing.rules.items import NewItem, items_event_data
+from billing.rules.subscriptions.allowances import Clawback
+from billing.rules.subscriptions.row import Subscription
+from billing.rules.subscriptions.writing import write_subscription
+from orgs.rules.facts import Fact, id_text, time_text, with_changes
+
+STREAM: Final = "subscription"
+_TOLD: Final = (
+    "status", "plan", "plan_version", "quantities", "add_ons", "ends_at", "change_at", "cancel_at", "paused_at",
+    "resumes_at",
+)  # fmt: skip
+"""What of a row is told as a change from what to what; the rest follows from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeteredPeriod:
+    """A period of a metered charge that has ended: its use in [start, end) is rated by the plan's version."""
+
+    id: UUID
+    charge: str
+    meter: str
+    start: datetime
+    end: datetime
+    plan_version: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Credit that is granted now. Units; `deferred` of the amount is paid for by the fee."""
+
+    grant: UUID
+    amount: int
+    deferred: int
+    source: str
+    priority: int
+    effective_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A subscription after a decision at `at`, and what comes with it."""
+
+    row: Subscription
+    verb: str
+    at: datetime
+    items: Sequence[NewItem] = ()
+    metered: Sequence[MeteredPeriod] = ()
+    grants: Sequence[Granted] = ()
+    clawbacks: Sequence[Clawback] = ()
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """Return what all items of the decision come to, in units."""
+        return sum(item.amount for item in self.items)
+
+
+def fact_of(decision: Decision, before: Subscription | None) -> Fact:
+    """Return the fact of a decision, without the ledger's part."""
+    row = decision.row
+    data = write_subscription(row)
+    if before is not None:
+        told, was = ({name: side[name] for name in _TOLD} for side in (data, write_subscription(before)))
+        data["changed"] = with_changes(told, was)["changed"]
+    if decision.items:
+        data["items"] = items_event_data(decision.items)
+    if decision.metered:
+        data["metered"] = [_metered(row.id, one) for one in decision.metered]
+    data |= decision.said
+    return Fact(row.organization, STREAM, row.id, row.version, decision.verb, data, decision.at)
+
+
+def _metered(subscription: UUID, one: MeteredPeriod) -> dict[str, Any]:
+    return {
+        "id": str(one.id),
+        "subscription": str(subscription),
+        "charge": one.charge,
+        "meter": one.meter,
+        "start": time_text(one.start),
+        "end": time_text(one.end),
+        "plan_version": id_text(one.plan_version),
+    }

@@ -1,0 +1,190 @@
+"""A subscription's row: everything that later decisions need, as every event states it whole.
+
+Amounts are units of 10^-8, times instants, `anchor` a local wall time. What the running period was billed stands in
+`fees`, what credit it brings in `allowances`: so nothing is worked out twice, and no credit exceeds what was billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from billing.rules.periods import Cycle, Interval, Period
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """What one charge costs in the running period, from `start` on.
+
+    `price`: for a whole period, after its discount. `billed`: what of it stands on items, after their discount and less
+    what was credited. `worth`: the units of credit, still counted, whose worth is in `billed`. In arrears nothing is
+    billed before the end. `item`: the newest item, which a credit takes back.
+    """
+
+    charge: str
+    timing: str
+    price: Fraction
+    quantity: Fraction | None
+    start: datetime
+    billed: int = 0
+    discount: int = 0
+    worth: int = 0
+    item: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Credit of the plan for [start, end): planned until `grant` names what was granted.
+
+    `deferred` of the amount is paid for by the fee, the rest is promotional. The `clawed` parts came back since.
+    `closed`: its plan was left, and what was unused of it has come back as far as it could.
+    """
+
+    credit: int
+    start: datetime
+    end: datetime
+    amount: int
+    deferred: int
+    source: str
+    priority: int
+    expires: bool
+    grant: UUID | None = None
+    clawed: int = 0
+    clawed_deferred: int = 0
+    closed: bool = False
+
+    @property
+    def promotional(self) -> int:
+        """Return what of it nobody paid for and is still out."""
+        return self.amount - self.deferred - (self.clawed - self.clawed_deferred)
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """A coupon that this subscription redeems in periods that begin at or after `since`.
+
+    `left`: in how many more periods; None: for ever. `until`: the end of the last of them, once that has begun.
+    `terms` is the coupon's definition as it was redeemed.
+    """
+
+    id: UUID
+    coupon: UUID
+    key: str
+    terms: Mapping[str, Any]
+    since: datetime
+    left: int | None
+    until: datetime | None = None
+
+    def covers(self, start: datetime) -> bool:
+        """Whether what is billed for a time from `start` on is discounted."""
+        return self.since <= start and (self.until is None or start < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is subscribed to: a plan's version, quantities of its licensed charges, and add-ons."""
+
+    plan: UUID
+    version: UUID
+    quantities: Mapping[str, Fraction] = field(default_factory=dict)
+    add_ons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingChange:
+    """A change that waits: at `at`, or (None) at the end of the running period."""
+
+    at: datetime | None
+    mode: str
+    selection: Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A cancellation that waits: at `at`, or (None) at the end of the running period or trial."""
+
+    at: datetime | None
+    credit_unused: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription. [period_start, period_end) is the running trial or period; both None before it starts."""
+
+    id: UUID
+    organization: UUID
+    status: str
+    currency: str
+    funding: str
+    selection: Selection
+    zone: str
+    starts_at: datetime
+    interval: Interval
+    anchor: datetime | None
+    anchor_day: int | None
+    cycle_start: datetime | None
+    trial_days: int
+    trial_end: datetime | None
+    period_start: datetime | None
+    period_end: datetime | None
+    fees: tuple[Fee, ...]
+    allowances: tuple[Allowance, ...]
+    metered: Mapping[str, datetime]
+    set_up: tuple[str, ...]
+    coupons: tuple[Redemption, ...]
+    pending: PendingChange | None
+    ending: Ending | None
+    ends_at: datetime | None
+    paused_at: datetime | None
+    resumes_at: datetime | None
+    blocks: tuple[tuple[datetime, datetime], ...]
+    ended_at: datetime | None
+    version: int
+    created_at: datetime
+
+    @property
+    def cycle(self) -> Cycle:
+        """Return the periods that follow one another from the anchor. Raises ValueError before it has one."""
+        if self.anchor is None or self.cycle_start is None:
+            raise ValueError("a subscription has periods once it has started")
+        return Cycle(self.anchor, self.interval, self.zone, starts_at=self.cycle_start, day=self.anchor_day)
+
+    @property
+    def period(self) -> Period:
+        """Return the running period."""
+        if self.period_start is None:
+            raise ValueError("a subscription has a period once it has started")
+        return self.cycle.period_at(self.period_start)
+
+    @property
+    def change_at(self) -> datetime | None:
+        """Return when the pending change is made."""
+        return None if self.pending is None else self.pending.at or self.period_end
+
+    @property
+    def cancel_at(self) -> datetime | None:
+        """Return when the subscription is canceled, if that was asked for."""
+        return None if self.ending is None else self.ending.at or self.period_end
+
+    @property
+    def grant_at(self) -> datetime | None:
+        """Return when the next credit is granted: what the fee paid for comes on its day, also in a pause."""
+        planned = [one.start for one in self.allowances if one.grant is None]
+        return min(planned, default=None)
+
+    @property
+    def next_at(self) -> datetime | None:
+        """Return the next boundary, None when nothing follows by itself."""
+        if self.ended_at is not None:
+            return None
+        if self.period_end is None:
+            return min(filter(None, (self.starts_at, self.cancel_at, self.ends_at)))
+        dates = (
+            self.period_end, self.change_at, self.cancel_at, self.ends_at, self.resumes_at, self.grant_at,
+        )  # fmt: skip
+        return min(date for date in dates if date is not None)

@@ -1,0 +1,484 @@
+"""The steps that every decision is put together from: periods begin and end, fees are billed and credited.
+
+A `Work` is one decision in the making: it holds the row as it is so far and collects what comes with it. What was
+unused of a fee is credited up to what was billed of it, less the worth of included credit that did not come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID
+
+from billing.rules.amounts import exact_text
+from billing.rules.items import NewItem
+from billing.rules.periods import Period
+from billing.rules.plans import PlanTerms
+from billing.rules.proration import ARREARS, blocked_share, span_share, unused_share, used_share
+from billing.rules.rounding import round_to_document
+from billing.rules.subscriptions.allowances import (
+    Clawback,
+    Left,
+    Running,
+    basis_for,
+    closed,
+    planned,
+    still_running,
+    without_ended,
+)
+from billing.rules.subscriptions.couponing import adopted, counted, discounts, percentage_left
+from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod
+from billing.rules.subscriptions.fees import Price, charges_of, prices_of
+from billing.rules.subscriptions.row import Allowance, Fee, Redemption, Subscription
+from common.ids import new_id
+from common.localtime import local_time
+from common.money import UNITS_PER_MAJOR
+
+NOTHING: Final = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a decision must know beside the row: the terms of its plan, what is left of each grant, and
+    promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
+    now, the organization's own included; None: not known."""
+
+    terms: PlanTerms
+    free: Mapping[UUID, Left] = field(default_factory=dict)
+    running: Sequence[Running] = ()
+    coupons: Sequence[Redemption] | None = None
+
+
+@dataclass(slots=True)
+class Work:
+    """One decision in the making, at the instant `at`."""
+
+    row: Subscription
+    known: Known
+    at: datetime
+    items: list[NewItem] = field(default_factory=list)
+    metered: list[MeteredPeriod] = field(default_factory=list)
+    grants: list[Granted] = field(default_factory=list)
+    clawbacks: list[Clawback] = field(default_factory=list)
+
+    @property
+    def terms(self) -> PlanTerms:
+        """Return the terms of the plan that holds."""
+        return self.known.terms
+
+    @property
+    def basis(self) -> str:
+        """Return how the plan prorates in the running interval."""
+        return basis_for(self.row.interval, self.terms.proration)
+
+    def change(self, **values: Any) -> None:
+        """Set fields of the row."""
+        self.row = replace(self.row, **values)
+
+    def decided(self, verb: str, **said: Any) -> Decision:
+        """Return the decision; the row has its next version."""
+        self.change(version=self.row.version + 1)
+        return Decision(self.row, verb, self.at, self.items, self.metered, self.grants, self.clawbacks, said)
+
+
+def begin_period(work: Work, period: Period, *, is_billed: bool = True) -> None:
+    """Begin a period: its fees in advance are billed, its credit is planned, its metered periods begin.
+
+    Without `is_billed` (a pause) it costs and brings nothing.
+    """
+    work.change(
+        period_start=period.start,
+        period_end=period.end,
+        fees=(),
+        blocks=(),
+        allowances=without_ended(work.row.allowances, period.start),
+    )
+    begin_metered(work, period.start)
+    if is_billed:
+        work.change(coupons=adopted(work.row.coupons, work.known.coupons))
+        _bill_period(work, period)
+        work.change(coupons=counted(work.row.coupons, start=period.start, end=period.end))
+        grant_due(work)
+
+
+def _bill_period(work: Work, period: Period) -> None:
+    row = work.row
+    share = span_share(period, period.start, period.end, basis=work.basis)
+    prices = prices_of(work.terms, row.selection, currency=row.currency)
+    amounts = [round_to_document(price.units * share, currency=row.currency) for price in prices]
+    off = _discounts(work, prices, amounts, period.start)
+    fees = [
+        _fee(price, amount, taken, share, period.start)
+        for price, amount, taken in zip(prices, amounts, off, strict=True)
+    ]
+    fees = _plan_allowances(work, fees, period.start, period.end)
+    made = [
+        _with_item(work, fee, price, amount, share, (period.start, period.end), due_at=work.at)
+        for fee, price, amount in zip(fees, prices, amounts, strict=True)
+    ]
+    set_up(work)
+    work.change(fees=tuple(made))
+
+
+def bill_rest(
+    work: Work, *, due_at: datetime, only: Iterable[str] | None = None, worth: Mapping[str, int] | None = None
+) -> None:
+    """Bill what is left of the running period for charges that begin now: all, or those named. `worth`: of included
+    credit that these fees go on to pay for; without it the plan's credit for the rest of the period is planned."""
+    row, period = work.row, work.row.period
+    share = unused_share(period, work.at, basis=work.basis)
+    names = None if only is None else frozenset(only)
+    prices = [
+        price
+        for price in prices_of(work.terms, row.selection, currency=row.currency)
+        if names is None or price.charge.key in names
+    ]
+    net = [_net_price(work, price) for price in prices]
+    amounts = [round_to_document(price.units * share, currency=row.currency) for price in net]
+    fees = [_fee(price, amount, 0, share, work.at) for price, amount in zip(net, amounts, strict=True)]
+    if worth is None:
+        fees = _plan_allowances(work, fees, work.at, period.end)
+    else:
+        fees = [replace(fee, worth=worth.get(fee.charge, 0)) for fee in fees]
+    span = (work.at, period.end)
+    made = [
+        _with_item(work, fee, price, amount, share, span, due_at=due_at, prorated=True, told=worth is None)
+        for fee, price, amount in zip(fees, net, amounts, strict=True)
+    ]
+    set_up(work)
+    work.change(fees=(*work.row.fees, *made))
+    grant_due(work)
+
+
+def set_up(work: Work) -> None:
+    """Bill the one-time charges that this subscription was not billed yet."""
+    row = work.row
+    for price in prices_of(work.terms, row.selection, currency=row.currency, kinds=("one_time",)):
+        name = f"{row.selection.plan}:{price.charge.key}"
+        if name in work.row.set_up:
+            continue
+        work.change(set_up=(*work.row.set_up, name))
+        amount = round_to_document(price.units, currency=row.currency)
+        if amount:
+            work.items.append(
+                NewItem(
+                    kind="one_time",
+                    description=price.charge.name,
+                    amount=amount,
+                    due_at=work.at,
+                    steps=price.steps,
+                    **_item_of(work, price),
+                )
+            )
+
+
+def bill_arrears(work: Work, *, day_is_used: bool = False, only: Iterable[str] | None = None) -> None:
+    """Bill what was used, up to now, of fees in arrears; they end."""
+    names = None if only is None else frozenset(only)
+    left = []
+    for fee in work.row.fees:
+        if fee.timing != ARREARS or (names is not None and fee.charge not in names):
+            left.append(fee)
+            continue
+        _bill_used(work, fee, day_is_used)
+    work.change(fees=tuple(left))
+
+
+def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
+    period = work.row.period
+    held = replace(period, start=fee.start, start_date=local_time(fee.start, zone=work.row.zone).date())
+    at = min(work.at, period.end)
+    is_whole = at == period.end
+    share = (
+        span_share(period, fee.start, at, basis=work.basis)
+        if is_whole
+        else used_share(held, at, basis=work.basis, day_counts_as_used=day_is_used)
+    )
+    price = _price_named(work, fee)
+    amount = round_to_document(fee.price * share, currency=work.row.currency)
+    if amount and fee.start < at:
+        whole = is_whole and fee.start == period.start
+        work.items.append(
+            NewItem(
+                kind=price.charge.kind if whole else "proration_charge",
+                description=_described(price, fee.quantity),
+                amount=amount,
+                due_at=work.at,
+                quantity=fee.quantity,
+                service_start=fee.start,
+                service_end=at,
+                steps=_steps(price, fee.price, share, amount),
+                recognition="straight",
+                **_item_of(work, price),
+            )
+        )
+
+
+def credit_unused(
+    work: Work,
+    *,
+    due_at: datetime,
+    day_is_used: bool = False,
+    keeps_credit: Mapping[str, int] | None = None,
+    only: Iterable[str] | None = None,
+) -> None:
+    """Credit what is unused of fees billed in advance; they end.
+
+    Unless the plan `keeps_credit` (worth by charge that stays out), its allowances are closed, and of what they are
+    worth only that is credited which came back. A credit never exceeds what was billed (house rule 25).
+    """
+    names = None if only is None else frozenset(only)
+    came_back = 0
+    if keeps_credit is None:
+        back = closed(work.row, work.at, basis=work.basis, free=work.known.free, day_is_used=day_is_used)
+        work.change(allowances=back.allowances)
+        work.clawbacks += back.clawbacks
+        came_back = back.worth
+    left = []
+    for fee in work.row.fees:
+        if fee.timing == ARREARS or (names is not None and fee.charge not in names):
+            left.append(fee)
+            continue
+        stays = 0 if keeps_credit is None else keeps_credit.get(fee.charge, 0)
+        back_here = min(came_back, fee.worth)
+        came_back -= back_here
+        _credit(work, fee, back_here, stays if keeps_credit is not None else None, due_at, day_is_used)
+    work.change(fees=tuple(left))
+
+
+def _credit(
+    work: Work, fee: Fee, came_back: int, stays: int | None, due_at: datetime, day_is_used: bool
+) -> None:
+    row, period = work.row, work.row.period
+    share = unused_share(period, work.at, basis=work.basis, day_counts_as_used=day_is_used)
+    raw = min(round_to_document(fee.price * share, currency=row.currency), max(fee.billed, 0))
+    if stays is not None:
+        amount = min(raw, max(fee.billed - stays, 0))
+    else:
+        whole = span_share(period, fee.start, period.end, basis=work.basis)
+        bound = round_to_document(fee.worth * share / whole if whole else NOTHING, currency=row.currency)
+        amount = min(max(raw - bound, 0) + came_back, max(fee.billed, 0))
+    if amount and work.at < period.end:
+        _credit_item(work, fee, amount, share, (work.at, period.end), due_at, worth=came_back)
+
+
+def credit_blocked(work: Work, until: datetime) -> None:
+    """Credit the days of the running period in which the subscription was paused until `until`, if the plan says so
+    and the period was billed (house rule 26); what included credit is worth stays."""
+    row = work.row
+    if row.paused_at is None or row.period_start is None:
+        return
+    start = max(row.paused_at, row.period_start)
+    before = row.blocks
+    work.change(blocks=(*before, (start, until)))
+    if not work.terms.credit_blocked_time or row.paused_at < row.period_start:
+        return
+    period = row.period
+    share = blocked_share(period, work.row.blocks) - blocked_share(period, before)
+    for number, fee in enumerate(work.row.fees):
+        amount = min(
+            round_to_document(fee.price * share, currency=row.currency), max(fee.billed - fee.worth, 0)
+        )
+        if fee.timing == ARREARS or not amount:
+            continue
+        _credit_item(work, fee, amount, share, (start, until), work.at, worth=0)
+        fees = list(work.row.fees)
+        fees[number] = replace(fee, billed=fee.billed - amount)
+        work.change(fees=tuple(fees))
+
+
+def begin_metered(work: Work, at: datetime) -> None:
+    """Begin the metered periods of every metered charge that has none."""
+    charges = charges_of(work.terms, work.row.selection)
+    running = {charge.key: work.row.metered.get(charge.key, at) for charge in charges if charge.meter}
+    work.change(metered=running)
+
+
+def end_metered(work: Work, *, keep: Iterable[str] = ()) -> None:
+    """End the metered periods, but for the charges to keep: their use up to now is to be rated."""
+    kept = {}
+    for key, since in work.row.metered.items():
+        charge = work.terms.charge(key)
+        if key in keep:
+            kept[key] = since
+        elif charge is not None and charge.meter and since < work.at:
+            work.metered.append(
+                MeteredPeriod(new_id(), key, charge.meter, since, work.at, work.row.selection.version)
+            )
+    work.change(metered=kept)
+
+
+def grant_due(work: Work) -> None:
+    """Grant the planned credit whose time has come."""
+    done = []
+    for one in work.row.allowances:
+        if one.grant is None and one.start <= work.at:
+            one = replace(one, grant=new_id())
+            work.grants.append(_granted(one))
+        done.append(one)
+    work.change(allowances=tuple(done))
+
+
+def _granted(one: Allowance) -> Granted:
+    assert one.grant is not None
+    return Granted(
+        grant=one.grant,
+        amount=one.amount,
+        deferred=one.deferred,
+        source=one.source,
+        priority=one.priority,
+        effective_at=one.start,
+        expires_at=one.end if one.expires else None,
+    )
+
+
+def _plan_allowances(work: Work, fees: list[Fee], start: datetime, end: datetime) -> list[Fee]:
+    """Plan the credit that these fees bring, and note in each how much of it is worth out of it."""
+    known = [*work.known.running, *still_running(work.row.allowances, start)]
+    paid = sum(fee.billed for fee in fees)
+    new = planned(work.row, work.terms, start=start, end=end, paid=paid, running=known)
+    work.change(allowances=(*work.row.allowances, *new))
+    rest, found = sum(one.deferred for one in new), []
+    for fee in fees:
+        worth = min(rest, max(fee.billed, 0))
+        rest -= worth
+        found.append(replace(fee, worth=worth))
+    return found
+
+
+def _fee(price: Price, amount: int, discount: int, share: Fraction, start: datetime) -> Fee:
+    """A fee of which `amount` is billed for a share of the period, less its discount; in arrears nothing is yet."""
+    is_advance = price.charge.timing != ARREARS
+    per_period = price.units - (Fraction(discount) / share if discount and share else 0)
+    return Fee(
+        charge=price.charge.key,
+        timing=price.charge.timing,
+        price=per_period if is_advance else price.units,
+        quantity=price.quantity,
+        start=start,
+        billed=amount - discount if is_advance else 0,
+        discount=discount if is_advance else 0,
+    )
+
+
+def _discounts(work: Work, prices: Sequence[Price], amounts: Sequence[int], start: datetime) -> list[int]:
+    """What coupons will take off the fees in advance; nothing off those in arrears, whose invoice comes later."""
+    taken = [
+        number
+        for number, price in enumerate(prices)
+        if price.charge.discountable and price.charge.timing != ARREARS and amounts[number] > 0
+    ]
+    off = discounts(
+        [(prices[number].charge.key, amounts[number]) for number in taken],
+        work.row.coupons,
+        start=start,
+        currency=work.row.currency,
+    )
+    found = dict(zip(taken, off, strict=True))
+    return [found.get(number, 0) for number in range(len(prices))]
+
+
+def _net_price(work: Work, price: Price) -> Price:
+    if not price.charge.discountable or price.charge.timing == ARREARS:
+        return price
+    left = percentage_left(price.charge.key, work.row.coupons, start=work.at, currency=work.row.currency)
+    return replace(price, units=price.units * left)
+
+
+def _with_item(
+    work: Work,
+    fee: Fee,
+    price: Price,
+    amount: int,
+    share: Fraction,
+    span: tuple[datetime, datetime],
+    *,
+    due_at: datetime,
+    prorated: bool = False,
+    told: bool = True,
+) -> Fee:
+    """The fee with its item, which is made unless nothing is billed in advance."""
+    if fee.timing == ARREARS or not amount or span[0] >= span[1]:
+        return fee
+    common = _item_of(work, price)
+    item = NewItem(
+        kind="proration_charge" if prorated else price.charge.kind,
+        description=_described(price, fee.quantity),
+        amount=amount,
+        due_at=due_at,
+        quantity=fee.quantity,
+        service_start=span[0],
+        service_end=span[1],
+        steps=_steps(price, price.units, share, amount),
+        included=fee.worth if told else 0,
+        recognition="straight",
+        **{**common, "discountable": common["discountable"] and not prorated},
+    )
+    work.items.append(item)
+    return replace(fee, item=item.id)
+
+
+def _credit_item(
+    work: Work,
+    fee: Fee,
+    amount: int,
+    share: Fraction,
+    span: tuple[datetime, datetime],
+    due_at: datetime,
+    *,
+    worth: int,
+) -> None:
+    price = _price_named(work, fee)
+    item = NewItem(
+        kind="proration_credit",
+        description=f"Unused: {_described(price, fee.quantity)}",
+        amount=-amount,
+        due_at=due_at,
+        quantity=fee.quantity,
+        service_start=span[0],
+        service_end=span[1],
+        steps=_steps(price, fee.price, share, -amount),
+        credits=fee.item,
+        included=min(worth, amount),
+        recognition="straight",
+        **{**_item_of(work, price), "discountable": False},
+    )
+    work.items.append(item)
+
+
+def _price_named(work: Work, fee: Fee) -> Price:
+    charge = work.terms.charge(fee.charge)
+    assert charge is not None  # a fee is one of the plan that is still in work.terms
+    return Price(charge, fee.price, fee.quantity, ())
+
+
+def _item_of(work: Work, price: Price) -> dict[str, Any]:
+    """What every item of a charge has."""
+    row = work.row
+    return {
+        "currency": row.currency,
+        "subscription": row.id,
+        "charge_key": price.charge.key,
+        "plan_version": row.selection.version,
+        "discountable": price.charge.discountable,
+        "tax_code": price.charge.tax_code,
+    }
+
+
+def _described(price: Price, quantity: Fraction | None) -> str:
+    return price.charge.name if quantity is None else f"{price.charge.name} x {exact_text(quantity)}"
+
+
+def _steps(price: Price, units: Fraction, share: Fraction, amount: int) -> list[Any]:
+    """How the amount came about: the price of a whole period, and the share of it."""
+    shown = exact_text(units / UNITS_PER_MAJOR)
+    prorated = {
+        "name": "proration",
+        "words": f"{shown} x {share} of the period",
+        "values": {"price": shown, "share": str(share)},
+        "result": exact_text(Fraction(amount, UNITS_PER_MAJOR)),
+    }
+    return [*price.steps, *([] if share == 1 else [prorated])]
