@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -13,6 +13,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema
 from rest_framework.request import Request
 
 from billing.api import subscription_serializers as shapes
+from billing.api.acting import BillingView
 from billing.api.subscription_shows import (
     show_history,
     show_preview,
@@ -37,7 +38,6 @@ from billing.operations.subscriptions.ending import (
 )
 from billing.operations.subscriptions.starting import NewStart, start_subscription
 from billing.queries import subscriptions as queries
-from billing.rules.permissions import require_billing
 from billing.rules.subscriptions.row import Subscription
 from common.api.answers import json_response
 from common.api.paging import envelope
@@ -45,25 +45,18 @@ from common.api.views import path_id
 from common.errors import Forbidden, InvalidField
 from common.transactions import run_in_transaction
 from events.store import Cursor
-from orgs.api.acting import OrgsView, checked, refuse_fields
-from orgs.rules.scopes import BILLING_READ, PLATFORM
+from orgs.api.acting import checked, refuse_fields
+from orgs.rules.scopes import PLATFORM
 
 SHOWN: Final = shapes.SubscriptionSerializer
 STATUS: Final = OpenApiParameter("status", str, enum=queries.STATUSES)
 Act = Callable[[Cursor, UUID, UUID], Subscription]
 
 
-class SubscriptionView(OrgsView):
+class SubscriptionView(BillingView):
     """What the views of subscriptions share."""
 
-    required_scope: ClassVar[Any] = {"GET": BILLING_READ}
     money_moves = True
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse the writes of whoever does not decide for the customer in matters of billing."""
-        super().initial(request, *args, **kwargs)
-        if request.method == "POST":
-            require_billing(self.caller)
 
     @property
     def is_platform(self) -> bool:
@@ -356,5 +349,9 @@ def _plan_change(request: Request) -> PlanChange:
     return PlanChange(**{**values, "quantities": _exact(values.get("quantities"))})
 
 
-def _exact(quantities: dict[str, int] | None) -> dict[str, Fraction]:
-    return {key: Fraction(held) for key, held in (quantities or {}).items()}
+def _exact(quantities: object) -> dict[str, Fraction]:
+    """The quantities of a body, checked. Raises InvalidField and InvalidText."""
+    if quantities is None:
+        return {}
+    found = shapes.quantities(quantities, pointer="/quantities")
+    return {key: Fraction(held) for key, held in found.items()}

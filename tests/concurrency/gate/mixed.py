@@ -15,7 +15,7 @@ from spend.rules.budgets import Threshold
 from spend.rules.limits import RateLimit
 from spend.rules.runpolicies import RunPolicy
 from tests.builders.crowd import Client, Reply
-from tests.builders.gate import Customer, make_customer, make_model, reserve_body
+from tests.builders.gate import Customer, make_customer, make_model, reserve_body, units
 from tests.builders.orgs import AUTHOR, make_agent, make_key, make_team, make_workflow, unique, write
 from tests.concurrency.gate.history import Told
 from tests.concurrency.gate.plaincalls import Call, text
@@ -91,7 +91,9 @@ def make_party(tight: str, chance: random.Random, market: Market, *, ruled: bool
     prepaid = chance.random() < 0.75
     credit = text(_around("credit", tightness, chance))
     given = {} if prepaid else {"funding": "postpaid", "credit_limit": int(float(credit) * 10**8)}
-    customer = make_customer(credit if prepaid else "0", agents=(), **given)
+    customer = make_customer("0", agents=(), **given)
+    if prepaid:
+        some_grants(customer, credit, chance)
     for team in ("research", "sales"):
         make_team(customer.id, team, team.title())
     for agent, team in AGENTS.items():
@@ -114,6 +116,18 @@ def make_party(tight: str, chance: random.Random, market: Market, *, ruled: bool
         party.budgets.append(_budget(party, scope, window, chance))
     party.budgets.append(_budget(party, "agent", "lifetime", chance, target=chance.choice(list(AGENTS))))
     return party
+
+
+def some_grants(customer: Customer, amount: str, chance: random.Random) -> None:
+    """So much in grants of any source, kind and priority."""
+    left = units(amount)
+    for last in (False, False, True):
+        part = left if last else left * chance.randrange(0, 50) // 100
+        left -= part
+        if part:
+            kind = chance.choice(("paid", "promotional", "included", "committed"))
+            priority, source = chance.randrange(2), chance.choice(("allowance", "commitment", "credit"))
+            customer.grant(text(part), kind=kind, source=source, priority=priority)
 
 
 def _around(scope: str, tightness: dict[str, float], chance: random.Random, *, times: float = 1) -> int:
@@ -158,7 +172,7 @@ def disturb(party: Party, chance: random.Random) -> None:
         limit = _around(budget.scope, party.tightness, chance, times=times)
         customer.change_budget(budget, limit=text(limit))
     elif kind < 0.9 and party.credit is not None:
-        customer.grant(text(_around("credit", party.tightness, chance, times=0.2)))
+        some_grants(customer, text(_around("credit", party.tightness, chance, times=0.2)), chance)
     elif len(party.budgets) < 14:
         party.budgets.append(_budget(party, chance.choice(("agent", "user", "workflow")), "rolling", chance))
     else:

@@ -2,9 +2,10 @@
 runs, several at once, while limits change, a person approves and a person resumes (S34, S37, S48 to S56).
 
 From the record alone: each threshold fired exactly once in each window and arming, none without its level or a refusal
-by it, none is missing; no rate limit was passed beyond its burst, by reference implementations (`audit`); nothing was
-overspent, and counters and balances are what the accepted calls make in the plain model: no denial took anything. In
-`make soak` with 100,000 attempts; CONTROLS_ATTEMPTS and SOAK_SEED say otherwise.
+by it, none is missing; no rate limit was passed beyond its burst, by reference implementations (`audit`); charges were
+paid in the order of the waterfall (`payers`); nothing was overspent, and counters and balances are what the accepted
+calls make in the plain model: no denial took anything. In `make soak` with 100,000 attempts; CONTROLS_ATTEMPTS and
+SOAK_SEED say otherwise.
 """
 
 import io
@@ -18,6 +19,7 @@ from django.core.management import call_command
 from tests.concurrency.gate.audit import Rates, Thresholds, facts_of
 from tests.concurrency.gate.history import replay
 from tests.concurrency.gate.mixed import Party, make_market, make_party
+from tests.concurrency.gate.payers import Payers
 from tests.concurrency.gate.running import assert_ends_alike, run
 from tests.invariants import assert_sound
 
@@ -49,10 +51,11 @@ def test_every_rule_acts_as_it_says_and_takes_nothing_from_another(web: str) -> 
 
 def audited(party: Party) -> Counter[str]:
     """What the record of an organization proves of its rate limits and thresholds, counted."""
-    rates, thresholds = Rates(), Thresholds()
+    rates, thresholds, payers = Rates(), Thresholds(), Payers()
     for fact in facts_of(party.customer.id):
         rates.see(fact)
         thresholds.see(fact)
+        payers.see(fact)
     assert rates.violations == []
     assert not thresholds.due
     fired = {f"fired {action}": many for action, many in thresholds.actions.items()}

@@ -10,8 +10,10 @@ import random
 import secrets
 from collections import Counter
 
+from tests.concurrency.gate.audit import facts_of
 from tests.concurrency.gate.history import Replayed, replay, unmatched
 from tests.concurrency.gate.mixed import Party, make_market, make_party
+from tests.concurrency.gate.payers import Payers
 from tests.concurrency.gate.plaincalls import text
 from tests.concurrency.gate.running import assert_ends_alike, run
 from tests.invariants import assert_sound
@@ -42,6 +44,10 @@ def test_every_grant_was_allowed_and_every_denial_was_right(web: str) -> None:
         assert_all_denials_are_recorded(party, replayed)
         assert_all_denials_left_their_marks(party, replayed)
         assert_ends_alike(party, replayed)
+        payers = Payers()
+        for fact in facts_of(party.customer.id):
+            payers.see(fact)
+        told += Counter({f"paid by {source}": amount for source, amount in payers.paid.items()})
         told += party.counts + Counter(
             transactions=replayed.transactions,
             rows=len(replayed.denials),
@@ -58,6 +64,7 @@ def test_every_grant_was_allowed_and_every_denial_was_right(web: str) -> None:
     assert min(told[status] for status in ("201", "402", "403", "409", "429")) > ATTEMPTS // 400
     assert all(any(name.startswith(f"{code} ") for name in told) for code in CODES), told
     assert all(any(told[name] for name in told if name.endswith(f" {tight}")) for tight in TIGHT), told
+    assert all(told[f"paid by {source}"] for source in ("allowance", "commitment", "credit"))
     assert_sound(*(party.customer.id for party in parties))
 
 

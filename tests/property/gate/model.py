@@ -24,7 +24,8 @@ from tests.property.gate.rulemodel import (
     Rule,
 )
 
-KINDS = {"promotional": 1, "paid": 2}
+KINDS = {"included": 0, "promotional": 1, "paid": 2, "committed": 2}
+SOURCES = ("allowance", "commitment", "credit")
 CLASSES = {
     "paused": 0, "blocked": 0, "loop_detected": 0, "approval_required": 0, "attempts_exceeded": 0, "rate_limited": 1,
     "backoff_required": 1, "budget_busy": 3,
@@ -46,6 +47,7 @@ class Grant:
     remaining: int
     expires: int | None
     number: int
+    source: str = "credit"
     held: int = 0
     broken: bool = False
 
@@ -84,18 +86,21 @@ class Model:
         self.observed: list[str] = []
         self.shadowed: str | None = None
         self.reservations: list[Reservation] = []
+        self.paid: Counter[str] = Counter()
 
     @property
     def posted(self) -> int:
         """What the credit account says."""
         return sum(grant.remaining for grant in self.grants) - self.debt
 
-    def grant(self, amount: int, kind: str, priority: int, lifetime: int | None) -> None:
+    def grant(
+        self, amount: int, kind: str, priority: int, lifetime: int | None, source: str = "credit"
+    ) -> None:
         """Credit repays debt first."""
         repaid = min(self.debt, amount)
         self.debt -= repaid
         until = None if lifetime is None else self.now + lifetime
-        self.grants.append(Grant(kind, priority, amount - repaid, until, len(self.grants)))
+        self.grants.append(Grant(kind, priority, amount - repaid, until, len(self.grants), source))
 
     def expire_grants(self) -> None:
         """What is not held of expired credit is gone."""
@@ -440,7 +445,8 @@ class Model:
         return sorted(
             live,
             key=lambda grant: (
-                grant.priority, KINDS[grant.kind], grant.expires is None, grant.expires or 0, grant.number,
+                SOURCES.index(grant.source), grant.priority, KINDS[grant.kind], grant.expires is None,
+                grant.expires or 0, grant.number,
             ),
         )  # fmt: skip
 
@@ -462,11 +468,14 @@ class Model:
         for grant, part in receipt:
             used = min(part, charge)
             grant.remaining -= used
+            self.paid[grant.source] += used
             charge -= used
             returned[grant.number] = part - used
         for grant, part in self._take(charge):
             grant.remaining -= part
+            self.paid[grant.source] += part
             charge -= part
+        self.paid["debt"] += charge
         self.debt += charge
         self._break(receipt, returned)
 

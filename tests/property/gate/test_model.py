@@ -46,7 +46,7 @@ from tests.builders.controls import approvals_waiting, approve, lift, make_limit
 from tests.builders.gate import Customer, make_customer
 from tests.builders.orgs import AUTHOR, unique, write
 from tests.invariants import reading, violations_of
-from tests.property.gate.model import Model
+from tests.property.gate.model import SOURCES, Model
 from tests.property.gate.rulemodel import HOUR, Budget, Call, Limit, Policy, Rule
 
 OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "2000"))
@@ -171,14 +171,15 @@ class GateBesideModel(RuleBasedStateMachine):
 
     @rule(
         amount=CREDIT,
-        kind=st.sampled_from(["paid", "promotional"]),
+        kind=st.sampled_from(["paid", "promotional", "included", "committed"]),
         priority=st.integers(0, 1),
         lifetime=st.none() | LIFETIMES,
+        source=st.sampled_from(SOURCES),
     )
-    def grant(self, amount: int, kind: str, priority: int, lifetime: int | None) -> None:
+    def grant(self, amount: int, kind: str, priority: int, lifetime: int | None, source: str) -> None:
         given = {} if lifetime is None else {"lifetime": timedelta(minutes=30 * lifetime)}
-        self.customer.grant(format_amount(amount), kind=kind, priority=priority, **given)
-        self.model.grant(amount, kind, priority, lifetime)
+        self.customer.grant(format_amount(amount), kind=kind, priority=priority, source=source, **given)
+        self.model.grant(amount, kind, priority, lifetime, source)
         self._compare()
 
     @rule()
@@ -426,6 +427,7 @@ class GateBesideModel(RuleBasedStateMachine):
         return {
             "account": [(model.posted, sum(grant.held for grant in model.grants), model.debt)],
             "grants": [(grant.remaining, grant.held) for grant in model.grants],
+            "paid": sorted((source, paid) for source, paid in model.paid.items() if paid),
             "reservations": [(reservation.status, reservation.amount) for reservation in model.reservations],
             "switches": sorted((*self._shown(*place), kind) for place, kind in model.switches.items()),
             "happened": sorted((what, many) for what, many in model.happened.items()),
@@ -472,6 +474,8 @@ class GateBesideModel(RuleBasedStateMachine):
 STATE = {
     "account": "SELECT posted, held, debt FROM accounts WHERE organization = %s AND kind = 'customer_credit'",
     "grants": "SELECT remaining, held FROM credit_grants WHERE organization = %s ORDER BY id",
+    "paid": """SELECT part->>0, sum((part->>2)::bigint)::bigint FROM usage_records u,
+        json_array_elements(u.funding) AS part WHERE u.organization = %s GROUP BY 1 ORDER BY 1""",
     "reservations": "SELECT status, held FROM reservations WHERE organization = %s ORDER BY id",
     "counters": """SELECT budget_id, target, window_start, held, spent, armed, fired, approved FROM budget_counters
         WHERE organization = %s""",

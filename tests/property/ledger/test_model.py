@@ -31,6 +31,7 @@ from tests.builders.orgs import AUTHOR, unique, write
 
 _T = TypeVar("_T")
 KINDS = ("included", "promotional", "paid")
+SOURCES = ("allowance", "commitment", "credit")
 AMOUNTS = st.integers(1, 1_000)
 
 
@@ -43,6 +44,8 @@ class ModelGrant:
     remaining: int
     created: datetime
     ends: datetime | None
+    source: str = "credit"
+    gift: int = 0
     held: int = 0
     swept: bool = False
 
@@ -55,11 +58,24 @@ class Model:
     holds: dict[UUID, list[tuple[ModelGrant, int]]] = field(default_factory=dict)
     debt: int = 0
     breakage: int = 0
+    given_back: int = 0
+
+    def broken(self, grant: ModelGrant, amount: int) -> None:
+        """What leaves a grant unused: what was paid for first, the gift at last."""
+        for _ in range(amount):
+            if grant.remaining > grant.gift:
+                self.breakage += 1
+            else:
+                self.given_back += 1
+            grant.remaining -= 1
 
     def live(self, now: datetime) -> list[ModelGrant]:
         alive = [grant for grant in self.grants if grant.ends is None or now < grant.ends]
         far = datetime.max.replace(tzinfo=now.tzinfo)
-        return sorted(alive, key=lambda g: (KINDS.index(g.kind), g.ends or far, g.created, g.id))
+        return sorted(
+            alive,
+            key=lambda g: (SOURCES.index(g.source), KINDS.index(g.kind), g.ends or far, g.created, g.id),
+        )
 
     def available(self, now: datetime) -> int:
         return sum(grant.remaining - grant.held for grant in self.live(now)) - self.debt
@@ -99,8 +115,7 @@ class Model:
             used -= burnt
             grant.remaining -= burnt
             if grant.swept:
-                grant.remaining -= part - burnt
-                self.breakage += part - burnt
+                self.broken(grant, part - burnt)
         assert used == 0
 
     def take(self, grants: list[ModelGrant], amount: int) -> list[tuple[ModelGrant, int]]:
@@ -123,6 +138,7 @@ class Credit(RuleBasedStateMachine):
         self.organization = make_books(sandbox=True)
         self.model = Model()
         self.clawbacks: list[tuple[UUID, int, list[tuple[ModelGrant, int]], int]] = []
+        self.promotional = 0
 
     def now(self) -> datetime:
         return write(lambda cur: lock_organization(cur, self.organization).now)
@@ -137,13 +153,37 @@ class Credit(RuleBasedStateMachine):
     def begin(self, amount: int) -> None:
         self.grant(amount, "paid", None)
 
-    @rule(amount=AMOUNTS, kind=st.sampled_from(KINDS), days=st.sampled_from((None, 1, 2)))
-    def grant(self, amount: int, kind: str, days: int | None) -> None:
+    @rule(
+        amount=AMOUNTS,
+        kind=st.sampled_from(KINDS),
+        days=st.sampled_from((None, 1, 2)),
+        source=st.sampled_from(SOURCES),
+        gift=st.integers(0, 1_000),
+    )
+    def grant(self, amount: int, kind: str, days: int | None, source: str = "credit", gift: int = 0) -> None:
+        """Of what a plan includes some is worth more than its fee: that is the gift."""
         lifetime = None if days is None else timedelta(days=days)
-        new = NewGrant(self.organization, amount, "USD", kind=kind, reason="model", lifetime=lifetime)
+        gift = {"included": min(gift, amount), "promotional": amount if source != "credit" else 0}.get(
+            kind, 0
+        )
+        contra = None
+        if kind == "included":
+            parts = (("deferred_revenue", amount - gift), ("promotional_expense", gift))
+            contra = tuple(part for part in parts if part[1])
+        new = NewGrant(
+            self.organization,
+            amount,
+            "USD",
+            kind=kind,
+            reason="model",
+            lifetime=lifetime,
+            source=source,
+            contra=contra,
+        )
         made = write(lambda cur: grant_credit(cur, new, author=AUTHOR))
         row = write(lambda cur: find_grants(cur, organization=self.organization, grants=[made]))[0].grant
-        self.model.give(ModelGrant(made, kind, amount, row.created_at, row.expires_at))
+        self.model.give(ModelGrant(made, kind, amount, row.created_at, row.expires_at, source, gift))
+        self.promotional += amount if kind == "promotional" else gift
 
     @rule(amount=AMOUNTS)
     def hold(self, amount: int) -> None:
@@ -185,7 +225,7 @@ class Credit(RuleBasedStateMachine):
     def claw_back(self, amount: int) -> None:
         now = self.now()
         entry = self.do(claw_back, amount=amount, key=unique("dispute"), reason="model")
-        paid = [grant for grant in self.model.live(now) if grant.kind == "paid"]
+        paid = [grant for grant in self.model.live(now) if (grant.kind, grant.source) == ("paid", "credit")]
         paid.sort(key=lambda grant: (grant.created, grant.id), reverse=True)
         before = self.model.debt
         burnt = self.model.take(paid, amount)
@@ -222,7 +262,7 @@ class Credit(RuleBasedStateMachine):
 
     @rule(data=st.data(), amount=AMOUNTS)
     def refund(self, data: st.DataObject, amount: int) -> None:
-        paid = [grant for grant in self.model.grants if grant.kind == "paid"]
+        paid = [grant for grant in self.model.grants if (grant.kind, grant.source) == ("paid", "credit")]
         grant = data.draw(st.sampled_from(paid))
         now = self.now()
         free = 0 if grant.ends is not None and grant.ends <= now else grant.remaining - grant.held
@@ -237,12 +277,13 @@ class Credit(RuleBasedStateMachine):
     def adjust_down(self, amount: int) -> None:
         now = self.now()
         new = NewAdjustment(self.organization, -amount, "USD", "suspense", "model")
-        if amount > self.model.available(now):
+        bought = [grant for grant in self.model.live(now) if grant.source == "credit"]
+        if amount > sum(grant.remaining - grant.held for grant in bought) - self.model.debt:
             with pytest.raises(AmountExceedsAvailable):
                 write(lambda cur: propose_adjustment(cur, new, author=AUTHOR))
         else:
             write(lambda cur: propose_adjustment(cur, new, author=AUTHOR))
-            self.model.take(self.model.live(now), amount)
+            self.model.take(bought, amount)
 
     @rule(days=st.integers(1, 2), swept=st.booleans())
     def time_passes(self, days: int, swept: bool) -> None:
@@ -256,8 +297,7 @@ class Credit(RuleBasedStateMachine):
         self.do(expire_grants)
         for grant in self.model.grants:
             if grant.ends is not None and grant.ends <= now and not grant.swept and grant.remaining:
-                self.model.breakage += grant.remaining - grant.held
-                grant.remaining = grant.held
+                self.model.broken(grant, grant.remaining - grant.held)
                 grant.swept = True
 
     @invariant()
@@ -272,6 +312,8 @@ class Credit(RuleBasedStateMachine):
         lines = write(lambda cur: trial_balance(cur, organization=self.organization))
         assert sum(line.balance for line in lines) == 0
         assert sum(line.balance for line in lines if line.kind == "breakage") == self.model.breakage
+        given = sum(line.balance for line in lines if line.kind == "promotional_expense")
+        assert given == self.model.given_back - self.promotional
         assert wrong(self.organization) == []
 
 
