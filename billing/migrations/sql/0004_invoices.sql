@@ -99,6 +99,8 @@ CREATE TABLE invoice_lines (
     PRIMARY KEY (invoice_id, n),
     CHECK (net = amount - discount)
 );
+CREATE INDEX invoice_lines_metered ON invoice_lines (organization, ((detail->>'period')), ((detail->>'charge_id')))
+    WHERE kind = 'metered';
 CREATE INDEX invoice_lines_item ON invoice_lines (item_id) WHERE item_id IS NOT NULL;
 
 -- Projection: the last number taken of each series. Its row is the second lock of a finalization, after the organization.
