@@ -225,8 +225,8 @@ END $$;
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON credit_notes FOR EACH ROW EXECUTE FUNCTION refuse_any_change();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON credit_notes FOR EACH STATEMENT EXECUTE FUNCTION refuse_any_change();
 
-GRANT SELECT, INSERT, UPDATE ON billing_customers, invoices, invoice_lines, invoice_numbers TO {app};
-GRANT SELECT, INSERT ON invoice_payments, credit_notes TO {app};
+GRANT SELECT, INSERT, UPDATE ON billing_customers, invoices, invoice_lines, invoice_numbers, credit_notes TO {app};
+GRANT SELECT, INSERT ON invoice_payments TO {app};
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_runs, invoice_addressees TO {app};
 GRANT SELECT ON billing_customers, invoices, invoice_lines, invoice_numbers, invoice_payments, credit_notes, billing_runs
     TO {readonly};
