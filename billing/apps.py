@@ -6,7 +6,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import catalog, items, metering, subscriptions
+        from billing.projections import catalog, invoices, items, metering, subscriptions
         from billing.queries import integrity
 
         catalog.register_all()
@@ -14,4 +14,5 @@ class BillingConfig(AppConfig):
         subscriptions.register_all()
         items.register_all()
         integrity.register_checks()
+        invoices.register_all()
         jobs.register_all()
