@@ -1,4 +1,5 @@
-"""The demo data of `make run`: current prices, two customers with agents and credit, staff, and keys in clear.
+"""The demo data of `make run`: current prices, plans and who sells them, two customers with agents and credit, staff,
+and keys in clear.
 
 What was made is told in `run/demo.json` and used again as long as the database knows it.
 """
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 
+from billing.operations.seeding import seed_plans, seed_seller
 from common.money import UNITS_PER_MAJOR
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -80,8 +82,8 @@ CUSTOMERS = (
 
 # role -> what its people may look at, and where they may propose and decide; the admin user may do everything.
 STAFF = {
-    "finance": (("orgs", "ledger", "spend", "events"), ("ledger", "spend")),
-    "support": (("orgs", "spend"), ()),
+    "finance": (("orgs", "ledger", "spend", "billing", "events"), ("ledger", "spend", "billing")),
+    "support": (("orgs", "spend", "billing"), ()),
 }
 PEOPLE = {"admin": "admin", "finance-maker": "finance", "finance-checker": "finance", "support": "support"}
 
@@ -92,6 +94,8 @@ def load_demo(*, path: Path) -> bool:
     Prices of a newly installed price source are imported every time. Repeating it changes nothing.
     """
     _import_prices()
+    _write(lambda cur: seed_plans(cur, author=AUTHOR))
+    _write(lambda cur: seed_seller(cur, author=AUTHOR))
     groups = {role: _group(role) for role in STAFF}  # anew each time: a new version has new kinds of objects
     known = read_json(path=path)
     if known is not None and _is_known(known):

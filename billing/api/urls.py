@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from billing.api import coupons, plans, profiles, sellers, subscriptions
+from billing.api import coupons, entitlements, plans, profiles, sellers, subscriptions
 
 urlpatterns: list[URLPattern] = [
     path("plans", plans.PlanListView.as_view()),
@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern] = [
     path("billing-profile", profiles.BillingProfileView.as_view()),
     path("billing-profile/erase-contact", profiles.ContactEraseView.as_view()),
     path("billing-profile/check-vat-id", profiles.VatIdCheckView.as_view()),
+    path("entitlements", entitlements.EntitlementsView.as_view()),
     path("subscriptions", subscriptions.SubscriptionListView.as_view()),
     path("subscriptions/<str:name>", subscriptions.SubscriptionDetailView.as_view()),
     path("subscriptions/<str:name>/history", subscriptions.SubscriptionHistoryView.as_view()),
