@@ -6,9 +6,10 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import catalog, items, subscriptions
+        from billing.projections import catalog, contracts, items, subscriptions
 
         catalog.register_all()
         subscriptions.register_all()
+        contracts.register_all()
         items.register_all()
         jobs.register_all()

@@ -1,4 +1,5 @@
 """The staff's pages of this app; Django finds them here."""
 
 from billing.admin import catalog as catalog
+from billing.admin import contracts as contracts
 from billing.admin import plans as plans
