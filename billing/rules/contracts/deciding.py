@@ -148,8 +148,8 @@ def terminate(
 def decide_boundary(row: Contract, known: Known) -> Decision:
     """Return the contract after its next boundary, dated at that moment. Raises ValueError when it has none.
 
-    In this order: windows are settled; it is terminated or ends; an amendment takes over; fees fall due; the next
-    window opens. A fee in arrears whose period ends with the term is due before that ends.
+    In this order: windows are settled; it is terminated or ends; an amendment takes over; fees in arrears fall due; the
+    next window opens; fees in advance fall due, which a minimum counts in the window that opened.
     """
     at = row.next_at
     if at is None:
@@ -169,11 +169,13 @@ def _pass(work: Work) -> None:
     version = row.next_version
     if version is not None and version.effective_at <= at:
         _take_over(work, version)
-    bill_fees(work)
+    bill_fees(work, "arrears")
     if at >= work.row.ends_at:
         _end(work, ENDED)
-    elif work.row.next_window_at == at:
+        return
+    if work.row.next_window_at == at:
         open_window(work)
+    bill_fees(work, "advance")
 
 
 def _take_over(work: Work, version: Version) -> None:

@@ -119,7 +119,7 @@ def parse_contract(document: Mapping[str, Any], pointer: str = "") -> ContractTe
         purchase_order=reader.optional("purchase_order", fields.text, max_length=MAX_REFERENCE),
         net_days=reader.defaulted("net_days", fields.integer, 30, minimum=0, maximum=MAX_NET_DAYS),
         commitment=commitment,
-        ramp=_ramp(reader, commitment is not None or "commitment" in reader, currency, start, end),
+        ramp=_ramp(reader, commitment is not None, currency, start, end),
         prices=read_prices(reader, start, end),
         fees=_fees(reader, currency),
         features=reader.defaulted("features", read_features, {}),
@@ -222,7 +222,8 @@ def _ramp(
     reader: BodyReader, is_wanted: bool, currency: str, start: date | None, end: date | None
 ) -> tuple[Segment, ...]:
     segments: list[Segment] = []
-    for item in reader.objects("ramp", allowed={"from", "amount"}, max_items=MAX_SEGMENTS):
+    items = list(reader.objects("ramp", allowed={"from", "amount"}, max_items=MAX_SEGMENTS))
+    for item in items:
         segment = Segment(
             item.required("from", fields.date), item.required("amount", _amount, currency=currency)
         )
@@ -238,7 +239,7 @@ def _ramp(
             detail = "A segment begins within the term."
             item.refuse(InvalidField(detail, pointer=item.pointer("from")))
         segments.append(segment)
-    if is_wanted != ("ramp" in reader):
+    if is_wanted != bool(items):
         detail = "A commitment says how much it is." if is_wanted else "Only a commitment has a ramp."
         reader.refuse(InvalidField(detail, pointer=reader.pointer("ramp")))
     return tuple(segments)

@@ -343,12 +343,11 @@ def _grants_end(work: Work, end: datetime) -> datetime:
     return max(end, work.row.ends_at) if work.commitment.rollover else end
 
 
-def bill_fees(work: Work) -> None:
-    """Owe every fee that is due now."""
+def bill_fees(work: Work, timing: str) -> None:
+    """Owe every fee in advance or in arrears that is due now."""
     for key in sorted(work.row.fees):
-        if work.row.fee_due(key) == work.at:
-            fee = work.row.terms.fee(key)
-            assert fee is not None
+        fee = work.row.terms.fee(key)
+        if fee is not None and fee.timing == timing and work.row.fee_due(key) == work.at:
             _bill_fee(work, fee)
             work.passed.append("fee_charged")
 

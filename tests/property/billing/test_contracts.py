@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from billing.rules.contracts.row import SETTLED, Window
@@ -56,6 +56,7 @@ def books_close(agreement: Agreement) -> None:
 
 
 class TestAPostpaidCommitment:
+    @settings(deadline=None)
     @given(windows, alignments, amounts, amounts, factors, uses)
     def test_costs_the_larger_of_committed_and_used_in_every_window(
         self, window: str, alignment: str, first: str, second: str, factor: str, use: Use
@@ -81,6 +82,7 @@ class TestAPostpaidCommitment:
             assert each.used + each.line == used  # no unit twice, none lost
         books_close(agreement)
 
+    @settings(deadline=None)
     @given(windows, amounts, amounts, uses)
     def test_without_true_up_costs_what_was_used(
         self, window: str, first: str, second: str, use: Use
@@ -91,6 +93,7 @@ class TestAPostpaidCommitment:
         assert agreement.items == []
         books_close(agreement)
 
+    @settings(deadline=None)
     @given(st.sampled_from(("month", "quarter")), amounts, amounts, st.none() | amounts, uses)
     def test_rolls_over_and_is_paid_in_full_at_the_end(
         self, window: str, first: str, second: str, cap: str | None, use: Use
@@ -110,6 +113,7 @@ class TestAPostpaidCommitment:
 
 
 class TestAPrepaidCommitment:
+    @settings(deadline=None)
     @given(windows, alignments, amounts, amounts, uses)
     def test_is_invoiced_once_and_what_exceeds_it_is_on_the_line(
         self, window: str, alignment: str, first: str, second: str, use: Use
@@ -124,6 +128,7 @@ class TestAPrepaidCommitment:
         assert agreement.of("commitment") == sum(each.amount for each in agreement.windows.values())
         books_close(agreement)
 
+    @settings(deadline=None)
     @given(st.sampled_from(("month", "quarter")), amounts, amounts, st.none() | amounts, uses)
     def test_rolls_over_at_most_its_cap(
         self, window: str, first: str, second: str, cap: str | None, use: Use
@@ -138,7 +143,27 @@ class TestAPrepaidCommitment:
         books_close(agreement)
 
 
+class TestAMinimum:
+    @settings(deadline=None)
+    @given(windows, alignments, amounts, amounts, uses)
+    def test_lifts_what_fees_and_use_come_to_in_every_window(
+        self, window: str, alignment: str, first: str, second: str, use: Use
+    ) -> None:
+        made = commitment("minimum", window, alignment=alignment)
+        fees = [{"key": "base", "name": "Base", "amount": "9.99", "interval": {"unit": "month"}}]
+        ramp = (first, "2026-08-01", second)
+        agreement = Agreement(terms(*ramp, start="2026-01-15", end="2027-03-01", commitment=made, fees=fees))
+        play(agreement, use)
+        for each in agreement.windows.values():
+            billed = each.fees + rounded(used_in(each, use))
+            assert each.true_up == max(0, each.amount - billed)
+        counted = sum(each.fees for each in agreement.windows.values())
+        assert counted == agreement.of("recurring")  # every fee in one window
+        assert agreement.of("minimum") == sum(each.true_up for each in agreement.windows.values())
+
+
 class TestAnAmendmentOrAnEnd:
+    @settings(deadline=None)
     @given(
         st.sampled_from(("prepaid", "postpaid")),
         st.sampled_from(("month", "quarter", "year", "segment")),
@@ -186,6 +211,7 @@ class TestAnAmendmentOrAnEnd:
                 assert each.billed >= each.used
         books_close(agreement)
 
+    @settings(deadline=None)
     @given(
         st.sampled_from(("prepaid", "postpaid", "minimum")),
         st.sampled_from(("month", "quarter", "segment")),
