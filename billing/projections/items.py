@@ -6,7 +6,7 @@ from typing import Any, Final
 from events.store import Cursor, Event, ProjectedTable, Projector, encode, register
 
 STREAMS: Final = frozenset({"contract", "invoice", "invoice_item", "subscription"})
-"""Whose events may carry `items`; only an invoice's carry `taken` and `given_back`. By name: the gate's are not asked."""
+"""Whose events may carry `items`; only an invoice's carry `taken` and `given_back`. The gate's are not asked."""
 
 COLUMNS: Final = {
     "id": "uuid",

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from billing.rules.subscriptions.allowances import Left, Running, still_running
+from billing.rules.subscriptions.couponing import held
 from billing.rules.subscriptions.decision import STREAM
 from billing.rules.subscriptions.row import Subscription
 from billing.rules.subscriptions.states import STATES
@@ -30,6 +31,10 @@ _ENDED: Final = f"""
 _TRIED: Final = (
     "SELECT EXISTS (SELECT FROM subscriptions WHERE organization = %s AND plan = %s AND trial_days > 0)"
 )
+_HAD_COUPON: Final = """
+SELECT EXISTS (SELECT FROM coupon_redemptions r JOIN subscriptions s ON s.id = r.subscription_id
+    WHERE r.organization = %s AND r.coupon_id = %s AND s.ended_at IS NOT NULL)
+"""
 _METERED: Final = """
 SELECT id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line
 FROM metered_periods
@@ -126,6 +131,11 @@ def had_trial(cur: Cursor, *, organization: UUID, plan: UUID) -> bool:
     return cur.execute(_TRIED, (organization, plan)).fetchone() == (True,)
 
 
+def had_coupon(cur: Cursor, *, organization: UUID, coupon: UUID) -> bool:
+    """Whether a subscription of the organization that has ended had this coupon."""
+    return cur.execute(_HAD_COUPON, (organization, coupon)).fetchone() == (True,)
+
+
 def what_is_left(cur: Cursor, row: Subscription, *, debt: int) -> dict[UUID, Left]:
     """Return what is left of the grants of a subscription's plan. `debt` (units) is owed first, so that much is free of
     none of them."""
@@ -138,6 +148,13 @@ def what_is_left(cur: Cursor, row: Subscription, *, debt: int) -> dict[UUID, Lef
         found[grant.id] = Left(grant.remaining, max(free - owed, 0))
         owed = max(owed - free, 0)
     return found
+
+
+def coupons_holding(cur: Cursor, *, organization: UUID, subscription: UUID, start: datetime) -> list[UUID]:
+    """Return the redemptions that lower what a subscription is billed for a time from `start` on, in their order: what
+    an item's invoice has to take off. Raises NotFound."""
+    row = find_subscription(cur, organization=organization, subscription=subscription)
+    return [one.id for one in held(row.coupons, start=start)]
 
 
 def open_metered_periods(

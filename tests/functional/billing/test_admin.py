@@ -148,6 +148,58 @@ class TestTheRest:
         assert platform().get(f"/v1/legal-entities/{first.key}").json()["status"] == "archived"
         assert client.get(f"{page}{second.id}/change/").status_code == 200
 
+    def form(self, **given: str) -> dict[str, str]:
+        base = {
+            "key": unique("gmbh"),
+            "name": "Muster GmbH",
+            "country": "DE",
+            "currency": "EUR",
+            "city": "Berlin",
+        }
+        series = {
+            "number_pattern": "{series}-{year}-{counter:6}",
+            "invoice_series": "RE",
+            "credit_note_series": "GS",
+        }
+        return {**base, **series, "ids": "DE: de 136695976", **given}
+
+    def test_legal_entities_are_entered_and_changed(self) -> None:
+        user, client = staff("view_legalentity", "add_legalentity", "change_legalentity")
+        page, form = "/admin/billing/legalentity/", self.form()
+        assert client.post(f"{page}add/", form).status_code == 302
+        made = platform().get(f"/v1/legal-entities/{form['key']}").json()
+        assert (made["address"], made["vat_ids"]) == ({"city": "Berlin"}, {"DE": "DE136695976"})
+        assert (made["invoice_series"], made["credit_note_series"]) == ("RE", "GS")
+        change = f"{page}{made['id']}/change/"
+        assert b'value="Berlin"' in client.get(change).content
+        assert client.post(change, self.form(city="Hamburg", country="AT")).status_code == 302
+        changed = platform().get(f"/v1/legal-entities/{form['key']}").json()
+        assert (changed["address"], changed["country"]) == ({"city": "Hamburg"}, "DE")
+        assert (catalog_events()[-1][0], catalog_events()[-1][3]) == (
+            "legal_entity.changed",
+            f"staff:{user.pk}",
+        )
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"country": "XX"}, b"two capital letters"),
+            ({"currency": "XXX"}, b"currency"),
+            ({"ids": "DE: DE136695977"}, b"VAT id"),
+            ({"number_pattern": "{year}"}, b"A pattern has"),
+            ({"credit_note_series": "RE"}, b"series of their own"),
+            ({"key": "a b"}, b"A key has"),
+        ],
+    )
+    def test_legal_entities_are_refused_by_the_rules_of_the_api(
+        self, change: dict[str, str], said: bytes
+    ) -> None:
+        _, client = staff("view_legalentity", "add_legalentity")
+        before = catalog_events()
+        answer = client.post("/admin/billing/legalentity/add/", self.form(**change), follow=True)
+        assert said in answer.content
+        assert catalog_events() == before
+
     def test_contacts_are_read_and_erased(self) -> None:
         organization = make_organization()
         contact = {"name": "Ada", "email": "ada@example.com", "address": {"city": "Wien"}}
