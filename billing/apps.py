@@ -6,10 +6,12 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import catalog, contracts, items, subscriptions
+        from billing.projections import catalog, contracts, invoices, items, metering, subscriptions
 
         catalog.register_all()
+        metering.register_all()
         subscriptions.register_all()
         contracts.register_all()
         items.register_all()
+        invoices.register_all()
         jobs.register_all()

@@ -39,6 +39,8 @@ VARIABLES = (
     "SECRET_KEY",
     "ALLOWED_HOSTS",
     "ADJUSTMENT_APPROVAL_ABOVE",
+    "EMAIL_URL",
+    "EMAIL_FROM",
     "COUNTERFOIL_APP",
     "COUNTERFOIL_WEB_PROCESSES",
     "COUNTERFOIL_APP_PROCESSES",
@@ -48,6 +50,7 @@ VARIABLES = (
     "TAX_PROVIDER",
 )
 DEFAULT_APPROVAL_ABOVE = "500"
+DEFAULT_EMAIL_FROM = "invoices@localhost"
 DEFAULT_TAX_PROVIDER = "billing.operations.tax_provider:CountryRates"
 _CLASS = re.compile(r"[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", re.ASCII)
 
@@ -83,6 +86,8 @@ class Environment:
     secret_key: str | None
     allowed_hosts: tuple[str, ...]
     adjustment_approval_above_units: int
+    email_url: str | None
+    email_from: str
     app_address: str
     web_processes: int
     app_processes: int
@@ -175,6 +180,11 @@ def _broker_problem(value: str) -> str | None:
 def _http_problem(value: str) -> str | None:
     parts = urlsplit(value)
     return None if parts.scheme in ("http", "https") and parts.hostname else "is not an http(s) address"
+
+
+def _email_problem(value: str) -> str | None:
+    parts = urlsplit(value)
+    return None if parts.scheme in ("smtp", "smtps") and parts.hostname else "must be smtp(s)://host:port"
 
 
 def _app_problem(value: str) -> str | None:
@@ -277,6 +287,8 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         secret_key=reader.checked("SECRET_KEY", _secret_problem),
         allowed_hosts=_allowed_hosts(reader, bind),
         adjustment_approval_above_units=reader.amount("ADJUSTMENT_APPROVAL_ABOVE", DEFAULT_APPROVAL_ABOVE),
+        email_url=reader.checked("EMAIL_URL", _email_problem),
+        email_from=reader.text("EMAIL_FROM") or DEFAULT_EMAIL_FROM,
         app_address=reader.checked("COUNTERFOIL_APP", _app_problem) or f"unix:{home / 'run' / 'app.sock'}",
         web_processes=reader.whole("COUNTERFOIL_WEB_PROCESSES", 1, most=64),
         app_processes=reader.whole("COUNTERFOIL_APP_PROCESSES", default_app_processes(), most=64),

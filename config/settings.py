@@ -11,6 +11,7 @@ from config import process
 from config.database_urls import django_database, socket_url
 from config.environment import CHECKOUT, WrongEnvironment, read_environment
 from config.logging import configure_logging
+from config.mail import mail_settings
 from config.secrets import remembered_secret
 from events.schedule import BEAT as EVENTS_BEAT
 
@@ -185,6 +186,16 @@ CELERY_BROKER_URL = ENVIRONMENT.celery_broker_url or "redis://127.0.0.1:1/0"
 # What beat sends and how often: {name: {"task": "app.tasks.name", "schedule": seconds}}. A beat that fires
 # twice or not at all must not matter: tasks ask the database what is due.
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {**EVENTS_BEAT}
+
+# --- E-mail ---
+
+EMAIL_BACKEND, EMAIL_SETTINGS = mail_settings(ENVIRONMENT)
+EMAIL_HOST, EMAIL_PORT = EMAIL_SETTINGS.host, EMAIL_SETTINGS.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = EMAIL_SETTINGS.user, EMAIL_SETTINGS.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = EMAIL_SETTINGS.is_encrypted, not EMAIL_SETTINGS.is_encrypted
+EMAIL_TIMEOUT = 10
+EMAIL_FILE_PATH = ENVIRONMENT.home / "mail"
+DEFAULT_FROM_EMAIL = ENVIRONMENT.email_from
 
 # --- Billing ---
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from events.rules.chain import FIRST_PREVIOUS, SealedLists, SealHeader
 from events.store import Cursor
-from events.tables import DECISIONS, ENTRIES, EVENTS, POSTINGS, USAGE, FactTable
+from events.tables import DECISIONS, ENTRIES, EVENTS, METER_EVENTS, POSTINGS, USAGE, FactTable
 
 ROWS_PER_SEAL: Final = 20_000
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtext('counterfoil sealer'))"
@@ -46,16 +46,17 @@ _CUT_TX: Final = (
         ORDER BY tx LIMIT %(rows)s
     ) AS first HAVING count(*) = %(rows)s
     """
-        for table in (ENTRIES, USAGE, DECISIONS)
+        for table in (ENTRIES, USAGE, DECISIONS, METER_EVENTS)
     )
     + ") AS cuts"
 )
 _LAST: Final = "SELECT number, epoch, hi::text, seq_to, hash FROM seals ORDER BY number DESC LIMIT 1"
 _INSERT: Final = """
 INSERT INTO seals (number, format, epoch, lo, hi, seq_after, seq_to, event_count, events, entries, usage, decisions,
-    root, previous, hash, sealed_at)
+    meter_events, root, previous, hash, sealed_at)
 VALUES (%(number)s, %(format)s, %(epoch)s, %(lo)s::text::xid8, %(hi)s::text::xid8, %(seq_after)s, %(seq_to)s,
-    %(event_count)s, %(events)s, %(entries)s, %(usage)s, %(decisions)s, %(root)s, %(previous)s, %(hash)s, %(sealed_at)s)
+    %(event_count)s, %(events)s, %(entries)s, %(usage)s, %(decisions)s, %(meter_events)s, %(root)s,
+    %(previous)s, %(hash)s, %(sealed_at)s)
 """
 
 
@@ -114,6 +115,7 @@ def digests(cur: Cursor, batch: Range) -> SealedLists:
         entries=_packed(cur, _ENTRIES, given),
         usage=_packed(cur, _statement(USAGE), given),
         decisions=_packed(cur, _statement(DECISIONS), given),
+        meter_events=_packed(cur, _statement(METER_EVENTS), given),
     )
 
 
@@ -125,7 +127,7 @@ def insert(cur: Cursor, header: SealHeader, lists: SealedLists) -> None:
             "number": header.number, "format": header.format, "epoch": header.epoch, "lo": str(header.lo),
             "hi": str(header.hi), "seq_after": header.seq_after, "seq_to": header.seq_to,
             "event_count": header.event_count, "events": lists.events, "entries": lists.entries,
-            "usage": lists.usage, "decisions": lists.decisions, "root": header.root, "previous": header.previous,
+            "usage": lists.usage, "decisions": lists.decisions, "meter_events": lists.meter_events, "root": header.root, "previous": header.previous,
             "hash": header.hash(), "sealed_at": header.sealed_at,
         },
     )  # fmt: skip

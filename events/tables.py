@@ -60,8 +60,15 @@ DECISIONS: Final = FactTable(
         " binding_version count dry answer code binding_scope detail".split()
     ),
 )
+METER_EVENTS: Final = FactTable(
+    "meter_events",
+    tuple(
+        "id organization recorded_at tx epoch occurred_at sign adjustment event_id cancels backfill_id source"
+        " external_id type subject data actor reason".split()
+    ),
+)
 
-FACTS: Final = (EVENTS, ENTRIES, POSTINGS, USAGE, DECISIONS)
+FACTS: Final = (EVENTS, ENTRIES, POSTINGS, USAGE, DECISIONS, METER_EVENTS)
 """`seals` is a fact, too: its rows are chained, not sealed by another."""
 
 FACT_NAMES: Final = frozenset(table.name for table in FACTS) | {"seals"}
@@ -71,8 +78,8 @@ OPERATIONAL: Final = frozenset(
         "event_store", "event_cursors", "event_subscribers", "worker_heartbeats", "due_jobs", "checkpoints",
         "month_partitioned", "retired_months", "api_idempotency_keys", "member_profiles", "account_snapshots",
         "snapshot_horizon",
-        "usage_keys", "retired_usage_hourly", "retired_usage_runs", "retired_usage_commits",
-        "usage_by_minute", "velocity_bursts", "billing_contacts",
+        "usage_keys", "meter_event_keys", "retired_usage_hourly", "retired_usage_runs", "retired_usage_commits",
+        "usage_by_minute", "velocity_bursts", "billing_contacts", "billing_runs", "invoice_addressees",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_admin_log", "django_content_type", "django_migrations",
         "django_session",

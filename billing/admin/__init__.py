@@ -2,5 +2,6 @@
 
 from billing.admin import catalog as catalog
 from billing.admin import contracts as contracts
+from billing.admin import invoices as invoices
 from billing.admin import plans as plans
 from billing.admin import subscriptions as subscriptions

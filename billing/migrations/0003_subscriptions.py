@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0001_catalog")]
+    dependencies = [("billing", "0002_metering")]
 
     operations = [
         sql_operation(__file__, "0003_subscriptions.sql"),

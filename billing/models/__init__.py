@@ -7,5 +7,11 @@ from billing.models.catalog import Plan as Plan
 from billing.models.catalog import PlanVersion as PlanVersion
 from billing.models.contracts import Contract as Contract
 from billing.models.contracts import ContractWindow as ContractWindow
+from billing.models.invoices import BillingRun as BillingRun
+from billing.models.invoices import CreditNote as CreditNote
+from billing.models.invoices import Invoice as Invoice
+from billing.models.metering import EventBackfill as EventBackfill
+from billing.models.metering import Meter as Meter
+from billing.models.metering import MeterEvent as MeterEvent
 from billing.models.subscriptions import MeteredPeriod as MeteredPeriod
 from billing.models.subscriptions import Subscription as Subscription

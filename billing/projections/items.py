@@ -34,16 +34,17 @@ COLUMNS: Final = {
     "invoice_id": "uuid",
     "line": "integer",
 }
+
 _INSERT: Final = (
     f"INSERT INTO invoice_items ({', '.join(COLUMNS)}) "
     f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in COLUMNS.values())})"
 )
 _TAKE: Final = """
-UPDATE invoice_items i SET invoice_id = e.invoice, line = e.line
-FROM unnest(%s::uuid[], %s::uuid[], %s::integer[]) AS e(id, invoice, line) WHERE i.id = e.id
+UPDATE invoice_items i SET invoice_id = e.invoice, line = e.line, due_at = COALESCE(e.due, i.due_at)
+FROM unnest(%s::uuid[], %s::uuid[], %s::integer[], %s::timestamptz[]) AS e(id, invoice, line, due) WHERE i.id = e.id
 """
-_NEW: Final = frozenset({"id", "organization", "steps", "source", "created_at", "invoice_id", "line"})
-Taken = dict[str, tuple[Any, int | None]]
+_NOWHERE: Final = (None, None, None)
+Taken = dict[str, tuple[Any, int | None, str | None]]
 
 
 def project(cur: Cursor, events: Sequence[Event]) -> None:
@@ -54,28 +55,29 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
         for item in event.data.get("items", ()):
             made[item["item"]] = event, item
         for name, line in event.data.get("taken", ()):
-            taken[name] = event.stream_id, line
-        for name in event.data.get("given_back", ()):
-            taken[name] = None, None
-    rows = [_row(event, item, *taken.pop(name, (None, None))) for name, (event, item) in made.items()]
+            taken[name] = event.stream_id, line, taken.get(name, _NOWHERE)[2]
+        for name, due in event.data.get("given_back", ()):
+            taken[name] = None, None, due
+    rows = [_row(event, item, *taken.pop(name, _NOWHERE)) for name, (event, item) in made.items()]
     if rows:
         cur.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
     if taken:
-        moved = sorted((name, invoice, line) for name, (invoice, line) in taken.items())
+        moved = sorted((name, *where) for name, where in taken.items())
         cur.execute(_TAKE, [list(column) for column in zip(*moved, strict=True)])
 
 
-def _row(event: Event, item: dict[str, Any], invoice: Any, line: int | None) -> list[Any]:
+def _row(event: Event, item: dict[str, Any], invoice: Any, line: int | None, due: str | None) -> list[Any]:
     known = {
         "id": item["item"],
         "organization": event.organization,
+        "due_at": due or item["due_at"],
         "steps": encode(item["steps"]).decode(),
         "source": f"{event.stream_type}:{event.stream_id}",
         "created_at": event.occurred_at,
         "invoice_id": invoice,
         "line": line,
     }
-    return [known[name] if name in _NEW else item[name] for name in COLUMNS]
+    return [known[name] if name in known else item[name] for name in COLUMNS]
 
 
 PROJECTOR: Final = Projector(

@@ -1,7 +1,7 @@
 """The arithmetic of seals: digests of rows, the Merkle root over them, and the hash that chains one to the next.
 
 A leaf is SHA-256(0x00, kind, key, digest), a node SHA-256(0x01, left, right), an odd last node rises unchanged (the
-tree of RFC 6962). The kinds separate the four lists, so that no row can stand for one of another table.
+tree of RFC 6962). The kinds separate the five lists, so that no row can stand for one of another table.
 """
 
 from dataclasses import dataclass
@@ -27,11 +27,12 @@ class SealedLists:
     entries: bytes
     usage: bytes
     decisions: bytes
+    meter_events: bytes = b""
 
     @property
     def is_empty(self) -> bool:
         """Whether the batch holds no fact."""
-        return not (self.events or self.entries or self.usage or self.decisions)
+        return not (self.events or self.entries or self.usage or self.decisions or self.meter_events)
 
     def leaves(self) -> list[bytes]:
         """Return the leaves of the Merkle tree."""
@@ -39,6 +40,7 @@ class SealedLists:
         found += _leaves(b"J", self.entries, FACT_ITEM_BYTES)
         found += _leaves(b"U", self.usage, FACT_ITEM_BYTES)
         found += _leaves(b"D", self.decisions, FACT_ITEM_BYTES)
+        found += _leaves(b"M", self.meter_events, FACT_ITEM_BYTES)
         return found
 
 

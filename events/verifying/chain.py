@@ -13,7 +13,7 @@ from events.verifying.report import Finding, Report
 
 _SEALS: Final = """
 SELECT number, format, epoch, lo::text, hi::text, seq_after, seq_to, event_count, events, entries, usage, decisions,
-    root, previous, hash, to_char(sealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), sealed_at
+    meter_events, root, previous, hash, to_char(sealed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), sealed_at
 FROM seals WHERE number > %s ORDER BY number LIMIT %s
 """
 _PAGE: Final = 200
@@ -35,6 +35,7 @@ class SealRow:
     entries: bytes
     usage: bytes
     decisions: bytes
+    meter_events: bytes
     root: bytes
     previous: bytes
     hash: bytes
@@ -44,7 +45,7 @@ class SealRow:
     @property
     def row_count(self) -> int:
         """How many rows the seal covers."""
-        others = len(self.entries) + len(self.usage) + len(self.decisions)
+        others = len(self.entries) + len(self.usage) + len(self.decisions) + len(self.meter_events)
         return len(self.events) // 24 + others // 32
 
 
@@ -112,7 +113,8 @@ def _hash(seal: SealRow) -> bytes:
 
 def _root(seal: SealRow) -> bytes:
     leaves = [sha256(b"\0E" + item).digest() for (item,) in struct.iter_unpack("24s", seal.events)]
-    for kind, items in ((b"\0J", seal.entries), (b"\0U", seal.usage), (b"\0D", seal.decisions)):
+    lists = ((b"\0J", seal.entries), (b"\0U", seal.usage), (b"\0D", seal.decisions), (b"\0M", seal.meter_events))
+    for kind, items in lists:
         leaves.extend(sha256(kind + item).digest() for (item,) in struct.iter_unpack("32s", items))
     return _tree(leaves)
 
@@ -130,5 +132,5 @@ def _tree(row: list[bytes]) -> bytes:
 def _seal(row: tuple[Any, ...]) -> SealRow:
     values = list(row)
     values[3:5] = int(row[3]), int(row[4])
-    values[8:15] = [bytes(value) for value in row[8:15]]
+    values[8:16] = [bytes(value) for value in row[8:16]]
     return SealRow(*values)

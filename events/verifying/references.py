@@ -56,7 +56,7 @@ SELECT count(*), min(recorded_at) FROM {table}
 WHERE epoch > %(epoch)s OR (epoch = %(epoch)s AND tx >= %(hi)s::text::xid8)
 """
 _LAST: Final = "SELECT epoch, hi::text, seq_to FROM seals ORDER BY number DESC LIMIT 1"
-_WITHOUT_NUMBER: Final = ("journal_entries", "usage_records", "decisions")
+_WITHOUT_NUMBER: Final = ("journal_entries", "usage_records", "decisions", "meter_events")
 
 
 def reference_findings(cur: Cursor) -> Iterator[Finding]:

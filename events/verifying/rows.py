@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 
 from events.store import Cursor
-from events.tables import DECISIONS, ENTRIES, EVENTS, POSTINGS, USAGE
+from events.tables import DECISIONS, ENTRIES, EVENTS, METER_EVENTS, POSTINGS, USAGE
 from events.verifying.chain import SealRow
 from events.verifying.report import Finding, Problem, Report
 
@@ -41,11 +41,13 @@ _STATEMENTS: Final = {
     "journal_entries": _ENTRIES,
     "usage_records": _FACTS.format(canonical=USAGE.canonical("f"), table="usage_records"),
     "decisions": _FACTS.format(canonical=DECISIONS.canonical("f"), table="decisions"),
+    "meter_events": _FACTS.format(canonical=METER_EVENTS.canonical("f"), table="meter_events"),
 }
 _LISTS: Final[dict[str, Callable[[SealRow], bytes]]] = {
     "journal_entries": lambda seal: seal.entries,
     "usage_records": lambda seal: seal.usage,
     "decisions": lambda seal: seal.decisions,
+    "meter_events": lambda seal: seal.meter_events,
 }
 
 

@@ -84,7 +84,8 @@ class Agreement:
             for grant, amount in one.taken:
                 self._lower(grant, amount)
             broken = one.income - one.held
-            self._post(customer_credit=-one.amount, breakage=broken, deferred=one.amount - broken)
+            back = one.amount - broken - one.rounded
+            self._post(customer_credit=-one.amount, breakage=broken, rounding=one.rounded, deferred=back)
         for made in decision.grants:
             self.left[made.grant] = Left(made.amount)
             self.spans[made.grant] = (made.effective_at, made.expires_at)
@@ -135,7 +136,7 @@ class Agreement:
             for window in self.windows.values():
                 drawn = sum(self.drawn[grant] for grant, _ in window.grants)
                 billed = round_to_document(drawn, currency="USD")
-                self._post(receivable=-billed, deferred=drawn, rounding=billed - drawn)
+                self._post(receivable=-billed, deferred=billed)
                 total += billed
         for window in self.windows.values():
             total += round_to_document(self._use(window).line, currency="USD")

@@ -57,7 +57,8 @@ def _taking_entry(books: Books, decision: Decision, one: Taking) -> dict[str, An
     parts = {
         "customer_credit": -one.amount,
         "breakage": broken,
-        "deferred_revenue": one.amount - broken,
+        "rounding": one.rounded,
+        "deferred_revenue": one.amount - broken - one.rounded,
     }
     lines = [books.line(kind, amount) for kind, amount in parts.items() if amount]
     if not lines:

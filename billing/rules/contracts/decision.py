@@ -81,14 +81,15 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """What leaves grants unused, one journal entry: each [grant, units]. `income` of it is breakage, the rest goes back
-    to deferred revenue. `ended`: grants that nothing is drawn from any more; what is `held` of them breaks when its
-    holds end, so that much of the income is left to them."""
+    """What leaves grants unused, one journal entry: each [grant, units]. `income` of it is breakage, `rounded` what the
+    lines over the use made of it by rounding, the rest goes back to deferred revenue. `ended`: grants that nothing is
+    drawn from any more; what is `held` of them breaks when its holds end: so much of the income is left to them."""
 
     key: str
     reason: str
     taken: tuple[tuple[UUID, int], ...]
     income: int
+    rounded: int = 0
     held: int = 0
     ended: tuple[UUID, ...] = ()
 

@@ -134,12 +134,14 @@ def _first_of(parts: Iterable[tuple[UUID, int]], amount: int) -> list[tuple[UUID
 def _settle_finally(work: Work, window: Window) -> None:
     remaining = sum(work.left(grant).remaining for grant, _ in window.grants)
     used = window.granted - window.parked - window.closed - remaining
-    window = replace(window, used=used)
+    window, rounded = replace(window, used=used), 0
     if work.commitment.kind == "prepaid":
         window, income = _close_advance(work, window)
     else:
         window, income = _true_up(work, window)
-    work.take(window, "settled", work.free_of(window), income=income, ends=True)
+        # Invoices bill the use as one rounded running sum out of deferred revenue.
+        rounded = _document(work, used) - used
+    work.take(window, "settled", work.free_of(window), income=income, rounded=rounded, ends=True)
     work.put(
         replace(
             window,
@@ -169,9 +171,7 @@ def _true_up(work: Work, window: Window) -> tuple[Window, int]:
     if missing:
         named = [("drawn", lines[0]), ("beyond it", lines[1]), ("earlier true-up", lines[2])]
         _owe_missing(work, window, missing, "true_up", _missing_step(window, named))
-    # What debt was repaid with was billed rounded, and nothing posted what that made of it.
-    income = missing + window.repaid_billed - window.repaid
-    return replace(window, true_up=window.true_up + missing), income
+    return replace(window, true_up=window.true_up + missing), missing
 
 
 def _owe_missing(work: Work, window: Window, missing: int, kind: str, explained: Step) -> None:

@@ -113,6 +113,7 @@ class Work:
         taken: Iterable[tuple[UUID, int]],
         *,
         income: int,
+        rounded: int = 0,
         ends: bool = False,
     ) -> None:
         """Take unused credit out of a window's grants."""
@@ -122,10 +123,10 @@ class Work:
             self._left[grant] = Left(left.remaining - amount, left.held)
         ended = tuple(grant for grant, _ in window.grants) if ends else ()
         held = sum(self.left(grant).held for grant in ended)
-        if parts or income or ended:
+        if parts or income or rounded or ended:
             key = f"contract:{window.id}:{self.row.version + 1}:{len(self.takings)}"
             words = f"{self.row.terms.name}: {reason}"
-            self.takings.append(Taking(key, words, parts, income, held, ended))
+            self.takings.append(Taking(key, words, parts, income, rounded, held, ended))
 
     def free_of(self, window: Window) -> list[tuple[UUID, int]]:
         """What each of a window's grants has free."""

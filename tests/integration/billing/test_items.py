@@ -8,8 +8,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from billing.projections.items import project
 from common.ids import new_id
-from events.store import Cursor, Event, project
+from events.store import Cursor, Event
 from tests.builders.billing import CENT, DUE, item, owe
 from tests.builders.orgs import make_organization, write
 
@@ -18,7 +19,7 @@ def rows(*ids: UUID) -> list[tuple[Any, ...]]:
     """The items' rows, as far as these tests ask."""
     return write(
         lambda cur: cur.execute(
-            "SELECT amount, quantity, due_at, source LIKE 'subscription:%%', invoice_id, line FROM invoice_items"
+            "SELECT amount, quantity, due_at, source LIKE 'invoice_item:%%', invoice_id, line FROM invoice_items"
             " WHERE id = ANY(%s::uuid[]) ORDER BY id",
             ([str(name) for name in ids],),
         ).fetchall()
@@ -58,7 +59,7 @@ class TestItemsOfEvents:
             return write(operation)
 
         take = invoiced(organization, invoice, taken=[[str(name), 3]])
-        back = invoiced(organization, invoice, given_back=[str(name)])
+        back = invoiced(organization, invoice, given_back=[[str(name), None]])
         assert passing(take) == (invoice, 3)
         assert passing(back) == (None, None)
         assert passing(take, back, take) == (invoice, 3)

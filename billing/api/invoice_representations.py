@@ -1,0 +1,280 @@
+"""Invoices, lines, credit notes and items as answers show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from billing.operations.invoices.drafting import Drafted
+from billing.queries.explaining import Explained
+from billing.queries.invoices import CreditNote, LineRow, Payment
+from billing.queries.items import Item
+from billing.rules.addresses import address_lines
+from billing.rules.invoices import Invoice, line_data
+from billing.rules.profiles import Contact
+from common.money import format_amount, format_document_amount
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A time of an answer, in UTC."""
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def show_figures(invoice: Invoice) -> dict[str, Any]:
+    """What an invoice says about money."""
+    currency = invoice.currency
+
+    def shown(units: int) -> str:
+        return format_document_amount(units, currency=currency)
+
+    return {
+        "currency": currency,
+        "subtotal": shown(invoice.subtotal),
+        "discount": shown(invoice.discount),
+        "net": shown(invoice.net),
+        "tax": shown(invoice.tax),
+        "total": shown(invoice.total),
+        "discounts": [{"coupon": one["coupon"], "amount": shown(one["amount"])} for one in invoice.discounts],
+        "taxes": [show_tax(one, currency) for one in invoice.taxes],
+    }
+
+
+def show_invoice(invoice: Invoice, contact: Contact | None = None) -> dict[str, Any]:
+    """An invoice without its lines."""
+    amounts = {name: getattr(invoice, name) for name in ("paid", "credited", "written_off", "due")}
+    times = ("finalized_at", "sent_at", "paid_at", "voided_at", "uncollectible_at", "created_at", "due_at")
+    return {
+        "id": invoice.id,
+        "organization": invoice.organization,
+        "status": invoice.status,
+        "cause": invoice.cause,
+        "number": invoice.number,
+        "seller": show_party(invoice.seller),
+        "customer": show_party(invoice.customer, contact),
+        "purchase_order": invoice.purchase_order,
+        "dated_at": utc(invoice.dated_at),
+        "period_start": utc(invoice.period_start),
+        "period_end": utc(invoice.period_end),
+        "net_days": invoice.net_days,
+        "finalize_at": utc(invoice.finalize_at),
+        **show_figures(invoice),
+        **{name: format_document_amount(units, currency=invoice.currency) for name, units in amounts.items()},
+        "entry": invoice.entry,
+        "error": invoice.error,
+        "version": invoice.version,
+        **{name: utc(getattr(invoice, name)) for name in times},
+    }
+
+
+def show_party(data: Mapping[str, Any], contact: Contact | None = None) -> dict[str, Any]:
+    """A party as it was when the invoice was made; a person's name and address stand apart from it."""
+    vat_ids = data.get("vat_ids") or {}
+    address = contact.address if contact is not None else data.get("address") or {}
+    lines = address_lines(address)
+    if contact is not None and contact.name:
+        lines = [contact.name, *lines]
+    return {
+        "name": data["name"],
+        "country": data.get("country"),
+        "vat_id": data.get("vat_id") or vat_ids.get(data.get("country")),
+        "address": lines,
+    }
+
+
+def show_tax(tax: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    """Base and tax of one treatment."""
+    return {
+        "percent": tax["percent"],
+        "category": tax["category"],
+        "country": tax["country"],
+        "exemption_code": tax["exemption_code"],
+        "base": format_document_amount(tax["base"], currency=currency),
+        "tax": format_document_amount(tax["tax"], currency=currency),
+    }
+
+
+def show_payment(payment: Payment, currency: str) -> dict[str, Any]:
+    """A payment."""
+    return {
+        "id": payment.id,
+        "amount": format_document_amount(payment.amount, currency=currency),
+        "applied": format_document_amount(payment.applied, currency=currency),
+        "method": payment.method,
+        "reference": payment.reference,
+        "paid_at": utc(payment.paid_at),
+        "entry": payment.entry,
+    }
+
+
+def show_line(line: LineRow, currency: str) -> dict[str, Any]:
+    """A line of a stored invoice."""
+    data = {name: getattr(line, name) for name in ("kind", "description", "quantity", "charge", "funded")}
+    data |= {name: getattr(line, name) for name in ("amount", "discount", "net", "tax", "treatment")}
+    times = {"service_start": utc(line.service_start), "service_end": utc(line.service_end)}
+    ids = ("subscription", "contract", "charge_key", "plan_version", "item_id")
+    return _line(
+        {
+            **data,
+            **times,
+            **{name: getattr(line, name) for name in ids},
+            "n": line.n,
+            "detail": line.detail,
+        },
+        currency,
+    )
+
+
+def show_upcoming(found: Drafted | None, currency: str) -> dict[str, Any]:
+    """The upcoming invoice; without anything owed, one of zero without lines."""
+    if found is None:
+        zero = format_document_amount(0, currency=currency)
+        money = dict.fromkeys(("subtotal", "discount", "net", "tax", "total"), zero)
+        nothing = {"dated_at": None, "period_start": None, "period_end": None, "tax_is_known": True}
+        return {
+            "currency": currency,
+            **money,
+            **nothing,
+            "discounts": [],
+            "taxes": [],
+            "lines": [],
+        }
+    return {
+        **show_figures(found.invoice),
+        "dated_at": utc(found.invoice.dated_at),
+        "period_start": utc(found.invoice.period_start),
+        "period_end": utc(found.invoice.period_end),
+        "tax_is_known": not found.document.pending,
+        "lines": [_line(line_data(line), currency) for line in found.document.lines],
+    }
+
+
+def show_explained(found: Explained, currency: str) -> dict[str, Any]:
+    """Why a line says what it says."""
+    line, recount = found.line, found.recount
+    steps = [show_step(step) for step in line.detail.get("steps", ())]
+    if recount is not None:
+        for (version, component, of), (quantity, amount) in sorted(
+            recount.steps.items(), key=lambda step: tuple(map(str, step[0]))
+        ):
+            values = {"quantity": str(quantity), "price_version": version or ""}
+            steps.append(
+                {
+                    "name": component,
+                    "words": f"{component} at its price, in {of}",
+                    "values": values,
+                    "result": _decimal_text(amount),
+                }
+            )
+    return {
+        "invoice": line.invoice_id,
+        "line": show_line(line, currency),
+        "account": line.account,
+        "remainder": format_amount(line.remainder),
+        "price_versions": line.detail.get("price_versions", []),
+        "steps": steps,
+        "recount": None
+        if recount is None
+        else {
+            "records": recount.records,
+            "charge": format_amount(recount.charge),
+            "rated": format_amount(recount.rated),
+            "postpaid": format_amount(recount.postpaid),
+            "digest": recount.digest,
+        },
+        "agrees": found.agrees,
+    }
+
+
+def show_step(step: Any) -> dict[str, Any]:
+    """A step as the writer of an item kept it; one of another form is shown as its JSON."""
+    if isinstance(step, dict) and {"name", "words", "values", "result"} <= step.keys():
+        values = {str(name): str(value) for name, value in step["values"].items()}
+        return {
+            "name": step["name"],
+            "words": step["words"],
+            "values": values,
+            "result": str(step["result"]),
+        }
+    return {"name": "", "words": json.dumps(step, sort_keys=True), "values": {}, "result": ""}
+
+
+def show_note(note: CreditNote) -> dict[str, Any]:
+    """A credit note."""
+    currency = note.currency
+    amounts = {
+        name: format_document_amount(getattr(note, name), currency=currency)
+        for name in ("net", "tax", "total", "receivable", "credit")
+    }
+    return {
+        "id": note.id,
+        "organization": note.organization,
+        "invoice": note.invoice_id,
+        "number": note.number,
+        "reason": note.reason,
+        "currency": currency,
+        "dated_at": utc(note.dated_at),
+        **amounts,
+        "taxes": [show_tax(one, currency) for one in note.taxes],
+        "lines": [
+            {
+                "line": line["line"],
+                "net": format_document_amount(line["net"], currency=currency),
+                "tax": format_document_amount(line["tax"], currency=currency),
+            }
+            for line in note.lines
+        ],
+        "entry": note.entry,
+    }
+
+
+def show_item(item: Item, organization: UUID) -> dict[str, Any]:
+    """An item."""
+    plain = ("id", "kind", "description", "currency", "quantity", "subscription", "contract", "charge_key")
+    more = ("tax_code", "discountable", "recognition", "line")
+    times = ("service_start", "service_end", "due_at", "created_at")
+    return {
+        "organization": organization,
+        **{name: getattr(item, name) for name in (*plain, *more)},
+        **{name: utc(getattr(item, name)) for name in times},
+        "amount": format_document_amount(item.amount, currency=item.currency),
+        "invoice": item.invoice_id,
+    }
+
+
+def _line(data: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    detail, treatment = data["detail"], data["treatment"]
+    group = detail.get("group") or {}
+    quantities = {name: detail[name] for name in ("calls", "tokens", "tool_calls") if name in detail}
+    plain = ("kind", "description", "quantity", "service_start", "service_end", "subscription", "contract")
+    return {
+        "number": data["n"],
+        **{name: data[name] for name in (*plain, "charge_key", "plan_version")},
+        "item": data["item_id"],
+        "charge": format_amount(data["charge"]),
+        "funded": [
+            {"source": source, "amount": format_amount(amount)} for source, amount in data["funded"].items()
+        ],
+        **{
+            name: format_document_amount(data[name], currency=currency)
+            for name in ("amount", "discount", "net", "tax")
+        },
+        "tax_percent": None if treatment is None else treatment["percent"],
+        "provider": group.get("provider"),
+        "model": group.get("model"),
+        "tool": group.get("tool"),
+        "late": bool(group.get("late")),
+        "quantities": quantities or None,
+        "records": detail.get("records"),
+        "digest": detail.get("digest"),
+    }
+
+
+def _decimal_text(value: Any) -> str:
+    """An exact amount of a price's currency: prices have twelve decimals at most."""
+    scaled = value * 10**12
+    whole, rest = divmod(abs(scaled.numerator // scaled.denominator), 10**12)
+    text = f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
+    return f"-{text}" if value < 0 else text

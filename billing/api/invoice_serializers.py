@@ -1,0 +1,375 @@
+"""What requests about invoices may hold, and what answers show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from billing.operations.invoices.paying import METHODS
+from billing.rules.assembling import ACCOUNTS
+from billing.rules.invoices import CAUSES, STATES
+from billing.rules.items import KINDS, RECOGNITIONS
+from billing.rules.usagelines import SOURCES
+from common import fields
+from common.api.serializers import (
+    AMOUNT_PATTERN,
+    AmountField,
+    CurrencyField,
+    FlagField,
+    IdField,
+    InstantField,
+    StrictField,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+    WordField,
+)
+
+MAX_LINES = 10_000
+TAX_CODES = ("standard", "exempt")
+
+
+@extend_schema_field(
+    {"type": "string", "pattern": AMOUNT_PATTERN.replace("^", "^-?"), "examples": ["-12.50"]}
+)
+class SignedAmountField(AmountField):
+    """An amount that the server states, of either sign."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(read_only=True, **kwargs)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+class TextsField(StrictField):
+    """Texts by name, stated by the server."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(fields.free_object, read_only=True, **kwargs)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "integer"}})
+class CountsField(StrictField):
+    """Counts by name, stated by the server."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(fields.free_object, read_only=True, **kwargs)
+
+
+class PartySerializer(serializers.Serializer[Any]):
+    """A party of an invoice, as it was then."""
+
+    name = TextField()
+    country = TextField(allow_null=True)
+    vat_id = TextField(allow_null=True)
+    address = serializers.ListField(child=TextField(), help_text="Line by line.")
+
+
+class InvoiceDiscountSerializer(serializers.Serializer[Any]):
+    """What a coupon takes off."""
+
+    coupon = TextField()
+    amount = AmountField()
+
+
+class TaxLineSerializer(serializers.Serializer[Any]):
+    """Base and tax of all lines that are taxed alike, rounded once."""
+
+    percent = TextField(help_text="The rate in percent.")
+    category = TextField(help_text="Of EN 16931: S, AE (reverse charge), E (exempt), O (outside the scope).")
+    country = TextField()
+    exemption_code = TextField(allow_null=True)
+    base = SignedAmountField()
+    tax = SignedAmountField()
+
+
+class PaymentSerializer(serializers.Serializer[Any]):
+    """What was paid; `applied` of it settled the invoice, the rest became credit."""
+
+    id = IdField()
+    amount = AmountField()
+    applied = AmountField()
+    method = WordField(METHODS)
+    reference = TextField()
+    paid_at = InstantField()
+    entry = IdField()
+
+
+class InvoiceFiguresSerializer(serializers.Serializer[Any]):
+    """What a document says about money."""
+
+    currency = CurrencyField()
+    subtotal = SignedAmountField()
+    discount = SignedAmountField()
+    net = SignedAmountField()
+    tax = SignedAmountField()
+    total = SignedAmountField()
+    discounts = InvoiceDiscountSerializer(many=True)
+    taxes = TaxLineSerializer(many=True)
+
+
+class InvoiceSerializer(InvoiceFiguresSerializer):
+    """An invoice without its lines."""
+
+    id = IdField()
+    organization = IdField()
+    status = WordField(STATES)
+    cause = WordField(CAUSES)
+    number = TextField(allow_null=True, help_text="Null until it is finalised.")
+    seller = PartySerializer()
+    customer = PartySerializer()
+    purchase_order = TextField(allow_null=True)
+    dated_at = InstantField(help_text="The boundary that it is for.")
+    period_start = InstantField()
+    period_end = InstantField()
+    net_days = WholeNumberField(minimum=0, maximum=3650)
+    finalize_at = InstantField(help_text="The end of its grace period.")
+    due_at = InstantField(allow_null=True)
+    paid = AmountField()
+    credited = AmountField()
+    written_off = AmountField()
+    due = AmountField(help_text="What is still to pay.")
+    entry = IdField(allow_null=True)
+    error = TextField(allow_null=True)
+    version = WholeNumberField(minimum=1, maximum=2**31 - 1)
+    created_at = InstantField()
+    finalized_at = InstantField(allow_null=True)
+    sent_at = InstantField(allow_null=True)
+    paid_at = InstantField(allow_null=True)
+    voided_at = InstantField(allow_null=True)
+    uncollectible_at = InstantField(allow_null=True)
+
+
+class InvoiceDetailSerializer(InvoiceSerializer):
+    """An invoice with what was paid on it."""
+
+    payments = PaymentSerializer(many=True)
+
+
+class FundedSerializer(serializers.Serializer[Any]):
+    """Who paid for use before the invoice; what is postpaid is on it."""
+
+    source = WordField(SOURCES)  # type: ignore[assignment]
+    amount = AmountField()
+
+
+class QuantitiesSerializer(serializers.Serializer[Any]):
+    """What a line over use counts."""
+
+    calls = WholeNumberField(minimum=0, maximum=10**12)
+    tokens = CountsField(help_text="By kind; what is zero is left out.")
+    tool_calls = WholeNumberField(minimum=0, maximum=10**12)
+
+
+class InvoiceLineSerializer(serializers.Serializer[Any]):
+    """A line. `charge` is what use cost exactly; `amount`, `discount`, `net` and `tax` are the document's."""
+
+    number = WholeNumberField(minimum=1, maximum=MAX_LINES)
+    kind = WordField(("usage", "metered", *KINDS))
+    description = TextField()
+    quantity = TextField(allow_null=True)
+    charge = AmountField()
+    funded = FundedSerializer(many=True)
+    amount = SignedAmountField()
+    discount = SignedAmountField()
+    net = SignedAmountField()
+    tax = SignedAmountField()
+    tax_percent = TextField(allow_null=True, help_text="Null while the tax is not known.")
+    service_start = InstantField(allow_null=True)
+    service_end = InstantField(allow_null=True)
+    item = IdField(allow_null=True)
+    subscription = IdField(allow_null=True)
+    contract = IdField(allow_null=True)
+    charge_key = TextField(allow_null=True)
+    plan_version = IdField(allow_null=True)
+    provider = TextField(allow_null=True)
+    model = TextField(allow_null=True)
+    tool = TextField(allow_null=True)
+    late = FlagField(help_text="Facts of a period that was closed already.")
+    quantities = QuantitiesSerializer(allow_null=True)
+    records = WholeNumberField(
+        minimum=0, maximum=10**12, allow_null=True, help_text="How many usage records."
+    )
+    digest = TextField(allow_null=True, help_text="SHA-256 over id and charge of the records by id.")
+
+
+class UpcomingInvoiceSerializer(InvoiceFiguresSerializer):
+    """The next invoice as it would be if nothing were used any more; `lines` is empty when nothing is owed."""
+
+    dated_at = InstantField(allow_null=True)
+    period_start = InstantField(allow_null=True)
+    period_end = InstantField(allow_null=True)
+    tax_is_known = FlagField()
+    lines = InvoiceLineSerializer(many=True)
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    """One step of how an amount came about."""
+
+    name = TextField()
+    words = TextField()
+    values = TextsField()
+    result = TextField()
+
+
+class RecountSerializer(serializers.Serializer[Any]):
+    """The line's records, added up again one by one; `rated` is worked out from their quantities and prices."""
+
+    records = WholeNumberField(minimum=0, maximum=10**12)
+    charge = AmountField()
+    rated = AmountField()
+    postpaid = AmountField()
+    digest = TextField()
+
+
+class LineExplanationSerializer(serializers.Serializer[Any]):
+    """Why a line says what it says. `agrees` is null where no records were read again."""
+
+    invoice = IdField()
+    line = InvoiceLineSerializer()
+    account = WordField(ACCOUNTS, help_text="Where its amount comes from in the books.")
+    remainder = SignedAmountField(help_text="What rounding to the document made of it.")
+    price_versions = serializers.ListField(child=IdField())
+    steps = StepSerializer(many=True)
+    recount = RecountSerializer(allow_null=True)
+    agrees = FlagField(allow_null=True)
+
+
+class PayInvoiceSerializer(StrictSerializer):
+    """A payment that came. What is over what is due becomes credit of the customer."""
+
+    id = IdField(read_only=True)
+    status = TextField(read_only=True)
+    amount = AmountField(document_currency="currency")
+    currency = CurrencyField()
+    method = WordField(METHODS, help_text="With credit, the customer's own credit pays.")
+    reference = TextField(max_length=200, help_text="What the bank calls it; recorded once for each method.")
+    paid_at = InstantField(required=False, help_text="When it came. Default: now.")
+
+
+class InvoiceReasonSerializer(StrictSerializer):
+    """Why it is done."""
+
+    id = IdField(read_only=True)
+    status = TextField(read_only=True)
+    reason = TextField(max_length=500)
+
+
+class CreditedLineSerializer(StrictSerializer):
+    """What to take back of a line, without tax."""
+
+    line = WholeNumberField(minimum=1, maximum=MAX_LINES)
+    net = AmountField(help_text="Of a line below zero, how much less it is to give back.")
+
+
+class NewCreditNoteSerializer(StrictSerializer):
+    """What to take back: an amount with its tax, lines without theirs, or (neither) whatever is left."""
+
+    id = IdField(read_only=True)
+    number = TextField(read_only=True)
+    reason = TextField(max_length=500)
+    amount = AmountField(required=False, help_text="With tax; spread over what is left of the lines.")
+    lines = CreditedLineSerializer(many=True, required=False)
+
+
+class CreditNoteLineSerializer(serializers.Serializer[Any]):
+    """What a note takes back of a line."""
+
+    line = WholeNumberField(minimum=1, maximum=MAX_LINES)
+    net = SignedAmountField()
+    tax = SignedAmountField()
+
+
+class CreditNoteSerializer(serializers.Serializer[Any]):
+    """A credit note: `receivable` of it is not to be paid any more, `credit` of it became credit of the customer."""
+
+    id = IdField()
+    organization = IdField()
+    invoice = IdField()
+    number = TextField()
+    reason = TextField()
+    currency = CurrencyField()
+    dated_at = InstantField()
+    net = SignedAmountField()
+    tax = SignedAmountField()
+    total = AmountField()
+    receivable = AmountField()
+    credit = AmountField()
+    taxes = TaxLineSerializer(many=True)
+    lines = CreditNoteLineSerializer(many=True)
+    entry = IdField()
+
+
+class InvoiceItemSerializer(StrictSerializer):
+    """An amount that waits for the customer's next invoice, or is on one."""
+
+    id = IdField(read_only=True)
+    organization = IdField(required=False, help_text="Whose it is to be.")
+    direction = WordField(
+        ("charge", "credit"), required=False, help_text="A credit is owed back. Default charge."
+    )
+    description = TextField(max_length=200)
+    amount = AmountField(document_currency="currency")
+    currency = CurrencyField()
+    due_at = InstantField(required=False, help_text="Default: the end of the customer's cycle.")
+    tax_code = WordField(TAX_CODES, required=False, help_text="Default standard.")
+    discountable = FlagField(required=False, help_text="Whether coupons lower it. Default true.")
+    kind = TextField(read_only=True)
+    status = TextField(read_only=True)
+
+
+@extend_schema_serializer(component_name="InvoiceItem")
+class ShownInvoiceItemSerializer(serializers.Serializer[Any]):
+    """An amount that waits for the customer's next invoice, or is on one."""
+
+    id = IdField()
+    organization = IdField()
+    kind = WordField(KINDS)
+    description = TextField()
+    amount = SignedAmountField()
+    currency = CurrencyField()
+    quantity = TextField(allow_null=True)
+    subscription = IdField(allow_null=True)
+    contract = IdField(allow_null=True)
+    charge_key = TextField(allow_null=True)
+    service_start = InstantField(allow_null=True)
+    service_end = InstantField(allow_null=True)
+    due_at = InstantField()
+    tax_code = TextField()
+    discountable = FlagField()
+    recognition = WordField(RECOGNITIONS)
+    invoice = IdField(allow_null=True)
+    line = WholeNumberField(minimum=1, maximum=MAX_LINES, allow_null=True)
+    created_at = InstantField()
+
+
+class BillingRunSerializer(serializers.Serializer[Any]):
+    """A customer whose billing run meets trouble."""
+
+    organization = IdField()
+    name = TextField()
+    status = WordField(("retrying", "parked"))
+    failures = WholeNumberField(minimum=0, maximum=2**31 - 1)
+    last_error = TextField(allow_null=True)
+    failed_at = InstantField(allow_null=True)
+    parked_at = InstantField(allow_null=True)
+
+
+class BillingCycleSerializer(serializers.Serializer[Any]):
+    """Where a customer's billing stands."""
+
+    organization = IdField()
+    currency = CurrencyField()
+    cycle_start = InstantField()
+    next_at = InstantField(help_text="The end of the running cycle.")
+    unbilled = AmountField(help_text="Postpaid use that is on no invoice yet.")
+    threshold = AmountField(allow_null=True)
+
+
+class BillingThresholdSerializer(StrictSerializer):
+    """From which unbilled use on an invoice is made before the cycle ends; null: never."""
+
+    id = IdField(read_only=True)
+    organization = IdField(required=False, help_text="Only for the platform: whose it is.")
+    threshold = AmountField(allow_null=True)

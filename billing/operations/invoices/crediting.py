@@ -1,0 +1,193 @@
+"""Credit notes: what is taken back of a finalised invoice, net and tax, never more than is on it (B4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from billing.operations.invoices.booking import booked, entry_of
+from billing.operations.invoices.numbering import next_counter
+from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
+from billing.queries.parties import seller_of
+from billing.rules.creditnotes import CreditExceedsInvoice, credit_all, credit_amount, credit_lines
+from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, settled, treatment_data
+from billing.rules.numbers import InvoiceNumber, format_number
+from billing.rules.parties import Seller, year_of
+from billing.rules.postings import credit_note_postings
+from billing.rules.tax import TaxedDocument, TaxedLine, Treatment
+from common.errors import InvalidAmount, InvalidTransition
+from common.ids import new_id
+from common.money import to_document_units
+from events.store import Cursor
+from ledger.operations.books import Books, lock_books
+from ledger.rules.adjustments import require_reason
+from orgs.operations.facts import Author, record
+from orgs.rules.facts import Fact, time_text
+
+
+@dataclass(frozen=True, slots=True)
+class NewCreditNote:
+    """What to take back: `amount` (units) with its tax in proportion over all lines, or `lines` (net units by the
+    line's number), or neither: whatever is left. Units at the currency's precision; a line's has the sign of the line.
+    """
+
+    reason: str
+    amount: int | None = None
+    lines: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """Where a note's total goes: not to be paid any more, and back to the customer as credit."""
+
+    receivable: int
+    credit: int
+
+
+def issue_credit_note(
+    cur: Cursor, *, organization: UUID, invoice: UUID, new: NewCreditNote, author: Author
+) -> CreditNote:
+    """This function will issue a credit note with a gapless number of its own series, and post the reverse (B2, B4).
+
+    What is still due is not due any more; what was paid is paid credit of the customer. The notes of an invoice never
+    exceed it, line by line, and the one that takes the last takes the last of the tax, too. Raises NotFound,
+    InvalidField without a reason, InvalidTransition (not finalised, or void), InvalidAmount (finer than the currency),
+    and CreditExceedsInvoice.
+    """
+    reason = require_reason(new.reason)
+    books = lock_books(cur, organization)
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    if found.status not in (OPEN, PAID, UNCOLLECTIBLE):
+        raise InvalidTransition(f"An invoice that is {found.status} has no credit note.")
+    lines = lines_of(cur, invoice)
+    document = _document(found, lines, notes_of(cur, invoice), new)
+    if document.gross <= 0:
+        raise CreditExceedsInvoice("Nothing of the invoice is left to credit.")
+    unpaid = min(document.gross, max(found.total - found.paid - found.credited, 0))
+    split = _Split(unpaid, document.gross - unpaid)
+    identifier = new_id()
+    ledger = _ledger(books, found, lines, document, split, identifier, reason)
+    seller = seller_of(cur, organization)
+    note = _note(cur, found, seller, lines, document, split, identifier, entry_of(ledger), reason, books)
+    after = settled(_credited(found, document.gross, split), now=books.now)
+    credited = fact(after, "credited", at=books.now, credit_note=str(identifier))
+    issued = Fact(organization, "credit_note", identifier, 1, "issued", {**note, "ledger": ledger}, books.now)
+    record(cur, [issued, credited], author=author)
+    return find_note(cur, organization=organization, note=identifier)
+
+
+def taxed_lines(lines: Sequence[LineRow]) -> list[TaxedLine]:
+    """Return an invoice's lines as the rules of tax and credit notes take them; a line's key is its number."""
+    return [TaxedLine(str(line.n), line.net, line.tax, treatment_of(line.treatment)) for line in lines]
+
+
+def treatment_of(data: Mapping[str, Any] | None) -> Treatment:
+    """Return the treatment that a line of a finalised invoice keeps."""
+    assert data is not None
+    return Treatment(Fraction(data["rate"]), data["category"], data["country"], data["exemption_code"])
+
+
+def _document(
+    found: Invoice, lines: Sequence[LineRow], notes: Sequence[CreditNote], new: NewCreditNote
+) -> TaxedDocument:
+    invoice = taxed_lines(lines)
+    treatments = {line.key: line.treatment for line in invoice}
+    before = [
+        TaxedDocument(
+            tuple(
+                TaxedLine(str(part["line"]), part["net"], part["tax"], treatments[str(part["line"])])
+                for part in note.lines
+            )
+        )
+        for note in notes
+    ]
+    for amount in (new.amount, *(new.lines or {}).values()):
+        if amount is not None and to_document_units(amount, currency=found.currency) != amount:
+            raise InvalidAmount(f"A document in {found.currency} is not finer than its coins.")
+    if new.lines is not None:
+        wanted = {str(number): amount for number, amount in new.lines.items()}
+        return credit_lines(invoice, before, wanted, currency=found.currency)
+    if new.amount is not None:
+        return credit_amount(invoice, before, new.amount, currency=found.currency, gross=True)
+    return credit_all(invoice, before)
+
+
+def _ledger(
+    books: Books,
+    found: Invoice,
+    lines: Sequence[LineRow],
+    document: TaxedDocument,
+    split: _Split,
+    identifier: UUID,
+    reason: str,
+) -> dict[str, Any]:
+    accounts = {str(line.n): line.account for line in lines}
+    return booked(
+        books,
+        credit_note_postings(
+            [(accounts[line.key], line.net, line.tax) for line in document.lines],
+            receivable=split.receivable,
+            credit=split.credit,
+            is_written_off=found.status == UNCOLLECTIBLE,
+        ),
+        kind="credit_note",
+        key=f"credit_note:{identifier}",
+        source=f"invoice:{found.id}",
+        reason=reason,
+    )
+
+
+def _note(
+    cur: Cursor,
+    found: Invoice,
+    seller: Seller,
+    lines: Sequence[LineRow],
+    document: TaxedDocument,
+    split: _Split,
+    identifier: UUID,
+    entry: UUID | None,
+    reason: str,
+    books: Books,
+) -> dict[str, Any]:
+    """The definition of the note, with its number, which is taken last."""
+    accounts = {str(line.n): line.account for line in lines}
+    year = year_of(seller, books.now)
+    counter = next_counter(cur, legal_entity=seller.id, series=seller.credit_series, year=year)
+    return {
+        "invoice_id": str(found.id),
+        "currency": found.currency,
+        "legal_entity": str(seller.id),
+        "series": seller.credit_series,
+        "year": year,
+        "counter": counter,
+        "number": format_number(seller.pattern, InvoiceNumber(seller.credit_series, year, counter)),
+        "reason": reason,
+        "dated_at": time_text(books.now),
+        "net": document.net,
+        "tax": document.tax,
+        "total": document.gross,
+        "receivable": split.receivable,
+        "credit": split.credit,
+        "taxes": [
+            {**treatment_data(one.treatment), "base": one.base, "tax": one.tax} for one in document.rates
+        ],
+        "lines": [
+            {"line": int(line.key), "net": line.net, "tax": line.tax, "account": accounts[line.key]}
+            for line in document.lines
+        ],
+        "entry": str(entry),
+    }
+
+
+def _credited(found: Invoice, total: int, split: _Split) -> Invoice:
+    """What is given back as credit was paid, and counts as paid no more."""
+    loss = min(found.written_off, split.receivable)
+    return replace(
+        found,
+        credited=found.credited + total,
+        paid=found.paid - split.credit,
+        written_off=found.written_off - loss,
+    )

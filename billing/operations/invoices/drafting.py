@@ -1,0 +1,242 @@
+"""Drafting an invoice: what is owed by a boundary becomes lines, once (B1).
+
+Use is cut off under the customer's lock, summed without it (what a cut holds never changes, and summing a million
+records would keep the gate waiting), and the draft is written under the lock again, if nobody was faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from billing.operations.invoices.discounting import coupons_for
+from billing.operations.invoices.owing import owed_of_items
+from billing.operations.invoices.rating import charge_metered
+from billing.operations.invoices.taxing import TaxAnswers
+from billing.projections.invoices import billing_stream
+from billing.queries.cuts import take_cut
+from billing.queries.items import Item, open_items
+from billing.queries.standing import Range, Standing, standing_of, written_range
+from billing.rules.assembling import Document, Owed, assemble
+from billing.rules.cuts import Cut
+from billing.rules.cycles import cycle_end
+from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
+from billing.rules.meteredlines import METERED, RatedUse
+from billing.rules.parties import Buyer, Seller
+from billing.rules.usagelines import UsageSum, usage_line
+from common.ids import new_id
+from events.store import Cursor
+from orgs.operations.facts import Author, record
+from orgs.operations.locks import lock_organization
+from orgs.rules.facts import Fact, time_text
+from orgs.rules.rows import LockedOrganization
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """What an invoice is drafted for. `cuts`: whether the gate's use up to then is on it; `ends_cycle`: whether it ends
+    the cycle. `standing` is where the customer's billing stood when it was found, `cut` what was known then."""
+
+    at: datetime
+    cause: str
+    cuts: bool
+    ends_cycle: bool
+    standing: Standing
+    ranges: tuple[Range, ...] = ()
+    cut: Cut | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft before it is written."""
+
+    invoice: Invoice
+    document: Document
+
+    @property
+    def taken(self) -> list[list[Any]]:
+        """The items that it takes, each with its line."""
+        return [[str(line.owed.item), line.number] for line in self.document.lines if line.owed.item]
+
+    @property
+    def metered_taken(self) -> list[list[Any]]:
+        """The metered periods that it is the first to bill, each with its line."""
+        return [
+            [line.owed.detail["period"], line.number]
+            for line in self.document.lines
+            if line.owed.kind == METERED and not line.owed.detail["late"]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read for a boundary without any lock: use of the gate by line, metered use as it is rated, and how all
+    of it is taxed."""
+
+    sums: Sequence[UsageSum]
+    rated: Sequence[RatedUse]
+    answers: TaxAnswers
+
+
+def with_cut(cur: Cursor, boundary: Boundary) -> Boundary:
+    """This function will return the boundary with a cut, and with the ranges of use that its invoice bills: what was
+    given back, and what came since the last cut. The caller holds the customer's lock."""
+    standing = boundary.standing
+    until = boundary.at if standing.cut is None else max(boundary.at, standing.cut.until)
+    cut = take_cut(cur, until)
+    ranges = (*standing.open_ranges, (standing.cut, cut)) if boundary.cuts else ()
+    return replace(boundary, ranges=ranges, cut=cut)
+
+
+def draft(
+    cur: Cursor,
+    locked: LockedOrganization,
+    boundary: Boundary,
+    seen: Seen,
+    *,
+    author: Author,
+) -> Invoice | None:
+    """This function will move a customer's billing over a boundary and write the draft that it makes; None when
+    nothing is owed: then use that credit paid for stays without an invoice.
+
+    `seen` is what was read for the boundary without the lock. The caller holds the lock and has seen that the standing
+    is still the boundary's. Raises AmountOutOfRange, and what charging metered use raises.
+    """
+    found = prepare(cur, locked, boundary, seen, author=author)
+    facts = [_advanced(locked, boundary, seen.answers.buyer.cycle_anchor)]
+    if found is not None:
+        facts.append(_drafted(found, locked.now))
+    record(cur, facts, author=author)
+    return None if found is None else found.invoice
+
+
+def prepare(
+    cur: Cursor,
+    locked: LockedOrganization,
+    boundary: Boundary,
+    seen: Seen,
+    *,
+    author: Author,
+) -> Drafted | None:
+    """This function will charge metered use and return the draft of a boundary, which it does not write: the preview's
+    and the invoice's.
+
+    A tax code that was not asked about, or whose tax nobody knows, leaves the draft without tax: its finalization asks.
+    """
+    items = open_items(cur, locked.id, boundary.at)
+    metered = charge_metered(
+        cur, organization=locked.id, currency=locked.currency, rated=seen.rated, author=author
+    )
+    owed = owed_lines(items, metered, seen.sums, boundary)
+    if not owed:
+        return None
+    coupons, codes = coupons_for(cur, organization=locked.id, owed=owed, currency=locked.currency)
+    document = assemble(owed, currency=locked.currency, taxing=seen.answers.patient, coupons=coupons)
+    invoice = with_document(
+        _blank(locked, boundary, seen.answers.seller, seen.answers.buyer), document, codes
+    )
+    return Drafted(invoice, document)
+
+
+def owed_lines(
+    items: Sequence[Item], metered: Sequence[Owed], sums: Sequence[UsageSum], boundary: Boundary
+) -> list[Owed]:
+    """Return what is owed: fees, metered charges, then use of the gate. Nothing when there is neither fee nor metered
+    charge, and no use that is still to pay."""
+    if not items and not metered and not any(found.postpaid for found in sums):
+        return []
+    start = boundary.standing.cycle_start
+    used = [usage_line(found, start=start, end=boundary.at) for found in sums]
+    return [*owed_of_items(items), *metered, *used]
+
+
+def _blank(locked: LockedOrganization, boundary: Boundary, seller: Seller, buyer: Buyer) -> Invoice:
+    ranges = [written_range(each) for each in boundary.ranges]
+    return Invoice(
+        id=new_id(),
+        organization=locked.id,
+        status=DRAFT,
+        cause=boundary.cause,
+        currency=locked.currency,
+        legal_entity=seller.id,
+        series=None,
+        year=None,
+        counter=None,
+        number=None,
+        seller=dict(seller.data),
+        customer=dict(buyer.data),
+        purchase_order=buyer.purchase_order,
+        dated_at=boundary.at,
+        period_start=min(boundary.standing.cycle_start, boundary.at),
+        period_end=boundary.at,
+        net_days=buyer.net_days,
+        finalize_at=boundary.at + buyer.grace,
+        due_at=None,
+        subtotal=0,
+        discount=0,
+        net=0,
+        tax=0,
+        total=0,
+        discounts=(),
+        taxes=(),
+        usage=ranges or None,
+        paid=0,
+        credited=0,
+        written_off=0,
+        entry=None,
+        created_at=locked.now,
+        finalized_at=None,
+        sent_at=None,
+        paid_at=None,
+        voided_at=None,
+        uncollectible_at=None,
+        error=None,
+        version=1,
+    )
+
+
+def _drafted(found: Drafted, now: datetime) -> Fact:
+    return fact(
+        found.invoice,
+        "drafted",
+        at=now,
+        lines=[line_data(line) for line in found.document.lines],
+        taken=found.taken,
+        metered_taken=found.metered_taken,
+    )
+
+
+def _advanced(locked: LockedOrganization, boundary: Boundary, anchor: datetime | None) -> Fact:
+    """Where the customer's billing stands after the boundary."""
+    standing = boundary.standing
+    next_at, start = standing.next_at, standing.cycle_start
+    if boundary.ends_cycle:
+        start, next_at = boundary.at, cycle_end(boundary.at, zone=locked.time_zone, anchor=anchor)
+    cut = boundary.ranges[-1][1] if boundary.ranges else standing.cut
+    ranges = () if boundary.ranges else standing.open_ranges
+    return standing_fact(
+        locked,
+        Standing(next_at, start, cut, ranges, standing.threshold, standing.version + 1),
+        "advanced",
+    )
+
+
+def standing_fact(locked: LockedOrganization, standing: Standing, verb: str) -> Fact:
+    """Return the fact of where a customer's billing stands now."""
+    data = {
+        "next_at": time_text(standing.next_at),
+        "cycle_start": time_text(standing.cycle_start),
+        "cut": None if standing.cut is None else standing.cut.written(),
+        "open_ranges": [written_range(each) for each in standing.open_ranges],
+        "threshold": standing.threshold,
+    }
+    return Fact(locked.id, "billing", billing_stream(locked.id), standing.version, verb, data, locked.now)
+
+
+def locked_standing(cur: Cursor, organization: UUID) -> tuple[LockedOrganization, Standing]:
+    """This function will lock a customer and return it with where its billing stands. Raises NotFound."""
+    locked = lock_organization(cur, organization)
+    return locked, standing_of(cur, organization)

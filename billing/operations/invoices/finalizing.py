@@ -1,0 +1,150 @@
+"""Finalization: tax, number, postings, in one short transaction; and what hinders it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from billing.operations.invoices.booking import booked, entry_of
+from billing.operations.invoices.numbering import next_counter
+from billing.operations.invoices.taxing import TaxAnswers
+from billing.queries.invoices import LineRow, find_invoice, lines_of
+from billing.queries.parties import contact_of
+from billing.rules.invoices import (
+    FAILED,
+    TAX_PENDING,
+    UNFINISHED,
+    Invoice,
+    fact,
+    finalized,
+    moved,
+    treatment_data,
+)
+from billing.rules.numbers import InvoiceNumber, format_number
+from billing.rules.parties import Seller, year_of
+from billing.rules.postings import invoice_postings
+from billing.rules.tax import TaxableLine, TaxPending, tax_document
+from common.errors import InvalidTransition
+from events.store import Cursor
+from ledger.operations.books import lock_books
+from orgs.operations.facts import Author, record
+from orgs.operations.locks import lock_organization
+from orgs.rules.facts import time_text
+
+TAX_RETRY: Final = timedelta(hours=1)
+_ADDRESS: Final = "INSERT INTO invoice_addressees VALUES (%s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
+
+
+def finalize_invoice(
+    cur: Cursor, *, organization: UUID, invoice: UUID, answers: TaxAnswers, author: Author
+) -> Invoice:
+    """This function will give an invoice its number, post it and make it a document for ever (B2, B3, S76).
+
+    An invoice whose tax is still not known becomes tax_pending and is tried again an hour later, without a number. One
+    with nothing to pay is paid at once; one below zero becomes credit of the customer. Its entry is in effect at the
+    date that it is for. `answers` are of `ask_tax_of_invoice`, asked before the transaction. Raises NotFound,
+    InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and ServiceUnavailable when the parties
+    changed since it was asked.
+    """
+    books = lock_books(cur, organization)
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    if found.is_finalized:
+        raise InvalidTransition("The invoice is finalised already.")
+    answers.require_same(cur, organization)
+    taxed = _taxed(found, lines_of(cur, invoice), answers)
+    if taxed is None:
+        waiting = moved(
+            found, TAX_PENDING, finalize_at=books.now + TAX_RETRY, error="The tax is not known yet."
+        )
+        record(cur, [fact(waiting, "tax_awaited", at=books.now)], author=author)
+        return waiting
+    found, lines, told = taxed
+    ledger = booked(
+        books,
+        invoice_postings(lines),
+        kind="invoice",
+        key=f"invoice:{found.id}",
+        source=f"invoice:{found.id}",
+        reason="The invoice is below zero." if found.total < 0 else "",
+        effective_at=found.dated_at,
+    )
+    done = _numbered(cur, found, answers.seller, entry_of(ledger), books.now)
+    record(cur, [fact(done, "finalized", at=books.now, lines=told, ledger=ledger)], author=author)
+    _address(cur, done)
+    return done
+
+
+def fail_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, error: str, author: Author) -> Invoice:
+    """This function will note why an invoice cannot be finalised; a person finalises it again. One that somebody
+    finalised or voided meanwhile stays as it is. Raises NotFound."""
+    locked = lock_organization(cur, organization)
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    if found.status not in UNFINISHED:
+        return found
+    failed = moved(found, FAILED, error=error[:500])
+    record(cur, [fact(failed, "failed", at=locked.now)], author=author)
+    return failed
+
+
+def _address(cur: Cursor, done: Invoice) -> None:
+    """Keep whom it is addressed to as it is now, apart: it can be erased."""
+    contact = contact_of(cur, done.organization)
+    address = msgspec.json.encode(contact.address).decode()
+    cur.execute(_ADDRESS, (done.id, done.organization, contact.name, contact.email, address))
+
+
+def _numbered(cur: Cursor, found: Invoice, seller: Seller, entry: UUID | None, now: datetime) -> Invoice:
+    year = year_of(seller, found.dated_at)
+    counter = next_counter(cur, legal_entity=seller.id, series=seller.series, year=year)
+    number = format_number(seller.pattern, InvoiceNumber(seller.series, year, counter))
+    found = replace(found, legal_entity=seller.id)
+    return finalized(
+        found, series=seller.series, year=year, counter=counter, number=number, entry=entry, now=now
+    )
+
+
+def _taxed(
+    found: Invoice, lines: Sequence[LineRow], answers: TaxAnswers
+) -> tuple[Invoice, Sequence[LineRow], list[dict[str, Any]]] | None:
+    """The invoice with its tax and, where that was not known when it was drafted, its lines anew; None: it waits."""
+    if all(line.treatment is not None for line in lines):
+        return found, lines, []
+    taxable = []
+    for line in lines:
+        treatment = answers.strict(line.tax_code)
+        if isinstance(treatment, TaxPending):
+            return None
+        taxable.append(TaxableLine(str(line.n), line.net, treatment))
+    document = tax_document(taxable, currency=found.currency)
+    rows = [
+        replace(line, tax=taxed.tax, treatment=treatment_data(taxed.treatment))
+        for line, taxed in zip(lines, document.lines, strict=True)
+    ]
+    taxes = [{**treatment_data(one.treatment), "base": one.base, "tax": one.tax} for one in document.rates]
+    changed = replace(
+        found,
+        tax=document.tax,
+        total=found.net + document.tax,
+        taxes=taxes,
+        seller=dict(answers.seller.data),
+        customer=dict(answers.buyer.data),
+    )
+    return changed, rows, [_written(row) for row in rows]
+
+
+def _written(row: LineRow) -> dict[str, Any]:
+    data = asdict(row)
+    for name in ("invoice_id", "organization"):
+        del data[name]
+    for name, value in data.items():
+        if isinstance(value, datetime):
+            data[name] = time_text(value)
+        elif isinstance(value, UUID | Fraction):
+            data[name] = str(value)
+    return data

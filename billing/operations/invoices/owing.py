@@ -1,0 +1,42 @@
+"""From rows that wait to what an invoice's lines are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from billing.queries.items import Item
+from billing.rules.assembling import DEFERRED, REVENUE, Owed
+
+
+def owed_of_items(items: Iterable[Item]) -> list[Owed]:
+    """Return a line for each item. What is earned over a period, or pays for credit, is deferred first."""
+    return [_owed(item) for item in items]
+
+
+def _owed(item: Item) -> Owed:
+    is_deferred = item.recognition == "straight" or item.included > 0
+    return Owed(
+        key=f"item:{item.id}",
+        kind=item.kind,
+        description=item.description,
+        exact=item.amount,
+        account=DEFERRED if is_deferred else REVENUE,
+        quantity=item.quantity,
+        discountable=item.discountable,
+        tax_code=item.tax_code,
+        service_start=item.service_start,
+        service_end=item.service_end,
+        item=item.id,
+        subscription=item.subscription,
+        contract=item.contract,
+        charge_key=item.charge_key,
+        plan_version=item.plan_version,
+        detail={
+            "steps": json.loads(item.steps),
+            "credits": None if item.credits is None else str(item.credits),
+            "included": item.included,
+            "recognition": item.recognition,
+            "source": item.source,
+        },
+    )

@@ -1,0 +1,1 @@
+"""Meters are made and archived here; events are recorded and corrected."""

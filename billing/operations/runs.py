@@ -1,0 +1,106 @@
+"""Handing out customers for whom something is due, and keeping those with trouble from stopping the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from celery import current_app, current_task
+
+from billing.operations.billing import bill_customer
+from billing.queries.standing import due_customers
+from common.errors import NotFound, ProblemError
+from common.transactions import run_in_transaction
+from events.store import Cursor
+
+logger = logging.getLogger(__name__)
+
+FAILURES_BEFORE_PARKING: Final = 5
+CLAIM: Final = timedelta(seconds=60)
+LONGEST_PAUSE: Final = timedelta(minutes=10)
+AT_ONCE: Final = 500
+_CLAIMED: Final = """
+INSERT INTO billing_runs AS r (organization, claimed_at) SELECT unnest(%s::uuid[]), clock_timestamp()
+ON CONFLICT (organization) DO UPDATE SET claimed_at = EXCLUDED.claimed_at
+WHERE r.parked_at IS NULL AND (r.claimed_at IS NULL OR r.claimed_at <= clock_timestamp() - %s)
+RETURNING organization
+"""
+_DONE: Final = "DELETE FROM billing_runs WHERE organization = %s AND parked_at IS NULL"
+_FAILED: Final = f"""
+INSERT INTO billing_runs AS r (organization, failures, failed_at, last_error) VALUES (%s, 1, clock_timestamp(), %s)
+ON CONFLICT (organization) DO UPDATE SET failures = r.failures + 1, failed_at = EXCLUDED.failed_at, claimed_at = NULL,
+    last_error = EXCLUDED.last_error,
+    parked_at = CASE WHEN r.failures + 1 >= {FAILURES_BEFORE_PARKING} THEN clock_timestamp() END
+RETURNING parked_at IS NOT NULL
+"""
+_RESUME: Final = """
+UPDATE billing_runs SET failures = 0, failed_at = NULL, parked_at = NULL, claimed_at = NULL WHERE organization = %s
+"""
+
+
+def bill_due_customers() -> int:
+    """This function will have every customer billed for whom something is due, and return how many it handed out.
+
+    In a worker each is a job of its own, so that many run at once; by hand (`run_due`) one comes after the other. A
+    claim keeps a customer from being handed out again for a minute; when its job is lost, it is due again after that.
+    """
+    hand_over = _send if current_task else run_customer
+    seen: set[UUID] = set()
+    while new := [each for each in run_in_transaction(claim_customers) if each not in seen]:
+        for organization in new:
+            hand_over(organization)
+        seen.update(new)
+    return len(seen)
+
+
+def claim_customers(cur: Cursor) -> list[UUID]:
+    """This function will claim up to 500 customers for whom something is due, the longest due first."""
+    due = due_customers(cur, limit=AT_ONCE, claim=CLAIM, longest=LONGEST_PAUSE)
+    if not due:
+        return []
+    taken = {row[0] for row in cur.execute(_CLAIMED, (sorted(due), CLAIM)).fetchall()}
+    return [organization for organization in due if organization in taken]
+
+
+def run_customer(organization: UUID) -> bool:
+    """This function will bill one customer and note how it went; whether it went well.
+
+    A failure is counted and stops nobody else: the customer is tried again later, and parked after five in a row until
+    a person resumes it. What is only busy is tried again and not counted.
+    """
+    try:
+        bill_customer(organization=organization)
+    except Exception as error:
+        return _fail(organization, error)
+    run_in_transaction(lambda cur: cur.execute(_DONE, (organization,)))
+    return True
+
+
+def resume_customer(cur: Cursor, *, organization: UUID) -> None:
+    """This function will let a parked or waiting customer be billed again at once. Raises NotFound without trouble."""
+    if not cur.execute(_RESUME, (organization,)).rowcount:
+        raise NotFound("Nothing went wrong with this customer's billing run.")
+
+
+def _fail(organization: UUID, error: Exception) -> bool:
+    if isinstance(error, ProblemError) and error.retryable:
+        return False  # when its claim has ended it is due again
+    text = f"{type(error).__name__}: {error}"[:2_000]
+    is_parked = run_in_transaction(partial(_count, organization=organization, text=text))
+    report: Callable[..., None] = logger.error if is_parked else logger.warning
+    report("billing.failed", exc_info=error, extra={"organization": str(organization), "parked": is_parked})
+    return False
+
+
+def _count(cur: Cursor, *, organization: UUID, text: str) -> bool:
+    return cur.execute(_FAILED, (organization, text)).fetchone() == (True,)
+
+
+def _send(organization: UUID) -> None:
+    current_app.send_task(
+        "billing.tasks.bill_customer", kwargs={"organization": str(organization)}, expires=60
+    )

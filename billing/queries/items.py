@@ -1,0 +1,92 @@
+"""Items that wait for an invoice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from common.errors import NotFound
+from events.store import Cursor
+
+_COLUMNS: Final = """
+id, kind, description, currency, amount, quantity, subscription, contract, charge_key, plan_version, service_start,
+service_end, due_at, discountable, tax_code, steps::text, credits, included, recognition, source, created_at,
+invoice_id, line
+"""
+_OPEN: Final = f"""
+SELECT {_COLUMNS} FROM invoice_items WHERE organization = %s AND invoice_id IS NULL AND due_at <= %s ORDER BY due_at, id
+"""
+_OF_INVOICE: Final = f"SELECT {_COLUMNS} FROM invoice_items WHERE invoice_id = %s ORDER BY line"
+_LIST: Final = f"""
+SELECT {_COLUMNS} FROM invoice_items WHERE organization = %(organization)s
+    AND (%(open)s::boolean IS NULL OR (invoice_id IS NULL) = %(open)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
+ORDER BY id DESC LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item's row; money in units at its currency's precision, `steps` JSON."""
+
+    id: UUID
+    kind: str
+    description: str
+    currency: str
+    amount: int
+    quantity: str | None
+    subscription: UUID | None
+    contract: UUID | None
+    charge_key: str | None
+    plan_version: UUID | None
+    service_start: datetime | None
+    service_end: datetime | None
+    due_at: datetime
+    discountable: bool
+    tax_code: str
+    steps: str
+    credits: UUID | None
+    included: int
+    recognition: str
+    source: str
+    created_at: datetime
+    invoice_id: UUID | None
+    line: int | None
+
+
+def open_items(cur: Cursor, organization: UUID, until: datetime) -> list[Item]:
+    """Return the items that no invoice has and that are due by then, in the order in which they fell due."""
+    return [Item(*row) for row in cur.execute(_OPEN, (organization, until)).fetchall()]
+
+
+def items_of(cur: Cursor, invoice: UUID) -> list[Item]:
+    """Return the items that an invoice took."""
+    return [Item(*row) for row in cur.execute(_OF_INVOICE, (invoice,)).fetchall()]
+
+
+def list_items(
+    cur: Cursor, *, organization: UUID, is_open: bool | None, before: UUID | None, limit: int
+) -> list[Item]:
+    """Return an organization's items, newest first: all, those without an invoice, or those with one."""
+    given: dict[str, Any] = {"organization": organization, "open": is_open, "before": before, "limit": limit}
+    return [Item(*row) for row in cur.execute(_LIST, given).fetchall()]
+
+
+def find_item(cur: Cursor, *, organization: UUID, item: UUID) -> Item:
+    """Return one item. Raises NotFound, also for another organization's."""
+    row = cur.execute(
+        f"SELECT {_COLUMNS} FROM invoice_items WHERE organization = %s AND id = %s", (organization, item)
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such invoice item.")
+    return Item(*row)
+
+
+def organization_of_item(cur: Cursor, item: UUID) -> UUID:
+    """Return whose item it is; for the platform's own requests only. Raises NotFound."""
+    row = cur.execute("SELECT organization FROM invoice_items WHERE id = %s", (item,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such invoice item.")
+    owner: UUID = row[0]
+    return owner

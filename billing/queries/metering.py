@@ -1,0 +1,350 @@
+"""What a meter says of a period (S73): as known at a cut, or how that differs from what was known at the cut before.
+
+For count and sum the difference is that of the records between the two cuts, signs included. For max, unique, latest
+and weighted_sum it is what all records of the period give as now known, less what they gave as known then. Either way
+the numbers of a chain of cuts add up to what the last of them knows: nothing is billed twice, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from billing.queries.cuts import (
+    clock_offset,
+    cut_values,
+    difference,
+    in_cut,
+    recorded_between,
+)
+from billing.queries.meterrows import MeterRows
+from billing.rules.cuts import Cut, check_chain
+from billing.rules.meters import (
+    COUNT,
+    EVENTS,
+    LATEST,
+    MAX,
+    SUM,
+    UNIQUE,
+    USAGE,
+    WEIGHTED_SUM,
+    Meter,
+    check_groups,
+)
+from events.store import Cursor
+
+Group = tuple[str | None, ...]
+NO_RECORDS: Final = sha256(b"").digest()
+_RECORDS_AT_ONCE: Final = 5_000
+_MICROSECOND: Final = timedelta(microseconds=1)
+_EARLY: Final = timedelta(minutes=6)  # a fact may be dated up to five minutes ahead of its recording
+_VALUE: Final = {
+    COUNT: "sum({sign})",
+    SUM: "sum({sign} * v)",
+    MAX: "max(v)",
+    UNIQUE: "count(DISTINCT u)",
+    LATEST: "(array_agg(v ORDER BY occurred_at DESC, id DESC))[1]",
+}
+
+_COUNTED: Final = {
+    False: "count(*), sha256(string_agg(uuid_send(id), ''::bytea ORDER BY id))",
+    True: "count(DISTINCT id), sha256(string_agg(DISTINCT uuid_send(id), ''::bytea ORDER BY uuid_send(id)))",
+}
+"""How many records, and the digest of their ids; whether one may come as several rows."""
+
+
+class Quantity(NamedTuple):
+    """What a meter says of one group: its quantity, exactly, how many records came into it, and the SHA-256 over their
+    ids in order."""
+
+    group: Group
+    quantity: Fraction
+    records: int
+    digest: bytes
+
+
+class PeriodRetired(RuntimeError):
+    """The usage records of a period are no longer in the database, so that what they give cannot be worked out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A closed period [start, end)."""
+
+    start: datetime
+    end: datetime
+
+
+def aggregate(
+    cur: Cursor,
+    organization: UUID,
+    meter: Meter,
+    start: datetime,
+    end: datetime,
+    cut: Cut,
+    previous_cut: Cut | None = None,
+    group_by: Sequence[str] = (),
+) -> list[Quantity]:
+    """This function will return what a meter says of [start, end), group by group, as known at a cut; with a previous
+    cut, what that adds to what was known at it: negative where records were taken back.
+
+    Quantities are exact, in the unit of what is counted (charge and cost in the currency's major unit); records and
+    digest are of the records between the cuts that occurred in the period. A group of which nothing is told is left
+    out. Groups are in the order of their texts. Raises InvalidField (a group that the meter has not), CutsOutOfOrder and
+    PeriodRetired.
+    """
+    check_groups(meter.definition, group_by)
+    check_chain(cut, previous_cut)
+    _check_retired(cur, meter, start)
+    found = _between(cur, organization, meter, Period(start, end), cut, previous_cut, group_by)
+    if not meter.definition.is_additive:
+        period = Period(start, end)
+        now = _known(cur, organization, meter, period, cut, group_by)
+        before = (
+            {} if previous_cut is None else _known(cur, organization, meter, period, previous_cut, group_by)
+        )
+        zero = Fraction(0)
+        for group in {*found, *now, *before}:
+            _, _, records, digest = found.get(group) or Quantity(group, zero, 0, NO_RECORDS)
+            found[group] = Quantity(group, now.get(group, zero) - before.get(group, zero), records, digest)
+    told = [one for one in found.values() if one.quantity or one.records]
+    return sorted(told, key=lambda one: tuple((text is not None, text or "") for text in one.group))
+
+
+def late(
+    cur: Cursor,
+    organization: UUID,
+    meter: Meter,
+    periods: Iterable[Period],
+    cut: Cut,
+    previous_cut: Cut,
+    group_by: Sequence[str] = (),
+) -> list[tuple[Period, list[Quantity]]]:
+    """This function will return, of the closed periods that are given, those of which the cut tells otherwise than the
+    previous one did, with the adjustment of each group: each in the next invoice, with its own time.
+
+    A level that is stated late (weighted_sum) holds on into later periods: they are looked at, too.
+    """
+    closed = sorted(periods, key=lambda period: period.start)
+    span = late_span(cur, organization, meter, cut, previous_cut)
+    if span is None or not closed:
+        return []
+    last = closed[-1].end if meter.definition.aggregation == WEIGHTED_SUM else span[1]
+    touched = [period for period in closed if period.end > span[0] and period.start <= last]
+    found = [
+        (each, aggregate(cur, organization, meter, each.start, each.end, cut, previous_cut, group_by))
+        for each in touched
+    ]
+    return [(period, quantities) for period, quantities in found if quantities]
+
+
+def late_span(
+    cur: Cursor, organization: UUID, meter: Meter, cut: Cut, previous_cut: Cut
+) -> tuple[datetime, datetime] | None:
+    """This function will return the first and the last time of occurrence of what a cut knows of the time before the
+    previous cut's end and the previous one did not; None when that is nothing."""
+    rows = MeterRows(meter)
+    between = difference(
+        cur, organization, alias="f", cut=cut.at(previous_cut.until), previous=previous_cut,
+        occurred_from=None,
+    )  # fmt: skip
+    statement = (
+        f"SELECT min(f.occurred_at), max(f.occurred_at) FROM {rows.source} "
+        f"WHERE {between.sql} AND {rows.condition()}"
+    )
+    row = cur.execute(statement, {**between.values, **rows.values}).fetchone()
+    return None if row is None or row[0] is None else (row[0], row[1])
+
+
+def records(
+    cur: Cursor,
+    organization: UUID,
+    meter: Meter,
+    start: datetime,
+    end: datetime,
+    cut: Cut,
+    previous_cut: Cut | None = None,
+    group_by: Sequence[str] = (),
+    group: Group | None = None,
+) -> Iterator[dict[str, Any]]:
+    """This function will give the records behind a quantity, those of its digest in the order of their ids: id, time of
+    occurrence, sign, value (Fraction, None where the meter has none), what is unique, groups, and what names the record
+    outside. With `group` only those of one group. It reads as it is asked, 5,000 at a time."""
+    check_groups(meter.definition, group_by)
+    _check_retired(cur, meter, start)
+    rows = MeterRows(meter)
+    values, where = _period_condition(cur, organization, rows, Period(start, end), cut, previous_cut)
+    columns = [
+        "f.id",
+        "f.occurred_at",
+        rows.sign,
+        rows.value,
+        rows.unique,
+        *_named(meter),
+        *rows.groups(group_by),
+    ]
+    if group is not None:
+        for place, (name, text) in enumerate(zip(group_by, group, strict=True)):
+            where += f" AND {rows.text(name)} IS NOT DISTINCT FROM %(group{place})s::text"
+            values[f"group{place}"] = text
+    statement = (
+        f"SELECT {', '.join(columns)} FROM {rows.source} WHERE {where} AND f.id > %(after)s"
+        f" ORDER BY f.id FETCH FIRST {_RECORDS_AT_ONCE} ROWS WITH TIES"
+    )
+    after: UUID | None = UUID(int=0)
+    while after is not None:
+        page = cur.execute(statement, {**values, **rows.values, "after": after}).fetchall()
+        yield from (_record(row, meter, group_by) for row in page)
+        after = page[-1][0] if len(page) >= _RECORDS_AT_ONCE else None
+
+
+def _between(
+    cur: Cursor,
+    organization: UUID,
+    meter: Meter,
+    period: Period,
+    cut: Cut,
+    previous: Cut | None,
+    group_by: Sequence[str],
+) -> dict[Group, Quantity]:
+    """Sums over the records between two cuts; of what is no sum, only how many there are and their digest."""
+    rows = MeterRows(meter)
+    values, where = _period_condition(cur, organization, rows, period, cut, previous)
+    value = _VALUE[meter.definition.aggregation if meter.definition.is_additive else COUNT].format(sign="s")
+    columns = ["f.id", f"{rows.sign} AS s", f"{rows.value} AS v", *rows.groups(group_by)]
+    names = [f"g{place}" for place in range(len(group_by))]
+    statement = (
+        f"SELECT {_list(names)} {value}, {_COUNTED[rows.repeats]} FROM ("
+        f"SELECT {', '.join(columns)} FROM {rows.source} WHERE {where}) AS r {_grouped(names)}"
+    )
+    found = {}
+    for row in cur.execute(statement, {**values, **rows.values}).fetchall():
+        *group, total, count, digest = row
+        if count:
+            quantity = Fraction(total) if meter.definition.is_additive else Fraction(0)
+            found[tuple(group)] = Quantity(tuple(group), quantity, count, bytes(digest))
+    return found
+
+
+def _known(
+    cur: Cursor, organization: UUID, meter: Meter, period: Period, cut: Cut, group_by: Sequence[str]
+) -> dict[Group, Fraction]:
+    """What all records of a period give that a cut knows and that still count at it, of what is no sum."""
+    rows = MeterRows(meter)
+    weighs = meter.definition.aggregation == WEIGHTED_SUM
+    values = {
+        "organization": organization, "start": period.start, "end": min(period.end, cut.until),
+        **cut_values(cut, "cut_new"),
+    }  # fmt: skip
+    first = period.start if not weighs else None
+    bounds, bound_values = _recorded(cur, organization, first, cut)
+    parts = ["f.organization = %(organization)s", in_cut("f", "cut_new"), "f.occurred_at < %(end)s", bounds]
+    if not weighs:
+        parts.append("f.occurred_at >= %(start)s")
+    if meter.definition.source == EVENTS:
+        parts.append(
+            f"f.sign = 1 AND NOT EXISTS (SELECT FROM meter_events c WHERE c.cancels = f.id AND {_gone()})"
+        )
+    names = [f"g{place}" for place in range(len(group_by))]
+    columns = ["f.id", "f.occurred_at", f"{rows.value} AS v", f"{rows.unique} AS u", *rows.groups(group_by)]
+    if weighs:
+        columns.append(f"{_series(rows)} AS series")
+    inner = f"SELECT {', '.join(columns)} FROM {rows.source} WHERE {' AND '.join((*parts, rows.condition()))}"
+    statement = _weighed(inner, names) if weighs else _valued(inner, names, meter)
+    found = cur.execute(statement, {**values, **bound_values, **rows.values}).fetchall()
+    scale = Fraction((period.end - period.start) // _MICROSECOND, 10**6) if weighs else Fraction(1)
+    return {tuple(group): Fraction(total) / scale for *group, total in found if total is not None}
+
+
+def _valued(inner: str, names: Sequence[str], meter: Meter) -> str:
+    value = _VALUE[meter.definition.aggregation]
+    return f"SELECT {_list(names)} {value} FROM ({inner}) AS r {_grouped(names)}"
+
+
+def _weighed(inner: str, names: Sequence[str]) -> str:
+    """Each level times the seconds for which it held within the period; a series begins with the last one before."""
+    return f"""
+    SELECT {_list(names)} sum(v * extract(epoch FROM (till - since))) FROM (
+        SELECT r.*, greatest(occurred_at, %(start)s) AS since,
+            lead(occurred_at, 1, %(end)s::timestamptz) OVER (PARTITION BY series ORDER BY occurred_at, id) AS till
+        FROM ({inner}) AS r) AS levels
+    WHERE till > since {_grouped(names)}
+    """
+
+
+def _series(rows: MeterRows) -> str:
+    """Of what a level is: of each value of the unique property, else of each of the meter's groups."""
+    if rows.definition.unique_property is not None:
+        return f"ARRAY[{rows.unique}]"
+    parts = [rows.text(name) for name in rows.definition.group_by]
+    return f"ARRAY[{', '.join(parts)}]::text[]"
+
+
+def _gone() -> str:
+    """Whether the cut knows of the fact that takes a row back; it has the row's own time."""
+    return in_cut("c", "cut_new")
+
+
+def _period_condition(
+    cur: Cursor, organization: UUID, rows: MeterRows, period: Period, cut: Cut, previous: Cut | None
+) -> tuple[dict[str, Any], str]:
+    between = difference(cur, organization, alias="f", cut=cut, previous=previous, occurred_from=period.start)
+    within = "f.occurred_at >= %(start)s AND f.occurred_at < %(end)s"
+    values = {**between.values, "start": period.start, "end": period.end}
+    return values, f"{between.sql} AND {within} AND {rows.condition()}"
+
+
+def _recorded(
+    cur: Cursor, organization: UUID, occurred_from: datetime | None, cut: Cut
+) -> tuple[str, Mapping[str, Any]]:
+    if occurred_from is None:
+        return "f.recorded_at IS NOT NULL", {}
+    return recorded_between("f", occurred_from - clock_offset(cur, organization), cut.taken_at)
+
+
+def _check_retired(cur: Cursor, meter: Meter, start: datetime) -> None:
+    """A month that was retired holds no record older than itself but for late ones; none of a period may be gone."""
+    if meter.definition.source != USAGE:
+        return
+    statement = (
+        "SELECT max(month + interval '1 month') FROM retired_months WHERE table_name = 'usage_records'"
+    )
+    row = cur.execute(statement).fetchone()
+    if row is not None and row[0] is not None and start - _EARLY < row[0].replace(tzinfo=UTC):
+        raise PeriodRetired(f"usage records recorded before {row[0]:%Y-%m-%d} were retired")
+
+
+def _named(meter: Meter) -> list[str]:
+    if meter.definition.source == EVENTS:
+        return ["f.source", "f.external_id", "f.event_id", "f.type", "f.reason"]
+    return ["f.source", "f.external_id", "f.reservation_id", "f.kind", "f.reason"]
+
+
+def _record(row: tuple[Any, ...], meter: Meter, group_by: Sequence[str]) -> dict[str, Any]:
+    identifier, occurred_at, sign, value, unique, source, external_id, of, kind, reason, *groups = row
+    return {
+        "id": identifier,
+        "occurred_at": occurred_at,
+        "sign": sign,
+        "value": Fraction(value) if meter.definition.value_property is not None else None,
+        "unique": unique,
+        "source": source,
+        "external_id": external_id,
+        "event" if meter.definition.source == EVENTS else "reservation": of,
+        "type": kind,
+        "reason": reason,
+        **dict(zip(group_by, groups, strict=True)),
+    }
+
+
+def _list(names: Sequence[str]) -> str:
+    return "".join(f"{name}, " for name in names)
+
+
+def _grouped(names: Sequence[str]) -> str:
+    return f"GROUP BY {', '.join(names)}" if names else ""

@@ -1,0 +1,126 @@
+"""An invoice's business terms as data: what the PDF prints, and what an e-invoice has to say (EN 16931).
+
+The seam for e-invoices: a writer of UBL or CII needs `invoice_terms` and nothing else of ours. Keys are the terms of
+the standard (BT-…, BG-…); amounts are decimal strings at the currency's precision, dates ISO 8601. Coupons stand at
+the lines (BG-27), tax is stated once for each treatment (BG-23), what is due is BT-115. A line is one unit at its
+amount: a price per token would have more decimals than an e-invoice takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from billing.queries.invoices import LineRow, find_invoice, lines_of
+from billing.queries.parties import addressee_of
+from billing.rules.addresses import address_lines
+from billing.rules.invoices import Invoice
+from common.money import format_amount, format_document_amount
+from events.store import Cursor
+
+COMMERCIAL_INVOICE: Final = "380"
+ONE: Final = "C62"
+_REASONS: Final = {
+    "reverse_charge": "Reverse charge",
+    "outside_area": "Outside the scope of tax of the seller's area",
+    "no_rate": "The country levies no such tax",
+    "seller_without_tax": "The seller charges no tax",
+}
+
+
+def invoice_terms(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str, Any]:
+    """Return the business terms of an invoice; BT-1 is null while it is a draft. Raises NotFound."""
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    contact = addressee_of(cur, invoice)
+    buyer = _party(found.customer)
+    if contact is not None:
+        buyer["name_of_contact"] = contact.name
+        buyer["address"] = address_lines(contact.address)
+    return {
+        "BT-1": found.number,
+        "BT-2": _day(found.finalized_at),
+        "BT-3": COMMERCIAL_INVOICE,
+        "BT-5": found.currency,
+        "BT-9": _day(found.due_at),
+        "BT-13": found.purchase_order,
+        "BT-20": f"{found.net_days} days net",
+        "BG-4": _party(found.seller),
+        "BG-7": buyer,
+        "BG-14": {"BT-73": _day(found.period_start), "BT-74": _day(found.period_end)},
+        "BG-22": _totals(found),
+        "BG-23": [_tax(tax, found.currency) for tax in found.taxes],
+        "BG-25": [_line(line, found.currency) for line in lines_of(cur, invoice)],
+        "status": found.status,
+        "dated_at": _day(found.dated_at),
+    }
+
+
+def _party(data: Mapping[str, Any]) -> dict[str, Any]:
+    vat_ids: Mapping[str, str] = data.get("vat_ids") or {}
+    return {
+        "name": data["name"],
+        "vat_id": data.get("vat_id") or vat_ids.get(data.get("country") or ""),
+        "country": data.get("country"),
+        "address": address_lines(data.get("address") or {}),
+    }
+
+
+def _totals(found: Invoice) -> dict[str, str]:
+    figures = {
+        "BT-106": found.net,
+        "BT-109": found.net,
+        "BT-110": found.tax,
+        "BT-112": found.total,
+        "BT-113": found.paid + found.credited,
+        "BT-115": found.due,
+        "subtotal": found.subtotal,
+        "discount": found.discount,
+    }
+    return {name: format_document_amount(units, currency=found.currency) for name, units in figures.items()}
+
+
+def _tax(tax: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    code = tax["exemption_code"]
+    return {
+        "BT-116": format_document_amount(tax["base"], currency=currency),
+        "BT-117": format_document_amount(tax["tax"], currency=currency),
+        "BT-118": tax["category"],
+        "BT-119": tax["percent"],
+        "BT-120": None if code is None else _REASONS.get(code, code),
+    }
+
+
+def _line(line: LineRow, currency: str) -> dict[str, Any]:
+    treatment = line.treatment or {"category": None, "percent": None}
+
+    def shown(units: int) -> str:
+        return format_document_amount(units, currency=currency)
+
+    return {
+        "BT-126": str(line.n),
+        "BT-129": "1",
+        "BT-130": ONE,
+        "BT-131": shown(line.net),
+        "BT-146": shown(line.amount),
+        "BG-27": [{"BT-136": shown(line.discount), "BT-139": "Coupon"}] if line.discount else [],
+        "BG-26": {"BT-134": _day(line.service_start), "BT-135": _day(line.service_end)},
+        "BT-151": treatment["category"],
+        "BT-152": treatment["percent"],
+        "BT-153": line.description,
+        "quantity": line.quantity,
+        "notes": _notes(line, currency),
+    }
+
+
+def _notes(line: LineRow, currency: str) -> list[str]:
+    """What a reader of a line over use asks next: tokens by kind, and who paid for the rest."""
+    tokens = [f"{count:,} {name.replace('_', ' ')}" for name, count in line.detail.get("tokens", {}).items()]
+    funded = [f"{format_amount(amount)} {currency} from {source}" for source, amount in line.funded.items()]
+    charge = [f"{format_amount(line.charge)} {currency} used", *funded] if funded else []
+    return [", ".join(part) for part in (tokens, charge) if part]
+
+
+def _day(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.date().isoformat()

@@ -1,0 +1,128 @@
+"""What the gate recorded in a range of cuts, summed for an invoice, and record by record for whoever asks why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from billing.queries.cuts import difference
+from billing.queries.standing import Range
+from billing.rules.usagelines import SOURCES, Group, UsageSum
+from events.store import Cursor
+from spend.rules.charging import METERED
+
+TOKENS: Final = (
+    "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens",
+    "reasoning_output_tokens",
+)  # fmt: skip
+# A receipt has one part as a rule: only others are taken apart.
+_FUNDED: Final = ", ".join(
+    f"COALESCE(sum(CASE WHEN u.first = '{source}' THEN u.charge ELSE 0 END), 0)"
+    f" + COALESCE(sum((SELECT sum((p->>2)::bigint) FROM json_array_elements(u.funding) p WHERE p->>0 = '{source}'))"
+    f" FILTER (WHERE u.first IS NULL), 0)"
+    for source in SOURCES
+)
+_SUMS: Final = f"""
+SELECT u.kind, u.provider, u.model, u.tool, u.late, count(*), sum(u.charge),
+    {", ".join(f"sum(u.{name})" for name in TOKENS)}, sum(u.tool_calls),
+    min(u.occurred_at), max(u.occurred_at), array_remove(array_agg(DISTINCT u.price_version::text), NULL),
+    encode(sha256(string_agg(u.record, ''::bytea ORDER BY u.id)), 'hex'), {_FUNDED}
+FROM (
+    SELECT x.*, uuid_send(x.id) || int8send(x.charge) AS record, x.occurred_at < %(late_before)s AS late,
+        CASE WHEN json_array_length(x.funding) = 1 THEN x.funding->0->>0 END AS first
+    FROM usage_records x WHERE {{condition}}
+) u
+GROUP BY u.kind, u.provider, u.model, u.tool, u.late
+"""
+_RECORDS: Final = """
+SELECT x.id, x.occurred_at, x.recorded_at, x.currency, x.charge, x.funding::text, x.input_tokens,
+    x.cache_read_input_tokens, x.cache_creation_input_tokens, x.output_tokens, x.reasoning_output_tokens, x.tool_calls,
+    x.price_version, a.key, r.key, x.outcome, x.detail::text
+FROM usage_records x LEFT JOIN agents a ON a.id = x.agent_id LEFT JOIN runs r ON r.id = x.run_id
+WHERE {condition} AND x.kind IS NOT DISTINCT FROM %(kind)s AND x.provider IS NOT DISTINCT FROM %(provider)s
+    AND x.model IS NOT DISTINCT FROM %(model)s AND x.tool IS NOT DISTINCT FROM %(tool)s
+    AND (x.occurred_at < %(late_before)s) = %(late)s AND x.id > %(after)s
+ORDER BY x.id LIMIT %(limit)s
+"""
+AT_ONCE: Final = 5_000
+FIRST: Final = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One usage record of a line; money in units. `funding` and `detail` are JSON."""
+
+    id: UUID
+    occurred_at: datetime
+    recorded_at: datetime
+    currency: str
+    charge: int
+    funding: str
+    input_tokens: int
+    cache_read_input_tokens: int
+    cache_creation_input_tokens: int
+    output_tokens: int
+    reasoning_output_tokens: int
+    tool_calls: int
+    price_version: UUID | None
+    agent: str | None
+    run: str | None
+    outcome: str
+    detail: str | None
+
+
+def usage_sums(cur: Cursor, *, organization: UUID, ranges: Sequence[Range]) -> list[UsageSum]:
+    """Return what was used in each range, by kind of action, model and tool; late facts (of a period that the range
+    before it had closed) apart. In the order of the lines that they become."""
+    found = []
+    for place, chosen in enumerate(ranges):
+        condition, values = _condition(cur, organization, chosen)
+        for row in cur.execute(_SUMS.format(condition=condition), values).fetchall():
+            found.append(_sum(place, row))
+    return sorted(found, key=lambda each: (each.group.late, each.place, each.group.name))
+
+
+def records_of(
+    cur: Cursor, *, organization: UUID, chosen: Range, group: Group, at_once: int = AT_ONCE
+) -> Iterator[Record]:
+    """Yield the usage records of a line, in the order of their ids, read in pieces."""
+    after = FIRST
+    while rows := records_after(
+        cur, organization=organization, chosen=chosen, group=group, after=after, limit=at_once
+    ):
+        yield from rows
+        if len(rows) < at_once:
+            return
+        after = rows[-1].id
+
+
+def records_after(
+    cur: Cursor, *, organization: UUID, chosen: Range, group: Group, after: UUID, limit: int
+) -> list[Record]:
+    """Return up to `limit` usage records of a line, in the order of their ids, from the one after `after` on."""
+    condition, values = _condition(cur, organization, chosen)
+    values |= {**group.data(), "limit": limit, "after": after}
+    return [Record(*row) for row in cur.execute(_RECORDS.format(condition=condition), values).fetchall()]
+
+
+def _condition(cur: Cursor, organization: UUID, chosen: Range) -> tuple[str, dict[str, Any]]:
+    before, after = chosen
+    condition = difference(cur, organization, alias="x", cut=after, previous=before)
+    late_before = "-infinity" if before is None else before.until
+    # A metered charge is a line of the invoice that rated it.
+    sql = f"{condition.sql} AND x.kind IS DISTINCT FROM '{METERED}'"
+    return sql, {**condition.values, "late_before": late_before}
+
+
+def _sum(place: int, row: tuple[Any, ...]) -> UsageSum:
+    group, rest = Group(*row[:5]), row[5:]
+    calls, charge = int(rest[0]), int(rest[1])
+    tokens = {name: int(value) for name, value in zip(TOKENS, rest[2:7], strict=True)}
+    tool_calls, first, last, versions, digest = rest[7:12]
+    funded: Mapping[str, int] = dict(zip(SOURCES, map(int, rest[12:]), strict=True))
+    return UsageSum(
+        place, group, calls, charge, tokens, int(tool_calls), first, last, tuple(versions), digest, funded
+    )

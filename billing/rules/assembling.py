@@ -1,0 +1,205 @@
+"""From what is owed to a document: lines, discounts, tax, totals. Pure; the preview and the invoice are both made here.
+
+Order (house rule 2): what a line costs was worked out before (usage discount, price, percentage discount of the charge,
+allowance, commitment and credit); here come coupons over the lines, then tax over what is left. Amounts are units of
+10^-8, on the document at its currency's own precision. What a line's rounding leaves goes to the rounding account, so
+that the books hold what was used to the last unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID
+
+from billing.rules.coupons import Coupon, DiscountableLine, apply_coupons
+from billing.rules.rounding import round_to_document
+from billing.rules.tax import TaxableLine, TaxedDocument, TaxPending, Treatment, tax_document
+from common.money import checked_units
+
+UNBILLED: Final = "unbilled_receivable"
+DEFERRED: Final = "deferred_revenue"
+REVENUE: Final = "revenue"
+ACCOUNTS: Final = (UNBILLED, DEFERRED, REVENUE)
+"""Where a line's net comes from: what the gate charged the postpaid line, what is earned later, what is earned now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a line is made of. `exact`: units to pay, of use as the books hold them; all else is at the currency's
+    precision already. `charge` and `funded` tell of use what it cost and which part of that was paid for before.
+    """
+
+    key: str
+    kind: str
+    description: str
+    exact: int
+    account: str
+    quantity: str | None = None
+    charge: int = 0
+    funded: Mapping[str, int] = field(default_factory=dict)
+    discountable: bool = True
+    tax_code: str = "standard"
+    service_start: datetime | None = None
+    service_end: datetime | None = None
+    item: UUID | None = None
+    subscription: UUID | None = None
+    contract: UUID | None = None
+    charge_key: str | None = None
+    plan_version: UUID | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """What a coupon takes off the document in all, in units at the currency's precision."""
+
+    coupon: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the document, from 1: `net` = `amount` - `discount`; `remainder` = `amount` - what the books hold."""
+
+    number: int
+    owed: Owed
+    amount: int
+    discount: int
+    tax: int
+    treatment: Treatment | None
+
+    @property
+    def net(self) -> int:
+        """What is to pay without tax."""
+        return self.amount - self.discount
+
+    @property
+    def account(self) -> str:
+        """Where it comes from in the books."""
+        return self.owed.account
+
+    @property
+    def remainder(self) -> int:
+        """What rounding to the document made of it."""
+        return self.amount - self.owed.exact
+
+
+@dataclass(frozen=True, slots=True)
+class Tax:
+    """Base and tax of all lines with one treatment."""
+
+    treatment: Treatment
+    base: int
+    tax: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Everything that an invoice says about money. `pending`: the tax is not known yet, and none is on it."""
+
+    currency: str
+    lines: tuple[Line, ...]
+    discounts: tuple[Discount, ...]
+    taxes: tuple[Tax, ...]
+    pending: bool
+
+    @property
+    def subtotal(self) -> int:
+        """The lines before discounts."""
+        return sum(line.amount for line in self.lines)
+
+    @property
+    def discount(self) -> int:
+        """What coupons take off."""
+        return sum(line.discount for line in self.lines)
+
+    @property
+    def net(self) -> int:
+        """What is to pay without tax."""
+        return self.subtotal - self.discount
+
+    @property
+    def tax(self) -> int:
+        """The tax on it."""
+        return sum(line.tax for line in self.lines)
+
+    @property
+    def total(self) -> int:
+        """What is to pay."""
+        return self.net + self.tax
+
+
+Taxing = Callable[[str], Treatment | TaxPending]
+"""How a tax code is taxed."""
+
+
+def assemble(
+    owed: Sequence[Owed], *, currency: str, taxing: Taxing, coupons: Sequence[Coupon] = ()
+) -> Document:
+    """This function will return the document over what is owed, its lines in the given order.
+
+    A coupon's targets are keys of lines; it lowers none that is not discountable or not above 0. Raises
+    AmountOutOfRange, and what `taxing` raises.
+    """
+    amounts = [(one, round_to_document(one.exact, currency=currency)) for one in owed]
+    open_lines = [
+        DiscountableLine(one.key, amount) for one, amount in amounts if one.discountable and amount > 0
+    ]
+    discounted = apply_coupons(open_lines, coupons, currency=currency)
+    taken = dict(zip((line.key for line in open_lines), discounted.units, strict=True))
+    treatments = {code: taxing(code) for code in dict.fromkeys(one.tax_code for one in owed)}
+    taxed = _taxed(amounts, taken, treatments, currency)
+    document = Document(
+        currency,
+        tuple(_line(place, one, amount, taken, taxed) for place, (one, amount) in enumerate(amounts)),
+        tuple(Discount(each.coupon.code, each.units) for each in discounted.coupons if each.units),
+        _taxes(taxed),
+        taxed is None,
+    )
+    for figure in (document.subtotal, document.discount, document.total):
+        checked_units(figure)
+    return document
+
+
+def _line(place: int, one: Owed, amount: int, taken: Mapping[str, int], taxed: TaxedDocument | None) -> Line:
+    with_tax = None if taxed is None else taxed.lines[place]
+    return Line(
+        number=place + 1,
+        owed=one,
+        amount=amount,
+        discount=taken.get(one.key, 0),
+        tax=0 if with_tax is None else with_tax.tax,
+        treatment=None if with_tax is None else with_tax.treatment,
+    )
+
+
+def _taxed(
+    amounts: Sequence[tuple[Owed, int]],
+    taken: Mapping[str, int],
+    treatments: Mapping[str, Treatment | TaxPending],
+    currency: str,
+) -> TaxedDocument | None:
+    lines = []
+    for one, amount in amounts:
+        treatment = treatments[one.tax_code]
+        if isinstance(treatment, TaxPending):
+            return None
+        lines.append(TaxableLine(one.key, amount - taken.get(one.key, 0), treatment))
+    return tax_document(lines, currency=currency)
+
+
+def _taxes(taxed: TaxedDocument | None) -> tuple[Tax, ...]:
+    if taxed is None:
+        return ()
+    return tuple(Tax(total.treatment, total.base, total.tax) for total in taxed.rates)
+
+
+def percent_of(rate: Fraction) -> str:
+    """Return a tax rate in percent as people write it, such as 20 or 8.1; at most six decimals, cut."""
+    scaled = rate.numerator * 100 * 10**6 // rate.denominator
+    whole, decimals = divmod(scaled, 10**6)
+    return f"{whole}.{decimals:06d}".rstrip("0").rstrip(".")
