@@ -7,22 +7,62 @@ rounded running sum they come to the rounded whole, which is what the true-up is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
+from billing.rules.amounts import amount_of
+from billing.rules.assembling import DEFERRED, Owed
+from billing.rules.charges.explaining import step_json
+from billing.rules.charges.formula import step
 from billing.rules.rounding import round_to_document
+
+KIND = "commitment"
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnBefore:
-    """What was drawn from a window's grants, exactly, and billed of it before, in units. A window begins with what its
-    grants repaid of debt (`PostpaidGrant.repaid`, `repaid_billed`)."""
+class CommittedUse:
+    """What a window's grants have paid for so far (`drawn`, exact units), and what of it was `billed`, in units at the
+    currency's precision; both with what the window repaid of debt."""
 
-    exact: int = 0
-    billed: int = 0
+    contract: UUID
+    window: int
+    name: str
+    start: datetime
+    end: datetime
+    grants: tuple[UUID, ...]
+    drawn: int
+    billed: int
 
 
-def draw_line(before: DrawnBefore, drawn: int, *, currency: str) -> tuple[int, DrawnBefore]:
-    """Return what the next line over a window's use bills, in units at the currency's precision, and what is billed
-    then. `drawn` is what its records drew, exactly."""
-    exact = before.exact + drawn
-    billed = round_to_document(exact, currency=currency)
-    return billed - before.billed, DrawnBefore(exact, billed)
+def committed_line(use: CommittedUse, *, currency: str) -> Owed | None:
+    """Return the line over what was drawn and not billed yet; None when that is nothing. The gate booked the revenue
+    as it was used: the line turns deferred revenue into a receivable."""
+    owed = round_to_document(use.drawn, currency=currency) - use.billed
+    if owed == 0:
+        return None
+    drawn, billed = amount_of(use.drawn), amount_of(use.billed)
+    explained = step(
+        "drawn", "{drawn} drawn so far - {billed} billed", amount_of(owed), drawn=drawn, billed=billed
+    )
+    return Owed(
+        key=f"commitment:{use.contract}:{use.window}",
+        kind=KIND,
+        description=f"{use.name}: use of the commitment from {use.start:%Y-%m-%d}",
+        exact=owed,
+        account=DEFERRED,
+        discountable=False,
+        service_start=use.start,
+        service_end=use.end,
+        contract=use.contract,
+        detail={
+            "window": use.window,
+            "grants": [str(grant) for grant in use.grants],
+            "drawn": use.drawn,
+            "billed": use.billed,
+            "steps": [step_json(explained)],
+            "credits": None,
+            "included": max(owed, 0),
+            "recognition": "at_once",
+            "source": f"contract:{use.contract}",
+        },
+    )

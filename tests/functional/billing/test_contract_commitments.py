@@ -9,7 +9,6 @@ import pytest
 
 from billing.queries.contracts import drawn_from, postpaid_commitments
 from billing.queries.due import next_boundary
-from billing.rules.contracts.lines import DrawnBefore, draw_line
 from spend.operations.charging import charge_quantity
 from spend.rules.charging import MeteredCharge
 from tests.builders.books import balances, rows
@@ -129,9 +128,7 @@ class TestPostpaid:
 
 
 class TestTheInvoicesSide:
-    def test_knows_which_grants_are_still_to_pay_and_bills_each_window_as_one_running_sum(
-        self, customer: Customer
-    ) -> None:
+    def test_knows_which_grants_are_still_to_pay_and_what_was_drawn(self, customer: Customer) -> None:
         made = agreed(customer.id, "1", commitment=commitment("postpaid", "month"))
         for _ in range(3):
             use(customer, "0.004")
@@ -144,12 +141,6 @@ class TestTheInvoicesSide:
         }
         drawn = write(lambda cur: drawn_from(cur, grants=found, **condition))  # type: ignore[arg-type]
         assert drawn == {grant: 1_200_000}
-        # 0.012 in three lines of 0.004: 0.00, 0.01, 0.00 and never 0.00 in all
-        before, lines = DrawnBefore(), []
-        for _ in range(3):
-            line, before = draw_line(before, 400_000, currency="USD")
-            lines.append(line)
-        assert (lines, before.billed) == ([0, 1_000_000, 0], 1_000_000)
 
     def test_a_prepaid_commitment_is_paid_already(self, customer: Customer) -> None:
         agreed(customer.id, "100", commitment=commitment("prepaid", "month"))
