@@ -98,14 +98,14 @@ class ContractWindowSerializer(serializers.Serializer[Any]):
     settled_at = InstantField(allow_null=True)
 
 
-class BurnRateSerializer(serializers.Serializer[Any]):
+class ContractRunRateSerializer(serializers.Serializer[Any]):
     """What was used per day."""
 
     days = QuantityField(help_text="Over how many whole days before today.")
     per_day = SignedAmountField()
 
 
-class ForecastSerializer(serializers.Serializer[Any]):
+class ContractForecastSerializer(serializers.Serializer[Any]):
     """When what can be drawn now will be used up at the run rate; null: at that rate in no foreseeable time."""
 
     remaining = SignedAmountField()
@@ -114,7 +114,7 @@ class ForecastSerializer(serializers.Serializer[Any]):
     earliest = InstantField(allow_null=True)
     latest = InstantField(allow_null=True)
     lasts = serializers.BooleanField(help_text="Whether it lasts until the window ends.")
-    rates = BurnRateSerializer(many=True)
+    rates = ContractRunRateSerializer(many=True)
 
 
 class DrawDownSerializer(serializers.Serializer[Any]):
@@ -126,7 +126,7 @@ class DrawDownSerializer(serializers.Serializer[Any]):
     kind = WordField(KINDS, allow_null=True)
     at = InstantField()
     windows = ContractWindowSerializer(many=True)
-    forecast = ForecastSerializer(allow_null=True)
+    forecast = ContractForecastSerializer(allow_null=True)
 
 
 class ContractSerializer(serializers.Serializer[Any]):
