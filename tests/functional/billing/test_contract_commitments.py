@@ -106,6 +106,19 @@ class TestPostpaid:
         assert owed(customer.id) == [("true_up", "100.00")]
         assert figures(customer.id, made, *WINDOW)[0] == ("100", "0", "0", "0", "100")
 
+    def test_what_is_rated_after_a_termination_counts_against_the_true_up(self, customer: Customer) -> None:
+        made = agreed(customer.id, "100", days=300, commitment=commitment("postpaid", "segment"))
+        start = now_of(customer.id)
+        pass_days(customer.id, 6)
+        acted(made, "terminate", {"commitment": "full"})
+        metered = MeteredCharge(
+            "billing", "calls-1", units("30"), "USD", "api_calls", "calls", start, start + 5 * 24 * HOUR
+        )
+        write(lambda cur: charge_quantity(cur, organization=customer.id, charge=metered, author=AUTHOR))
+        pass_days(customer.id, 4)
+        assert receipts(customer.id) == {"postpaid": units("30")}
+        assert owed(customer.id) == [("true_up", "70.00")]
+
     def test_the_books_close_when_all_is_invoiced(self, customer: Customer) -> None:
         agreed(customer.id, "100", days=30, commitment=commitment("postpaid", "segment"))
         use(customer, "40.004")
