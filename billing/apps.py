@@ -6,12 +6,13 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import jobs
-        from billing.projections import catalog, invoices, items, metering, subscriptions
+        from billing.projections import catalog, contracts, invoices, items, metering, subscriptions
         from billing.queries import integrity
 
         catalog.register_all()
         metering.register_all()
         subscriptions.register_all()
+        contracts.register_all()
         items.register_all()
         integrity.register_checks()
         invoices.register_all()

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from billing.api.acting import BillingView
 from billing.api.catalog import utc
+from billing.queries.contracts import contract_features
 from billing.queries.entitlements import entitlements
 from billing.rules.entitlements import Entitlements
 from common import fields
@@ -79,7 +80,9 @@ class EntitlementsView(BillingView):
 
         def read(cur: Cursor) -> dict[str, Any]:
             now = business_now(cur, organization)
-            return show_entitlements(organization, now, entitlements(cur, organization, now))
+            overrides = contract_features(cur, organization=organization, at=now)
+            found = entitlements(cur, organization, now, overrides=overrides)
+            return show_entitlements(organization, now, found)
 
         return json_response(run_in_transaction(read))
 

@@ -5,6 +5,7 @@ from django.urls import URLPattern, path
 from billing.api import (
     backfills,
     billing_runs,
+    contracts,
     coupons,
     entitlements,
     invoice_actions,
@@ -83,4 +84,13 @@ urlpatterns: list[URLPattern] = [
     path("subscriptions/<str:name>/cancel", subscriptions.SubscriptionCancelView.as_view()),
     path("subscriptions/<str:name>/uncancel", subscriptions.SubscriptionUncancelView.as_view()),
     path("subscriptions/<str:name>/coupons", subscriptions.SubscriptionCouponsView.as_view()),
+    path("contracts", contracts.ContractListView.as_view()),
+    path("contracts/<str:name>", contracts.ContractDetailView.as_view()),
+    path("contracts/<str:name>/activate", contracts.ContractActivateView.as_view()),
+    path("contracts/<str:name>/amend", contracts.ContractAmendView.as_view()),
+    path("contracts/<str:name>/terminate", contracts.ContractTerminateView.as_view()),
+    path("contracts/<str:name>/versions", contracts.ContractVersionListView.as_view()),
+    path("contracts/<str:name>/history", contracts.ContractHistoryView.as_view()),
+    path("contracts/<str:name>/drawdown", contracts.ContractDrawDownView.as_view()),
+    path("contracts/<str:name>/drawdown.csv", contracts.ContractDrawDownCsvView.as_view()),
 ]

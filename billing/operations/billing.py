@@ -12,11 +12,11 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from billing.operations.boundaries import advance
 from billing.operations.invoices.drafting import Boundary, Seen, draft, locked_standing, with_cut
 from billing.operations.invoices.finalizing import fail_invoice, finalize_invoice
 from billing.operations.invoices.previewing import read_boundary
 from billing.operations.invoices.taxing import ask_tax_of_invoice
-from billing.operations.subscriptions.advance import advance
 from billing.queries.due import next_boundary
 from billing.queries.ratedlines import first_metered_due
 from billing.queries.standing import Standing, first_item_due, first_waiting, unbilled_of

@@ -1,4 +1,4 @@
-"""When an organization's subscriptions reach their next boundary: what a billing run asks first."""
+"""When an organization's subscriptions and contracts reach their next boundary: what a billing run asks first."""
 
 from datetime import datetime
 from typing import Final
@@ -7,19 +7,24 @@ from uuid import UUID
 from events.store import Cursor
 
 _NEXT: Final = """
-SELECT min(s.next_at) FROM subscriptions s JOIN organizations o ON o.id = s.organization
-WHERE s.organization = %s AND s.next_at IS NOT NULL AND o.status = 'active'
+SELECT least(
+    (SELECT min(s.next_at) FROM subscriptions s WHERE s.organization = o.id AND s.next_at IS NOT NULL),
+    (SELECT min(c.next_at) FROM contracts c WHERE c.organization = o.id AND c.next_at IS NOT NULL))
+FROM organizations o WHERE o.id = %s AND o.status = 'active'
 """
 # Nothing is decided here, so the clock may be asked.
 _DUE: Final = """
-SELECT DISTINCT s.organization FROM subscriptions s JOIN organizations o ON o.id = s.organization
-WHERE s.next_at <= clock_timestamp() + o.clock_offset AND o.status = 'active' ORDER BY s.organization
+SELECT s.organization FROM subscriptions s JOIN organizations o ON o.id = s.organization
+WHERE s.next_at <= clock_timestamp() + o.clock_offset AND o.status = 'active'
+UNION
+SELECT c.organization FROM contracts c JOIN organizations o ON o.id = c.organization
+WHERE c.next_at <= clock_timestamp() + o.clock_offset AND o.status = 'active' ORDER BY 1
 """
 
 
 def next_boundary(cur: Cursor, organization: UUID) -> datetime | None:
-    """Return the earliest boundary of the organization's subscriptions, in the past after a standstill; None when there
-    is none, or the organization is closed."""
+    """Return the earliest boundary of the organization's subscriptions and contracts, in the past after a standstill;
+    None when there is none, or the organization is closed."""
     row = cur.execute(_NEXT, (organization,)).fetchone()
     found: datetime | None = row[0] if row else None
     return found

@@ -8,12 +8,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.queries import sellers
+from billing.queries.contracts import invoicing_terms
 from billing.queries.profiles import billing_contact, billing_profile
 from billing.rules.parties import Buyer, Seller
 from billing.rules.profiles import Contact
 from common.errors import NotFound
 from events.store import Cursor
 from orgs.queries.organizations import find_organization
+from spend.queries.budgets import business_now
 
 NET_DAYS: Final = 14
 GRACE_HOURS: Final = 1
@@ -62,12 +64,15 @@ def seller_of(cur: Cursor, organization: UUID) -> Seller:
 
 
 def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
-    """Return how a customer is billed; what its profile leaves open is as the house has it. Raises NotFound.
+    """Return how a customer is billed; what its profile leaves open is as the house has it. A contract's
+    purchase order and days to pay come before the profile's. Raises NotFound.
 
     Without personal data: that is in `contact_of`, and in no event.
     """
     found = find_organization(cur, organization=organization)
     profile = billing_profile(cur, organization)
+    agreed = invoicing_terms(cur, organization=organization, at=business_now(cur, organization))
+    net_days = profile.net_days if agreed is None else agreed.net_days
     data: dict[str, Any] = {
         "name": found.name,
         "country": profile.tax.country,
@@ -78,9 +83,9 @@ def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
         name=found.name,
         customer=profile.tax.customer,
         vat_answer=profile.tax.vat_answer,
-        net_days=NET_DAYS if profile.net_days is None else profile.net_days,
+        net_days=NET_DAYS if net_days is None else net_days,
         grace=timedelta(hours=GRACE_HOURS if profile.grace_hours is None else profile.grace_hours),
-        purchase_order=profile.purchase_order,
+        purchase_order=(agreed and agreed.purchase_order) or profile.purchase_order,
         cycle_anchor=profile.cycle_anchor,
         data={name: value for name, value in data.items() if value is not None},
     )

@@ -19,3 +19,9 @@ def require_billing(principal: Principal) -> None:
         raise Forbidden(
             "Only an owner, a billing administrator, or a key without a member with billing:write does this."
         )
+
+
+def require_billing_reader(principal: Principal) -> None:
+    """Refuse members who neither own the organization nor look after its billing. Raises Forbidden."""
+    if principal.role not in (None, OWNER, BILLING_ADMIN):
+        raise Forbidden("Only an owner, a billing administrator, or a key without a member reads this.")

@@ -21,6 +21,7 @@ from billing.queries.cuts import take_cut
 from billing.queries.items import Item, open_items
 from billing.queries.standing import Range, Standing, standing_of, written_range
 from billing.rules.assembling import Document, Owed, assemble
+from billing.rules.contracts.lines import CommittedUse, committed_line
 from billing.rules.cuts import Cut
 from billing.rules.cycles import cycle_end
 from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
@@ -73,12 +74,13 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was read for a boundary without any lock: use of the gate by line, metered use as it is rated, and how all
-    of it is taxed."""
+    """What was read for a boundary without any lock: use of the gate by line, metered use as it is rated, how all of it
+    is taxed, and what was drawn from postpaid commitments."""
 
     sums: Sequence[UsageSum]
     rated: Sequence[RatedUse]
     answers: TaxAnswers
+    committed: Sequence[CommittedUse] = ()
 
 
 def with_cut(cur: Cursor, boundary: Boundary) -> Boundary:
@@ -130,6 +132,8 @@ def prepare(
     metered = charge_metered(
         cur, organization=locked.id, currency=locked.currency, rated=seen.rated, author=author
     )
+    drawn = [committed_line(use, currency=locked.currency) for use in seen.committed]
+    metered += [line for line in drawn if line is not None]
     owed = owed_lines(items, metered, seen.sums, boundary)
     if not owed:
         return None

@@ -6,12 +6,14 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+from billing.operations.boundaries import advance
 from billing.operations.invoices.drafting import Boundary, Drafted, Seen, locked_standing, prepare, with_cut
 from billing.operations.invoices.rating import rate_metered
 from billing.operations.invoices.taxing import TaxAnswers, ask_tax
-from billing.operations.subscriptions.advance import advance
+from billing.queries.committeduse import committed_use
 from billing.queries.items import open_items
 from billing.queries.usage import usage_sums
+from billing.rules.contracts.lines import CommittedUse
 from billing.rules.meteredlines import RatedUse
 from billing.rules.usagelines import UsageSum
 from common.transactions import run_in_transaction
@@ -55,15 +57,16 @@ def read_boundary(organization: UUID, boundary: Boundary) -> Seen:
     """This function will return what a boundary's draft is made of besides items: without any lock, and the tax asked
     outside of any transaction. Raises NotFound, NotPriced and PeriodRetired."""
 
-    def read(cur: Cursor) -> tuple[list[UsageSum], list[RatedUse], set[str]]:
+    def read(cur: Cursor) -> tuple[list[UsageSum], list[RatedUse], set[str], list[CommittedUse]]:
         sums = usage_sums(cur, organization=organization, ranges=boundary.ranges)
         rated = _rated(cur, organization, boundary)
         codes = {item.tax_code for item in open_items(cur, organization, boundary.at)}
-        return sums, rated, codes | {one.period.charge.tax_code for one in rated}
+        codes |= {one.period.charge.tax_code for one in rated}
+        return sums, rated, codes, _committed(cur, organization, boundary)
 
-    sums, rated, codes = run_in_transaction(read)
+    sums, rated, codes, committed = run_in_transaction(read)
     answers = ask_tax(organization=organization, codes={*codes, "standard"}, at=boundary.at)
-    return Seen(sums, rated, answers)
+    return Seen(sums, rated, answers, committed)
 
 
 def _undone(
@@ -71,7 +74,8 @@ def _undone(
 ) -> None:
     locked, _ = locked_standing(cur, organization)
     advance(cur, locked, until=boundary.at, author=AUTHOR)
-    seen = Seen(sums, _rated(cur, organization, boundary), answers)
+    rated, committed = _rated(cur, organization, boundary), _committed(cur, organization, boundary)
+    seen = Seen(sums, rated, answers, committed)
     raise _Undone(prepare(cur, locked, boundary, seen, author=AUTHOR))
 
 
@@ -79,6 +83,14 @@ def _rated(cur: Cursor, organization: UUID, boundary: Boundary) -> list[RatedUse
     assert boundary.cut is not None
     currency = find_organization(cur, organization=organization).currency
     return rate_metered(cur, organization=organization, currency=currency, cut=boundary.cut)
+
+
+def _committed(cur: Cursor, organization: UUID, boundary: Boundary) -> list[CommittedUse]:
+    """What was drawn from commitments is billed where use is."""
+    if not boundary.cuts or boundary.cut is None:
+        return []
+    currency = find_organization(cur, organization=organization).currency
+    return committed_use(cur, organization=organization, currency=currency, cut=boundary.cut)
 
 
 def _boundary(cur: Cursor, *, organization: UUID) -> Boundary:

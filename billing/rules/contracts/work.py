@@ -1,0 +1,478 @@
+"""The steps that every decision on a contract is put together from: windows open, change and close; fees fall due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from billing.rules.amounts import amount_of
+from billing.rules.charges.explaining import step_json
+from billing.rules.charges.formula import step
+from billing.rules.contracts.decision import NOTHING_LEFT, Decision, Granted, Known, Left, Taking
+from billing.rules.contracts.row import (
+    ROLLED,
+    SETTLED,
+    SETTLES_AFTER,
+    Contract,
+    FeeState,
+    Version,
+    Window,
+)
+from billing.rules.contracts.terms import Commitment, ContractFee, ContractTerms
+from billing.rules.contracts.windows import (
+    amount_of_pieces,
+    cut_pieces,
+    days_used_until,
+    piece_steps,
+    plan_window,
+    with_piece,
+)
+from billing.rules.items import NewItem
+from billing.rules.rounding import document_step, round_to_document
+from common.ids import new_id
+from common.localtime import local_time
+
+
+class Work:
+    """A contract on its way through one decision at `at`, with what that makes so far."""
+
+    def __init__(self, row: Contract, known: Known, at: datetime) -> None:
+        self.row = row
+        self.known = known
+        self.at = at
+        self.items: list[NewItem] = []
+        self.grants: list[Granted] = []
+        self.takings: list[Taking] = []
+        self.passed: list[str] = []
+        self._debt = known.debt
+        self._left = dict(known.left)
+        self._windows: dict[UUID, Window] = {}
+
+    @property
+    def commitment(self) -> Commitment:
+        """How the commitment works now."""
+        made = self.row.terms.commitment
+        assert made is not None
+        return made
+
+    def change(self, **changes: Any) -> None:
+        """Go on with another row."""
+        self.row = replace(self.row, **changes)
+
+    def put(self, window: Window) -> None:
+        """Go on with a window as it is now; a settled one leaves the row."""
+        kept = [each for each in self.row.windows if each.id != window.id]
+        if window.status != SETTLED:
+            kept.append(window)
+        self.change(windows=tuple(sorted(kept, key=lambda each: each.number)))
+        self._windows[window.id] = window
+
+    def left(self, grant: UUID) -> Left:
+        """What a grant has left by now."""
+        return self._left.get(grant, NOTHING_LEFT)
+
+    def decided(self, verb: str, *, version: Version | None = None) -> Decision:
+        """Return what the decision comes to, as the row's next version."""
+        return Decision(
+            row=replace(self.row, version=self.row.version + 1),
+            verb=verb,
+            at=self.at,
+            items=tuple(self.items),
+            windows=tuple(sorted(self._windows.values(), key=lambda each: each.number)),
+            grants=tuple(self.grants),
+            takings=tuple(self.takings),
+            version=version,
+            passed=tuple(self.passed),
+        )
+
+    def owe(self, kind: str, description: str, amount: int, **given: Any) -> NewItem:
+        """Make the customer owe an amount of the contract."""
+        item = NewItem(
+            **{
+                "kind": kind,
+                "description": f"{self.row.terms.name}: {description}",
+                "currency": self.row.currency,
+                "amount": amount,
+                "due_at": self.at,
+                "contract": self.row.id,
+                "discountable": False,
+                **given,
+            }
+        )
+        self.items.append(item)
+        return item
+
+    def take(
+        self,
+        window: Window,
+        reason: str,
+        taken: Iterable[tuple[UUID, int]],
+        *,
+        income: int,
+        rounded: int = 0,
+        ends: bool = False,
+    ) -> None:
+        """Take unused credit out of a window's grants."""
+        parts = tuple((grant, amount) for grant, amount in taken if amount)
+        for grant, amount in parts:
+            left = self._left[grant]
+            self._left[grant] = Left(left.remaining - amount, left.held)
+        ended = tuple(grant for grant, _ in window.grants) if ends else ()
+        held = sum(self.left(grant).held for grant in ended)
+        if parts or income or rounded or ended:
+            key = f"contract:{window.id}:{self.row.version + 1}:{len(self.takings)}"
+            words = f"{self.row.terms.name}: {reason}"
+            self.takings.append(Taking(key, words, parts, income, rounded, held, ended))
+
+    def free_of(self, window: Window) -> list[tuple[UUID, int]]:
+        """What each of a window's grants has free."""
+        return [(grant, self.left(grant).free) for grant, _ in window.grants]
+
+
+def label(work: Work, start: datetime, end: datetime) -> str:
+    """Return a period as people read it, by days of the customer's zone."""
+    first, last = (local_time(moment, zone=work.row.zone).date() for moment in (start, end))
+    return f"{first} to {last}"
+
+
+def service_of(window: Window) -> dict[str, Any]:
+    """Return what an item for a window is for; a window that was cut as it began has no duration."""
+    has_duration = window.start < window.end
+    return {"service_start": window.start, "service_end": window.end} if has_duration else {}
+
+
+def open_window(work: Work) -> None:
+    """Open the next window: what is committed is granted, and in advance invoiced."""
+    plan = plan_window(work.row.terms, work.row.zone, work.at)
+    if plan is None:
+        work.change(next_window_at=None)
+        return
+    number = work.row.window_count + 1
+    pieces = (plan.piece,)
+    window = Window(
+        id=new_id(),
+        number=number,
+        start=plan.start,
+        end=plan.end,
+        grants_end=_grants_end(work, plan.end),
+        settle_at=plan.end + SETTLES_AFTER,
+        pieces=pieces,
+        amount=amount_of_pieces(pieces, currency=work.row.currency),
+    )
+    following = None if plan.end >= work.row.ends_at else plan.end
+    work.change(window_count=number, next_window_at=following)
+    work.put(fund(work, window))
+    work.passed.append("window_opened")
+
+
+def fund(work: Work, window: Window) -> Window:
+    """Bring what is granted and invoiced for a window to what is committed in it; return it as it is then."""
+    kind = work.commitment.kind
+    if kind == "minimum":
+        return window
+    if kind == "prepaid":
+        window = _invoice(work, window)
+    missing = window.amount - (window.granted - window.parked - window.closed)
+    return _grant(work, window, missing, is_owed=kind == "postpaid") if missing > 0 else window
+
+
+def _invoice(work: Work, window: Window) -> Window:
+    """The difference to what was invoiced before is owed, or credited: never more than what is unused."""
+    used = window.granted - window.parked - window.closed
+    step_units = document_step(work.row.currency)
+    wanted = max(window.amount, -(-used // step_units) * step_units)
+    owed = wanted - window.billed
+    if owed < 0:
+        return credit(work, window, -owed, "unused commitment")
+    if owed == 0:
+        return window
+    words = "commitment" if not window.items else "more commitment"
+    item = work.owe(
+        "commitment",
+        f"{words} {label(work, window.start, window.end)}",
+        owed,
+        **service_of(window),
+        steps=piece_steps(window.pieces),
+        recognition="straight",
+        included=owed,
+    )
+    return replace(window, items=(*window.items, (item.id, owed)))
+
+
+def credit(work: Work, window: Window, amount: int, words: str) -> Window:
+    """Credit so much of what was invoiced in advance, the newest first."""
+    left, items = amount, list(window.items)
+    for place in range(len(items) - 1, -1, -1):
+        name, billed = items[place]
+        part = min(left, billed)
+        if part > 0:
+            work.owe(
+                "commitment",
+                f"{words} {label(work, window.start, window.end)}",
+                -part,
+                **service_of(window),
+                credits=name,
+                recognition="at_once",
+                included=part,
+                steps=[_credit_step(billed, part)],
+            )
+            items[place] = (name, billed - part)
+            left -= part
+    return replace(window, items=tuple(items), credited=window.credited + amount - left)
+
+
+def _credit_step(billed: int, part: int) -> dict[str, Any]:
+    made = step(
+        "credit", "-{unused} of {billed}", -amount_of(part), unused=amount_of(part), billed=amount_of(billed)
+    )
+    return step_json(made)
+
+
+def _grant(work: Work, window: Window, amount: int, *, is_owed: bool) -> Window:
+    made = Granted(
+        grant=new_id(),
+        amount=amount,
+        is_owed=is_owed,
+        effective_at=max(window.start, work.at),
+        expires_at=window.grants_end,
+    )
+    work.grants.append(made)
+    repaid = min(work._debt, amount)
+    work._debt -= repaid
+    work._left[made.grant] = Left(amount - repaid)
+    window = replace(window, grants=(*window.grants, (made.grant, amount)))
+    return _bill_repaid(work, window, repaid) if repaid and is_owed else window
+
+
+def _bill_repaid(work: Work, window: Window, repaid: int) -> Window:
+    """What the commitment repaid of older debt at once is used, and on no receipt: it is owed by itself."""
+    before, after = window.repaid, window.repaid + repaid
+    billed = round_to_document(after, currency=work.row.currency)
+    owed = billed - window.repaid_billed
+    if owed:
+        work.owe(
+            "commitment",
+            "earlier use that the commitment pays for",
+            owed,
+            recognition="at_once",
+            included=owed,
+            steps=[
+                step_json(
+                    step("repaid", "{repaid} of debt", amount_of(after - before), repaid=amount_of(repaid))
+                )
+            ],
+        )
+    return replace(window, repaid=after, repaid_billed=billed)
+
+
+def park(work: Work, window: Window) -> Window:
+    """Take back whatever a window's grants have free: it goes to deferred revenue until it is granted anew, credited or
+    settled."""
+    free = work.free_of(window)
+    amount = sum(part for _, part in free)
+    work.take(window, "credit taken back", free, income=0)
+    return replace(window, parked=window.parked + amount)
+
+
+def amend_window(work: Work, window: Window) -> None:
+    """Bring a window that runs or rolls over to the version that holds from now on."""
+    if window.end <= work.at:
+        _move_rolled(work, window)
+        return
+    plan = plan_window(work.row.terms, work.row.zone, work.at)
+    assert plan is not None  # an amendment's term goes on beyond its first day
+    pieces = with_piece(window.pieces, plan.piece)
+    moved = replace(
+        window,
+        pieces=pieces,
+        end=plan.end,
+        grants_end=_grants_end(work, plan.end),
+        settle_at=plan.end + SETTLES_AFTER,
+        amount=amount_of_pieces(pieces, currency=work.row.currency),
+    )
+    work.change(next_window_at=None if plan.end >= work.row.ends_at else plan.end)
+    if moved.amount != window.amount or moved.grants_end != window.grants_end:
+        moved = fund(work, park(work, moved))
+    work.put(moved)
+
+
+def _move_rolled(work: Work, window: Window) -> None:
+    """What rolls over is good until the end of the term, wherever that is now."""
+    grants_end = _grants_end(work, window.end)
+    if grants_end == window.grants_end:
+        return
+    settle_at = grants_end + SETTLES_AFTER if window.status == ROLLED else window.settle_at
+    moved = park(work, replace(window, grants_end=grants_end, settle_at=settle_at))
+    free = moved.parked - window.parked
+    if free:
+        moved = _grant(work, moved, free, is_owed=work.commitment.kind == "postpaid")
+    work.put(moved)
+
+
+def cut_window(work: Work, window: Window, mode: str) -> None:
+    """End a window now: nothing is drawn from it from here on. `mode` says what is still committed: all of it (full),
+    the part by days (prorated), or nothing beyond what was used (waive). One that is over waits for its settlement."""
+    settle_at = work.at + SETTLES_AFTER
+    if window.end <= work.at:
+        if window.grants_end > work.at:
+            work.put(replace(park(work, window), grants_end=work.at, settle_at=settle_at))
+        return
+    pieces = cut_pieces(window.pieces, days_used_until(work.at, work.row.zone))
+    committed = {
+        "full": window.amount,
+        "prorated": amount_of_pieces(pieces, currency=work.row.currency),
+        "waive": 0,
+    }[mode]
+    work.put(
+        replace(
+            park(work, window),
+            end=work.at,
+            grants_end=work.at,
+            settle_at=settle_at,
+            pieces=pieces if mode == "prorated" else window.pieces,
+            amount=committed,
+        )
+    )
+
+
+def _grants_end(work: Work, end: datetime) -> datetime:
+    """What rolls over stays until the term ends."""
+    return max(end, work.row.ends_at) if work.commitment.rollover else end
+
+
+def bill_fees(work: Work, timing: str) -> None:
+    """Owe every fee in advance or in arrears that is due now."""
+    for key in sorted(work.row.fees):
+        fee = work.row.terms.fee(key)
+        if fee is not None and fee.timing == timing and work.row.fee_due(key) == work.at:
+            _bill_fee(work, fee)
+            work.passed.append("fee_charged")
+
+
+def _bill_fee(work: Work, fee: ContractFee) -> None:
+    state, ends_at = work.row.fees[fee.key], work.row.ends_at
+    period = work.row.fee_cycle(fee.key).period_at(state.since)
+    end = min(period.end, ends_at)
+    amount, item = fee_item(work, fee, state.since, end, work.at)
+    _count_fee(work, state.since, amount)
+    _put_fee(work, fee.key, FeeState(end, state.since, amount, None if item is None else item.id))
+
+
+def fee_item(
+    work: Work, fee: ContractFee, start: datetime, end: datetime, at: datetime
+) -> tuple[int, NewItem | None]:
+    """Owe a fee for [start, end): by days of its whole period."""
+    zone = work.row.zone
+    period = work.row.fee_cycle(fee.key).period_at(start)
+    days = (days_used_until(end, zone) - local_time(start, zone=zone).date()).days
+    whole = (
+        local_time(period.whole_end, zone=zone).date() - local_time(period.whole_start, zone=zone).date()
+    ).days
+    share = Fraction(days, whole)
+    amount = round_to_document(fee.amount * share, currency=work.row.currency)
+    if amount == 0:
+        return 0, None
+    item = work.owe(
+        "recurring",
+        f"{fee.name} {label(work, start, end)}",
+        amount,
+        charge_key=fee.key,
+        due_at=at,
+        service_start=start,
+        service_end=end,
+        discountable=fee.discountable,
+        tax_code=fee.tax_code,
+        recognition="straight",
+        steps=_fee_steps(fee, days, whole),
+    )
+    return amount, item
+
+
+def _fee_steps(fee: ContractFee, days: int, whole: int) -> Sequence[dict[str, Any]]:
+    whole_amount = amount_of(fee.amount)
+    if days == whole:
+        return [step_json(step("fee", "{fee}", whole_amount, fee=whole_amount))]
+    part = whole_amount * Fraction(days, whole)
+    values = {"fee": whole_amount, "days": Fraction(days), "whole": Fraction(whole)}
+    return [step_json(step("fee", "{fee} x {days} / {whole} days", part, **values))]
+
+
+def _put_fee(work: Work, key: str, state: FeeState) -> None:
+    work.change(fees={**work.row.fees, key: state})
+
+
+def _count_fee(work: Work, since: datetime, amount: int) -> None:
+    """A minimum counts a fee in the window that its period begins in."""
+    for window in work.row.windows:
+        if window.start <= since < window.end:
+            work.put(replace(window, fees=window.fees + amount))
+
+
+def end_fees(work: Work, *, credits: bool) -> None:
+    """End all fees now: what is in arrears is owed up to now, and with `credits` the unused part of what was paid in
+    advance comes back."""
+    for key, state in sorted(work.row.fees.items()):
+        fee = work.row.terms.fee(key)
+        if fee is None:
+            continue
+        if fee.timing == "arrears" and state.since < work.at:
+            amount, _ = fee_item(work, fee, state.since, work.at, work.at)
+            _count_fee(work, state.since, amount)
+        elif credits and state.start is not None and state.since > work.at:
+            credit_fee(work, fee, state, work.at)
+    work.change(fees={})
+
+
+def credit_fee(work: Work, fee: ContractFee, state: FeeState, start: datetime) -> None:
+    """Credit what was paid in advance for the time from `start` on, by days; never more than was paid."""
+    zone = work.row.zone
+    assert state.start is not None
+    unused = (local_time(state.since, zone=zone).date() - days_used_until(start, zone)).days
+    whole = (local_time(state.since, zone=zone).date() - local_time(state.start, zone=zone).date()).days
+    share = Fraction(max(unused, 0), whole)
+    amount = min(state.amount, round_to_document(state.amount * share, currency=work.row.currency))
+    if amount > 0:
+        values = {"paid": amount_of(state.amount), "unused": Fraction(unused), "whole": Fraction(whole)}
+        made = step("unused", "-{paid} x {unused} / {whole} days", -amount_of(state.amount) * share, **values)
+        work.owe(
+            "proration_credit",
+            f"{fee.name}, unused {label(work, start, state.since)}",
+            -amount,
+            charge_key=fee.key,
+            credits=state.item,
+            service_start=start,
+            service_end=state.since,
+            discountable=fee.discountable,
+            tax_code=fee.tax_code,
+            recognition="straight",
+            steps=[step_json(made)],
+        )
+
+
+def amend_fees(work: Work) -> None:
+    """Bring the fees to the version that holds from now on: what was paid in advance stays until its period ends."""
+    states = dict(work.row.fees)
+    for fee in work.row.terms.fees:
+        state = states.get(fee.key)
+        if state is None:
+            states[fee.key] = FeeState(max(work.at, work.row.starts_at))
+        elif state.since > work.row.ends_at and state.start is not None:
+            credit_fee(work, fee, state, work.row.ends_at)
+            states[fee.key] = replace(state, since=work.row.ends_at)
+    names = {fee.key for fee in work.row.terms.fees}
+    work.change(fees={key: state for key, state in states.items() if key in names})
+
+
+def bill_changed_arrears(work: Work, new: ContractTerms) -> None:
+    """Owe what is in arrears up to now of fees that another version changes or drops, at the price until now."""
+    for key, state in sorted(work.row.fees.items()):
+        fee = work.row.terms.fee(key)
+        if fee is None or fee.timing != "arrears" or fee == new.fee(key) or state.since >= work.at:
+            continue
+        amount, _ = fee_item(work, fee, state.since, work.at, work.at)
+        _count_fee(work, state.since, amount)
+        _put_fee(work, key, FeeState(work.at))
