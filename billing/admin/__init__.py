@@ -1,1 +1,5 @@
 """The staff's pages of this app; Django finds them here."""
+
+from billing.admin import catalog as catalog
+from billing.admin import plans as plans
+from billing.admin import subscriptions as subscriptions

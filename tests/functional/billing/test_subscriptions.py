@@ -8,6 +8,7 @@ import pytest
 from common.ids import new_id
 from orgs.operations.organizations import close_organization
 from tests.builders.books import balances, open_books
+from tests.builders.catalog import make_coupon
 from tests.builders.orgs import AUTHOR, caller, events_of, make_agent, make_member, make_team, platform, write
 from tests.builders.subscribed import fee, metered, seats
 from tests.builders.subscriptions import (
@@ -255,7 +256,6 @@ class TestChanging:
     @pytest.mark.parametrize(
         ("verb", "body", "expected"),
         [
-            ("change", None, (400, "invalid_json", [])),
             ("change", {}, (400, "invalid_field", ["/plan"])),
             ("change", {"mode": "reset"}, (400, "invalid_field", ["/plan"])),
             ("change", {"plan": "nothing"}, (404, "not_found", ["/plan"])),
@@ -496,3 +496,55 @@ class TestHistory:
         rest = who.get(path, limit="2", cursor=page["next_cursor"]).json()["data"]
         assert [row["type"] for row in rest] == ["subscription.started"]
         assert [item["amount"] for item in rest[0]["items"]] == ["30"]
+
+
+class TestCoupons:
+    def test_lower_the_first_period_when_named_at_the_start(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="50", duration="periods", periods=2)
+        who = owner(organization)
+        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
+        assert [(one["code"], one["periods_left"]) for one in made["coupons"]] == [(coupon.code, 1)]
+        assert [(one["billed"], one["discount"]) for one in made["fees"]] == [("15", "15")]
+        discounts = []
+        for _ in range(2):
+            move_clock(organization, 31 * DAY)
+            run_boundaries(organization)
+            discounts.append(shown(who, made)["fees"][0]["discount"])
+        assert discounts == ["15", "0"]
+        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
+        assert redemption["subscription"] == made["id"]
+
+    def test_redeemed_later_hold_from_the_next_period(self) -> None:
+        organization = open_books()
+        who = owner(organization)
+        made = subscribe(who, sell(fee("30")))
+        coupon = make_coupon(amounts={"USD": "10"}, duration="once")
+        applied = acted(who, made, "coupons", {"coupon": coupon.code})
+        assert applied["fees"] == made["fees"]
+        again = act(who, made, "coupons", {"coupon": coupon.code})
+        assert problem(again)[:2] == (409, "coupon_not_redeemable")
+        move_clock(organization, 31 * DAY)
+        run_boundaries(organization)
+        assert shown(who, made)["fees"][0]["discount"] == "10"
+
+    def test_without_an_amount_in_the_currency_are_refused_with_the_whole_start(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(amounts={"EUR": "10"}, duration="once")
+        who, plan = owner(organization), sell()
+        before = events_of(organization)
+        answer = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="k")
+        assert problem(answer)[:2] == (409, "coupon_not_redeemable")
+        assert events_of(organization) == before
+
+    def test_that_were_ended_lower_no_later_period(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="50", duration="forever")
+        who = owner(organization)
+        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
+        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
+        ended = platform().post(f"/v1/coupon-redemptions/{redemption['id']}/end", key="end")
+        assert ended.status_code == 200, ended.content
+        move_clock(organization, 31 * DAY)
+        run_boundaries(organization)
+        assert shown(who, made)["fees"][0]["discount"] == "0"
