@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from celery import current_task
+from celery import current_app, current_task
 
 from billing.operations.billing import bill_customer
 from billing.queries.standing import due_customers
@@ -49,12 +49,12 @@ def bill_due_customers() -> int:
     claim keeps a customer from being handed out again for a minute; when its job is lost, it is due again after that.
     """
     hand_over = _send if current_task else run_customer
-    total = 0
-    while chosen := run_in_transaction(claim_customers):
-        for organization in chosen:
+    seen: set[UUID] = set()
+    while new := [each for each in run_in_transaction(claim_customers) if each not in seen]:
+        for organization in new:
             hand_over(organization)
-        total += len(chosen)
-    return total
+        seen.update(new)
+    return len(seen)
 
 
 def claim_customers(cur: Cursor) -> list[UUID]:
@@ -101,6 +101,6 @@ def _count(cur: Cursor, *, organization: UUID, text: str) -> bool:
 
 
 def _send(organization: UUID) -> None:
-    from billing.tasks import bill_customer as task
-
-    task.apply_async(kwargs={"organization": str(organization)}, expires=60)
+    current_app.send_task(
+        "billing.tasks.bill_customer", kwargs={"organization": str(organization)}, expires=60
+    )

@@ -29,8 +29,8 @@ WHERE l.organization = %(organization)s AND l.kind = 'metered' AND i.status = 'v
 ORDER BY l.detail->>'charge_id', l.invoice_id
 """
 _BILLED: Final = """
-SELECT p.id, p.subscription, p.charge_key, p.meter, p.plan_version, p.start_at, p.end_at, p.created_at, p.invoice_id,
-    p.line, n.lines, n.cut, n.groups
+SELECT p.id, p.organization, p.subscription, p.charge_key, p.meter, p.plan_version, p.start_at, p.end_at, p.created_at,
+    p.invoice_id, p.line, n.lines, n.cut, n.groups
 FROM metered_periods p CROSS JOIN LATERAL (
     SELECT count(DISTINCT l.detail->>'charge_id') AS lines,
         (array_agg((l.detail->'cut')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS cut,
@@ -70,9 +70,9 @@ def billed_periods(cur: Cursor, organization: UUID, *, since: datetime) -> list[
 
 
 def _billed(row: tuple[Any, ...]) -> BilledPeriod:
-    lines, cut, groups = row[10:]
+    lines, cut, groups = row[11:]
     counted = tuple(_counted(one) for one in json.loads(groups))
-    return BilledPeriod(MeteredRow(*row[:10]), int(lines), Cut.read(json.loads(cut)), counted)
+    return BilledPeriod(MeteredRow(*row[:11]), int(lines), Cut.read(json.loads(cut)), counted)
 
 
 def _counted(data: Mapping[str, Any]) -> Counted:

@@ -68,6 +68,7 @@ CREATE UNIQUE INDEX invoices_counter ON invoices (legal_entity, series, year, co
 CREATE UNIQUE INDEX invoices_number ON invoices (legal_entity, number) WHERE number IS NOT NULL;
 CREATE INDEX invoices_organization ON invoices (organization, id);
 CREATE INDEX invoices_waiting ON invoices (finalize_at) WHERE status IN ('draft', 'tax_pending');
+CREATE INDEX invoices_unfinished ON invoices (organization) WHERE status IN ('draft', 'tax_pending', 'failed');
 CREATE INDEX invoices_unpaid ON invoices (organization, due_at) WHERE status = 'open';
 
 -- Projection.
@@ -225,8 +226,8 @@ END $$;
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON credit_notes FOR EACH ROW EXECUTE FUNCTION refuse_any_change();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON credit_notes FOR EACH STATEMENT EXECUTE FUNCTION refuse_any_change();
 
-GRANT SELECT, INSERT, UPDATE ON billing_customers, invoices, invoice_lines, invoice_numbers TO {app};
-GRANT SELECT, INSERT ON invoice_payments, credit_notes TO {app};
+GRANT SELECT, INSERT, UPDATE ON billing_customers, invoices, invoice_lines, invoice_numbers, credit_notes TO {app};
+GRANT SELECT, INSERT ON invoice_payments TO {app};
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_runs, invoice_addressees TO {app};
 GRANT SELECT ON billing_customers, invoices, invoice_lines, invoice_numbers, invoice_payments, credit_notes, billing_runs
     TO {readonly};
