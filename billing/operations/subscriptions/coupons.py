@@ -6,6 +6,9 @@ from uuid import UUID
 from billing.operations.coupons import redeem_coupon
 from billing.operations.subscriptions.opening import open_subscription
 from billing.operations.subscriptions.recording import record_decision
+from billing.queries.coupons import find_coupon
+from billing.queries.subscriptions import had_coupon
+from billing.rules.couponterms import CouponNotRedeemable
 from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.ending import decide_coupon
 from billing.rules.subscriptions.row import Redemption, Subscription
@@ -41,9 +44,12 @@ def redeem(
     """This function will redeem a coupon, by code or id, and return it as the subscription's row keeps it. Raises
     NotFound and CouponNotRedeemable.
 
-    It holds from the moment of the decision on: the redemption's own is read a little later.
+    Nobody has a coupon again by ending a subscription and beginning another. It holds from the moment of the decision
+    on: the redemption's own is read a little later.
     """
     try:
+        if had_coupon(cur, organization=locked.id, coupon=find_coupon(cur, code).id):
+            raise CouponNotRedeemable("A subscription that has ended had this coupon.", pointer=pointer)
         made = redeem_coupon(cur, locked.id, code, author=author, subscription=subscription)
     except NotFound as error:
         raise NotFound(error.detail, pointer=pointer) from None
