@@ -17,9 +17,10 @@ from tests.builders.subscriptions import owner
 
 # Nothing here happens within an hour after something else, so the hour says which moment it was.
 _INVOICES = """
-SELECT series, year, counter, status, cause, dated_at, period_start, period_end, finalize_at, due_at, subtotal,
-    discount, net, tax, total, (SELECT json_agg(json_build_array(l.kind, l.description, l.quantity, l.charge, l.funded,
-        l.amount, l.net, l.tax, l.charge_key, l.service_start, l.service_end) ORDER BY l.n)::text
+SELECT series, year, counter, status, cause, dated_at, period_start, period_end, finalize_at,
+    date_trunc('hour', due_at, 'UTC'), subtotal, discount, net, tax, total, (SELECT json_agg(json_build_array(l.kind, l.description, l.quantity, l.charge, l.funded,
+        l.amount, l.net, l.tax, l.charge_key,
+        date_trunc('hour', l.service_start, 'UTC'), date_trunc('hour', l.service_end, 'UTC')) ORDER BY l.n)::text
     FROM invoice_lines l WHERE l.invoice_id = i.id)
 FROM invoices i WHERE organization = %s ORDER BY dated_at, counter, id
 """
@@ -30,7 +31,7 @@ FROM v_entries e JOIN v_postings p USING (entry_id) WHERE e.organization = %s
 GROUP BY e.entry_id, e.kind, e.effective_at ORDER BY 2, 1, 3
 """
 _EVENTS = """
-SELECT date_trunc('hour', occurred_at, 'UTC'), type, count(*) FROM v_events
+SELECT date_trunc('hour', occurred_at, 'UTC'), type, count(*) FROM events
 WHERE organization = %s AND type <> 'organization.clock_advanced' GROUP BY 1, 2 ORDER BY 1, 2
 """
 
@@ -81,4 +82,4 @@ def journal(organization: UUID) -> list[tuple[Any, ...]]:
 
 def happened(organization: UUID) -> list[tuple[Any, ...]]:
     """How many events of each type each hour had."""
-    return rows(_EVENTS, organization)
+    return write(lambda cur: cur.execute(_EVENTS, (organization,)).fetchall())
