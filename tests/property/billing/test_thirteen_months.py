@@ -51,6 +51,7 @@ def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order
         records += len(uses(made.id))
         failed = [one for one in made.invoices() if one["status"] in ("failed", "tax_pending")]
         wrong += [f"{name}: invoice {one['id']} is {one['status']}" for one in failed]
+    print("\n".join(wrong))
     assert wrong == []
     assert gaps(entity.id) == []
     assert records >= 10 * len(years)
