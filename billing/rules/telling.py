@@ -19,7 +19,7 @@ class Told:
     details: tuple[str, ...] = ()
 
 
-SILENT: Final = frozenset({"organization.clock_advanced", "billing.advanced"})
+SILENT: Final = frozenset({"organization.clock_advanced", "billing_cycle.advanced"})
 """How a simulation and the billing run get on: nothing that anybody is owed."""
 _OF_SUBSCRIPTION: Final[Mapping[str, str]] = {
     "started": "Subscription starts",
