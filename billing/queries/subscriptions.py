@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from billing.rules.subscriptions.allowances import Left, Running, still_running
+from billing.rules.subscriptions.couponing import held
 from billing.rules.subscriptions.decision import STREAM
 from billing.rules.subscriptions.row import Subscription
 from billing.rules.subscriptions.states import STATES
@@ -138,6 +139,13 @@ def what_is_left(cur: Cursor, row: Subscription, *, debt: int) -> dict[UUID, Lef
         found[grant.id] = Left(grant.remaining, max(free - owed, 0))
         owed = max(owed - free, 0)
     return found
+
+
+def coupons_holding(cur: Cursor, *, organization: UUID, subscription: UUID, start: datetime) -> list[UUID]:
+    """Return the redemptions that lower what a subscription is billed for a time from `start` on, in their order: what
+    an item's invoice has to take off. Raises NotFound."""
+    row = find_subscription(cur, organization=organization, subscription=subscription)
+    return [one.id for one in held(row.coupons, start=start)]
 
 
 def open_metered_periods(

@@ -44,11 +44,12 @@ def percentage_left(
 
 def held_coupons(coupons: Iterable[Redemption], *, start: datetime, currency: str) -> list[Coupon]:
     """Return the coupons that hold for what is billed from `start` on, in the order in which they were redeemed."""
-    return [
-        coupon_of(one, currency=currency)
-        for one in coupons
-        if one.covers(start) and (one.left != 0 or one.until is not None)
-    ]
+    return [coupon_of(one, currency=currency) for one in held(coupons, start=start)]
+
+
+def held(coupons: Iterable[Redemption], *, start: datetime) -> list[Redemption]:
+    """Return the redemptions that hold for what is billed from `start` on."""
+    return [one for one in coupons if one.covers(start) and (one.left != 0 or one.until is not None)]
 
 
 def coupon_of(one: Redemption, *, currency: str) -> Coupon:

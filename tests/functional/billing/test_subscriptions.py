@@ -255,7 +255,6 @@ class TestChanging:
     @pytest.mark.parametrize(
         ("verb", "body", "expected"),
         [
-            ("change", None, (400, "invalid_json", [])),
             ("change", {}, (400, "invalid_field", ["/plan"])),
             ("change", {"mode": "reset"}, (400, "invalid_field", ["/plan"])),
             ("change", {"plan": "nothing"}, (404, "not_found", ["/plan"])),

@@ -18,6 +18,7 @@ AUDIT, SPEND = "audit:read", "spend:read"
 # Who may read what, besides admin; what is not named here, auditors only.
 SCOPES = {
     "balance": (SPEND,),
+    "funding": (SPEND,),
     "credits/grants": (SPEND,),
     "credits/grants/<str:name>": (SPEND,),
     "entries": (AUDIT, SPEND),
@@ -233,6 +234,7 @@ def reads(organization: UUID) -> dict[str, Callable[[Caller], Any]]:
     days = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
     return {
         "balance": lambda who: who.get("/v1/balance"),
+        "funding": lambda who: who.get("/v1/funding"),
         "credits/grants": lambda who: who.get("/v1/credits/grants"),
         "credits/grants/<str:name>": lambda who: who.get(f"/v1/credits/grants/{grant}"),
         "entries": lambda who: who.get("/v1/entries"),
@@ -340,7 +342,15 @@ class TestTenants:
 
     def test_another_organization_named_beside_is_an_unknown_one(self, organization: UUID) -> None:
         stranger = caller(open_books())
-        for path in ("balance", "credits/grants", "entries", "accounts", "trial-balance", "adjustments"):
+        for path in (
+            "balance",
+            "funding",
+            "credits/grants",
+            "entries",
+            "accounts",
+            "trial-balance",
+            "adjustments",
+        ):
             foreign = stranger.get(f"/v1/{path}", organization=str(organization))
             unknown = stranger.get(f"/v1/{path}", organization=str(new_id()))
             assert foreign.status_code == unknown.status_code == 404
@@ -361,3 +371,68 @@ class TestTenants:
 def _ids(organization: UUID) -> list[tuple[UUID]]:
 
     return rows("SELECT id FROM accounts WHERE organization = %s", organization)  # type: ignore[return-value]
+
+
+class TestTheSourceOfAGrant:
+    """What a platform key may say of it."""
+
+    @staticmethod
+    def new(organization: UUID, **given: Any) -> dict[str, Any]:
+        return {
+            "organization": str(organization), "amount": "5", "currency": "USD", "kind": "promotional",
+            "reason": "Deal", **given,
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("source", ["allowance", "commitment", "credit"])
+    def test_is_what_was_asked_for_and_shown_everywhere(self, organization: UUID, source: str) -> None:
+        made = body(
+            platform().post("/v1/credits/grants", self.new(organization, source=source), key=unique()), 201
+        )
+        reader = caller(organization, SPEND)
+        assert made["source"] == source
+        assert body(reader.get(f"/v1/credits/grants/{made['id']}")) == made
+        assert body(reader.get("/v1/balance"))["grants"] == [made]
+        (shown,) = [one for one in body(reader.get("/v1/funding"))["sources"] if one["grants"]]
+        assert (shown["source"], shown["grants"], shown["available"]) == (source, [made], "5")
+
+    def test_is_credit_unless_it_is_said(self, organization: UUID) -> None:
+        made = body(platform().post("/v1/credits/grants", self.new(organization), key=unique()), 201)
+        assert made["source"] == "credit"
+
+    @pytest.mark.parametrize("source", ["postpaid", "Allowance", "", None, 1, ["credit"]])
+    def test_is_one_of_three(self, organization: UUID, source: Any) -> None:
+        with Still(organization):
+            refused = body(
+                platform().post("/v1/credits/grants", self.new(organization, source=source), key=unique()),
+                400,
+            )
+        assert refused["errors"][0]["pointer"] == "/source"
+
+    def test_is_not_an_organizations_own_to_say(self, organization: UUID) -> None:
+        own = caller(organization, "admin")
+        with Still(organization):
+            body(
+                own.post("/v1/credits/grants", self.new(organization, source="allowance"), key=unique()), 403
+            )
+
+    def test_repeated_under_its_key_is_granted_once(self, organization: UUID) -> None:
+        new, key = self.new(organization, source="allowance"), unique()
+        first = platform().post("/v1/credits/grants", new, key=key)
+        with Still(organization):
+            assert platform().post("/v1/credits/grants", new, key=key).content == first.content
+
+    @pytest.mark.parametrize("source", ["allowance", "commitment"])
+    def test_keeps_it_from_refunds_clawbacks_and_adjustments(self, organization: UUID, source: str) -> None:
+        made = give(organization, "5", source=source)
+        give(organization, "1")
+        refund = platform().post(
+            f"/v1/credits/grants/{made}/refund", {"amount": "1", "reason": "x"}, key=unique()
+        )
+        assert refund.status_code == 404
+        taken = {"organization": str(organization), "amount": "2", "currency": "USD", "reason": "x"}
+        down = {**taken, "direction": "debit", "contra": "revenue"}
+        assert platform().post("/v1/adjustments", down, key=unique()).status_code == 422
+        body(platform().post("/v1/credits/clawbacks", {**taken, "source": unique()}, key=unique()), 201)
+        assert one("SELECT remaining FROM credit_grants WHERE id = %s", made) == 5 * 10**8
+        assert body(caller(organization, SPEND).get("/v1/balance"))["debt"] == "1"
+        assert_sound(organization)
