@@ -3,13 +3,16 @@
 from django.urls import URLPattern, path
 
 from billing.api import (
+    accounting,
     billing_runs,
     coupons,
     entitlements,
     invoice_actions,
     invoices,
+    month_reports,
     plans,
     profiles,
+    revenue,
     sellers,
     subscriptions,
 )
@@ -22,6 +25,16 @@ urlpatterns: list[URLPattern] = [
     path("plans/<str:name>/versions", plans.PlanVersionListView.as_view()),
     path("plans/<str:name>/versions/<str:number>", plans.PlanVersionDetailView.as_view()),
     path("plans/<str:name>/versions/<str:number>/publish", plans.PlanVersionPublishView.as_view()),
+    path("accounting-periods", accounting.PeriodListView.as_view()),
+    path("accounting-periods/<str:month>/close", accounting.PeriodCloseView.as_view()),
+    path("accounting-periods/<str:month>/reopen", accounting.PeriodReopenView.as_view()),
+    path("recognition-schedules", revenue.ScheduleListView.as_view()),
+    path("recognition-schedules/<str:name>", revenue.ScheduleDetailView.as_view()),
+    path("recognised-months", revenue.RecognisedMonthListView.as_view()),
+    path("reports/deferred-revenue", month_reports.RollForwardView.as_view()),
+    path("reports/deferred-revenue.csv", month_reports.RollForwardCsvView.as_view()),
+    path("reports/trial-balance", month_reports.TrialMonthView.as_view()),
+    path("reports/trial-balance.csv", month_reports.TrialMonthCsvView.as_view()),
     path("billing-cycle", billing_runs.BillingCycleView.as_view()),
     path("billing-runs", billing_runs.BillingRunListView.as_view()),
     path("billing-runs/<str:name>/resume", billing_runs.BillingRunResumeView.as_view()),

@@ -42,8 +42,10 @@ def end_of(month: date) -> datetime:
 
 
 def go_to(made: Billed, moment: datetime) -> None:
-    """Move the customer's clock to a moment, and a second further."""
-    made.customer.pass_time(seconds=(moment - now_of(made.id)).total_seconds() + 1)
+    """Move the customer's clock to a moment, and a second further; one that is there already stays."""
+    seconds = (moment - now_of(made.id)).total_seconds() + 1
+    if seconds >= 1:
+        made.customer.pass_time(seconds=seconds)
 
 
 def charge(made: Billed, dollars: int, start: datetime, end: datetime, **given: Any) -> UUID:
