@@ -29,8 +29,8 @@ from billing.operations.invoices.adding import AddedItem, add_item
 from billing.operations.invoices.crediting import NewCreditNote, issue_credit_note
 from billing.operations.invoices.finalizing import finalize_invoice
 from billing.operations.invoices.paying import NewPayment, record_payment, write_off
-from billing.operations.invoices.taxing import ask_tax_of_invoice
 from billing.operations.invoices.sending import send_invoice
+from billing.operations.invoices.taxing import ask_tax_of_invoice
 from billing.operations.invoices.voiding import void_invoice
 from billing.queries.invoices import find_invoice, find_note, lines_of, list_notes, organization_of_note
 from billing.queries.items import find_item, list_items, organization_of_item

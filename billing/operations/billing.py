@@ -12,13 +12,14 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from billing.operations.invoices.drafting import Boundary, draft, locked_standing, with_cut
-from billing.operations.invoices.previewing import read_boundary
-from billing.operations.invoices.taxing import TaxAnswers, ask_tax_of_invoice
+from billing.operations.invoices.drafting import Boundary, Seen, draft, locked_standing, with_cut
 from billing.operations.invoices.finalizing import fail_invoice, finalize_invoice
+from billing.operations.invoices.previewing import read_boundary
+from billing.operations.invoices.taxing import ask_tax_of_invoice
+from billing.operations.subscriptions.advance import advance
+from billing.queries.due import next_boundary
+from billing.queries.ratedlines import first_metered_due
 from billing.queries.standing import Standing, first_item_due, first_waiting, unbilled_of
-
-from billing.rules.usagelines import UsageSum
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -32,7 +33,8 @@ MOST_STEPS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a customer's run does next: finalise an invoice, or bill a boundary."""
+    """What a customer's run did, or does next: it moved subscriptions over their boundary, it finalises an invoice, or
+    bills a boundary."""
 
     at: datetime
     invoice: UUID | None = None
@@ -47,29 +49,34 @@ def bill_customer(*, organization: UUID, author: Author = AUTHOR, until: datetim
     """This function will do whatever is due in a customer's billing, in the order of its dates, and return how many
     steps that were.
 
-    A boundary (the end of a cycle, an item that falls due, a threshold that is reached) makes a draft where something
-    is owed; a draft whose grace period ended is finalised. Due is what the customer's clock says, at most `until`. An
+    A boundary (the end of a cycle or of a subscription's period, an item that falls due, a threshold that is reached)
+    makes a draft where something is owed; a draft whose grace period ended is finalised. Due is what the customer's clock says, at most `until`. An
     invoice that cannot be finalised is marked failed and stops nothing else. Two runs at once do each step once. Raises
     NotFound, ServiceUnavailable (the customer is locked: later), and whatever else stands in the way of a draft.
     """
     for done in range(MOST_STEPS):
-        step = run_in_transaction(partial(_next_step, organization=organization, until=until))
+        step = run_in_transaction(partial(_next_step, organization=organization, until=until, author=author))
         if step is None:
             return done
         if step.invoice is not None:
             _finalize(organization, step.invoice, author)
-        else:
-            assert step.boundary is not None
+        elif step.boundary is not None:
             _bill(organization, step.boundary, author)
     raise RunsInCircles(f"{organization} after {MOST_STEPS} steps")
 
 
-def _next_step(cur: Cursor, *, organization: UUID, until: datetime | None) -> Step | None:
-    """What is due first. The use of a boundary is cut off here, under the lock."""
+def _next_step(cur: Cursor, *, organization: UUID, until: datetime | None, author: Author) -> Step | None:
+    """What is due first. Subscriptions are moved over their boundary here, and use is cut off, under the lock: what the
+    boundary makes waits in rows, so that a crash after it loses nothing."""
     locked, standing = locked_standing(cur, organization)
     limit = locked.now if until is None else min(until, locked.now)
     waiting = first_waiting(cur, organization, limit)
     boundary = _boundary(cur, locked, standing, limit)
+    turn = next_boundary(cur, organization)
+    first = min((at for at in (waiting and waiting[1], boundary and boundary.at) if at), default=limit)
+    if turn is not None and turn <= first:
+        advance(cur, locked, until=turn, author=author)
+        return Step(turn)
     if waiting is not None and (boundary is None or waiting[1] <= boundary.at):
         return Step(waiting[1], invoice=waiting[0])
     if boundary is None:
@@ -80,8 +87,10 @@ def _next_step(cur: Cursor, *, organization: UUID, until: datetime | None) -> St
 def _boundary(
     cur: Cursor, locked: LockedOrganization, standing: Standing, limit: datetime
 ) -> Boundary | None:
-    """The next moment that makes an invoice. An item's is its due time, but never before a boundary that has passed."""
-    due = first_item_due(cur, locked.id, limit)
+    """The next moment that makes an invoice. That of an item is when it is due, of metered use the end of its period,
+    but never before a boundary that has passed."""
+    waiting = (first_item_due(cur, locked.id, limit), first_metered_due(cur, locked.id, limit))
+    due = min((at for at in waiting if at is not None), default=None)
     if standing.next_at <= limit and (due is None or standing.next_at <= due):
         return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, standing=standing)
     if due is not None:
@@ -93,31 +102,16 @@ def _boundary(
 
 
 def _bill(organization: UUID, boundary: Boundary, author: Author) -> None:
-    sums, answers = read_boundary(organization, boundary)
+    seen = read_boundary(organization, boundary)
     run_in_transaction(
-        partial(
-            _draft,
-            organization=organization,
-            boundary=boundary,
-            sums=sums,
-            answers=answers,
-            author=author,
-        )
+        partial(_draft, organization=organization, boundary=boundary, seen=seen, author=author)
     )
 
 
-def _draft(
-    cur: Cursor,
-    *,
-    organization: UUID,
-    boundary: Boundary,
-    sums: list[UsageSum],
-    answers: TaxAnswers,
-    author: Author,
-) -> None:
+def _draft(cur: Cursor, *, organization: UUID, boundary: Boundary, seen: Seen, author: Author) -> None:
     locked, standing = locked_standing(cur, organization)
     if standing.version == boundary.standing.version:  # else another run was faster
-        draft(cur, locked, boundary, sums, answers, author=author)
+        draft(cur, locked, boundary, seen, author=author)
 
 
 def _finalize(organization: UUID, invoice: UUID, author: Author) -> None:

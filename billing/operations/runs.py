@@ -49,12 +49,12 @@ def bill_due_customers() -> int:
     claim keeps a customer from being handed out again for a minute; when its job is lost, it is due again after that.
     """
     hand_over = _send if current_task else run_customer
-    total = 0
-    while chosen := run_in_transaction(claim_customers):
-        for organization in chosen:
+    seen: set[UUID] = set()
+    while new := [each for each in run_in_transaction(claim_customers) if each not in seen]:
+        for organization in new:
             hand_over(organization)
-        total += len(chosen)
-    return total
+        seen.update(new)
+    return len(seen)
 
 
 def claim_customers(cur: Cursor) -> list[UUID]:

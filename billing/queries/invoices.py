@@ -24,12 +24,12 @@ SELECT {_COLUMNS} FROM invoices WHERE organization = %(organization)s
 ORDER BY id DESC LIMIT %(limit)s
 """
 _LINE_NAMES: Final = tuple(LINE_COLUMNS)
-_LINE_COLUMNS: Final = ", ".join(
-    f"{name}::text" if kind == "jsonb" else name for name, kind in LINE_COLUMNS.items()
+LINE_SELECT: Final = ", ".join(
+    f"l.{name}::text" if kind == "jsonb" else f"l.{name}" for name, kind in LINE_COLUMNS.items()
 )
 _LINES: Final = f"""
-SELECT {_LINE_COLUMNS} FROM invoice_lines WHERE invoice_id = %(invoice)s AND (%(n)s::integer IS NULL OR n = %(n)s)
-    AND n > %(after)s ORDER BY n LIMIT %(limit)s
+SELECT {LINE_SELECT} FROM invoice_lines l WHERE l.invoice_id = %(invoice)s
+    AND (%(n)s::integer IS NULL OR l.n = %(n)s) AND l.n > %(after)s ORDER BY l.n LIMIT %(limit)s
 """
 _PAYMENTS: Final = """
 SELECT id, amount, applied, method, reference, paid_at, entry FROM invoice_payments WHERE invoice_id = %s ORDER BY id
@@ -147,7 +147,7 @@ def list_invoices(
 def lines_of(cur: Cursor, invoice: UUID, *, after: int = 0, limit: int = 10_000) -> list[LineRow]:
     """Return the lines of an invoice in their order, from the one after `after` on."""
     given = {"invoice": invoice, "n": None, "after": after, "limit": limit}
-    return [_line(row) for row in cur.execute(_LINES, given).fetchall()]
+    return [read_line(row) for row in cur.execute(_LINES, given).fetchall()]
 
 
 def find_line(cur: Cursor, invoice: UUID, number: int) -> LineRow:
@@ -155,7 +155,7 @@ def find_line(cur: Cursor, invoice: UUID, number: int) -> LineRow:
     row = cur.execute(_LINES, {"invoice": invoice, "n": number, "after": 0, "limit": 1}).fetchone()
     if row is None:
         raise NotFound("The invoice has no such line.")
-    return _line(row)
+    return read_line(row)
 
 
 def payments_of(cur: Cursor, invoice: UUID) -> list[Payment]:
@@ -209,7 +209,8 @@ def _invoice(row: tuple[Any, ...]) -> Invoice:
     return Invoice(**values)
 
 
-def _line(row: tuple[Any, ...]) -> LineRow:
+def read_line(row: tuple[Any, ...]) -> LineRow:
+    """Return the line of a row that was selected as LINE_SELECT."""
     values = dict(zip(_LINE_NAMES, row, strict=True))
     for name in ("funded", "treatment", "detail"):
         values[name] = None if values[name] is None else json.loads(values[name])

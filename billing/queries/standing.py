@@ -37,6 +37,11 @@ SELECT d.organization FROM (
     UNION ALL
     SELECT i.organization, i.due_at FROM invoice_items i, ahead WHERE i.invoice_id IS NULL AND i.due_at <= ahead.at
     UNION ALL
+    SELECT s.organization, s.next_at FROM ahead, subscriptions s JOIN organizations p ON p.id = s.organization
+    WHERE s.next_at <= ahead.at AND p.status = 'active'
+    UNION ALL
+    SELECT m.organization, m.end_at FROM metered_periods m, ahead WHERE m.invoice_id IS NULL AND m.end_at <= ahead.at
+    UNION ALL
     SELECT v.organization, v.finalize_at FROM invoices v, ahead
     WHERE v.status IN ('draft', 'tax_pending') AND v.finalize_at <= ahead.at
     UNION ALL

@@ -50,8 +50,10 @@ def invoice_postings(lines: Iterable[PostedLine]) -> Amounts:
 
 def payment_postings(*, amount: int, applied: int, was_written_off: bool, contra: str = "cash") -> Amounts:
     """Return a payment: what it settles, and what is over as credit. One written off already is no loss any more."""
-    settles = "bad_debt" if was_written_off else "receivable"
-    return _without_nothing({contra: -amount, settles: applied, "customer_credit": amount - applied})
+    moved: Amounts = {contra: -amount}
+    _add(moved, "bad_debt" if was_written_off else "receivable", applied)
+    _add(moved, "customer_credit", amount - applied)
+    return _without_nothing(moved)
 
 
 def write_off_postings(due: int) -> Amounts:

@@ -13,6 +13,7 @@ from billing.rules.invoices import Invoice
 from billing.rules.items import NewItem, items_event_data
 from events.store import Cursor, Event, append
 from orgs.operations.locks import lock_organization
+from tests.builders.catalog import make_entity
 from tests.builders.gate import Customer, make_customer
 from tests.builders.orgs import Caller, caller, platform, unique, write
 from tests.invariants import assert_sound, picture, reading
@@ -31,7 +32,8 @@ CHECKS = {
     """,
     "the postings of a finalised invoice are its total": """
         SELECT i.id, i.total, p.posted FROM invoices i LEFT JOIN (
-            SELECT e.entry_id, sum(p.amount) FILTER (WHERE p.account_kind IN ('receivable', 'customer_credit')) AS posted
+            SELECT e.entry_id,
+                sum(p.amount) FILTER (WHERE p.account_kind IN ('receivable', 'customer_credit')) AS posted
             FROM v_entries e JOIN v_postings p USING (entry_id) WHERE e.kind = 'invoice' GROUP BY 1) p
             ON p.entry_id = i.entry
         WHERE i.organization = %(organization)s AND i.finalized_at IS NOT NULL AND -i.total <> COALESCE(p.posted, 0)
@@ -141,6 +143,11 @@ class Billed:
         body = {"amount": amount, "currency": "USD", "method": "bank_transfer", "reference": unique()}
         return self.act(invoice, "pay", {**body, **given})
 
+    def profile(self, **changes: Any) -> None:
+        """Change how it is billed."""
+        answer = self.finance.patch(f"/v1/billing-profile?organization={self.id}", changes)
+        assert answer.status_code == 200, answer.content
+
     @contextmanager
     def still(self) -> Iterator[None]:
         """A block in which nothing of the customer moves."""
@@ -154,10 +161,14 @@ class Billed:
         assert billing_violations(self.id) == {}
 
 
-def billed(**given: Any) -> Billed:
-    """A postpaid customer without credit, with a clock that can be moved."""
+def billed(country: str = "US", **given: Any) -> Billed:
+    """A postpaid customer without credit, with a clock that can be moved, invoiced by a legal entity of its own in
+    Germany: taxed where it says another country than the United States."""
     customer = make_customer(given.pop("credit", "0"), **{"funding": "postpaid", **given})
-    return Billed(customer, caller(customer.id, "billing:read"), platform())
+    made = Billed(customer, caller(customer.id, "billing:read"), platform())
+    entity = make_entity(currency=given.get("currency", "USD"))
+    made.profile(legal_entity=entity.key, tax={"country": country})
+    return made
 
 
 def with_invoice(*amounts: str, **given: Any) -> tuple[Billed, dict[str, Any]]:

@@ -99,6 +99,8 @@ CREATE TABLE invoice_lines (
     PRIMARY KEY (invoice_id, n),
     CHECK (net = amount - discount)
 );
+CREATE INDEX invoice_lines_metered ON invoice_lines (organization, ((detail->>'period')), ((detail->>'charge_id')))
+    WHERE kind = 'metered';
 CREATE INDEX invoice_lines_item ON invoice_lines (item_id) WHERE item_id IS NOT NULL;
 
 -- Projection: the last number taken of each series. Its row is the second lock of a finalization, after the organization.
@@ -223,8 +225,8 @@ END $$;
 CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON credit_notes FOR EACH ROW EXECUTE FUNCTION refuse_any_change();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON credit_notes FOR EACH STATEMENT EXECUTE FUNCTION refuse_any_change();
 
-GRANT SELECT, INSERT, UPDATE ON billing_customers, invoices, invoice_lines, invoice_numbers TO {app};
-GRANT SELECT, INSERT ON invoice_payments, credit_notes TO {app};
+GRANT SELECT, INSERT, UPDATE ON billing_customers, invoices, invoice_lines, invoice_numbers, credit_notes TO {app};
+GRANT SELECT, INSERT ON invoice_payments TO {app};
 GRANT SELECT, INSERT, UPDATE, DELETE ON billing_runs, invoice_addressees TO {app};
 GRANT SELECT ON billing_customers, invoices, invoice_lines, invoice_numbers, invoice_payments, credit_notes, billing_runs
     TO {readonly};

@@ -7,22 +7,24 @@ records would keep the gate waiting), and the draft is written under the lock ag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-
+from typing import Any
 from uuid import UUID
 
 from billing.operations.invoices.discounting import coupons_for
 from billing.operations.invoices.owing import owed_of_items
+from billing.operations.invoices.rating import charge_metered
 from billing.operations.invoices.taxing import TaxAnswers
 from billing.projections.invoices import billing_stream
 from billing.queries.cuts import take_cut
 from billing.queries.items import Item, open_items
-
 from billing.queries.standing import Range, Standing, standing_of, written_range
 from billing.rules.assembling import Document, Owed, assemble
+from billing.rules.cuts import Cut
 from billing.rules.cycles import cycle_end
 from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
+from billing.rules.meteredlines import METERED, RatedUse
 from billing.rules.parties import Buyer, Seller
 from billing.rules.usagelines import UsageSum, usage_line
 from common.ids import new_id
@@ -35,8 +37,8 @@ from orgs.rules.rows import LockedOrganization
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """What an invoice is drafted for. `cuts`: whether the use up to then is on it; `ends_cycle`: whether it ends the
-    cycle. `standing` is where the customer's billing stood when it was found."""
+    """What an invoice is drafted for. `cuts`: whether the gate's use up to then is on it; `ends_cycle`: whether it ends
+    the cycle. `standing` is where the customer's billing stood when it was found, `cut` what was known then."""
 
     at: datetime
     cause: str
@@ -44,45 +46,67 @@ class Boundary:
     ends_cycle: bool
     standing: Standing
     ranges: tuple[Range, ...] = ()
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Drafted:
-    """A draft before it is written: the invoice, its document and what it takes. None of it is stored yet."""
+    """A draft before it is written."""
 
     invoice: Invoice
     document: Document
-    taken: Sequence[tuple[UUID, int]]
+
+    @property
+    def taken(self) -> list[list[Any]]:
+        """The items that it takes, each with its line."""
+        return [[str(line.owed.item), line.number] for line in self.document.lines if line.owed.item]
+
+    @property
+    def metered_taken(self) -> list[list[Any]]:
+        """The metered periods that it is the first to bill, each with its line."""
+        return [
+            [line.owed.detail["period"], line.number]
+            for line in self.document.lines
+            if line.owed.kind == METERED and not line.owed.detail["late"]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read for a boundary without any lock: use of the gate by line, metered use as it is rated, and how all of
+    it is taxed."""
+
+    sums: Sequence[UsageSum]
+    rated: Sequence[RatedUse]
+    answers: TaxAnswers
 
 
 def with_cut(cur: Cursor, boundary: Boundary) -> Boundary:
-    """This function will return the boundary with the ranges of use that its invoice bills: what was given back, and
-    what came since the last cut. The caller holds the customer's lock."""
-    if not boundary.cuts:
-        return boundary
+    """This function will return the boundary with a cut, and with the ranges of use that its invoice bills: what was
+    given back, and what came since the last cut. The caller holds the customer's lock."""
     standing = boundary.standing
     until = boundary.at if standing.cut is None else max(boundary.at, standing.cut.until)
-    ranges = (*standing.open_ranges, (standing.cut, take_cut(cur, until)))
-    return Boundary(boundary.at, boundary.cause, True, boundary.ends_cycle, standing, ranges)
+    cut = take_cut(cur, until)
+    ranges = (*standing.open_ranges, (standing.cut, cut)) if boundary.cuts else ()
+    return replace(boundary, ranges=ranges, cut=cut)
 
 
 def draft(
     cur: Cursor,
     locked: LockedOrganization,
     boundary: Boundary,
-    sums: Sequence[UsageSum],
-    answers: TaxAnswers,
+    seen: Seen,
     *,
     author: Author,
 ) -> Invoice | None:
     """This function will move a customer's billing over a boundary and write the draft that it makes; None when
     nothing is owed: then use that credit paid for stays without an invoice.
 
-    `sums` is what was used in the boundary's ranges, `answers` how it is taxed. The caller holds the lock and has seen
-    that the standing is still the boundary's. Raises AmountOutOfRange.
+    `seen` is what was read for the boundary without the lock. The caller holds the lock and has seen that the standing
+    is still the boundary's. Raises AmountOutOfRange, and what charging metered use raises.
     """
-    found = prepare(cur, locked, boundary, sums, answers)
-    facts = [_advanced(locked, boundary, answers.buyer.cycle_anchor)]
+    found = prepare(cur, locked, boundary, seen, author=author)
+    facts = [_advanced(locked, boundary, seen.answers.buyer.cycle_anchor)]
     if found is not None:
         facts.append(_drafted(found, locked.now))
     record(cur, facts, author=author)
@@ -93,30 +117,40 @@ def prepare(
     cur: Cursor,
     locked: LockedOrganization,
     boundary: Boundary,
-    sums: Sequence[UsageSum],
-    answers: TaxAnswers,
+    seen: Seen,
+    *,
+    author: Author,
 ) -> Drafted | None:
-    """This function will return the draft of a boundary without writing anything: the preview's and the invoice's.
+    """This function will charge metered use and return the draft of a boundary, which it does not write: the preview's
+    and the invoice's.
 
     A tax code that was not asked about, or whose tax nobody knows, leaves the draft without tax: its finalization asks.
     """
     items = open_items(cur, locked.id, boundary.at)
-    owed = owed_lines(items, sums, boundary)
+    metered = charge_metered(
+        cur, organization=locked.id, currency=locked.currency, rated=seen.rated, author=author
+    )
+    owed = owed_lines(items, metered, seen.sums, boundary)
     if not owed:
         return None
     coupons, codes = coupons_for(cur, organization=locked.id, owed=owed, currency=locked.currency)
-    document = assemble(owed, currency=locked.currency, taxing=answers.patient, coupons=coupons)
-    invoice = with_document(_blank(locked, boundary, answers.seller, answers.buyer), document, codes)
-    taken = [(line.owed.item, line.number) for line in document.lines if line.owed.item is not None]
-    return Drafted(invoice, document, taken)
+    document = assemble(owed, currency=locked.currency, taxing=seen.answers.patient, coupons=coupons)
+    invoice = with_document(
+        _blank(locked, boundary, seen.answers.seller, seen.answers.buyer), document, codes
+    )
+    return Drafted(invoice, document)
 
 
-def owed_lines(items: Sequence[Item], sums: Sequence[UsageSum], boundary: Boundary) -> list[Owed]:
-    """Return what is owed: fees, then use. Nothing when there is no fee, and no use that is still to pay."""
-    if not items and not any(found.postpaid for found in sums):
+def owed_lines(
+    items: Sequence[Item], metered: Sequence[Owed], sums: Sequence[UsageSum], boundary: Boundary
+) -> list[Owed]:
+    """Return what is owed: fees, metered charges, then use of the gate. Nothing when there is neither fee nor metered
+    charge, and no use that is still to pay."""
+    if not items and not metered and not any(found.postpaid for found in sums):
         return []
     start = boundary.standing.cycle_start
-    return [*owed_of_items(items), *(usage_line(found, start=start, end=boundary.at) for found in sums)]
+    used = [usage_line(found, start=start, end=boundary.at) for found in sums]
+    return [*owed_of_items(items), *metered, *used]
 
 
 def _blank(locked: LockedOrganization, boundary: Boundary, seller: Seller, buyer: Buyer) -> Invoice:
@@ -170,7 +204,8 @@ def _drafted(found: Drafted, now: datetime) -> Fact:
         "drafted",
         at=now,
         lines=[line_data(line) for line in found.document.lines],
-        taken=[[str(item), number] for item, number in found.taken],
+        taken=found.taken,
+        metered_taken=found.metered_taken,
     )
 
 

@@ -1,47 +1,84 @@
-"""The upcoming invoice: made by the code that makes the real one, and not written (S80)."""
+"""The upcoming invoice: made by the code that makes the real one, and rolled back (S80)."""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 from uuid import UUID
 
-from billing.operations.invoices.drafting import Boundary, Drafted, locked_standing, prepare, with_cut
+from billing.operations.invoices.drafting import Boundary, Drafted, Seen, locked_standing, prepare, with_cut
+from billing.operations.invoices.rating import rate_metered
 from billing.operations.invoices.taxing import TaxAnswers, ask_tax
+from billing.operations.subscriptions.advance import advance
 from billing.queries.items import open_items
 from billing.queries.usage import usage_sums
+from billing.rules.meteredlines import RatedUse
 from billing.rules.usagelines import UsageSum
 from common.transactions import run_in_transaction
 from events.store import Cursor
+from orgs.operations.facts import Author
+from orgs.queries.organizations import find_organization
+
+AUTHOR: Final = Author("system:preview")
+_CODES: Final = ("exempt", "standard")
+
+
+class _Undone(Exception):
+    """Carries a preview out of its transaction, which is rolled back."""
+
+    def __init__(self, drafted: Drafted | None) -> None:
+        super().__init__()
+        self.drafted = drafted
 
 
 def upcoming_invoice(*, organization: UUID) -> Drafted | None:
-    """This function will return the invoice of the customer's next boundary as it would be if nothing were used any
+    """This function will return the invoice of the end of the customer's cycle as it would be if nothing were used any
     more; None when nothing would be owed.
 
-    Nothing is written. The customer is locked twice for a moment, as for the invoice itself; its use is summed between.
-    Raises NotFound and ServiceUnavailable.
+    Use of the gate is summed without a lock. Then, in a transaction that is rolled back, subscriptions are moved over
+    their boundaries until then, metered use is rated and charged, and the draft is made as it will be. Raises NotFound
+    and ServiceUnavailable.
     """
     boundary = run_in_transaction(partial(_boundary, organization=organization))
-    sums, answers = read_boundary(organization, boundary)
+    sums = run_in_transaction(partial(usage_sums, organization=organization, ranges=boundary.ranges))
+    answers = ask_tax(organization=organization, codes=_CODES, at=boundary.at)
+    try:
+        run_in_transaction(
+            partial(_undone, organization=organization, boundary=boundary, sums=sums, answers=answers)
+        )
+    except _Undone as made:
+        return made.drafted
+    raise AssertionError("a preview is always rolled back")
 
-    def prepared(cur: Cursor) -> Drafted | None:
-        locked, _ = locked_standing(cur, organization)
-        return prepare(cur, locked, boundary, sums, answers)
 
-    return run_in_transaction(prepared)
+def read_boundary(organization: UUID, boundary: Boundary) -> Seen:
+    """This function will return what a boundary's draft is made of besides items: without any lock, and the tax asked
+    outside of any transaction. Raises NotFound, NotPriced and PeriodRetired."""
 
-
-def read_boundary(organization: UUID, boundary: Boundary) -> tuple[list[UsageSum], TaxAnswers]:
-    """This function will return what was used in a boundary's ranges, and how what is owed then is taxed: without any
-    lock, and the tax asked outside of any transaction. Raises NotFound."""
-
-    def read(cur: Cursor) -> tuple[list[UsageSum], set[str]]:
+    def read(cur: Cursor) -> tuple[list[UsageSum], list[RatedUse], set[str]]:
         sums = usage_sums(cur, organization=organization, ranges=boundary.ranges)
-        return sums, {item.tax_code for item in open_items(cur, organization, boundary.at)}
+        rated = _rated(cur, organization, boundary)
+        codes = {item.tax_code for item in open_items(cur, organization, boundary.at)}
+        return sums, rated, codes | {one.period.charge.tax_code for one in rated}
 
-    sums, codes = run_in_transaction(read)
+    sums, rated, codes = run_in_transaction(read)
     answers = ask_tax(organization=organization, codes={*codes, "standard"}, at=boundary.at)
-    return sums, answers
+    return Seen(sums, rated, answers)
+
+
+def _undone(
+    cur: Cursor, *, organization: UUID, boundary: Boundary, sums: list[UsageSum], answers: TaxAnswers
+) -> None:
+    locked, _ = locked_standing(cur, organization)
+    advance(cur, locked, until=boundary.at, author=AUTHOR)
+    seen = Seen(sums, _rated(cur, organization, boundary), answers)
+    raise _Undone(prepare(cur, locked, boundary, seen, author=AUTHOR))
+
+
+def _rated(cur: Cursor, organization: UUID, boundary: Boundary) -> list[RatedUse]:
+    assert boundary.cut is not None
+    currency = find_organization(cur, organization=organization).currency
+    return rate_metered(cur, organization=organization, currency=currency, cut=boundary.cut)
 
 
 def _boundary(cur: Cursor, *, organization: UUID) -> Boundary:

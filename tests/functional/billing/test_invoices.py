@@ -20,6 +20,11 @@ def problem(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+def now() -> str:
+    """The wall clock."""
+    return datetime.now(UTC).isoformat()
+
+
 def of_month(made: Billed, day: int = 1) -> datetime:
     """The first boundary after the customer was made."""
     shown: str = made.reader.get("/v1/billing-cycle").json()["next_at"]
@@ -63,8 +68,8 @@ class TestAMonthOfUse:
         action = {"kind": "llm.chat", "provider": "acme", "model": model}
         for tokens in (1_000_000, 500_000):
             body = usage_body(
-                None, action=action, occurred_at=datetime.now(UTC).isoformat(), usage={"input_tokens": tokens, "output_tokens": 1_000}
-            )  # fmt: skip
+                None, action=action, occurred_at=now(), usage={"input_tokens": tokens, "output_tokens": 1_000}
+            )
             assert made.customer.api.post("/v1/usage", body).status_code == 201
         made.use("0.5", action={"kind": "tool.call", "tool": "search"})
         made.pass_months()
@@ -174,8 +179,8 @@ class TestReading:
         made, model = billed(), make_model()
         action = {"kind": "llm.chat", "provider": "acme", "model": model}
         body = usage_body(
-            None, action=action, occurred_at=datetime.now(UTC).isoformat(), usage={"input_tokens": 7, "output_tokens": 3}
-        )  # fmt: skip
+            None, action=action, occurred_at=now(), usage={"input_tokens": 7, "output_tokens": 3}
+        )
         assert made.customer.api.post("/v1/usage", body).status_code == 201
         made.pass_months()
         made.run()

@@ -1,0 +1,150 @@
+"""Rating metered periods for an invoice, and charging what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from billing.queries.invoices import LineRow
+from billing.queries.metering import aggregate, late_span
+from billing.queries.meters import find_meter
+from billing.queries.plans import find_version
+from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind
+from billing.queries.subscriptions import MeteredRow, open_metered_periods
+from billing.rules.assembling import Owed
+from billing.rules.cuts import Cut
+from billing.rules.meteredlines import Counted, PeriodOfUse, RatedUse, metered_line, rate
+from billing.rules.meters import WEIGHTED_SUM
+from common.errors import NotFound
+from events.store import Cursor
+from orgs.operations.facts import Author
+from spend.operations.charging import charge_quantity
+from spend.rules.charging import MeteredCharge
+
+SOURCE: Final = "billing"
+LOOKED_BACK: Final = timedelta(days=100)
+"""So long after its end a period is looked at for facts that came late."""
+
+
+def rate_metered(cur: Cursor, *, organization: UUID, currency: str, cut: Cut) -> list[RatedUse]:
+    """Return what is to be billed of metered charges at a cut: each period that ended and is on no invoice, and of
+    periods that were billed what is known otherwise now. Without any lock: what a cut holds never changes.
+
+    Raises NotFound, NotPriced and PeriodRetired.
+    """
+    rows = open_metered_periods(cur, organization=organization, until=cut.until)
+    found = [_first(cur, organization, row, currency, cut) for row in rows]
+    for billed in billed_periods(cur, organization, since=cut.until - LOOKED_BACK):
+        again = _late(cur, organization, billed, currency, cut)
+        if again is not None:
+            found.append(again)
+    return found
+
+
+def charge_metered(
+    cur: Cursor, *, organization: UUID, currency: str, rated: Iterable[RatedUse], author: Author
+) -> list[Owed]:
+    """This function will charge rated use by the waterfall and return its lines, with those that a void invoice left
+    behind. A period that another run billed meanwhile is left out. The caller holds the lock.
+
+    Each is charged once for ever under its own id. Raises what `charge_quantity` raises.
+    """
+    rows = {row.id for row in open_metered_periods(cur, organization=organization)}
+    lines = [owed_again(line) for line in lines_left_behind(cur, organization)]
+    for one in rated:
+        if one.late or one.period.id in rows:
+            lines.append(_charged(cur, organization, currency, one, author))
+    return lines
+
+
+def owed_again(line: LineRow) -> Owed:
+    """Return a stored line as what is owed once more: it was charged when it was first billed."""
+    return Owed(
+        key=f"metered:{line.detail['charge_id']}",
+        kind=line.kind,
+        description=line.description,
+        exact=line.amount - line.remainder,
+        account=line.account,
+        quantity=line.quantity,
+        charge=line.charge,
+        funded=line.funded,
+        tax_code=line.tax_code,
+        service_start=line.service_start,
+        service_end=line.service_end,
+        subscription=line.subscription,
+        charge_key=line.charge_key,
+        plan_version=line.plan_version,
+        detail=line.detail,
+    )
+
+
+def _first(cur: Cursor, organization: UUID, row: MeteredRow, currency: str, cut: Cut) -> RatedUse:
+    period = _period(cur, row)
+    counted = _counted(cur, organization, row, period, cut)
+    return rate(period, counted, currency=currency, cut=cut.written())
+
+
+def _late(cur: Cursor, organization: UUID, billed: BilledPeriod, currency: str, cut: Cut) -> RatedUse | None:
+    if not _is_touched(cur, organization, billed, cut):
+        return None
+    period = _period(cur, billed.row)
+    counted = _counted(cur, organization, billed.row, period, cut)
+    if {one.group: one.quantity for one in counted} == {one.group: one.quantity for one in billed.counted}:
+        return None
+    return rate(
+        period,
+        counted,
+        currency=currency,
+        cut=cut.written(),
+        before=billed.counted,
+        number=billed.lines,
+    )
+
+
+def _is_touched(cur: Cursor, organization: UUID, billed: BilledPeriod, cut: Cut) -> bool:
+    """Whether anything became known since that may concern the period: a level holds on into later ones."""
+    meter = find_meter(cur, billed.row.meter)
+    span = late_span(cur, organization, meter, cut, billed.cut)
+    if span is None or span[0] >= billed.row.end_at:
+        return False
+    return span[1] >= billed.row.start_at or meter.definition.aggregation == WEIGHTED_SUM
+
+
+def _period(cur: Cursor, row: MeteredRow) -> PeriodOfUse:
+    charge = find_version(cur, row.plan_version).terms.charge(row.charge_key)
+    if charge is None:
+        raise NotFound(f"The plan's version has no charge {row.charge_key}.")
+    return PeriodOfUse(row.id, row.subscription, charge, row.plan_version, row.start_at, row.end_at)
+
+
+def _counted(
+    cur: Cursor, organization: UUID, row: MeteredRow, period: PeriodOfUse, cut: Cut
+) -> Sequence[Counted]:
+    meter = find_meter(cur, row.meter)
+    group_by = period.charge.group_by
+    found = aggregate(cur, organization, meter, period.start, period.end, cut, None, group_by)
+    return [Counted(one.group, one.quantity, one.records, one.digest.hex()) for one in found]
+
+
+def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> Owed:
+    if one.amount <= 0:
+        return metered_line(one, {})
+    charge = MeteredCharge(
+        source=SOURCE,
+        id=one.charge_id,
+        amount=one.amount,
+        currency=currency,
+        meter=one.period.charge.meter or one.period.charge.key,
+        charge_key=one.period.charge.key,
+        start=one.period.start,
+        end=one.period.end,
+        quantity=str(one.quantity),
+        detail={"period": str(one.period.id)},
+    )
+    charged = charge_quantity(cur, organization=organization, charge=charge, author=author)
+    paid: dict[str, int] = {}
+    for part in charged.receipt:
+        paid[part.source] = paid.get(part.source, 0) + part.amount
+    return metered_line(one, paid)

@@ -1,0 +1,80 @@
+"""What was billed of metered periods: the last cut that told of each, and lines that a void invoice left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID
+
+from billing.queries.invoices import LINE_SELECT, LineRow, read_line
+from billing.queries.subscriptions import MeteredRow
+from billing.rules.cuts import Cut
+from billing.rules.meteredlines import Counted
+from events.store import Cursor
+
+_FIRST_OPEN: Final = """
+SELECT min(end_at) FROM metered_periods WHERE organization = %s AND invoice_id IS NULL AND end_at <= %s
+"""
+# What is billed again after a void invoice is the line as it was: it was charged once.
+_LEFT_BEHIND: Final = f"""
+SELECT DISTINCT ON (l.detail->>'charge_id') {LINE_SELECT} FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
+WHERE l.organization = %(organization)s AND l.kind = 'metered' AND i.status = 'void' AND NOT EXISTS (
+    SELECT FROM invoice_lines o JOIN invoices j ON j.id = o.invoice_id
+    WHERE o.organization = l.organization AND o.kind = 'metered' AND j.status <> 'void'
+        AND o.detail->>'period' = l.detail->>'period' AND o.detail->>'charge_id' = l.detail->>'charge_id')
+ORDER BY l.detail->>'charge_id', l.invoice_id
+"""
+_BILLED: Final = """
+SELECT p.id, p.organization, p.subscription, p.charge_key, p.meter, p.plan_version, p.start_at, p.end_at, p.created_at, p.invoice_id,
+    p.line, n.lines, n.cut, n.groups
+FROM metered_periods p CROSS JOIN LATERAL (
+    SELECT count(DISTINCT l.detail->>'charge_id') AS lines,
+        (array_agg((l.detail->'cut')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS cut,
+        (array_agg((l.detail->'groups')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS groups
+    FROM invoice_lines l WHERE l.organization = p.organization AND l.kind = 'metered'
+        AND l.detail->>'period' = p.id::text
+) n
+WHERE p.organization = %s AND p.invoice_id IS NOT NULL AND p.end_at >= %s AND n.lines > 0 ORDER BY p.end_at, p.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BilledPeriod:
+    """A metered period that invoices told of: in how many lines, by which cut last, and what it knew by group."""
+
+    row: MeteredRow
+    lines: int
+    cut: Cut
+    counted: tuple[Counted, ...]
+
+
+def first_metered_due(cur: Cursor, organization: UUID, until: datetime) -> datetime | None:
+    """Return when the first metered period that no invoice has ended, if any did by then."""
+    row = cur.execute(_FIRST_OPEN, (organization, until)).fetchone()
+    return None if row is None else row[0]
+
+
+def lines_left_behind(cur: Cursor, organization: UUID) -> list[LineRow]:
+    """Return the metered lines of void invoices that are on no living one."""
+    found = cur.execute(_LEFT_BEHIND, {"organization": organization}).fetchall()
+    return [read_line(row) for row in found]
+
+
+def billed_periods(cur: Cursor, organization: UUID, *, since: datetime) -> list[BilledPeriod]:
+    """Return the metered periods that ended since a moment and were billed."""
+    return [_billed(row) for row in cur.execute(_BILLED, (organization, since)).fetchall()]
+
+
+def _billed(row: tuple[Any, ...]) -> BilledPeriod:
+    lines, cut, groups = row[11:]
+    counted = tuple(_counted(one) for one in json.loads(groups))
+    return BilledPeriod(MeteredRow(*row[:11]), int(lines), Cut.read(json.loads(cut)), counted)
+
+
+def _counted(data: Mapping[str, Any]) -> Counted:
+    by: Mapping[str, str | None] = data["by"]
+    return Counted(tuple(by.values()), Fraction(data["quantity"]), data["records"], data["digest"])

@@ -1,0 +1,224 @@
+"""The billing run: subscriptions, metered charges and coupons on one invoice; thresholds; trouble that stops nobody."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from billing.operations.runs import claim_customers, run_customer
+from common.ids import new_id
+from events.operations.due import run_job
+from tests.builders.billing import CENT, DOLLAR, Billed, billed
+from tests.builders.books import balances
+from tests.builders.catalog import make_coupon
+from tests.builders.metering import make_meter, new_event, record
+from tests.builders.orgs import caller, make_organization, unique, write
+from tests.builders.subscribed import fee
+from tests.builders.subscriptions import now_of, owner, sell, subscribe
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    """Status and code of a refusal."""
+    return answer.status_code, answer.json()["code"]
+
+
+def calls(meter: str, price: dict[str, Any], **given: Any) -> dict[str, Any]:
+    """A metered charge of a plan."""
+    return {
+        "key": "calls",
+        "name": "Calls",
+        "kind": "metered",
+        "meter": meter,
+        "prices": {"USD": price},
+        **given,
+    }
+
+
+GRADUATED = {
+    "model": "graduated",
+    "tiers": [{"up_to": "10", "unit_price": "1"}, {"up_to": None, "unit_price": "0.5"}],
+}
+
+
+class TestASubscription:
+    def test_is_invoiced_at_its_start_and_at_each_period(self) -> None:
+        made = billed()
+        subscribe(owner(made.id), sell(fee("49")))
+        made.run()
+        made.customer.pass_time(hours=1)
+        made.run()
+        (first,) = made.invoices()
+        assert (first["status"], first["cause"], first["total"]) == ("open", "items", "49.00")
+        assert balances(made.id)["deferred_revenue"] == 49 * DOLLAR
+        made.pass_months()
+        made.run()
+        assert [one["total"] for one in made.invoices()] == ["49.00", "49.00"]
+        made.assert_sound()
+
+    def test_has_its_metered_charge_rated_by_tiers_and_paid_by_the_waterfall(self) -> None:
+        made, meter = billed(credit="4"), make_meter()
+        subscribe(owner(made.id), sell(fee("5"), calls(meter.key, GRADUATED)))
+        at = now_of(made.id)
+        record(made.id, *(new_event(meter.definition.event_type or "", at, {"units": n}) for n in (8, 6)))
+        made.pass_months()
+        upcoming = made.reader.get("/v1/invoices/upcoming").json()
+        made.run()
+        metered = [
+            line for one in made.invoices() for line in made.lines(one["id"]) if line["kind"] == "metered"
+        ]
+        assert [(line["quantity"], line["charge"], line["amount"]) for line in metered] == [
+            ("14", "12", "8.00")
+        ]
+        assert metered[0]["funded"] == [{"source": "credit", "amount": "4"}]
+        assert upcoming["currency"] == "USD"
+        invoice = next(
+            one for one in made.invoices() if any(line["kind"] == "metered" for line in made.lines(one["id"]))
+        )
+        number = next(line["number"] for line in made.lines(invoice["id"]) if line["kind"] == "metered")
+        shown = made.reader.get(f"/v1/invoices/{invoice['id']}/lines/{number}/explain").json()
+        assert [step["name"] for step in shown["steps"]][:2] == ["tier", "tier"]
+        assert made.run() == 0
+        made.assert_sound()
+
+    def test_gets_late_facts_of_a_billed_period_as_an_adjustment_of_the_next_invoice(self) -> None:
+        made, meter = billed(), make_meter()
+        kind = meter.definition.event_type or ""
+        subscribe(owner(made.id), sell(fee("5"), calls(meter.key, GRADUATED)))
+        at = now_of(made.id)
+        record(made.id, new_event(kind, at, {"units": 9}))
+        made.pass_months()
+        made.run()
+        record(made.id, new_event(kind, at + timedelta(minutes=1), {"units": 3}))
+        made.pass_months()
+        made.run()
+        metered = [
+            (line["description"], line["quantity"], line["amount"])
+            for one in made.invoices()
+            for line in made.lines(one["id"])
+            if line["kind"] == "metered"
+        ]
+        assert metered == [("Calls", "9", "9.00"), ("Calls", "0", "0.00"), ("Calls, late", "3", "2.00")]
+        made.assert_sound()
+
+    def test_that_is_billed_again_after_a_void_invoice_charges_its_use_once(self) -> None:
+        made, meter = billed(), make_meter()
+        subscribe(owner(made.id), sell(fee("5"), calls(meter.key, GRADUATED)))
+        at = now_of(made.id)
+        record(made.id, new_event(meter.definition.event_type or "", at, {"units": 9}))
+        made.pass_months()
+        made.run()
+        first = next(one for one in made.invoices() if one["total"] == "14.00")
+        assert made.act(first["id"], "void", {"reason": "wrong"}).status_code == 200
+        made.assert_sound()
+        made.pass_months()
+        made.run()
+        amounts = [
+            line["amount"]
+            for one in made.invoices()
+            if one["status"] != "void"
+            for line in made.lines(one["id"])
+            if line["kind"] == "metered"
+        ]
+        assert sorted(amounts) == ["0.00", "9.00"]
+        assert balances(made.id)["revenue"] == 9 * DOLLAR
+        made.assert_sound()
+
+    def test_is_lowered_by_a_coupon_as_often_as_that_says(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        coupon = make_coupon(percent="50")
+        redeemed = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key=unique())
+        assert redeemed.status_code == 201, redeemed.content
+        subscribe(who, sell(fee("49")))
+        made.run()
+        made.customer.pass_time(hours=1)
+        made.run()
+        made.pass_months()
+        made.run()
+        first, second = made.invoices()
+        assert (first["subtotal"], first["discount"], first["total"]) == ("49.00", "24.50", "24.50")
+        assert first["discounts"] == [{"coupon": coupon.code, "amount": "24.50"}]
+        assert second["discount"] == "0.00"
+        made.assert_sound()
+
+
+class TestAThreshold:
+    def test_makes_an_invoice_before_the_cycle_ends_and_bills_nothing_twice(self) -> None:
+        made = billed()
+        body = {"organization": str(made.id), "threshold": "2.50"}
+        assert made.finance.patch("/v1/billing-cycle", body).json()["threshold"] == "2.5"
+        made.use("1", "1")
+        assert made.run() == 0
+        assert made.reader.get("/v1/billing-cycle").json()["unbilled"] == "2"
+        made.use("1")
+        assert made.run() == 1
+        made.use("0.75")
+        made.pass_months()
+        made.run()
+        assert [(one["cause"], one["total"]) for one in made.invoices()] == [
+            ("threshold", "3.00"),
+            ("cycle", "0.75"),
+        ]
+        made.assert_sound()
+
+    @pytest.mark.parametrize("threshold", ["0", "-1", 5, "1.123456789"])
+    def test_that_is_wrong_is_refused(self, threshold: Any) -> None:
+        made = billed()
+        with made.still():
+            body = {"organization": str(made.id), "threshold": threshold}
+            assert problem(made.finance.patch("/v1/billing-cycle", body)) == (400, "invalid_amount")
+            assert problem(made.reader.patch("/v1/billing-cycle", {"threshold": "5"})) == (403, "forbidden")
+
+
+class TestTrouble:
+    def test_of_one_customer_stops_no_other_is_seen_and_ends(self) -> None:
+        broken, sound = billed(), billed()
+        for made in (broken, sound):
+            made.use("1")
+            made.pass_months()
+        write(lambda cur: cur.execute("UPDATE billing_customers SET open_ranges = '[[null, {}]]' WHERE organization = %s", (broken.id,)))  # fmt: skip
+        for _ in range(5):
+            assert run_customer(broken.id) is False
+        assert run_customer(sound.id) is True
+        assert sound.only()["total"] == "1.00"
+        assert broken.invoices() == []
+        rows = [one for one in pages(broken) if one["organization"] == str(broken.id)]
+        assert [(one["status"], one["failures"]) for one in rows] == [("parked", 5)]
+        assert "KeyError" in rows[0]["last_error"]
+        claimed = write(claim_customers)
+        assert broken.id not in claimed
+        write(lambda cur: cur.execute("DELETE FROM billing_runs WHERE organization = ANY(%s)", (claimed,)))
+        write(lambda cur: cur.execute("UPDATE billing_customers SET open_ranges = '[]' WHERE organization = %s", (broken.id,)))  # fmt: skip
+        stranger = caller(make_organization(), "admin")
+        path = f"/v1/billing-runs/{broken.id}/resume"
+        assert problem(stranger.post(path, None, key=unique())) == (403, "forbidden")
+        resumed = broken.finance.post(path, None, key=unique())
+        assert (resumed.status_code, resumed.json()["failures"]) == (200, 0)
+        assert run_customer(broken.id) is True
+        assert broken.only()["total"] == "1.00"
+        assert problem(broken.finance.post(path, None, key=unique())) == (404, "not_found")
+        broken.assert_sound()
+
+    def test_is_not_noted_where_there_is_none(self) -> None:
+        made = billed()
+        assert problem(made.finance.post(f"/v1/billing-runs/{new_id()}/resume", None, key=unique())) == (
+            404,
+            "not_found",
+        )
+        assert problem(made.reader.get("/v1/billing-runs")) == (403, "forbidden")
+
+
+def pages(made: Billed) -> list[dict[str, Any]]:
+    """All customers with trouble."""
+    found: list[dict[str, Any]] = made.finance.get("/v1/billing-runs", limit="100").json()["data"]
+    return found
+
+
+def test_the_due_job_bills_whoever_is_due() -> None:
+    made = billed()
+    made.use("1")
+    made.pass_months()
+    assert run_job(name="billing.run") >= 1
+    assert made.only()["status"] == "open"
+    assert datetime.fromisoformat(made.only()["created_at"]) > datetime.now(UTC)
+    assert balances(made.id)["receivable"] == -100 * CENT
