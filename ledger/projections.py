@@ -4,12 +4,15 @@ Every event whose data has a `ledger` part is taken, whatever its type. All sums
 call writes each table at most once per kind of change, for one event and for ten thousand.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from events.store import Cursor, Event, ProjectedTable, Projector
 from ledger.rules.effects import USAGE, amount_of
+from orgs.projections import raise_config_epoch
 
 INSERT_ACCOUNTS = """
 INSERT INTO accounts (id, organization, kind, currency, counterparty, live, credit_limit, version)
@@ -91,7 +94,8 @@ class _Changes:
         self.settled: dict[str, tuple[str, datetime]] = {}
         self.granted: dict[str, list[Any]] = {}
         self.grants: dict[str, list[Any]] = {}
-        self.closed: dict[Any, str | None] = {}
+        self.closed: dict[UUID, str | None] = {}
+        self.closings: Counter[UUID] = Counter()
 
     def add(self, event: Event) -> None:
         part, stream = event.data["ledger"], str(event.stream_id)
@@ -114,6 +118,7 @@ class _Changes:
             self._move_account(name, 0, 0, amount)
         if "closed_until" in part:
             self.closed[event.organization] = part["closed_until"]
+            self.closings[event.organization] += 1
 
     def _entry(self, event: Event, entry: Row, default_key: str, default_source: str) -> None:
         name, organization, currency = entry["id"], event.organization, entry["currency"]
@@ -203,6 +208,7 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
     _insert(cur, INSERT_HOLDS, list(changes.placed.values()))
     _insert(cur, UPDATE_HOLDS, [(name, *row) for name, row in sorted(changes.settled.items())])
     _insert(cur, UPSERT_CLOSED, list(changes.closed.items()))
+    raise_config_epoch(cur, changes.closings)  # the gate says of late usage that it is an adjustment
 
 
 def open_accounts(cur: Cursor, events: Sequence[Event]) -> None:

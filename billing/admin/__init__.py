@@ -1,3 +1,4 @@
 """The staff's pages of this app; Django finds them here."""
 
+from billing.admin import revenue as revenue
 from billing.admin import subscriptions as subscriptions

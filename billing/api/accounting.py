@@ -69,9 +69,7 @@ class PeriodListView(PeriodView):
 
 
 @extend_schema_view(
-    post=extend_schema(
-        request=PeriodCloseSerializer, responses={200: PeriodSerializer}, tags=["revenue"]
-    )
+    post=extend_schema(request=PeriodCloseSerializer, responses={200: PeriodSerializer}, tags=["revenue"])
 )
 class PeriodCloseView(PeriodView):
     """POST /v1/accounting-periods/{month}/close."""
@@ -93,9 +91,7 @@ class PeriodCloseView(PeriodView):
 
 
 @extend_schema_view(
-    post=extend_schema(
-        request=PeriodReopenSerializer, responses={200: PeriodSerializer}, tags=["revenue"]
-    )
+    post=extend_schema(request=PeriodReopenSerializer, responses={200: PeriodSerializer}, tags=["revenue"])
 )
 class PeriodReopenView(PeriodView):
     """POST /v1/accounting-periods/{month}/reopen."""

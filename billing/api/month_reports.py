@@ -107,8 +107,8 @@ class RollForwardView(MonthView):
     paged = True
 
     def get(self, request: Request) -> HttpResponse:
-        """How deferred revenue, the unbilled line and customers' credit came from opening to closing in a month: of each
-        organization, and in all."""
+        """How deferred revenue, the unbilled line and customers' credit came from opening to closing in a month: of
+        each organization, and in all."""
         page = self.query.page(organization=self.caller.organization, path=request.path)
 
         def read(cur: Cursor) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -168,13 +167,4 @@ def closed_before(cur: Cursor, organization: UUID, month: date) -> datetime | No
 
 def balances_before(cur: Cursor, organization: UUID, end: datetime) -> dict[str, int]:
     """Return the balances of everything that is in effect before a moment, in units by kind of account."""
-    return {kind: amount for kind, amount in cur.execute(_BALANCES, (organization, end)).fetchall()}
-
-
-def said_when_closed(cur: Cursor, organization: UUID, month: date) -> dict[str, int] | None:
-    """Return the balances that an organization's books had at the end of a closed month."""
-    row = cur.execute(
-        "SELECT balances::text FROM closed_months WHERE organization = %s AND month = %s AND status = 'closed'",
-        (organization, month),
-    ).fetchone()
-    return None if row is None else json.loads(row[0])
+    return dict(cur.execute(_BALANCES, (organization, end)).fetchall())

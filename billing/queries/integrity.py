@@ -1,6 +1,7 @@
 """What must hold between documents and books, worked out from both by code that their writers do not share.
 
-R1: recognised + deferred - unbilled = invoiced net of tax and credit notes + credit bought + rounding (docs/revenue.md).
+R1: recognised + deferred - unbilled = invoiced net of tax and credit notes + credit bought + rounding
+(docs/revenue.md).
 R2: deferred revenue that documents made is what the schedules have left, and what pays for included credit.
 R3: a schedule has recognised what its months booked. R4: a closed month says what it said when it was closed.
 """
@@ -104,8 +105,8 @@ now_said AS (
         AND e.effective_at < c.ends_at JOIN accounts a ON a.id = p.account_id
     GROUP BY c.organization, c.month, a.kind HAVING sum(p.amount) <> 0
 )
-SELECT organization, 'month ' || to_char(month, 'YYYY-MM'), 'it was closed with ' || kind || ' ' || coalesce(s.amount, 0)
-    || ', and has ' || coalesce(n.amount, 0)
+SELECT organization, 'month ' || to_char(month, 'YYYY-MM'), 'it was closed with ' || kind || ' '
+    || coalesce(s.amount, 0) || ', and has ' || coalesce(n.amount, 0)
 FROM said s FULL JOIN now_said n USING (organization, month, kind)
 WHERE coalesce(s.amount, 0) <> coalesce(n.amount, 0)
 """

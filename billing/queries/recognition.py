@@ -14,9 +14,9 @@ from common.errors import NotFound
 from events.store import Cursor
 
 _COLUMNS: Final = """
-s.id, s.organization, s.invoice_id, s.line, s.item_id, s.subscription, s.currency, s.billed, s.included, s.changes::text,
-s.service_start, s.service_end, s.method, s.zone, s.opened_at, s.ended_at, s.recognised, s.recognised_until, s.next_at,
-s.status, s.version
+s.id, s.organization, s.invoice_id, s.line, s.item_id, s.subscription, s.currency, s.billed, s.included,
+s.changes::text, s.service_start, s.service_end, s.method, s.zone, s.opened_at, s.ended_at, s.recognised,
+s.recognised_until, s.next_at, s.status, s.version
 """
 # A subscription that has ended owes no service any more: its schedules end with it.
 _DUE: Final = f"""

@@ -1,6 +1,7 @@
 """What tests of revenue need: fees of customers, months that pass, and sellers whose books can be closed."""
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -92,9 +93,9 @@ def sold_by(*customers: Billed) -> str:
     key = unique("seller")
     terms = EntityTerms(name="Seller", country="US", currency="USD")
     write(lambda cur: create_legal_entity(cur, key=key, terms=terms, author=AUTHOR))
+    change = {"legal_entity": key}
     for made in customers:
-        change = {"legal_entity": key}
-        write(lambda cur, made=made: change_billing_profile(cur, made.id, change, author=AUTHOR))
+        write(partial(change_billing_profile, organization=made.id, changes=change, author=AUTHOR))
     return key
 
 

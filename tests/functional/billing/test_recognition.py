@@ -1,16 +1,19 @@
 """From an invoiced fee to revenue, month by month: in time, late and after standstill (house rule 36)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
 
 from billing.operations.revenue.recognising import recognise_due
 from billing.rules.months import month_text, next_month
+from events.rebuilding.run import rebuild
 from tests.builders.billing import DOLLAR, Billed, billed, item, lines, owe
 from tests.builders.books import balances, rows
-from tests.builders.orgs import caller, make_organization
+from tests.builders.orgs import caller, make_organization, unique
 from tests.builders.revenue import (
     charge,
+    close,
     end_of,
     go_to,
     invoiced,
@@ -19,8 +22,11 @@ from tests.builders.revenue import (
     recognise,
     revenue,
     schedules,
+    sold_by,
     wrong,
 )
+from tests.builders.subscribed import fee
+from tests.builders.subscriptions import act, owner, sell, subscribe
 
 DAY = timedelta(days=1)
 
@@ -78,7 +84,8 @@ class TestAFee:
         go_to(made, end)
         (booked,) = recognise(made)
         ((kind, key, effective, reason),) = rows(
-            "SELECT kind, idempotency_key, effective_at, reason FROM journal_entries WHERE id = %s", booked.entry
+            "SELECT kind, idempotency_key, effective_at, reason FROM journal_entries WHERE id = %s",
+            booked.entry,
         )
         name = month_text(booked.month)
         assert (kind, key, reason) == ("recognition", f"recognition:{name}:1", f"Revenue of {name}")
@@ -194,7 +201,7 @@ class TestACreditNote:
         go_to(made, ends[0])
         recognise(made)
         before = revenue(made)
-        body = {"reason": "outage", "lines": [{"line": 1, "amount": "40"}]}
+        body = {"reason": "outage", "lines": [{"line": 1, "net": "40"}]}
         assert made.act(str(invoice), "credit-notes", body).status_code == 201
         (schedule,) = schedules(made)
         assert (schedule.amount, schedule.status) == (80 * DOLLAR, "open")
@@ -294,3 +301,100 @@ def test_a_line_has_one_schedule() -> None:
     assert [(one.invoice_id, one.line) for one in schedules(made)] == [
         (invoice, line.n) for line in lines(invoice)
     ]
+
+
+class TestWhatTheBooksRefuse:
+    def test_an_entry_of_a_document_is_not_reversed_by_itself(self) -> None:
+        made, start = at_month_start()
+        (end,) = months_from(start, 1)
+        charge(made, 30, start, end)
+        go_to(made, end)
+        recognise(made)
+        entries = rows("SELECT id FROM journal_entries WHERE organization = %s", made.id)
+        assert len(entries) == 2
+        for (entry,) in entries:
+            with made.still():
+                answer = made.finance.post(f"/v1/entries/{entry}/reverse", {"reason": "x"}, key=unique())
+                assert (answer.status_code, answer.json()["code"]) == (409, "invalid_transition")
+
+
+class TestTwoAtOnce:
+    def test_book_a_month_once(self) -> None:
+        made, start = at_month_start()
+        (end,) = months_from(start, 1)
+        charge(made, 30, start, end)
+        go_to(made, end)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: recognise(made), range(4)))
+        assert sorted(len(booked) for booked in found) == [0, 0, 0, 1]
+        assert sum(revenue(made).values()) == 30 * DOLLAR
+        made.assert_sound()
+
+
+class TestASubscriptionThatEnds:
+    def test_owes_no_service_any_more_and_what_is_left_is_revenue(self) -> None:
+        made, start = at_month_start()
+        ends = months_from(start, 3)
+        plan = sell(fee("120"), interval={"unit": "quarter", "count": 1})
+        who = owner(made.id)
+        subscribed = subscribe(who, plan)
+        invoiced(made)
+        assert act(who, subscribed, "cancel", {"when": "now"}).status_code == 200
+        go_to(made, ends[0])
+        recognise(made)
+        assert revenue(made) == {named(start, 1)[0]: 120 * DOLLAR}
+        assert [one.status for one in schedules(made)] == ["ended"]
+        go_to(made, ends[2])
+        assert recognise(made) == []
+        assert wrong(made) == []
+
+    def test_with_credit_for_what_is_unused_is_less_revenue(self) -> None:
+        made, start = at_month_start()
+        ends = months_from(start, 3)
+        plan = sell(
+            fee("120"), interval={"unit": "quarter", "count": 1}, credits=[{"amounts": {"USD": "30"}}]
+        )
+        who = owner(made.id)
+        subscribed = subscribe(who, plan)
+        invoiced(made)
+        go_to(made, start + timedelta(days=30))
+        assert (
+            act(made.finance, subscribed, "cancel", {"when": "now", "credit_unused": True}).status_code == 200
+        )
+        go_to(made, ends[1])
+        invoiced(made)
+        recognise(made)
+        made.customer.pass_time(days=200)
+        recognise(made)
+        made.customer.expire_grants()
+        net = sum(float(one["net"]) for one in made.invoices())
+        posted = balances(made.id)
+        assert {one.status for one in schedules(made)} <= {"done", "ended"}
+        assert "deferred_revenue" not in posted
+        kept = posted["revenue"] + posted.get("breakage", 0) + posted.get("promotional_expense", 0)
+        assert kept + posted.get("customer_credit", 0) == round(net * DOLLAR) + sum(
+            -round(float(one["total"]) * DOLLAR) for one in made.invoices() if float(one["total"]) < 0
+        )
+        assert wrong(made) == []
+
+
+def test_a_rebuild_makes_the_same_schedules_months_and_closed_books() -> None:
+    made, start = at_month_start()
+    ends = months_from(start, 2)
+    invoice = charge(made, 90, start, ends[1])
+    go_to(made, ends[0])
+    recognise(made)
+    assert made.act(str(invoice), "credit-notes", {"reason": "sorry", "amount": "9"}).status_code == 201
+    close(sold_by(made), start.date(), made)
+    go_to(made, ends[1])
+    recognise(made)
+    outcome = rebuild()
+    names = (
+        "recognition_schedules",
+        "recognised_months",
+        "closed_months",
+        "accounting_periods",
+        "closed_books",
+    )
+    assert [one for one in outcome.differences if one.table in names] == []
+    assert min(outcome.tables[name] for name in names) > 0
