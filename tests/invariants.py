@@ -199,7 +199,8 @@ CHECKS: Final = {
             UNION ALL SELECT organization, -amount FROM lines WHERE account_kind = 'rounding'
             UNION ALL SELECT organization, -amount FROM lines
                 WHERE account_kind IN ('cash', 'processor_clearing', 'receivable', 'tax_payable', 'bad_debt',
-                    'suspense', 'fx', 'processor_fees', 'provider_cost', 'provider_payable', 'partner_earned', 'partner_payable',
+                    'suspense', 'fx', 'processor_fees', 'provider_cost', 'provider_payable', 'partner_earned',
+                    'partner_payable',
                     'payout_in_transit', 'intercompany_clearing', 'platform_fee')
                 AND kind NOT IN ('invoice', 'invoice_void', 'payment', 'write_off', 'credit_note')
         )

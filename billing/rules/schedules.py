@@ -219,7 +219,7 @@ def book_months(
     seen = {name: schedule.recognised for name, schedule in current.items()}
     while (end := month_end(month, zone=zone)) <= until:
         is_closed = closed_until is not None and end <= closed_until
-        due = [one for one in current.values() if one.recognised_until is None or one.recognised_until < end]
+        due = [one for one in current.values() if _waits(one, end)]
         if is_closed:
             missed = 0
             for one in due:
@@ -236,6 +236,10 @@ def book_months(
                 late = {}
         month = next_month(month)
     return found
+
+
+def _waits(schedule: Schedule, end: datetime) -> bool:
+    return schedule.status == OPEN and (schedule.recognised_until is None or schedule.recognised_until < end)
 
 
 def _begins(schedule: Schedule) -> datetime:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from billing.operations.revenue.recognising import recognise_revenue
+from billing.operations.revenue.recognising import attempted, recognise_revenue
 from billing.projections.recognition import stream_of
 from billing.queries.accounting import (
     balances_before,
@@ -167,12 +167,13 @@ def _move_books(entity: UUID, month: date, status: str) -> int:
     done = 0
     while chosen := run_in_transaction(partial(_chosen, entity=entity, month=month, status=status)):
         moved = sum(
-            run_in_transaction(
-                partial(_move, organization=organization, entity=entity, month=month, status=status)
+            attempted(
+                partial(_move, organization=organization, entity=entity, month=month, status=status),
+                organization,
             )
             for organization in chosen
         )
-        if not moved:  # another run is as fast
+        if not moved:  # another run was faster, or nobody's can be moved
             break
         done += moved
     return done

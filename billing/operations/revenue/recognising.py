@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -19,6 +21,8 @@ from ledger.operations.books import Books, lock_books
 from ledger.rules.effects import entry
 from orgs.operations.facts import Author, record
 from orgs.rules.facts import Fact, time_text
+
+logger = logging.getLogger(__name__)
 
 AUTHOR: Final = Author("system:recognise_revenue")
 _AT_ONCE: Final = 200
@@ -56,14 +60,28 @@ def recognise_revenue(
 
 
 def recognise_due() -> int:
-    """This function will book whatever month is over in any organization's books, and return in how many it did so."""
+    """This function will book whatever month is over in any organization's books, and return in how many it did so.
+
+    What stands in one's way stops nobody else: it is reported, and due again the next time.
+    """
     done, after = 0, None
     while due := run_in_transaction(partial(due_organizations, after=after, limit=_AT_ONCE)):
-        for organization in due:
-            found = run_in_transaction(partial(recognise_revenue, organization=organization))
-            done += bool(found)
+        done += sum(
+            attempted(partial(recognise_revenue, organization=organization), organization)
+            for organization in due
+        )
         after = due[-1]
     return done
+
+
+def attempted(operation: Callable[[Cursor], Any], organization: UUID) -> bool:
+    """This function will do one organization's part of a job in a transaction of its own, and return whether it did
+    something; an error is reported and does not stop the job."""
+    try:
+        return bool(run_in_transaction(operation))
+    except Exception as error:
+        logger.warning("revenue.failed", exc_info=error, extra={"organization": str(organization)})
+        return False
 
 
 def _as_it_ended(schedule: Schedule, at: datetime | None) -> Schedule:

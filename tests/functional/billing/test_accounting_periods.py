@@ -2,13 +2,22 @@
 
 import csv
 import io
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
 from billing.operations.profiles import change_billing_profile
-from billing.operations.revenue.closing import close_due_books
+from billing.operations.revenue.closing import close_books, close_due_books
+from billing.operations.revenue.recognising import recognise_due
+from billing.queries.accounting import seller_named
+from billing.queries.parties import HOUSE
 from billing.rules.months import month_text, next_month, previous_month
 from common.errors import ProblemError
 from ledger.operations.posting import NewEntry, post_entry
@@ -140,6 +149,57 @@ class TestClosing:
 def change(cur: Any, made: Billed, seller: str) -> None:
     """Let a seller sell to a customer."""
     change_billing_profile(cur, made.id, {"legal_entity": seller}, author=AUTHOR)
+
+
+class TestOneAfterTheOther:
+    def test_a_run_that_died_in_the_middle_is_finished_by_the_next(self) -> None:
+        made, other = at_month_end()[0], at_month_end()[0]
+        month = previous_month(month_of_now(made))
+        seller = sold_by(made, other)
+        assert closing(seller, month, made).status_code == 200
+        entity = write(lambda cur: seller_named(cur, seller))
+        given = {"organization": made.id, "entity": entity, "month": month, "author": AUTHOR}
+        assert write(partial(close_books, **given)) is True
+        assert write(partial(close_books, **given)) is False
+        (period,) = made.finance.get("/v1/accounting-periods", legal_entity=seller).json()["data"]
+        assert period["status"] == "closing"
+        assert close_due_books() == 1
+        (period,) = made.finance.get("/v1/accounting-periods", legal_entity=seller).json()["data"]
+        assert period["status"] == "closed"
+        assert wrong(made, other) == []
+
+    def test_an_entry_at_the_same_moment_is_in_the_closed_month_or_refused(self) -> None:
+        for _ in range(4):
+            made, _, month = at_month_end()
+            late = end_of(month) - timedelta(seconds=1)
+            given = {"organization": made.id, "entity": HOUSE.id, "month": month, "author": AUTHOR}
+            with ThreadPoolExecutor(2) as pool:
+                posted = pool.submit(post, made, late)
+                closed = pool.submit(write, partial(close_books, **given))
+                assert closed.result() is True
+            if posted.exception() is None:
+                assert balances(made.id)["suspense"] == DOLLAR
+            else:
+                assert posted.exception().code == "period_closed"  # type: ignore[union-attr]
+            assert wrong(made) == []
+
+    def test_one_with_trouble_stops_nobody_else(self) -> None:
+        made, other = at_month_end()[0], at_month_end()[0]
+        broken = min(made, other, key=lambda one: one.id)
+        fine = max(made, other, key=lambda one: one.id)
+        with write_locked(broken):
+            recognise_due()
+            assert (revenue(broken), len(revenue(fine))) == ({}, 1)
+        recognise_due()
+        assert len(revenue(broken)) == 1
+
+
+@contextmanager
+def write_locked(made: Billed) -> Iterator[None]:
+    """A block in which somebody else holds the customer's row."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        connection.execute("SELECT FROM organizations WHERE id = %s FOR NO KEY UPDATE", (made.id,))
+        yield
 
 
 class TestWhatComesLate:

@@ -51,7 +51,10 @@ def test_without_changes_it_is_the_rule(amount: int, service: Service, zone: str
     start, end = service
     expected = recognise(amount, start=start, end=end, zone=zone, method=method)
     months = {part.month: part.amount for part in expected.parts if part.amount}
-    assert booked(schedule(amount, service, zone, method), zone, over(service, zone)) == months
+    made = schedule(amount, service, zone, method)
+    assert booked(made, zone, over(service, zone)) == months
+    last = over(service, zone) + timedelta(days=400)
+    assert book_months([made], until=last, zone=zone, closed_until=None)[-1].end <= over(service, zone)
 
 
 @given(amount=AMOUNTS, service=SERVICE, zone=st.sampled_from(ZONES), data=st.data())

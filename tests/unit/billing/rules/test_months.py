@@ -24,10 +24,10 @@ def test_a_month_is_read_as_it_is_written(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    (
+    [
         "2026-00", "2026-13", "2026-1", "1969-12", "9999-01", "2026-01-01", " 2026-01", "2026-01\n", "２026-01", "",
         202601, None,
-    ),
+    ],
 )  # fmt: skip
 def test_what_is_no_month_is_refused(text: object) -> None:
     with pytest.raises(InvalidField):

@@ -59,8 +59,8 @@ def test_a_fee_that_is_credited_as_a_whole_takes_back_what_was_recognised() -> N
 
 def test_a_change_of_plan_is_two_lines_over_the_same_time() -> None:
     fee = made(line(90 * MAJOR, "2026-04-01", "2026-05-01"))
-    back = made(line(-30 * MAJOR, "2026-04-21", "2026-05-01"))
-    new = made(line(40 * MAJOR, "2026-04-21", "2026-05-01"))
+    back = made(line(-30 * MAJOR, "2026-04-21", "2026-05-01", n=2))
+    new = made(line(40 * MAJOR, "2026-04-21", "2026-05-01", n=3))
     assert months(fee, back, new) == {"04": 100 * MAJOR}
 
 
