@@ -1,4 +1,5 @@
 """The staff's pages of this app; Django finds them here."""
 
+from billing.admin import invoices as invoices
 from billing.admin import revenue as revenue
 from billing.admin import subscriptions as subscriptions

@@ -5,6 +5,9 @@ from billing.models.catalog import Coupon as Coupon
 from billing.models.catalog import LegalEntity as LegalEntity
 from billing.models.catalog import Plan as Plan
 from billing.models.catalog import PlanVersion as PlanVersion
+from billing.models.invoices import BillingRun as BillingRun
+from billing.models.invoices import CreditNote as CreditNote
+from billing.models.invoices import Invoice as Invoice
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter
 from billing.models.metering import MeterEvent as MeterEvent

@@ -50,9 +50,10 @@ def bill_customer(*, organization: UUID, author: Author = AUTHOR, until: datetim
     steps that were.
 
     A boundary (the end of a cycle or of a subscription's period, an item that falls due, a threshold that is reached)
-    makes a draft where something is owed; a draft whose grace period ended is finalised. Due is what the customer's clock says, at most `until`. An
-    invoice that cannot be finalised is marked failed and stops nothing else. Two runs at once do each step once. Raises
-    NotFound, ServiceUnavailable (the customer is locked: later), and whatever else stands in the way of a draft.
+    makes a draft where something is owed; a draft whose grace period ended is finalised. Due is what the customer's
+    clock says, at most `until`. An invoice that cannot be finalised is marked failed and stops nothing else. Two runs
+    at once do each step once. Raises NotFound, ServiceUnavailable (the customer is locked: later), and whatever else
+    stands in the way of a draft.
     """
     for done in range(MOST_STEPS):
         step = run_in_transaction(partial(_next_step, organization=organization, until=until, author=author))

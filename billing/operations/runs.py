@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
-from celery import current_task
+from celery import current_app, current_task
 
 from billing.operations.billing import bill_customer
 from billing.queries.standing import due_customers
@@ -101,6 +101,6 @@ def _count(cur: Cursor, *, organization: UUID, text: str) -> bool:
 
 
 def _send(organization: UUID) -> None:
-    from billing.tasks import bill_customer as task
-
-    task.apply_async(kwargs={"organization": str(organization)}, expires=60)
+    current_app.send_task(
+        "billing.tasks.bill_customer", kwargs={"organization": str(organization)}, expires=60
+    )

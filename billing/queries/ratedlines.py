@@ -29,8 +29,8 @@ WHERE l.organization = %(organization)s AND l.kind = 'metered' AND i.status = 'v
 ORDER BY l.detail->>'charge_id', l.invoice_id
 """
 _BILLED: Final = """
-SELECT p.id, p.organization, p.subscription, p.charge_key, p.meter, p.plan_version, p.start_at, p.end_at, p.created_at, p.invoice_id,
-    p.line, n.lines, n.cut, n.groups
+SELECT p.id, p.organization, p.subscription, p.charge_key, p.meter, p.plan_version, p.start_at, p.end_at, p.created_at,
+    p.invoice_id, p.line, n.lines, n.cut, n.groups
 FROM metered_periods p CROSS JOIN LATERAL (
     SELECT count(DISTINCT l.detail->>'charge_id') AS lines,
         (array_agg((l.detail->'cut')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS cut,

@@ -26,11 +26,17 @@ _WAITING: Final = """
 SELECT id, finalize_at FROM invoices
 WHERE organization = %s AND status IN ('draft', 'tax_pending') AND finalize_at <= %s ORDER BY finalize_at, id LIMIT 1
 """
-_UNBILLED: Final = """
-SELECT -posted FROM accounts WHERE organization = %s AND kind = 'unbilled_receivable' AND counterparty IS NULL
+# What is on an invoice without a number is billed, although the books hold it as unbilled until that has one.
+_LEFT: Final = """
+-a.posted - COALESCE((SELECT sum(l.amount - l.remainder) FROM invoices i JOIN invoice_lines l ON l.invoice_id = i.id
+    WHERE i.organization = a.organization AND i.status IN ('draft', 'tax_pending', 'failed')
+        AND l.account = 'unbilled_receivable'), 0)
+"""
+_UNBILLED: Final = f"""
+SELECT {_LEFT} FROM accounts a WHERE a.organization = %s AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL
 """
 # The latest clock of any organization narrows the index scans; each one's own clock decides.
-_DUE: Final = """
+_DUE: Final = f"""
 WITH ahead AS (SELECT clock_timestamp() + max(clock_offset) AS at FROM organizations)
 SELECT d.organization FROM (
     SELECT b.organization, b.next_at AS at FROM billing_customers b, ahead WHERE b.next_at <= ahead.at
@@ -46,7 +52,7 @@ SELECT d.organization FROM (
     WHERE v.status IN ('draft', 'tax_pending') AND v.finalize_at <= ahead.at
     UNION ALL
     SELECT b.organization, '-infinity' FROM billing_customers b JOIN accounts a ON a.organization = b.organization
-        AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL AND -a.posted >= b.threshold
+        AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL AND {_LEFT} >= b.threshold
     WHERE b.threshold IS NOT NULL
 ) d JOIN organizations o ON o.id = d.organization
 LEFT JOIN billing_runs r ON r.organization = d.organization

@@ -58,8 +58,8 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class RatedUse:
-    """A period as it is rated at a cut. `amount` in units at the currency's precision, below zero where a late fact took
-    something back; `charge_id` names it for ever."""
+    """A period as it is rated at a cut. `amount` in units at the currency's precision, below zero where a late fact
+    took something back; `charge_id` names it for ever."""
 
     period: PeriodOfUse
     amount: int

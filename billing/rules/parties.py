@@ -34,9 +34,9 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """How a customer is billed. `customer`: as tax rules see it, None while its country is not known; `vat_answer`: what
-    the register said of its VAT id. `grace`: from a draft to its number. `cycle_anchor`: a local wall time, None: the
-    calendar month."""
+    """How a customer is billed. `customer`: as tax rules see it, None while its country is not known; `vat_answer`:
+    what the register said of its VAT id. `grace`: from a draft to its number. `cycle_anchor`: a local wall time, None:
+    the calendar month."""
 
     name: str
     customer: Customer | None

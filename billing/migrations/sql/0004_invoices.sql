@@ -68,6 +68,7 @@ CREATE UNIQUE INDEX invoices_counter ON invoices (legal_entity, series, year, co
 CREATE UNIQUE INDEX invoices_number ON invoices (legal_entity, number) WHERE number IS NOT NULL;
 CREATE INDEX invoices_organization ON invoices (organization, id);
 CREATE INDEX invoices_waiting ON invoices (finalize_at) WHERE status IN ('draft', 'tax_pending');
+CREATE INDEX invoices_unfinished ON invoices (organization) WHERE status IN ('draft', 'tax_pending', 'failed');
 CREATE INDEX invoices_unpaid ON invoices (organization, due_at) WHERE status = 'open';
 
 -- Projection.

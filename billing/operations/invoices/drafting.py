@@ -73,8 +73,8 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was read for a boundary without any lock: use of the gate by line, metered use as it is rated, and how all of
-    it is taxed."""
+    """What was read for a boundary without any lock: use of the gate by line, metered use as it is rated, and how all
+    of it is taxed."""
 
     sums: Sequence[UsageSum]
     rated: Sequence[RatedUse]

@@ -20,6 +20,7 @@ from billing.queries.parties import contact_of
 from billing.rules.invoices import (
     FAILED,
     TAX_PENDING,
+    UNFINISHED,
     Invoice,
     fact,
     finalized,
@@ -87,10 +88,13 @@ def finalize_invoice(
 
 
 def fail_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, error: str, author: Author) -> Invoice:
-    """This function will note why an invoice cannot be finalised; a person finalises it again. Raises NotFound and
-    InvalidTransition."""
+    """This function will note why an invoice cannot be finalised; a person finalises it again. One that somebody
+    finalised or voided meanwhile stays as it is. Raises NotFound."""
     locked = lock_organization(cur, organization)
-    failed = moved(find_invoice(cur, organization=organization, invoice=invoice), FAILED, error=error[:500])
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    if found.status not in UNFINISHED:
+        return found
+    failed = moved(found, FAILED, error=error[:500])
     record(cur, [fact(failed, "failed", at=locked.now)], author=author)
     return failed
 

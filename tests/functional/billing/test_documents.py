@@ -326,7 +326,8 @@ class TestWhatIsFinalised:
             "UPDATE invoice_lines SET invoice_id = organization WHERE invoice_id = %s",
             "INSERT INTO invoice_lines SELECT invoice_id, n + 1, organization, kind, description, quantity, charge,"
             " funded, amount, remainder, discount, net, tax, tax_code, treatment, account, service_start, service_end,"
-            " item_id, subscription, contract, charge_key, plan_version, detail FROM invoice_lines WHERE invoice_id = %s",
+            " item_id, subscription, contract, charge_key, plan_version, detail FROM invoice_lines"
+            " WHERE invoice_id = %s",
         ],
     )
     def test_is_changed_by_no_sql_of_the_application(self, statement: str) -> None:
