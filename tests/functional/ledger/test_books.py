@@ -84,7 +84,7 @@ class TestEntries:
 
         key = body(auditor.get(f"/v1/entries/{march[1]}"))["idempotency_key"]
         assert found(kind="correction") == [str(entry) for entry in reversed(march)]
-        assert found(source="invoice:1", limit="2") == [str(march[2]), str(march[1])]
+        assert found(source="correction:1", limit="2") == [str(march[2]), str(march[1])]
         assert found(idempotency_key=key) == [str(march[1])]
         assert found(**{"from": "2026-03-02T12:00:00Z", "to": "2026-03-03T12:00:00Z"}) == [str(march[1])]
         assert found(account=str(account(organization, "revenue"))) == [

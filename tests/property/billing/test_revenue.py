@@ -75,7 +75,8 @@ class Customer(RuleBasedStateMachine):
     @rule(units=st.integers(1, 40 * DOLLAR))
     def use(self, units: int) -> None:
         text = f"{units // DOLLAR}.{units % DOLLAR:08d}"
-        self.made.use(text)
+        answer = self.made.customer.use(text, occurred_at=now_of(self.made.id).isoformat())
+        assert answer.status_code == 201
 
     @rule(
         cents=st.integers(-20_000, 30_000).filter(bool),

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from billing.rules.months import month_end, month_of
@@ -46,6 +46,7 @@ def over(service: Service, zone: str) -> datetime:
     return month_end(month_of(service[1], zone=zone), zone=zone)
 
 
+@settings(deadline=None)
 @given(amount=AMOUNTS, service=SERVICE, zone=st.sampled_from(ZONES), method=st.sampled_from(METHODS))
 def test_without_changes_it_is_the_rule(amount: int, service: Service, zone: str, method: str) -> None:
     start, end = service
@@ -57,6 +58,7 @@ def test_without_changes_it_is_the_rule(amount: int, service: Service, zone: str
     assert book_months([made], until=last, zone=zone, closed_until=None)[-1].end <= over(service, zone)
 
 
+@settings(deadline=None)
 @given(amount=AMOUNTS, service=SERVICE, zone=st.sampled_from(ZONES), data=st.data())
 def test_ended_and_credited_it_is_the_rule_of_an_early_end(
     amount: int, service: Service, zone: str, data: st.DataObject
@@ -73,6 +75,7 @@ def test_ended_and_credited_it_is_the_rule_of_an_early_end(
     assert booked(made, zone, over(service, zone)) == months
 
 
+@settings(deadline=None)
 @given(amount=AMOUNTS, service=SERVICE, zone=st.sampled_from(ZONES), data=st.data())
 def test_booked_month_by_month_or_at_once_it_is_the_same(
     amount: int, service: Service, zone: str, data: st.DataObject
@@ -95,6 +98,7 @@ def test_booked_month_by_month_or_at_once_it_is_the_same(
     assert (current.recognised, current.status == "open") == (made.amount, False)
 
 
+@settings(deadline=None)
 @given(amount=AMOUNTS, service=SERVICE, zone=st.sampled_from(ZONES), data=st.data())
 def test_a_closed_month_gets_nothing_and_the_first_open_one_all_of_it(
     amount: int, service: Service, zone: str, data: st.DataObject
