@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from billing.operations.revenue.recognising import recognise_due
 from billing.rules.months import month_text, next_month
+from events.jobs import job
 from events.rebuilding.run import rebuild
 from tests.builders.billing import DOLLAR, Billed, billed, item, lines, owe
 from tests.builders.books import balances, rows
@@ -186,10 +186,10 @@ class TestWhenItIsRun:
         for one in (made, other):
             charge(one, 30, start, end)
         go_to(made, end)
-        recognise_due()
+        job("billing.recognise_revenue").run()
         assert revenue(made) == {month_text(start.date()): 30 * DOLLAR}
         assert revenue(other) == {}
-        recognise_due()
+        job("billing.recognise_revenue").run()
         assert sum(revenue(made).values()) == 30 * DOLLAR
 
 

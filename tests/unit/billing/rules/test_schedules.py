@@ -1,5 +1,6 @@
 """Schedules by the worked examples of docs/revenue.md: what each month gets, and what changes it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from billing.rules.schedules import Schedule, book_months, credited, ended, opened
+from common.money import format_amount
 
 MAJOR = 100_000_000
 FAR = datetime(2030, 1, 1, tzinfo=UTC)
@@ -113,3 +115,18 @@ def test_nothing_is_booked_before_a_month_is_over() -> None:
     schedule = made(line(31, "2026-01-01", "2026-02-01"))
     assert months(schedule, until=day("2026-01-31")) == {}
     assert months(schedule, until=day("2026-02-01")) == {"01": 31}
+
+
+@pytest.mark.parametrize(
+    ("method", "net", "start", "end", "expected"),
+    [
+        ("per_day", 31, "2026-01-15", "2026-02-15", ["17", "14"]),  # Q1
+        ("per_second", 120, "2026-06-15T12:00", "2026-10-13T12:00", ["15.5", "31", "31", "30", "12.5"]),  # Q3
+        ("even_month", 120, "2026-06-15T12:00", "2026-10-13T12:00", ["30", "30", "30", "30"]),  # Q5
+    ],
+)
+def test_the_oracles_of_recognition(method: str, net: int, start: str, end: str, expected: list[str]) -> None:
+    schedule = made(line(net * MAJOR, start, end), at=start)
+    assert schedule is not None
+    booked = months(replace(schedule, method=method))
+    assert [format_amount(amount) for amount in booked.values()] == expected
