@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_late
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from billing.queries.runs import troubled_customers
 from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction
 from events.queries.health import StoreHealth, store_health
@@ -21,13 +22,18 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         try:
-            health, gate = run_in_transaction(lambda cur: (store_health(cur), samples(cur)))
+            health, gate, billing = run_in_transaction(
+                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur))
+            )
         except ServiceUnavailable:
             yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 0)
             return
         yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 1)
         yield from _store_gauges(health)
         yield from _gate_gauges(gate)
+        for name, count in zip(("retrying", "parked"), billing, strict=True):
+            text = f"Customers whose billing run failed and is {name}"
+            yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
 
 
 def _store_gauges(health: StoreHealth) -> Iterator[Metric]:

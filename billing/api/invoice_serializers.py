@@ -191,7 +191,7 @@ class InvoiceLineSerializer(serializers.Serializer[Any]):
     records = WholeNumberField(
         minimum=0, maximum=10**12, allow_null=True, help_text="How many usage records."
     )
-    digest = TextField(allow_null=True, help_text="SHA-256 over id and charge of the records by id.")
+    digest = TextField(allow_null=True, help_text="Over id and charge of all its records.")
 
 
 class UpcomingInvoiceSerializer(InvoiceFiguresSerializer):

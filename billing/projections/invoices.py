@@ -177,7 +177,7 @@ def project_customers(cur: Cursor, events: Sequence[Event]) -> None:
 
 def _customer(event: Event) -> dict[str, Any]:
     data = event.data
-    if event.stream_type == "billing":
+    if event.stream_type == "billing_cycle":
         return {**data, "organization": event.organization, "version": event.version}
     start = datetime.fromisoformat(data["created_at"])
     return {
@@ -217,7 +217,7 @@ def register_all() -> None:
     register(
         Projector(
             "billing.customers",
-            lambda event: event.type == "organization.created" or event.stream_type == "billing",
+            lambda event: event.type == "organization.created" or event.stream_type == "billing_cycle",
             _customers_only,
             (ProjectedTable("billing_customers", ("organization",)),),
         )

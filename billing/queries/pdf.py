@@ -16,7 +16,7 @@ from billing.rules.invoices import Invoice
 from common.transactions import run_in_transaction
 from events.store import Cursor
 
-TEMPLATE: Final = Path(__file__).resolve().parents[1] / "templates" / "billing" / "invoice.typ"
+TEMPLATE: Final = Path(__file__).resolve().parents[1] / "templates" / "billing" / "document.typ"
 
 
 def invoice_pdf(*, organization: UUID, invoice: UUID) -> tuple[Invoice, bytes]:

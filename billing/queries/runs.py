@@ -45,3 +45,12 @@ def find_run(cur: Cursor, organization: UUID) -> TroubledRun:
     if row is None:
         raise NotFound("Nothing went wrong with this customer's billing run.")
     return TroubledRun(*row)
+
+
+def troubled_customers(cur: Cursor) -> tuple[int, int]:
+    """Return how many customers' billing is tried again later, and how many wait for a person."""
+    row = cur.execute(
+        "SELECT count(*) FILTER (WHERE parked_at IS NULL), count(*) FILTER (WHERE parked_at IS NOT NULL)"
+        " FROM billing_runs WHERE failures > 0"
+    ).fetchone()
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from billing.queries.cuts import difference
 from billing.queries.standing import Range
-from billing.rules.usagelines import SOURCES, Group, UsageSum
+from billing.rules.usagelines import LANES, SOURCES, Group, UsageSum, digest_of
 from events.store import Cursor
 from spend.rules.charging import METERED
 
@@ -25,17 +25,20 @@ _FUNDED: Final = ", ".join(
     f" FILTER (WHERE u.first IS NULL), 0)"
     for source in SOURCES
 )
+# Sums, so that nothing is sorted: a million records are hashed into few groups.
+_LANES: Final = ", ".join(
+    f"sum(('x' || encode(substr(u.hash, {1 + 7 * lane}, 7), 'hex'))::bit(56)::bigint)"
+    for lane in range(LANES)
+)
 _SUMS: Final = f"""
-SELECT u.kind, u.provider, u.model, u.tool, u.late, count(*), sum(u.charge),
-    {", ".join(f"sum(u.{name})" for name in TOKENS)}, sum(u.tool_calls),
-    min(u.occurred_at), max(u.occurred_at), array_remove(array_agg(DISTINCT u.price_version::text), NULL),
-    encode(sha256(string_agg(u.record, ''::bytea ORDER BY u.id)), 'hex'), {_FUNDED}
+SELECT u.kind, u.provider, u.model, u.tool, u.late, u.price_version::text, min(u.occurred_at), max(u.occurred_at),
+    count(*), sum(u.charge), {", ".join(f"sum(u.{name})" for name in TOKENS)}, sum(u.tool_calls), {_LANES}, {_FUNDED}
 FROM (
-    SELECT x.*, uuid_send(x.id) || int8send(x.charge) AS record, x.occurred_at < %(late_before)s AS late,
+    SELECT x.*, sha256(uuid_send(x.id) || int8send(x.charge)) AS hash, x.occurred_at < %(late_before)s AS late,
         CASE WHEN json_array_length(x.funding) = 1 THEN x.funding->0->>0 END AS first
     FROM usage_records x WHERE {{condition}}
 ) u
-GROUP BY u.kind, u.provider, u.model, u.tool, u.late
+GROUP BY u.kind, u.provider, u.model, u.tool, u.late, u.price_version
 """
 _RECORDS: Final = """
 SELECT x.id, x.occurred_at, x.recorded_at, x.currency, x.charge, x.funding::text, x.input_tokens,
@@ -80,8 +83,10 @@ def usage_sums(cur: Cursor, *, organization: UUID, ranges: Sequence[Range]) -> l
     found = []
     for place, chosen in enumerate(ranges):
         condition, values = _condition(cur, organization, chosen)
+        merged: dict[Group, list[tuple[Any, ...]]] = {}
         for row in cur.execute(_SUMS.format(condition=condition), values).fetchall():
-            found.append(_sum(place, row))
+            merged.setdefault(Group(*row[:5]), []).append(row[5:])
+        found += [_sum(place, group, rows) for group, rows in merged.items()]
     return sorted(found, key=lambda each: (each.group.late, each.place, each.group.name))
 
 
@@ -117,12 +122,23 @@ def _condition(cur: Cursor, organization: UUID, chosen: Range) -> tuple[str, dic
     return sql, {**condition.values, "late_before": late_before}
 
 
-def _sum(place: int, row: tuple[Any, ...]) -> UsageSum:
-    group, rest = Group(*row[:5]), row[5:]
-    calls, charge = int(rest[0]), int(rest[1])
-    tokens = {name: int(value) for name, value in zip(TOKENS, rest[2:7], strict=True)}
-    tool_calls, first, last, versions, digest = rest[7:12]
-    funded: Mapping[str, int] = dict(zip(SOURCES, map(int, rest[12:]), strict=True))
+def _sum(place: int, group: Group, rows: Sequence[tuple[Any, ...]]) -> UsageSum:
+    """One group out of its rows, which are by price version."""
+    calls, charge, *figures = (
+        sum(map(int, column)) for column in zip(*(row[3:] for row in rows), strict=True)
+    )
+    tokens, rest = figures[: len(TOKENS)], figures[len(TOKENS) :]
+    lanes, funded = rest[1 : 1 + LANES], rest[1 + LANES :]
     return UsageSum(
-        place, group, calls, charge, tokens, int(tool_calls), first, last, tuple(versions), digest, funded
+        place,
+        group,
+        calls,
+        charge,
+        dict(zip(TOKENS, tokens, strict=True)),
+        tool_calls=rest[0],
+        first_at=min(row[1] for row in rows),
+        last_at=max(row[2] for row in rows),
+        price_versions=tuple(sorted(row[0] for row in rows if row[0] is not None)),
+        digest=digest_of(lanes),
+        funded=dict(zip(SOURCES, funded, strict=True)),
     )

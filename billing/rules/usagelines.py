@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from billing.rules.assembling import UNBILLED, Owed
@@ -13,6 +14,15 @@ from orgs.rules.facts import time_text
 POSTPAID: Final = "postpaid"
 SOURCES: Final = ("allowance", "commitment", "credit", "debt", POSTPAID)
 """What a receipt names. Only what is postpaid is to pay; debt is what credit granted later repays."""
+
+
+LANES: Final = 2
+"""A line's digest is over sums of its records' hashes, in lanes of seven bytes: it depends on no order."""
+
+
+def digest_of(lanes: Sequence[int]) -> str:
+    """Return the digest (hex) over the sums of the lanes of SHA-256(id, charge) of all records."""
+    return sha256(",".join(map(str, lanes)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +55,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class UsageSum:
-    """The records of a group in one range (`place` in the invoice's ranges). Money in units; `digest`: SHA-256 over
-    id and charge of the records in the order of their ids."""
+    """The records of a group in one range (`place` in the invoice's ranges). Money in units; `digest`: of
+    `digest_of` over id and charge of the records."""
 
     place: int
     group: Group

@@ -16,6 +16,7 @@ from tests.bench.floor import Floor, make_floor_database
 from tests.bench.gate import disconnect
 from tests.bench.growth import grow, nobody_connected
 from tests.bench.inproc import Callers, Denials, GateInProcess
+from tests.bench.invoices import invoices_per_second, seconds_of_a_large_customer
 from tests.bench.isolation import Isolation
 from tests.bench.openloop import Sweep
 from tests.bench.place import Place
@@ -220,6 +221,16 @@ def _proofs(bench: Bench) -> None:
     bench.afterwards.append(("proofs", work))
 
 
+def _invoices(bench: Bench) -> None:
+    def work() -> None:
+        for _ in range(min(3, bench.given.rounds)):
+            bench.report.add({"invoices.per_s": invoices_per_second(100)})
+        seconds = seconds_of_a_large_customer(bench.given.records)
+        bench.report.add({f"invoices.large.1e{len(str(bench.given.records)) - 1}_s": seconds})
+
+    bench.afterwards.append(("invoices", work))
+
+
 # In the order in which they prepare: databases are copied before a web server holds connections to the first.
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "storage": _storage,
@@ -233,5 +244,6 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "ledger": _ledger,
     "usage": _usage,
     "proofs": _proofs,
+    "invoices": _invoices,
 }
-LATER = ("invoices.per_s", "webhooks.accepted_per_s", "webhooks.processed_per_s")
+LATER = ("webhooks.accepted_per_s", "webhooks.processed_per_s")

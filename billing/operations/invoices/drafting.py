@@ -233,7 +233,9 @@ def standing_fact(locked: LockedOrganization, standing: Standing, verb: str) -> 
         "open_ranges": [written_range(each) for each in standing.open_ranges],
         "threshold": standing.threshold,
     }
-    return Fact(locked.id, "billing", billing_stream(locked.id), standing.version, verb, data, locked.now)
+    return Fact(
+        locked.id, "billing_cycle", billing_stream(locked.id), standing.version, verb, data, locked.now
+    )
 
 
 def locked_standing(cur: Cursor, organization: UUID) -> tuple[LockedOrganization, Standing]:

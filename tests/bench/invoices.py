@@ -1,0 +1,78 @@
+"""Invoices per second of the billing run, 20 lines each from use; and one customer with a million usage records.
+
+Records are written by SQL, without the charges that the gate would have posted: what is measured is billing alone.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import connections
+
+from billing.operations.billing import bill_customer
+from common.transactions import run_in_transaction
+from events.store import Cursor
+from ledger.operations.organizations import NewOrganization, create_organization
+from orgs.operations.clock import advance_clock
+from orgs.operations.facts import Author
+
+AUTHOR: Final = Author("system:bench")
+LINES: Final = 20
+WORKERS: Final = 2
+MONTH: Final = timedelta(days=32)
+# Ids of version 7 of this moment, each another one.
+_RECORDS: Final = """
+INSERT INTO usage_records (id, organization, recorded_at, occurred_at, cost, charge, epoch, currency, outcome, kind, tool,
+    tool_calls, funding)
+SELECT (lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || substr(h, 1, 3) || '8'
+        || substr(h, 4, 15))::uuid,
+    o, clock_timestamp(), clock_timestamp(), 1000000, 1000000 + n, 1, 'USD', 'completed', 'tool.call',
+    'tool-' || n %% %(lines)s, 1, json_build_array(json_build_array('postpaid', NULL, 1000000 + n))
+FROM unnest(%(organizations)s::uuid[]) AS o, generate_series(1, %(records)s) AS n, md5(o::text || n) AS h
+"""
+
+
+def invoices_per_second(customers: int) -> float:
+    """Return how many invoices two workers draft and finalise a second."""
+    names = [_customer() for _ in range(customers)]
+    _use(names, LINES)
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        steps = list(pool.map(_bill, names))
+    seconds = time.perf_counter() - begun
+    assert steps == [2] * customers, "each customer has one invoice, drafted and finalised"
+    return customers / seconds
+
+
+def seconds_of_a_large_customer(records: int) -> float:
+    """Return how long the invoice of one customer with that many usage records takes."""
+    name = _customer()
+    for _ in range(10):
+        _use([name], records // 10)
+    begun = time.perf_counter()
+    assert bill_customer(organization=name) == 2
+    return time.perf_counter() - begun
+
+
+def _customer() -> UUID:
+    def operation(cur: Cursor) -> UUID:
+        new = NewOrganization("Invoiced", funding="postpaid", sandbox=True)
+        made = create_organization(cur, new, author=AUTHOR)
+        advance_clock(cur, organization=made, by=MONTH, author=AUTHOR)
+        return made
+
+    return run_in_transaction(operation)
+
+
+def _use(organizations: list[UUID], records: int) -> None:
+    given = {"organizations": organizations, "records": records, "lines": LINES}
+    run_in_transaction(lambda cur: cur.execute(_RECORDS, given))
+
+
+def _bill(organization: UUID) -> int:
+    try:
+        return bill_customer(organization=organization)
+    finally:
+        connections.close_all()
