@@ -1,5 +1,7 @@
 """The staff's pages of this app; Django finds them here."""
 
+from billing.admin import catalog as catalog
 from billing.admin import invoices as invoices
+from billing.admin import plans as plans
 from billing.admin import revenue as revenue
 from billing.admin import subscriptions as subscriptions

@@ -283,7 +283,22 @@ class ChangePreviewSerializer(serializers.Serializer[Any]):
     subscription = SubscriptionSerializer()
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {"type": "array", "items": {}}})
+_VALUE: dict[str, Any] = {
+    "oneOf": [
+        {"type": "null"},
+        {"type": "string"},
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+    ]
+}
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {"type": "array", "items": _VALUE, "minItems": 2, "maxItems": 2},
+    }
+)
 class ChangesField(serializers.Field[Any, Any, Any, Any]):
     """Each field that changed, as [old, new]."""
 

@@ -31,6 +31,10 @@ _ENDED: Final = f"""
 _TRIED: Final = (
     "SELECT EXISTS (SELECT FROM subscriptions WHERE organization = %s AND plan = %s AND trial_days > 0)"
 )
+_HAD_COUPON: Final = """
+SELECT EXISTS (SELECT FROM coupon_redemptions r JOIN subscriptions s ON s.id = r.subscription_id
+    WHERE r.organization = %s AND r.coupon_id = %s AND s.ended_at IS NOT NULL)
+"""
 _METERED: Final = """
 SELECT id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line
 FROM metered_periods
@@ -125,6 +129,11 @@ def running_promotions(cur: Cursor, *, organization: UUID, at: datetime) -> list
 def had_trial(cur: Cursor, *, organization: UUID, plan: UUID) -> bool:
     """Whether the organization tried this plan before."""
     return cur.execute(_TRIED, (organization, plan)).fetchone() == (True,)
+
+
+def had_coupon(cur: Cursor, *, organization: UUID, coupon: UUID) -> bool:
+    """Whether a subscription of the organization that has ended had this coupon."""
+    return cur.execute(_HAD_COUPON, (organization, coupon)).fetchone() == (True,)
 
 
 def what_is_left(cur: Cursor, row: Subscription, *, debt: int) -> dict[UUID, Left]:

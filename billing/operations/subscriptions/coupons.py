@@ -1,16 +1,21 @@
 """Redeeming a coupon for a subscription."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from billing.operations.coupons import redeem_coupon
 from billing.operations.subscriptions.opening import open_subscription
 from billing.operations.subscriptions.recording import record_decision
+from billing.queries.coupons import find_coupon
+from billing.queries.subscriptions import had_coupon
+from billing.rules.couponterms import CouponNotRedeemable
 from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.ending import decide_coupon
 from billing.rules.subscriptions.row import Redemption, Subscription
 from common.errors import NotFound
 from events.store import Cursor
 from orgs.operations.facts import Author
+from orgs.rules.rows import LockedOrganization
 
 
 def apply_coupon(
@@ -21,19 +26,31 @@ def apply_coupon(
     Raises NotFound, CouponNotRedeemable, InvalidTransition (the subscription has ended) and OrganizationClosed.
     """
     opened = open_subscription(cur, organization, subscription)
-    kept = redeem(cur, organization, code, subscription=subscription, pointer="/coupon", author=author)
+    kept = redeem(cur, opened.locked, code, subscription=subscription, pointer="/coupon", author=author)
     decision = decide_coupon(opened.row, opened.known, kept, at=opened.locked.now)
     record_decision(cur, opened.locked, decision, before=opened.row, author=author)
     return decision.row
 
 
 def redeem(
-    cur: Cursor, organization: UUID, code: str, *, subscription: UUID, pointer: str, author: Author
+    cur: Cursor,
+    locked: LockedOrganization,
+    code: str,
+    *,
+    subscription: UUID,
+    pointer: str,
+    author: Author,
 ) -> Redemption:
     """This function will redeem a coupon, by code or id, and return it as the subscription's row keeps it. Raises
-    NotFound and CouponNotRedeemable."""
+    NotFound and CouponNotRedeemable.
+
+    Nobody has a coupon again by ending a subscription and beginning another. It holds from the moment of the decision
+    on: the redemption's own is read a little later.
+    """
     try:
-        made = redeem_coupon(cur, organization, code, author=author, subscription=subscription)
+        if had_coupon(cur, organization=locked.id, coupon=find_coupon(cur, code).id):
+            raise CouponNotRedeemable("A subscription that has ended had this coupon.", pointer=pointer)
+        made = redeem_coupon(cur, locked.id, code, author=author, subscription=subscription)
     except NotFound as error:
         raise NotFound(error.detail, pointer=pointer) from None
-    return kept_redemption(made)
+    return replace(kept_redemption(made), since=locked.now)

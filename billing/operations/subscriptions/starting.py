@@ -65,9 +65,7 @@ def start_subscription(
         anchor=None if new.anchor is None else local_time(new.anchor, zone=locked.time_zone),
         ends_at=new.ends_at,
         coupons=tuple(
-            redeem(
-                cur, organization, code, subscription=identifier, pointer=f"/coupons/{place}", author=author
-            )
+            redeem(cur, locked, code, subscription=identifier, pointer=f"/coupons/{place}", author=author)
             for place, code in enumerate(new.coupons)
         ),
     )

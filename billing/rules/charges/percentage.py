@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from typing import Any, ClassVar, Final
 
 from billing.rules.amounts import PERCENT, ZERO, exact_text
@@ -40,16 +41,23 @@ class Percentage:
 
     def formula(self, measured: Measured, terms: Terms) -> Formula:
         """Return the sum over all events."""
-        count, volume, lifted, cut = 0, ZERO, ZERO, ZERO
-        for charged in self._charged(measured.events):
-            count, volume = count + 1, volume + charged
-            due = charged * self.rate + self.fixed
-            if due < self.event_minimum:
-                lifted += self.event_minimum - due
-            elif self.event_maximum is not None and due > self.event_maximum:
-                cut += due - self.event_maximum
+        # Whole numbers of 1 / scale: a period may have a million events, and fractions take ten times as long.
+        coarse = lcm(self.free_volume.denominator, *{amount.denominator for amount in measured.events})
+        bounds = (self.fixed, self.event_minimum, self.event_maximum or ZERO)
+        scale = lcm(coarse * self.rate.denominator, *(bound.denominator for bound in bounds))
+        rate = int(self.rate * scale / coarse)
+        fixed, least, most = (int(bound * scale) for bound in bounds)
+        count = volumes = lifts = cuts = 0
+        for charged in self._charged(measured.events, coarse):
+            count, volumes = count + 1, volumes + charged
+            due = charged * rate + fixed
+            if due < least:
+                lifts += least - due
+            elif self.event_maximum is not None and due > most:
+                cuts += due - most
+        volume, lifted, cut = Fraction(volumes, coarse), Fraction(lifts, scale), Fraction(cuts, scale)
         amount = volume * self.rate + count * self.fixed + lifted - cut
-        events = sum(measured.events, ZERO)
+        events = measured.total
         free = step("free", "amounts {events} - free {free}", volume, events=events, free=events - volume)
         steps = () if events == volume else (free,)
         return Formula(amount, volume, (*steps, *self._steps(count, volume, lifted, cut, amount)))
@@ -65,10 +73,11 @@ class Percentage:
         events = {"free_events": self.free_events} if self.free_events else {}
         return {"rate": reading.percent_text(self.rate)} | reading.written_fields(numbers) | events
 
-    def _charged(self, events: tuple[Fraction, ...]) -> Iterator[Fraction]:
-        """Yield the part of each event's amount that is not free; nothing for an event that is wholly free."""
-        free = self.free_volume
-        for amount in events[self.free_events :]:
+    def _charged(self, events: tuple[Fraction, ...], scale: int) -> Iterator[int]:
+        """Yield the part of each event's amount that is not free, times `scale`; nothing for a wholly free event."""
+        free = int(self.free_volume * scale)
+        for event in events[self.free_events :]:
+            amount = event.numerator * (scale // event.denominator)
             taken = min(free, amount)
             is_wholly_free = free > 0 and taken == amount
             free -= taken

@@ -8,6 +8,7 @@ import pytest
 from common.ids import new_id
 from orgs.operations.organizations import close_organization
 from tests.builders.books import balances, open_books
+from tests.builders.catalog import make_coupon
 from tests.builders.orgs import AUTHOR, caller, events_of, make_agent, make_member, make_team, platform, write
 from tests.builders.subscribed import fee, metered, seats
 from tests.builders.subscriptions import (
@@ -286,6 +287,45 @@ class TestChanging:
         assert (events_of(organization), items_of(organization), shown(who, made)) == (before, items, made)
 
 
+class TestRepeating:
+    @pytest.mark.parametrize(
+        ("verb", "body"),
+        [
+            ("change", {"plan": "$other", "mode": "invoice"}),
+            ("change", {"plan": "$other", "mode": "reset"}),
+            ("quantity", {"quantities": {"seats": 4}, "mode": "invoice"}),
+            ("add-ons", {"add": ["sso"], "mode": "invoice"}),
+            ("pause", {"resumes_at": None}),
+            ("cancel", {"when": "now"}),
+            ("cancel", {"when": "period_end"}),
+            ("coupons", {"coupon": "$coupon"}),
+        ],
+    )
+    def test_under_its_key_has_one_effect_and_the_same_answer(self, verb: str, body: dict[str, Any]) -> None:
+        organization = open_books()
+        who = owner(organization)
+        plan = sell(fee("30"), seats("10"), fee("5", "sso", addon=True), credits=CREDIT)
+        made = subscribe(who, plan)
+        names = {
+            "$other": sell(fee("60")).plan_key,
+            "$coupon": make_coupon(duration="forever", percent="5").code,
+        }
+        given = {
+            key: names.get(value, value) if isinstance(value, str) else value for key, value in body.items()
+        }
+        first = act(who, made, verb, given, key="again")
+        assert first.status_code == 200, first.content
+        events, items, books = events_of(organization), items_of(organization), balances(organization)
+        second = act(who, made, verb, given, key="again")
+        assert (second.status_code, second.content) == (200, first.content)
+        assert second.headers["Idempotent-Replayed"] == "true"
+        assert (events_of(organization), items_of(organization), balances(organization)) == (
+            events,
+            items,
+            books,
+        )
+
+
 class TestPausing:
     def test_bills_no_period_that_begins_in_it_and_resuming_bills_the_rest(self) -> None:
         organization = open_books()
@@ -495,3 +535,74 @@ class TestHistory:
         rest = who.get(path, limit="2", cursor=page["next_cursor"]).json()["data"]
         assert [row["type"] for row in rest] == ["subscription.started"]
         assert [item["amount"] for item in rest[0]["items"]] == ["30"]
+
+
+class TestCoupons:
+    def test_lower_the_first_period_when_named_at_the_start(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="50", duration="periods", periods=2)
+        who = owner(organization)
+        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
+        assert [(one["code"], one["periods_left"]) for one in made["coupons"]] == [(coupon.code, 1)]
+        assert [(one["billed"], one["discount"]) for one in made["fees"]] == [("15", "15")]
+        discounts = []
+        for _ in range(2):
+            move_clock(organization, 31 * DAY)
+            run_boundaries(organization)
+            discounts.append(shown(who, made)["fees"][0]["discount"])
+        assert discounts == ["15", "0"]
+        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
+        assert redemption["subscription"] == made["id"]
+
+    def test_redeemed_later_hold_from_the_next_period(self) -> None:
+        organization = open_books()
+        who = owner(organization)
+        made = subscribe(who, sell(fee("30")))
+        coupon = make_coupon(amounts={"USD": "10"}, duration="once")
+        applied = acted(who, made, "coupons", {"coupon": coupon.code})
+        assert applied["fees"] == made["fees"]
+        again = act(who, made, "coupons", {"coupon": coupon.code})
+        assert problem(again)[:2] == (409, "coupon_not_redeemable")
+        move_clock(organization, 31 * DAY)
+        run_boundaries(organization)
+        assert shown(who, made)["fees"][0]["discount"] == "10"
+
+    def test_without_an_amount_in_the_currency_are_refused_with_the_whole_start(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(amounts={"EUR": "10"}, duration="once")
+        who, plan = owner(organization), sell()
+        before = events_of(organization)
+        answer = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="k")
+        assert problem(answer)[:2] == (409, "coupon_not_redeemable")
+        assert events_of(organization) == before
+
+    def test_that_were_ended_lower_no_later_period(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="50", duration="forever")
+        who = owner(organization)
+        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
+        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
+        ended = platform().post(f"/v1/coupon-redemptions/{redemption['id']}/end", key="end")
+        assert ended.status_code == 200, ended.content
+        move_clock(organization, 31 * DAY)
+        run_boundaries(organization)
+        assert shown(who, made)["fees"][0]["discount"] == "0"
+
+    def test_are_not_had_again_by_beginning_anew(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="100", duration="once")
+        who, plan = owner(organization), sell(fee("30"))
+        acted(who, subscribe(who, plan, coupons=[coupon.code]), "cancel", {"when": "now"})
+        before = events_of(organization)
+        again = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="again")
+        assert problem(again) == (409, "coupon_not_redeemable", ["/coupons/0"])
+        assert events_of(organization) == before
+
+    def test_of_the_whole_organization_lower_each_of_its_subscriptions(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="10", duration="forever")
+        who = owner(organization)
+        answer = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key="all")
+        assert answer.status_code == 201, answer.content
+        for _ in range(2):
+            assert subscribe(who, sell(fee("30")))["fees"][0]["discount"] == "3"

@@ -100,7 +100,7 @@ class TestStandstill:
             run_boundaries(prompt)
         move_clock(late, 13 * 2 * 15 * DAY)
         run_boundaries(late)
-        # the moment of the day may differ by what passed between the two starts, and so may a clock change: UTC has none
+        # both starts are moments of one day in UTC, whose clock never changes
         assert story(late, starts[late]) == story(prompt, starts[prompt])
         assert len(story(late, starts[late])) == 2 * 13
         for organization in (late, prompt):

@@ -1,9 +1,11 @@
 """What holds for every sequence of changes, pauses and cancellations: periods tile, money and credit are conserved."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -75,10 +77,8 @@ class Year:
     def step(self, wait: int, what: str, number: int, mode: str | None, extra: int) -> None:
         self.now += timedelta(hours=wait)
         self.who.until(self.now)
-        try:
+        with suppress(InvalidTransition):  # not every step fits every state; what was refused changed nothing
             self._act(what, number, mode, extra)
-        except InvalidTransition:
-            pass  # not every step fits every state; what was refused changed nothing
 
     def _act(self, what: str, number: int, mode: str | None, extra: int) -> None:
         who, row, known = self.who, self.who.row, self.who.known
@@ -132,7 +132,7 @@ class TestAnySequence:
         year.end()
         periods = spans(year.who.decisions)
         assert periods[0][0] == START
-        assert all(before[1] == after[0] for before, after in zip(periods, periods[1:], strict=False))
+        assert all(before[1] == after[0] for before, after in pairwise(periods))
         for (charge, _), billed in by_charge(items(year.who.decisions)).items():
             assert not overlaps(billed), charge
 
@@ -318,7 +318,7 @@ def by_charge(made: list[Any]) -> dict[Any, list[tuple[datetime, datetime]]]:
 
 
 def overlaps(spent: list[tuple[datetime, datetime]]) -> bool:
-    return any(before[1] > after[0] for before, after in zip(spent, spent[1:], strict=False))
+    return any(before[1] > after[0] for before, after in pairwise(spent))
 
 
 def share(start: datetime, end: datetime, first: datetime, last: datetime) -> Fraction:

@@ -40,6 +40,11 @@ class TestRunningAmounts:
         ]
         assert [line.document_units("USD") for line in lines] == [0, 1_000_000, 0]
 
+    def test_round_likewise_where_they_are_kept(self) -> None:
+        third = Fraction(1, 3 * 10**8)
+        assert RunningAmount(2 * third, third).units == 1
+        assert RunningAmount(3 * third, 2 * third).units == 0
+
     def test_add_and_turn(self) -> None:
         whole = RunningAmount(Fraction(5), Fraction(2)) + -RunningAmount(Fraction(1), Fraction(1))
         assert whole == RunningAmount(Fraction(4), Fraction(1))

@@ -84,7 +84,9 @@ class TestGraduatedSeats:
         assert line.billable == 6
 
     def test_that_are_all_included_cost_nothing(self) -> None:
-        assert amount(charge("graduated", tiers=SEATS, included="8"), changed(("8", "4"))) == 0
+        fields = {"tiers": SEATS, "included": "8"}
+        assert amount(charge("graduated", **fields), changed(("8", "4"))) == 0
+        assert amount(charge("graduated", flat_fee_at_zero=True, **fields), changed(("8", "4"))) == 100
 
     def test_are_never_paid_back(self) -> None:
         tiers = ladder([(None, "10", "0")])

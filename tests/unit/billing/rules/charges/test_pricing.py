@@ -45,6 +45,9 @@ class TestAdjustments:
         assert kinds(used(70, last=False), maximum="50") == [("maximum", -20)]
         assert kinds(used(10, before=70), maximum="50") == [("maximum", -10)]
 
+    def test_take_a_percentage_off_every_line(self) -> None:
+        assert kinds(used(10, before=70), discount_percent="20") == [("discount", -2)]
+
     def test_of_a_coupon_count_earlier_lines(self) -> None:
         found = kinds(used(10, before=70), RunningAmount(Fraction(40), Fraction(35)), maximum="38")
         assert found == [("coupon", -5), ("maximum", -2)]
