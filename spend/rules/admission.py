@@ -107,8 +107,10 @@ def fund(books: Books, charge: int, subject: GrantSubject, now: Any) -> tuple[Re
 
 def told_sources(receipt: Receipt) -> list[str] | None:
     """Return what an event says of the sources of its grants, in their order: nothing where all are credit."""
-    sources = [source for source, _, _ in receipt if source in GRANT_SOURCES]
-    return None if sources.count("credit") == len(sources) else sources
+    for part in receipt:
+        if part[0] == "allowance" or part[0] == "commitment":
+            return [source for source, _, _ in receipt if source in GRANT_SOURCES]
+    return None
 
 
 def refuse(failing: Sequence[tuple[type[Denied], Binding]]) -> Denied:
