@@ -114,11 +114,12 @@ def opened(
 ) -> Schedule | None:
     """Return the schedule of a line that is finalised, dated at `at`; None for one that defers nothing.
 
-    A line without a service period is revenue as a whole in the month of its invoice. What belongs to a month that is
+    A line without a service period is revenue as a whole in the month of its invoice. One that only pays for credit has
+    nothing to recognise, until a credit note takes of it. What belongs to a month that is
     closed is booked at the end of the first open one.
     """
     included = included_of(line)
-    if line.account != DEFERRED or line.net == included:
+    if line.account != DEFERRED:
         return None
     has_service = line.service_start is not None and line.service_end is not None
     start = line.service_start if line.service_start is not None and has_service else at
@@ -143,7 +144,7 @@ def opened(
         recognised=0,
         recognised_until=None,
         next_at=month_end(month_of(max(start, closed_until or start), zone=zone), zone=zone),
-        status=OPEN,
+        status=DONE if line.net == included else OPEN,
         version=1,
     )
 

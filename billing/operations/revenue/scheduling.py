@@ -52,7 +52,11 @@ def credited_schedules(
 
 def voided_schedules(cur: Cursor, books: Books, found: Invoice) -> list[dict[str, Any]]:
     """Return the schedules of an invoice that is taken back whole: what was recognised is taken back, too."""
-    return [_changed(books, schedule, schedule.amount, ends=True) for schedule in schedules_of(cur, found.id)]
+    return [
+        _changed(books, schedule, schedule.amount, ends=True)
+        for schedule in schedules_of(cur, found.id)
+        if schedule.amount
+    ]
 
 
 def _changed(books: Books, schedule: Schedule, amount: int, *, ends: bool) -> dict[str, Any]:

@@ -232,6 +232,18 @@ class TestACreditNote:
         assert "deferred_revenue" not in balances(made.id)
         assert wrong(made) == []
 
+    def test_on_a_fee_that_only_pays_for_credit_is_less_revenue(self) -> None:
+        made, start = at_month_start()
+        (end,) = months_from(start, 1)
+        invoice = charge(made, 20, start, end, included=20 * DOLLAR)
+        body = {"reason": "sorry", "amount": "12"}
+        assert made.act(str(invoice), "credit-notes", body).status_code == 201
+        assert wrong(made) == []
+        go_to(made, end)
+        recognise(made)
+        assert revenue(made) == {named(start, 1)[0]: -12 * DOLLAR}
+        assert wrong(made) == []
+
     def test_after_the_service_is_over_is_less_revenue_then(self) -> None:
         made, start = at_month_start()
         end, following = months_from(start, 2)

@@ -91,8 +91,15 @@ def test_included_credit_comes_out_of_the_fee(net: int, amount: int, included: i
     assert found.amount == expected
 
 
-def test_a_fee_that_only_pays_for_credit_has_none() -> None:
-    assert made(line(20, "2026-01-01", "2026-02-01", detail={"included": 20})) is None
+def test_a_fee_that_only_pays_for_credit_has_nothing_to_recognise_until_it_is_credited() -> None:
+    schedule = made(line(20, "2026-01-01", "2026-02-01", detail={"included": 20}))
+    assert schedule is not None
+    assert (schedule.status, schedule.amount, months(schedule)) == ("done", 0, {})
+    noted = credited(schedule, 12, at=day("2026-03-05"), ends=False, zone="UTC")
+    assert months(noted) == {"03": -12}
+
+
+def test_a_line_that_defers_nothing_has_none() -> None:
     assert made(line(20, None, None, account="revenue")) is None
 
 
