@@ -5,15 +5,25 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
-        from billing import jobs
-        from billing.projections import catalog, contracts, invoices, items, metering, subscriptions
-        from billing.queries import integrity
+        from billing import checks, jobs
+        from billing.projections import (
+            catalog,
+            contracts,
+            invoices,
+            items,
+            metering,
+            recognition,
+            subscriptions,
+        )
+        from billing.queries import meterintegrity
 
         catalog.register_all()
         metering.register_all()
         subscriptions.register_all()
-        contracts.register_all()
         items.register_all()
-        integrity.register_checks()
+        contracts.register_all()
         invoices.register_all()
+        recognition.register_all()
+        meterintegrity.register_checks()
+        checks.register_all()
         jobs.register_all()

@@ -183,6 +183,44 @@ CHECKS: Final = {
             ON t.organization = c.organization AND t.number = c.number
         WHERE c.organization = ANY(%(organizations)s) AND c.spent <> COALESCE(t.spent, 0)
     """,
+    "R1 recognised + deferred - unbilled is what was invoiced and bought": """
+        WITH lines AS (
+            SELECT p.organization, e.kind, p.account_kind, p.amount FROM v_postings p JOIN v_entries e USING (entry_id)
+            WHERE p.organization = ANY(%(organizations)s)
+        ), recorded AS (
+            SELECT organization, sum(amount) AS amount FROM lines WHERE account_kind IN ('revenue', 'breakage',
+                'promotional_expense', 'deferred_revenue', 'customer_credit', 'unbilled_receivable') GROUP BY 1
+        ), documented AS (
+            SELECT organization, net + greatest(-total, 0) AS amount FROM invoices
+            WHERE organization = ANY(%(organizations)s) AND status IN ('open', 'paid', 'uncollectible')
+            UNION ALL SELECT organization, credit - net FROM credit_notes WHERE organization = ANY(%(organizations)s)
+            UNION ALL SELECT organization, amount - applied - CASE method WHEN 'credit' THEN amount ELSE 0 END
+                FROM invoice_payments WHERE organization = ANY(%(organizations)s)
+            UNION ALL SELECT organization, -amount FROM lines WHERE account_kind = 'rounding'
+            UNION ALL SELECT organization, -amount FROM lines
+                WHERE account_kind IN ('cash', 'processor_clearing', 'receivable', 'tax_payable', 'bad_debt',
+                    'suspense', 'fx', 'processor_fees', 'provider_cost', 'provider_payable', 'partner_earned',
+                    'partner_payable',
+                    'payout_in_transit', 'intercompany_clearing', 'platform_fee')
+                AND kind NOT IN ('invoice', 'invoice_void', 'payment', 'write_off', 'credit_note')
+        )
+        SELECT r.organization, r.amount, d.amount FROM recorded r LEFT JOIN
+            (SELECT organization, sum(amount) AS amount FROM documented GROUP BY 1) d USING (organization)
+        WHERE r.amount <> COALESCE(d.amount, 0)
+    """,
+    "R2 what documents deferred and recognition has not booked is what schedules and included credit have": """
+        SELECT o.id, d.amount, s.amount, c.amount FROM unnest(%(organizations)s::uuid[]) AS o(id), LATERAL (
+            SELECT COALESCE(sum(p.amount), 0) AS amount FROM v_entries e JOIN v_postings p USING (entry_id)
+            WHERE e.organization = o.id AND p.account_kind = 'deferred_revenue'
+                AND e.kind IN ('invoice', 'invoice_void', 'credit_note', 'recognition')) d, LATERAL (
+            SELECT COALESCE(sum(amount) - sum(recognised), 0) AS amount FROM recognition_schedules
+            WHERE organization = o.id) s, LATERAL (
+            SELECT COALESCE(sum(CASE WHEN l.amount < 0 THEN -1 ELSE 1 END * (l.detail->>'included')::bigint), 0)
+                AS amount FROM invoices i JOIN invoice_lines l ON l.invoice_id = i.id
+            WHERE i.organization = o.id AND i.status IN ('open', 'paid', 'uncollectible')
+                AND l.account = 'deferred_revenue') c
+        WHERE d.amount <> s.amount + c.amount
+    """,
     "E a stream's versions count from one": """
         SELECT stream, count(*), min(version), max(version) FROM v_events WHERE organization = ANY(%(organizations)s)
         GROUP BY stream HAVING min(version) <> 1 OR max(version) <> count(*)

@@ -13,5 +13,8 @@ from billing.models.invoices import Invoice as Invoice
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter
 from billing.models.metering import MeterEvent as MeterEvent
+from billing.models.recognition import AccountingPeriod as AccountingPeriod
+from billing.models.recognition import MonthReport as MonthReport
+from billing.models.recognition import RecognitionSchedule as RecognitionSchedule
 from billing.models.subscriptions import MeteredPeriod as MeteredPeriod
 from billing.models.subscriptions import Subscription as Subscription

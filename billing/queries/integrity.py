@@ -1,72 +1,136 @@
-"""Checks of meter events by other code than their writers', for `verify_ledger` (B1: nothing counts twice)."""
+"""What must hold between documents and books, worked out from both by code that their writers do not share.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+R1: recognised + deferred - unbilled = invoiced net of tax and credit notes + credit bought + rounding
+(docs/revenue.md).
+R2: deferred revenue that documents made is what the schedules have left, and what pays for included credit.
+R3: a schedule has recognised what its months booked. R4: a closed month says what it said when it was closed.
+"""
 
-from events.integrity import register_check
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
 from events.store import Cursor
+from ledger.queries.integrity import Violation
 
-# Each gives (organization, what, what is wrong).
-_CANCELLED_TWICE: Final = """
-SELECT organization, 'meter event ' || cancels, 'is taken back ' || count(*) || ' times' FROM meter_events
-WHERE cancels IS NOT NULL GROUP BY organization, cancels HAVING count(*) > 1
-"""
-_CANCELS_ANOTHER: Final = """
-SELECT c.organization, 'meter event ' || c.id, 'takes back what stands otherwise, or nowhere' FROM meter_events c
-LEFT JOIN meter_events f ON f.id = c.cancels AND f.organization = c.organization AND f.sign = 1
-WHERE c.cancels IS NOT NULL AND (f.id IS NULL
-    OR (c.occurred_at, c.type, c.event_id, c.source, c.external_id, c.data::text)
-        IS DISTINCT FROM (f.occurred_at, f.type, f.event_id, f.source, f.external_id, f.data::text)
-    OR c.backfill_id IS DISTINCT FROM f.backfill_id)
-"""
-_COUNTS_TWICE: Final = """
-SELECT organization, 'event ' || event_id, 'counts ' || sum(sign) || ' times' FROM meter_events
-WHERE event_id IN (SELECT event_id FROM meter_events WHERE event_id <> id)
-GROUP BY organization, event_id HAVING sum(sign) NOT IN (0, 1)
-"""
-_WITHOUT_KEY: Final = """
-SELECT f.organization, 'meter event ' || f.id, 'has no key of its own' FROM meter_events f
-LEFT JOIN meter_event_keys k ON k.organization = f.organization AND k.source = f.source
-    AND k.id_digest = substr(sha256(convert_to(f.external_id, 'UTF8')), 1, 16)
-WHERE f.event_id = f.id AND k.event_id IS DISTINCT FROM f.id
-"""
-_REVERTED_COUNTS: Final = """
-SELECT b.organization, 'backfill ' || b.id, 'is reverted, and ' || sum(f.sign) || ' of it count' FROM event_backfills b
-JOIN meter_events f ON f.backfill_id = b.id WHERE b.status = 'reverted'
-GROUP BY b.organization, b.id HAVING sum(f.sign) <> 0
-"""
-STATEMENTS: Final = (
-    ("billing.events_are_taken_back_once", _CANCELLED_TWICE),
-    ("billing.what_is_taken_back_stands_so", _CANCELS_ANOTHER),
-    ("billing.events_count_once", _COUNTS_TWICE),
-    ("billing.events_have_their_keys", _WITHOUT_KEY),
-    ("billing.reverted_backfills_count_nothing", _REVERTED_COUNTS),
+EARNED: Final = ("revenue", "breakage", "promotional_expense")
+"""What is recognised: revenue, less what was given away."""
+OWED: Final = ("deferred_revenue", "customer_credit")
+"""What is deferred: fees and credit that are not used yet."""
+UNBILLED: Final = ("unbilled_receivable",)
+DOCUMENTS: Final = ("invoice", "invoice_void", "payment", "write_off", "credit_note")
+"""The kinds of entries whose figures are a document's."""
+
+_R1: Final = """
+WITH posted AS (
+    SELECT p.organization,
+        sum(p.amount) FILTER (WHERE a.kind = ANY(%(sides)s)) AS recorded,
+        sum(p.amount) FILTER (WHERE a.kind = 'rounding') AS rounding,
+        -sum(p.amount) FILTER (WHERE e.kind <> ALL(%(documents)s) AND a.kind <> 'rounding'
+            AND a.kind <> ALL(%(sides)s)) AS bought
+    FROM postings p JOIN accounts a ON a.id = p.account_id JOIN journal_entries e ON e.id = p.entry_id
+    WHERE {in:p.organization} GROUP BY p.organization
+), invoiced AS (
+    SELECT organization, sum(net) AS net, sum(greatest(-total, 0)) AS credit FROM invoices
+    WHERE finalized_at IS NOT NULL AND status <> 'void' AND {in:organization} GROUP BY organization
+), noted AS (
+    SELECT organization, sum(net) AS net, sum(credit) AS credit FROM credit_notes WHERE {in:organization}
+    GROUP BY organization
+), paid AS (
+    SELECT organization, sum(amount - applied - CASE WHEN method = 'credit' THEN applied ELSE 0 END) AS credit
+    FROM invoice_payments WHERE {in:organization} GROUP BY organization
+), sides AS (
+    SELECT p.organization, coalesce(p.recorded, 0) AS recorded,
+        coalesce(i.net, 0) - coalesce(n.net, 0) - coalesce(p.rounding, 0) + coalesce(p.bought, 0)
+        + coalesce(i.credit, 0) + coalesce(n.credit, 0) + coalesce(y.credit, 0) AS documented
+    FROM posted p LEFT JOIN invoiced i USING (organization) LEFT JOIN noted n USING (organization)
+        LEFT JOIN paid y USING (organization)
 )
+SELECT organization, 'its books', 'recognised + deferred - unbilled is ' || recorded || ', its documents say '
+    || documented
+FROM sides WHERE recorded <> documented
+"""
+_R2: Final = """
+WITH posted AS (
+    SELECT p.organization, sum(p.amount) AS amount FROM postings p JOIN accounts a ON a.id = p.account_id
+        JOIN journal_entries e ON e.id = p.entry_id
+    WHERE a.kind = 'deferred_revenue' AND e.kind IN ('invoice', 'invoice_void', 'credit_note', 'recognition')
+        AND {in:p.organization} GROUP BY p.organization
+), scheduled AS (
+    SELECT organization, sum(amount - recognised) AS amount FROM recognition_schedules WHERE {in:organization}
+    GROUP BY organization
+), included AS (
+    SELECT l.organization, sum(sign(l.amount) * (l.detail->>'included')::bigint) AS amount
+    FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
+    WHERE l.account = 'deferred_revenue' AND i.finalized_at IS NOT NULL AND i.status <> 'void' AND {in:l.organization}
+    GROUP BY l.organization
+)
+SELECT p.organization, 'deferred revenue', 'documents and recognition left ' || p.amount || ', schedules have '
+    || coalesce(s.amount, 0) || ' and credit ' || coalesce(c.amount, 0)
+FROM posted p LEFT JOIN scheduled s USING (organization) LEFT JOIN included c USING (organization)
+WHERE p.amount <> coalesce(s.amount, 0) + coalesce(c.amount, 0)
+"""
+_R3: Final = """
+WITH posted AS (
+    SELECT p.organization, sum(p.amount) AS amount FROM postings p JOIN accounts a ON a.id = p.account_id
+        JOIN journal_entries e ON e.id = p.entry_id
+    WHERE a.kind = 'revenue' AND e.kind = 'recognition' AND {in:p.organization} GROUP BY p.organization
+), scheduled AS (
+    SELECT organization, sum(recognised) AS amount FROM recognition_schedules WHERE {in:organization}
+    GROUP BY organization
+), months AS (
+    SELECT organization, sum(amount) AS amount FROM recognised_months WHERE {in:organization} GROUP BY organization
+)
+SELECT organization, 'recognised revenue', 'the journal has ' || coalesce(p.amount, 0) || ', schedules have '
+    || coalesce(s.amount, 0) || ', months ' || coalesce(m.amount, 0)
+FROM posted p FULL JOIN scheduled s USING (organization) FULL JOIN months m USING (organization)
+WHERE coalesce(p.amount, 0) <> coalesce(s.amount, 0) OR coalesce(p.amount, 0) <> coalesce(m.amount, 0)
+"""
+_R3_ROWS: Final = """
+SELECT organization, 'schedule ' || id, 'it is ' || status || ' with ' || recognised || ' of ' || amount || ' booked'
+FROM recognition_schedules WHERE {in:organization} AND (
+    amount <> billed - (SELECT coalesce(sum((change->>1)::bigint), 0) FROM jsonb_array_elements(changes) AS change)
+    OR status <> 'open' AND recognised <> amount)
+"""
+_R4: Final = """
+WITH closed AS (SELECT organization, month, ends_at, balances FROM closed_months
+    WHERE status = 'closed' AND {in:organization}),
+said AS (SELECT c.organization, c.month, b.key AS kind, b.value::bigint AS amount
+    FROM closed c, jsonb_each_text(c.balances) AS b),
+now_said AS (
+    SELECT c.organization, c.month, a.kind, sum(p.amount) AS amount
+    FROM closed c JOIN postings p ON p.organization = c.organization JOIN journal_entries e ON e.id = p.entry_id
+        AND e.effective_at < c.ends_at JOIN accounts a ON a.id = p.account_id
+    GROUP BY c.organization, c.month, a.kind HAVING sum(p.amount) <> 0
+)
+SELECT organization, 'month ' || to_char(month, 'YYYY-MM'), 'it was closed with ' || kind || ' '
+    || coalesce(s.amount, 0) || ', and has ' || coalesce(n.amount, 0)
+FROM said s FULL JOIN now_said n USING (organization, month, kind)
+WHERE coalesce(s.amount, 0) <> coalesce(n.amount, 0)
+"""
+_CHECKS: Final = (("R1", _R1), ("R2", _R2), ("R3", _R3), ("R3", _R3_ROWS), ("R4", _R4))
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """What is wrong with whose events."""
-
-    organization: Any
-    what: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"B1: {self.what} of {self.organization} {self.detail}"
-
-
-def register_checks() -> None:
-    """This function will make every check here part of `verify_ledger`."""
-    for name, statement in STATEMENTS:
-        register_check(name, _check(statement))
+def violations(cur: Cursor, organizations: Iterable[UUID] | None = None) -> list[Violation]:
+    """Return everything of these organizations (None: of all) that breaks R1 to R4. Reads only."""
+    chosen = None if organizations is None else list(organizations)
+    given = {
+        "organizations": chosen,
+        "sides": [*EARNED, *OWED, *UNBILLED],
+        "documents": list(DOCUMENTS),
+    }
+    return [
+        Violation(invariant, *row)
+        for invariant, statement in _CHECKS
+        for row in cur.execute(_narrowed(statement, everyone=chosen is None), given).fetchall()
+    ]
 
 
-def violations(cur: Cursor) -> list[Violation]:
-    """This function will return what is wrong."""
-    return [one for _, statement in STATEMENTS for one in _check(statement)(cur)]
-
-
-def _check(statement: str) -> Callable[[Cursor], list[Violation]]:
-    return lambda cur: [Violation(*row) for row in cur.execute(statement).fetchall()]
+def _narrowed(statement: str, *, everyone: bool) -> str:
+    before, *parts = statement.split("{in:")
+    for part in parts:
+        column, _, after = part.partition("}")
+        before += ("true" if everyone else f"{column} = ANY(%(organizations)s::uuid[])") + after
+    return before

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from common.errors import NotFound
@@ -11,23 +11,34 @@ from common.ids import new_id
 from events.store import Cursor, Event
 from ledger.queries.accounts import account_ids
 from ledger.queries.balances import open_grants
+from ledger.rules.closing import open_date, require_open
 from ledger.rules.corrections import Movement
 from ledger.rules.effects import granted
 from ledger.rules.grants import Grant
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
+from orgs.rules.facts import time_text
 from orgs.rules.rows import LockedOrganization
+
+_CREDIT: Final = """
+SELECT a.posted, a.held, a.debt, c.closed_until FROM accounts a LEFT JOIN closed_books c USING (organization)
+WHERE a.id = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """A locked organization with its accounts by kind and its credit: posted, held and debt in units."""
+    """A locked organization with its accounts by kind and its credit: posted, held and debt in units.
+
+    `closed_until`: nothing takes effect earlier; None: every month is open.
+    """
 
     organization: LockedOrganization
     accounts: Mapping[str, UUID]
     posted: int
     held: int
     debt: int
+    closed_until: datetime | None = None
 
     @property
     def credit(self) -> UUID:
@@ -43,6 +54,20 @@ class Books:
     def now(self) -> datetime:
         """The business clock, read under the lock."""
         return self.organization.now
+
+    def in_open_month(self, moment: datetime | None) -> datetime | None:
+        """When what came late takes effect: at its own moment, or at the beginning of the first open month."""
+        return open_date(moment, closed_until=self.closed_until)
+
+    def late_reason(self, reason: str, moment: datetime | None) -> str:
+        """The reason of such an entry: one that takes effect later than it would have says so."""
+        if self.in_open_month(moment) == moment:
+            return reason
+        return f"{reason} (of {time_text(moment)}, in a closed month)".strip()
+
+    def refuse_closed(self, moment: datetime | None) -> None:
+        """Refuse what would take effect in a closed month. Raises PeriodClosed."""
+        require_open(moment, closed_until=self.closed_until)
 
     def line(self, kind: str, amount: int) -> list[Any]:
         """A line of an entry on the account of a kind."""
@@ -93,9 +118,7 @@ def lock_books(cur: Cursor, organization: UUID) -> Books:
     accounts = account_ids(cur, organization=locked.id, currency=locked.currency)
     if "customer_credit" not in accounts:
         raise NotFound("This organization has no books.")
-    row = cur.execute(
-        "SELECT posted, held, debt FROM accounts WHERE id = %s", (accounts["customer_credit"],)
-    ).fetchone()
+    row = cur.execute(_CREDIT, (accounts["customer_credit"],)).fetchone()
     assert row is not None
     return Books(locked, accounts, *row)
 

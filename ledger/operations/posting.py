@@ -43,7 +43,8 @@ def post_entries(
 
     An entry whose key was posted before is not posted again; its id is returned (S11). Customer credit is not
     posted here: grants and debt must move with it (L7). Raises NotFound, and InvalidField for an unbalanced
-    entry (L1), an empty source or key, or an account that the organization has not.
+    entry (L1), an empty source or key, or an account that the organization has not, and PeriodClosed for one that would
+    take effect in a closed month.
     """
     books = lock_books(cur, organization)
     known = posted_keys(cur, organization=organization, keys=[new.key for new in entries])
@@ -67,6 +68,7 @@ def _entry(books: Books, new: NewEntry) -> dict[str, Any]:
     amounts = [amount for _, amount in new.lines]
     if not amounts or 0 in amounts or sum(amounts) != 0:
         raise InvalidField("The lines of an entry are not zero and sum to zero.")
+    books.refuse_closed(new.effective_at)
     return entry(
         kind=new.kind,
         key=new.key,

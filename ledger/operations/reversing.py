@@ -11,7 +11,7 @@ from ledger.operations.books import Books, lock_books
 from ledger.queries.balances import find_grants
 from ledger.queries.journal import EntryRow, find_entry, ledger_part
 from ledger.rules.adjustments import require_reason
-from ledger.rules.corrections import Movement, as_effects, give_back, regrant, take
+from ledger.rules.corrections import OWNED, Movement, as_effects, give_back, regrant, take
 from ledger.rules.effects import entry
 from orgs.operations.facts import Author
 
@@ -24,8 +24,8 @@ def reverse_entry(cur: Cursor, *, organization: UUID, entry: UUID, reason: str, 
     from its grant, as far as that is free; the rest becomes debt (S08, L7). Usage records and budgets stay as they
     are.
 
-    Raises NotFound, InvalidField without a reason, and InvalidTransition for an entry that is reversed already
-    or is a reversal itself.
+    Raises NotFound, InvalidField without a reason, and InvalidTransition for an entry that is reversed already, is a
+    reversal itself, or states what an invoice or another document says: that is corrected by its own operations.
     """
     text = require_reason(reason)
     books = lock_books(cur, organization)
@@ -34,6 +34,8 @@ def reverse_entry(cur: Cursor, *, organization: UUID, entry: UUID, reason: str, 
         raise InvalidTransition("The entry is reversed already.")
     if original.reverses is not None:
         raise InvalidTransition("A reversal is not reversed; post what is meant anew.")
+    if original.kind in OWNED:
+        raise InvalidTransition(f"This entry is not reversed by itself: {OWNED[original.kind]}.")
     ledger = _effects(cur, books, original, text)
     append(cur, [books.event("journal", new_id(), "reversed", {"ledger": ledger}, author)])
     reversal: str = ledger["entries"][0]["id"]

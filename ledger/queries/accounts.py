@@ -55,6 +55,14 @@ class AsOf:
     recorded_at: datetime | None = None
 
 
+def closed_until(cur: Cursor, organization: UUID) -> datetime | None:
+    """Return from when on an organization's books are open; None: every month is."""
+    row = cur.execute(
+        "SELECT closed_until FROM closed_books WHERE organization = %s", (organization,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def account_ids(cur: Cursor, *, organization: UUID, currency: str) -> dict[str, UUID]:
     """Return the ids of the organization's own accounts in a currency, by kind; they never change."""
     cur.execute(IDS, (organization, currency))

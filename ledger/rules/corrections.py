@@ -7,10 +7,20 @@ first, then goes back to the grants that it was burnt from; what has no grant to
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from ledger.rules.grants import Grant, is_live
+
+OWNED: Final = {
+    "invoice": "void the invoice, or issue a credit note",
+    "invoice_void": "bill it anew",
+    "payment": "its invoice would stay paid",
+    "write_off": "record the payment that came after all",
+    "credit_note": "it is a document",
+    "recognition": "correct the invoice: its revenue follows",
+}
+"""Kinds of entries whose figures a document or a schedule states, and what corrects them instead of a reversal."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from common.errors import NotFound
 from events.store import Cursor
-from ledger.queries.accounts import account_ids
+from ledger.queries.accounts import account_ids, closed_until
 from spend.queries.budgets import load_definitions
 from spend.queries.gate_rules import Rules, load_rules
 from spend.queries.prices import load_book_entry, load_organization_pricing
@@ -61,7 +61,8 @@ SUBJECTS = {
 @dataclass(slots=True)
 class GateConfig:
     """One organization's cached configuration; `subjects[kind]` maps keys and ids to rows, None for what is not there
-    (at this epoch: whatever comes raises it). `clock_ahead` is how far its clock was before ours.
+    (at this epoch: whatever comes raises it). `clock_ahead` is how far its clock was before ours; `closed_until`: from
+    when on its books are open.
     """
 
     organization: str
@@ -79,6 +80,7 @@ class GateConfig:
     routes: dict[tuple[str | None, ...], Route] = field(default_factory=dict)
     places: dict[tuple[str | None, ...], Places] = field(default_factory=dict)
     clock_ahead: timedelta = timedelta()
+    closed_until: datetime | None = None
 
     def expected_now(self) -> datetime:
         """Return what the organization's clock will about say; only the locked row tells."""
@@ -187,6 +189,7 @@ def _load(cur: Cursor, name: str, epochs: tuple[int, int], currency: str) -> Gat
         budgets=by_scope,
         pricing=load_organization_pricing(cur, organization, currency),
         rules=load_rules(cur, organization, budgets),
+        closed_until=closed_until(cur, organization),
     )
 
 

@@ -30,7 +30,8 @@ def booked(
 ) -> dict[str, Any]:
     """Return the ledger's part of an event: one entry, and a grant of paid credit where credit is given.
 
-    A grant repays debt first. Nothing where nothing is posted. Raises AmountOutOfRange.
+    A grant repays debt first. Nothing where nothing is posted. What would take effect in a closed month does so at the
+    beginning of the first open one, and says so. Raises AmountOutOfRange.
     """
     if not postings:
         return {}
@@ -40,8 +41,8 @@ def booked(
         source=source,
         lines=[books.line(name, checked_units(amount)) for name, amount in postings.items()],
         currency=books.currency,
-        reason=reason,
-        effective_at=effective_at,
+        reason=books.late_reason(reason, effective_at),
+        effective_at=books.in_open_month(effective_at),
         reverses=None if reverses is None else str(reverses),
     )
     ledger: dict[str, Any] = {"entries": [made]}

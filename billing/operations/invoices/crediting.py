@@ -10,6 +10,7 @@ from uuid import UUID
 
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
+from billing.operations.revenue.scheduling import credited_schedules
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
 from billing.queries.parties import seller_of
 from billing.rules.creditnotes import CreditExceedsInvoice, credit_all, credit_amount, credit_lines
@@ -63,7 +64,8 @@ def issue_credit_note(
     if found.status not in (OPEN, PAID, UNCOLLECTIBLE):
         raise InvalidTransition(f"An invoice that is {found.status} has no credit note.")
     lines = lines_of(cur, invoice)
-    document = _document(found, lines, notes_of(cur, invoice), new)
+    notes = notes_of(cur, invoice)
+    document = _document(found, lines, notes, new)
     if document.gross <= 0:
         raise CreditExceedsInvoice("Nothing of the invoice is left to credit.")
     unpaid = min(document.gross, max(found.total - found.paid - found.credited, 0))
@@ -73,7 +75,9 @@ def issue_credit_note(
     seller = seller_of(cur, organization)
     note = _note(cur, found, seller, lines, document, split, identifier, entry_of(ledger), reason, books)
     after = settled(_credited(found, document.gross, split), now=books.now)
-    credited = fact(after, "credited", at=books.now, credit_note=str(identifier))
+    taken = {int(line.key): line.net for line in document.lines}
+    schedules = credited_schedules(cur, books, lines, notes, taken)
+    credited = fact(after, "credited", at=books.now, credit_note=str(identifier), schedules=schedules)
     issued = Fact(organization, "credit_note", identifier, 1, "issued", {**note, "ledger": ledger}, books.now)
     record(cur, [issued, credited], author=author)
     return find_note(cur, organization=organization, note=identifier)

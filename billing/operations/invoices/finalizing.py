@@ -14,6 +14,7 @@ import msgspec
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.taxing import TaxAnswers
+from billing.operations.revenue.scheduling import opened_schedules
 from billing.queries.invoices import LineRow, find_invoice, lines_of
 from billing.queries.parties import contact_of
 from billing.rules.invoices import (
@@ -48,7 +49,8 @@ def finalize_invoice(
 
     An invoice whose tax is still not known becomes tax_pending and is tried again an hour later, without a number. One
     with nothing to pay is paid at once; one below zero becomes credit of the customer. Its entry is in effect at the
-    date that it is for. `answers` are of `ask_tax_of_invoice`, asked before the transaction. Raises NotFound,
+    date that it is for, or where that month is closed at the beginning of the first open one. Lines that defer revenue
+    open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the transaction. Raises NotFound,
     InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and ServiceUnavailable when the parties
     changed since it was asked.
     """
@@ -74,8 +76,13 @@ def finalize_invoice(
         reason="The invoice is below zero." if found.total < 0 else "",
         effective_at=found.dated_at,
     )
+    schedules = opened_schedules(books, found, lines)
     done = _numbered(cur, found, answers.seller, entry_of(ledger), books.now)
-    record(cur, [fact(done, "finalized", at=books.now, lines=told, ledger=ledger)], author=author)
+    record(
+        cur,
+        [fact(done, "finalized", at=books.now, lines=told, schedules=schedules, ledger=ledger)],
+        author=author,
+    )
     _address(cur, done)
     return done
 

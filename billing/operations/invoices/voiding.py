@@ -7,6 +7,7 @@ from uuid import UUID
 
 from billing.operations.invoices.booking import booked
 from billing.operations.invoices.drafting import standing_fact
+from billing.operations.revenue.scheduling import voided_schedules
 from billing.queries.invoices import find_invoice, lines_of
 from billing.queries.items import items_of
 from billing.queries.standing import Standing, read_range, standing_of
@@ -47,10 +48,19 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
             reason=text,
             reverses=found.entry,
         )
+    schedules = voided_schedules(cur, books, found)
     standing = standing_of(cur, organization)
     given_back = [[str(item.id), time_text(standing.next_at)] for item in items_of(cur, invoice)]
     facts: list[Fact | None] = [
-        fact(void, "voided", at=books.now, reason=text, given_back=given_back, ledger=ledger)
+        fact(
+            void,
+            "voided",
+            at=books.now,
+            reason=text,
+            given_back=given_back,
+            schedules=schedules,
+            ledger=ledger,
+        )
     ]
     if found.usage:
         facts.append(standing_fact(books.organization, _with_ranges(standing, found), "gave_back"))

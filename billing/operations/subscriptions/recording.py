@@ -93,7 +93,8 @@ def _clawback_entry(books: Books, decision: Decision, one: Clawback) -> dict[str
         source=f"subscription:{decision.row.id}",
         lines=lines,
         currency=books.currency,
-        reason="Unused credit of a plan that was left",
+        reason=books.late_reason("Unused credit of a plan that was left", decision.at),
+        effective_at=_effective(books, decision),
     )
 
 
@@ -127,7 +128,13 @@ def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[
     lines += [books.line("deferred_revenue", -one.deferred)] if one.deferred else []
     lines += [books.line("promotional_expense", -given_away)] if given_away else []
     posted = entry(
-        kind="grant", key=source, source=source, lines=lines, currency=books.currency, reason=reason
+        kind="grant",
+        key=source,
+        source=source,
+        lines=lines,
+        currency=books.currency,
+        reason=books.late_reason(reason, decision.at),
+        effective_at=_effective(books, decision),
     )
     made = granted(
         grant=one.grant,
@@ -150,6 +157,12 @@ def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[
     if repaid:
         ledger["debt"] = [[str(books.credit), -repaid]]
     return ledger
+
+
+def _effective(books: Books, decision: Decision) -> datetime | None:
+    """When it takes effect: with its event, but not in a closed month."""
+    moment = books.in_open_month(decision.at)
+    return None if moment == decision.at else moment
 
 
 def _has_amount(one: Redeemed, currency: str) -> bool:

@@ -84,7 +84,9 @@ class Planner:
             own_key = who.route.own_key
             plan.rated = rate(plan.usage, card, amount_units=command.actual.amount, own_key=own_key)
             plan.amounts = _amounts(plan.rated, plan.usage, command.actual)
-            plan.adjustment = command.occurred_at < now - MAX_AGE
+            plan.adjustment = command.occurred_at < max(
+                now - MAX_AGE, self.config.closed_until or command.occurred_at
+            )
             at = now if plan.adjustment else command.occurred_at
             plan.places = self.places(who, command.caller.key_id, at)
         except ProblemError as error:

@@ -27,7 +27,7 @@ SCOPES = {
 
 
 def post(
-    organization: UUID, amount: int, *, effective_at: datetime | None = None, kind: str = "invoice"
+    organization: UUID, amount: int, *, effective_at: datetime | None = None, kind: str = "correction"
 ) -> UUID:
     """An entry of so many units: revenue against a receivable."""
     new = NewEntry(
@@ -83,8 +83,8 @@ class TestEntries:
             return [item["id"] for item in body(auditor.get("/v1/entries", **query))["data"]]
 
         key = body(auditor.get(f"/v1/entries/{march[1]}"))["idempotency_key"]
-        assert found(kind="invoice") == [str(entry) for entry in reversed(march)]
-        assert found(source="invoice:1", limit="2") == [str(march[2]), str(march[1])]
+        assert found(kind="correction") == [str(entry) for entry in reversed(march)]
+        assert found(source="correction:1", limit="2") == [str(march[2]), str(march[1])]
         assert found(idempotency_key=key) == [str(march[1])]
         assert found(**{"from": "2026-03-02T12:00:00Z", "to": "2026-03-03T12:00:00Z"}) == [str(march[1])]
         assert found(account=str(account(organization, "revenue"))) == [

@@ -21,7 +21,7 @@ from tests.invariants import Still, assert_sound
 
 def new(amount: int = 5, **given: Any) -> NewEntry:
     values = {
-        "kind": "invoice", "key": unique("posting"), "source": "invoice:1",
+        "kind": "correction", "key": unique("posting"), "source": "invoice:1",
         "lines": [("revenue", amount), ("receivable", -amount)], **given,
     }  # fmt: skip
     return NewEntry(**values)
@@ -38,7 +38,7 @@ def test_an_entry_carries_source_actor_reason_and_key() -> None:
     assert rows(
         "SELECT id, kind, source, actor, reason, idempotency_key FROM journal_entries WHERE organization = %s",
         organization,
-    ) == [(posted, "invoice", "invoice:1", "system:test", "Invoice of March", "invoice-1")]
+    ) == [(posted, "correction", "invoice:1", "system:test", "Invoice of March", "invoice-1")]
     assert balances(organization) == {"revenue": 5, "receivable": -5}
     assert [event[0] for event in events_of(organization)][-1] == "journal.posted"
     assert_sound(organization)

@@ -43,7 +43,7 @@ def debt(organization: UUID) -> int:
 def test_a_plain_entry_is_taken_back_and_stays_where_it_was() -> None:
     organization = open_books()
     new = NewEntry(
-        kind="invoice", key=unique(), source="invoice:1", lines=[("revenue", 5), ("receivable", -5)]
+        kind="correction", key=unique(), source="invoice:1", lines=[("revenue", 5), ("receivable", -5)]
     )
     made = write(lambda cur: post_entry(cur, organization=organization, entry=new, author=AUTHOR))
     before = rows("SELECT * FROM journal_entries WHERE id = %s", made)
