@@ -61,7 +61,7 @@ def committed_line(use: CommittedUse, *, currency: str) -> Owed | None:
             "billed": use.billed,
             "steps": [step_json(explained)],
             "credits": None,
-            "included": max(owed, 0),
+            "included": abs(owed),
             "recognition": "at_once",
             "source": f"contract:{use.contract}",
         },
