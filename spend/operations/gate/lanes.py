@@ -171,6 +171,8 @@ class Lane:
 
     async def _apply(self, commands: Commands) -> list[Answer]:
         if self._wire is None or not self._wire.is_open:
+            if self._wire is not None:  # the server that comes next may not have what the last one said
+                self._gate.memory.forget_all()
             self._wire = await self._connected()
         return await self._gate.apply(self._wire, commands)
 

@@ -128,6 +128,20 @@ class TestALane:
 
         asyncio.run(story())
 
+    def test_answers_when_the_next_transaction_is_on_its_way(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            first, second = await waiting(lane, new_id(), [1, 2])
+            begun: list[int] = []
+            first.answers.add_done_callback(lambda _: begun.extend(gate.together))
+            gate.go.set()
+            await asyncio.gather(first.answers, second.answers)
+            assert begun == [1, 2]
+            await lane.drain()
+
+        asyncio.run(story())
+
     def test_takes_no_more_than_fit_into_a_transaction(self) -> None:
         async def story() -> None:
             gate = SlowGate()
