@@ -25,7 +25,7 @@ from spend.operations.gate.memory import Memory, Remembered
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.wire import BEGIN, COMMIT
 from spend.operations.gate.writing import write
-from spend.queries.gate_config import ConfigCache, GateConfig, Missing
+from spend.queries.gate_config import ConfigCache, Missing
 from spend.queries.gate_memory import Taken, ask_last_seq, lock_and_insist
 from spend.rules.commands import Command, Commit, Extend, Release, Reserve
 from spend.rules.effects import Answer
@@ -62,9 +62,12 @@ def decide_ahead(cache: ConfigCache, memory: Memory, commands: Sequence[Command 
 
     What it decides on is remembered no more until `remember` is called.
     """
-    if not all(isinstance(command, KINDS) for command in commands):
-        return None
     batch = Batch(list(commands))
+    unusual = {name for name, command in zip(batch.names, commands, strict=True) if not _is_ordinary(command)}
+    if unusual:  # where such calls are usual it is not worth while
+        memory.take_all(unusual)
+        memory.distrust(unusual)
+        return None
     remembered = _all_remembered(cache, memory, batch)
     if not remembered or not _plan(batch, remembered):
         return None
@@ -89,7 +92,7 @@ def worth_remembering(cache: ConfigCache, memory: Memory, names: Sequence[str]) 
     found = set()
     for name in names:
         config = cache.peek(name)
-        if config is not None and _is_plain(config) and memory.is_trusted(name):
+        if config is not None and config.is_ordinary and memory.is_trusted(name):
             found.add(name)
     return found
 
@@ -104,7 +107,7 @@ def remember(
     strange = _with_strange_effects(batch)
     for name, until in _first_expiries(batch).items():
         state, planner = batch.states[name], batch.planners[name]
-        if name in strange or state.rolling or not _is_plain(planner.config):
+        if name in strange or state.rolling or not planner.config.is_ordinary:
             continue
         if until is not None and until <= state.now:  # freed just now, so the one after it is not known
             continue
@@ -121,6 +124,16 @@ def remember_runs(batch: Batch) -> None:
             planner.config.remember_run(run)
 
 
+def _is_ordinary(command: Command | Expire) -> bool:
+    """Whether the state that is remembered is all that such a call is decided on."""
+    if not isinstance(command, Reserve):
+        return isinstance(command, KINDS)
+    subject = command.subject
+    if command.dry_run or command.action.fingerprint is not None or subject.parent_run is not None:
+        return False
+    return subject.attempt is None or subject.attempt <= 1
+
+
 def _all_remembered(cache: ConfigCache, memory: Memory, batch: Batch) -> dict[str, Remembered]:
     """What is remembered of all organizations of a batch, set to the moment; nothing where one of them is missing."""
     found: dict[str, Remembered] = {}
@@ -128,7 +141,7 @@ def _all_remembered(cache: ConfigCache, memory: Memory, batch: Batch) -> dict[st
         if name in found:
             continue
         known, config = memory.find(name), cache.peek(name)
-        if known is None or config is None or config.epochs != known.epochs or not _is_plain(config):
+        if known is None or config is None or config.epochs != known.epochs or not config.is_ordinary:
             return {}
         if found and known.epochs[1] != next(iter(found.values())).epochs[1]:
             return {}
@@ -145,10 +158,6 @@ def _all_remembered(cache: ConfigCache, memory: Memory, batch: Batch) -> dict[st
             batch.numbered.add(name)
     batch.wanted = set(found)
     return found
-
-
-def _is_plain(config: GateConfig) -> bool:
-    return config.rules.is_empty and not config.rules.switches
 
 
 def _plan(batch: Batch, remembered: dict[str, Remembered]) -> bool:
@@ -191,12 +200,7 @@ def _planned_reserve(
     command: Reserve, state: OrganizationState, planner: Planner, *, is_numbered: bool
 ) -> Plan | None:
     """Of a run that is not known neither row nor counters are there, or writing them shows that they are."""
-    subject, action = command.subject, command.action
-    if command.dry_run or action.fingerprint is not None or subject.parent_run is not None:
-        return None
-    if subject.attempt is not None and subject.attempt > 1:
-        return None
-    for key in planner.unknown_runs(subject):
+    for key in planner.unknown_runs(command.subject):
         planner.known_runs[key] = None
     plan = planner.reserve(command, state.now)
     if plan.error is not None or plan.places is None or not plan.places.is_plain:

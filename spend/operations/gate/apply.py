@@ -205,6 +205,7 @@ class Gate:
         names = sorted(set(batch.names))
         remembered = self.memory.take_all(names)
         batch.wanted = worth_remembering(self.cache, self.memory, names)
+        last = self.memory.last_if_alone(remembered.values())
         for name in names:
             batch.states[name] = OrganizationState(
                 name, datetime.min.replace(tzinfo=UTC), "", "", Books(LiveAccount(""), None, [])
@@ -217,10 +218,11 @@ class Gate:
         ]
         if expected:
             questions += ask_counters(batch.states, expected, ())
-        if batch.wanted or len(self.memory):
-            questions.append(ask_last_seq(seqs.append))
         # What the locked rows say is taken in before the books: these need the currency.
-        await wire.ask([*questions, *books(batch, locked), *what_is_remembered(batch, remembered)])
+        questions += books(batch, locked)
+        if batch.wanted or len(self.memory) or remembered:
+            questions += what_is_remembered(batch, remembered, last=last, keep=seqs.append)
+        await wire.ask(questions)
         if len(locked) != len(names):
             raise NotFound("There is no such organization.")
 

@@ -1,6 +1,6 @@
 """What a transaction asks under its locks beside what its commands name: the books, windows, what was before."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from events.questions import Question, Rows
 from ledger.queries.gate import ask_books
@@ -8,7 +8,7 @@ from spend.operations.gate.batch import Batch
 from spend.operations.gate.memory import Remembered
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.wire import Wire
-from spend.queries.gate_memory import ask_next_expiries, ask_unchanged
+from spend.queries.gate_memory import ask_last_seq, ask_next_expiries, ask_unchanged
 from spend.queries.gate_state import (
     ask_beginnings,
     ask_counters,
@@ -23,14 +23,26 @@ from spend.rules.settlement import takes_more
 from spend.rules.state import CounterKey, LiveAccount
 
 
-def what_is_remembered(batch: Batch, remembered: Mapping[str, Remembered]) -> list[Question]:
-    """Take what is remembered of these organizations into their states where it still holds; what is read now goes
-    before it. And ask when the first reservation expires of each that is to be remembered.
+def what_is_remembered(
+    batch: Batch, remembered: Mapping[str, Remembered], *, last: int | None, keep: Callable[[int], None]
+) -> list[Question]:
+    """Take what is remembered of these organizations into their states where it still holds.
+
+    That is so where `last` is still the last number given out to an event, which `keep` takes; without it one asks for
+    each of them. And ask when the first reservation expires of each that is to be remembered.
     """
-    asked = [ask_next_expiries(sorted(batch.wanted), batch.until)] if batch.wanted else []
-    if remembered:
-        unchanged = {name: known.seq for name, known in remembered.items()}
-        asked.append(ask_unchanged(unchanged, lambda name: _carry_over(batch, name, remembered[name])))
+
+    def collect(seq: int) -> None:
+        keep(seq)
+        for name, known in remembered.items() if seq == last else ():
+            _carry_over(batch, name, known)
+
+    asked = [ask_last_seq(collect)]
+    if batch.wanted:
+        asked.append(ask_next_expiries(sorted(batch.wanted), batch.until))
+    if remembered and last is None:
+        numbers = {name: known.seq for name, known in remembered.items()}
+        asked.append(ask_unchanged(numbers, lambda name: _carry_over(batch, name, remembered[name])))
     return asked
 
 
