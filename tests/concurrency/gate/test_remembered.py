@@ -5,6 +5,8 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +24,7 @@ from spend.rules.commands import (
     Caller,
     Commit,
     Estimate,
+    Extend,
     Release,
     RequestKey,
     Reserve,
@@ -31,7 +34,7 @@ from spend.rules.effects import Answer
 from tests.builders.gate import Customer, make_customer, units
 from tests.builders.orgs import unique
 from tests.builders.wire import AFTER, BEFORE, Proxy
-from tests.invariants import assert_sound, picture
+from tests.invariants import assert_sound, picture, reading
 
 CALLER = Caller(actor="system:test")
 ORDINARY = 6
@@ -302,3 +305,69 @@ def test_a_change_by_hand_is_seen_in_the_end(monkeypatch: pytest.MonkeyPatch) ->
         assert process.statements > ORDINARY
 
     told(story)
+
+
+def rows_of(customer: Customer, query: str) -> list[Any]:
+    with reading() as connection:
+        return connection.execute(query, (customer.id,)).fetchall()
+
+
+def assert_remembered_as_read(process: Process, customer: Customer) -> None:
+    known = process.gate.memory.find(str(customer.id))
+    assert known is not None
+    state, books = known.state, known.state.books
+    assert books.line is not None
+    counters = (
+        "SELECT number, held, spent, armed, fired, approved FROM budget_counters WHERE organization = %s"
+    )
+    told = [(c.number, c.held, c.spent, c.armed, c.fired, c.approved) for c in state.counters.values()]
+    assert sorted(told) == sorted(rows_of(customer, counters))
+    assert {c.number: c for c in state.counters.values()} == state.counters_by_number
+    assert not known.is_numbered or state.last_counter == max(state.counters_by_number)
+    accounts = "SELECT id::text, posted, held, debt FROM accounts WHERE organization = %s AND live ORDER BY 1"
+    told_accounts = [(one.id, one.posted, one.held, one.debt) for one in (books.credit, books.line)]
+    assert set(told_accounts) <= set(rows_of(customer, accounts))
+    grants = "SELECT id::text, remaining, held FROM credit_grants WHERE organization = %s AND remaining > 0"
+    assert {(g.id, g.remaining, g.held) for g in books.grants} == set(rows_of(customer, grants))
+    active = """SELECT id::text, version, held, expires_at FROM reservations
+        WHERE organization = %s AND status = 'active'"""
+    told_active = {(r.id, r.version, r.held, r.expires_at) for r in state.reservations.values()}
+    assert told_active == set(rows_of(customer, active))
+    assert known.until is None or all(known.until <= r.expires_at for r in state.reservations.values())
+
+
+def test_what_is_remembered_is_what_is_written() -> None:
+    """Over grants that are used up, a line that comes after them, budgets of every scope and runs."""
+    customer = make_customer("30", funding="postpaid", credit_limit=units("1000"))
+    customer.grant("5")
+    for scope, window in (("organization", "day"), ("agent", "month"), ("run", "run"), ("user", "lifetime")):
+        customer.budget("900", scope=scope, window=window)
+    random, held = Random(14), list[Answer]()
+
+    def command(number: int) -> Any:
+        if held and random.random() < 0.5:
+            answer = held.pop(random.randrange(len(held)))
+            kind = random.random()
+            if kind < 0.7:
+                return commit(customer, answer, random.choice(("0.2", "1", "2")))
+            if kind < 0.85:
+                return Release(customer.id, CALLER, request_key(), named(answer))
+            held.append(answer)
+            return Extend(customer.id, CALLER, request_key(), named(answer), 900)
+        subject = Subject("bot", run=f"r{number // 7}", user=f"u{number % 2}")
+        return replace(reserve(customer, "2"), subject=subject)
+
+    async def story(process: Process) -> None:
+        ahead = 0
+        for number in range(60):
+            asked = [command(number * 2 + place) for place in range(2)]
+            answers = await process.ask(*asked)
+            assert [code(answer) for answer in answers] == ["granted", "granted"]
+            held.extend(answer for answer in answers if answer.status == 201)
+            ahead += process.statements == ORDINARY
+            if process.statements == ORDINARY:
+                assert_remembered_as_read(process, customer)
+        assert ahead > 40
+
+    told(story)
+    assert_sound(customer.id)
