@@ -8,10 +8,11 @@ commit, and one between them for windows that were not expected; one for all whe
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from uuid import UUID
 
 import psycopg
@@ -27,7 +28,7 @@ from spend.operations.gate.asking import books, history, read_windows, what_is_r
 from spend.operations.gate.batch import Batch, Expire, MoreExpired, usage_digest
 from spend.operations.gate.callers import current_caller
 from spend.operations.gate.judging import decide_all
-from spend.operations.gate.memory import Memory
+from spend.operations.gate.memory import Memory, Remembered
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.wire import BEGIN, COMMIT, Wire
 from spend.queries.gate_config import SUBJECTS, ConfigCache, GateConfig, Load, Missing, load_subjects
@@ -127,8 +128,13 @@ class Gate:
         for half in (commands[:middle], commands[middle:]):
             try:
                 answers += await self.apply(wire, half)
+            except GateUnavailable as error:
+                if not answers:
+                    raise
+                # The first half is committed: decided again, its denials would be recorded twice.
+                answers += [Answer.refused(error)] * len(half)
             except Exception as error:
-                if len(half) > 1 or isinstance(error, GateUnavailable):
+                if len(half) > 1:
                     raise
                 answers.append(Answer.refused(_problem_with_one(error)))
         return answers
@@ -147,8 +153,7 @@ class Gate:
             await wire.roll_back()
         remember_runs(batch)
         if len(seqs) == 2:
-            self.memory.heard(before=seqs[0], after=seqs[1], events=len(batch.effects.events))
-            remember(self.memory, batch, seqs[1])
+            self._remember(batch, before=seqs[0], after=seqs[1])
         return answers
 
     async def _once_ahead(self, wire: Wire, commands: Commands) -> list[Answer] | None:
@@ -170,9 +175,24 @@ class Gate:
         finally:
             await wire.roll_back()
         remember_runs(ahead.batch)
-        self.memory.heard(before=ahead.last, after=seqs[0], events=len(ahead.batch.effects.events))
-        remember(self.memory, ahead.batch, seqs[0], ahead.remembered)
+        self._remember(ahead.batch, before=ahead.last, after=seqs[0], decided_on=ahead.remembered)
         return ahead.answers
+
+    def _remember(
+        self,
+        batch: Batch,
+        *,
+        before: int | None,
+        after: int,
+        decided_on: Mapping[str, Remembered] = MappingProxyType({}),
+    ) -> None:
+        """The batch is committed: whatever is wrong here must not have it decided once more."""
+        try:
+            self.memory.heard(before=before, after=after, events=len(batch.effects.events))
+            remember(self.memory, batch, after, decided_on)
+        except Exception as error:
+            logger.error("gate.not_remembered", exc_info=error)
+            self.memory.forget_all()
 
     def _expect(self, batch: Batch) -> set[CounterKey]:
         """Plan what can be planned before the lock, by what is cached and by the clock as it should be.
