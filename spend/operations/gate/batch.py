@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from common.errors import ProblemError
@@ -39,7 +40,9 @@ class Batch:
     """The commands of a transaction; their organizations, digests of keys and reservations as texts, "" for none; their
     plans; what was read for them by organization; and what is to be written.
 
-    `refused` are those, by place, whose caller's key is no longer what it was when the call came.
+    `refused` are those, by place, whose caller's key is no longer what it was when the call came. `wanted` are the
+    organizations whose state is to be remembered, `until` when the first reservation of each expires, `numbered` those
+    whose highest number of a counter is known, `read_at` when the oldest was read of what is remembered of each.
     """
 
     commands: list[Command | Expire]
@@ -57,6 +60,10 @@ class Batch:
     refused: dict[int, ProblemError] = field(default_factory=dict)
     effects: Effects = field(default_factory=Effects)
     new_keys: list[tuple[str, str, KeptAnswer]] = field(default_factory=list)
+    wanted: set[str] = field(default_factory=set)
+    until: dict[str, datetime] = field(default_factory=dict)
+    numbered: set[str] = field(default_factory=set)
+    read_at: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.names, last, text = [], None, ""

@@ -6,7 +6,6 @@ from uuid import UUID
 import msgspec
 
 from common.errors import IdempotencyKeyReused, ProblemError
-from common.idempotency import packed
 from spend.operations.gate.batch import Batch, Expire, MoreExpired, usage_digest
 from spend.queries.gate_state import MAX_EXPIRED, KeptAnswer, KnownUsage
 from spend.rules.answers import milliseconds
@@ -68,7 +67,7 @@ def _decide_one(batch: Batch, place: int) -> Answer:
         return Answer.refused(error)
     if command.key is not None and answer.error is None and answer.status < 300:
         answer.packed = encode_body(answer.body)
-        kept = KeptAnswer(command.key.request, answer.status, packed(answer.packed))
+        kept = KeptAnswer(command.key.request, answer.status, b"", body=answer.packed)
         batch.kept[name, key] = kept
         batch.new_keys.append((name, key, kept))
     return answer

@@ -12,7 +12,7 @@ import asyncio
 import gc
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -53,6 +53,24 @@ class Call:
         """Tell the caller that it may come again."""
         if not self.answers.done():
             self.answers.set_exception(GateUnavailable(retry_after=RETRY_AFTER_SECONDS))
+
+
+class Decided:
+    """What a batch was answered, until its callers are told."""
+
+    __slots__ = ("_answers", "_batch")
+
+    def __init__(self, batch: Sequence[Call] = (), answers: Sequence[Answer] = ()) -> None:
+        self._batch, self._answers = batch, answers
+
+    def tell(self) -> None:
+        """Give each call the answers to its commands; whoever has gone is passed over."""
+        place = 0
+        for call in self._batch:
+            end = place + len(call.commands)
+            if not call.answers.done():
+                call.answers.set_result(list(self._answers[place:end]))
+            place = end
 
 
 class Lane:
@@ -100,11 +118,17 @@ class Lane:
             self._wire = None
 
     async def _run(self) -> None:
+        loop, decided = asyncio.get_running_loop(), Decided()
         try:
             while batch := self._take():
-                await self._decide(batch)
+                # Its first packet leaves before the callers of the last one are answered: the database works while
+                # this process writes answers and reads the next calls.
+                work = loop.create_task(self._decide(batch))
+                decided.tell()
+                decided = await work
         finally:
             self._task = None
+            decided.tell()
             for call in self._waiting:  # only when the task itself was cancelled
                 call.refuse()
             self._waiting.clear()
@@ -132,26 +156,23 @@ class Lane:
             count += len(call.commands)
         return batch
 
-    async def _decide(self, batch: list[Call]) -> None:
+    async def _decide(self, batch: list[Call]) -> Decided:
+        """Have a batch decided; what goes wrong is told at once, answers are left to be told."""
         commands = [command for call in batch for command in call.commands]
         if not commands:
-            return
+            return Decided()
         try:
             answers = await self._apply(commands)
         except GateUnavailable as error:
-            await self._unavailable(batch, error)
+            return await self._unavailable(batch, error)
         except Exception as error:
-            await self._failed(batch, error)
-        else:
-            place = 0
-            for call in batch:
-                end = place + len(call.commands)
-                if not call.answers.done():
-                    call.answers.set_result(answers[place:end])
-                place = end
+            return await self._failed(batch, error)
+        return Decided(batch, answers)
 
     async def _apply(self, commands: Commands) -> list[Answer]:
         if self._wire is None or not self._wire.is_open:
+            if self._wire is not None:  # the server that comes next may not have what the last one said
+                self._gate.memory.forget_all()
             self._wire = await self._connected()
         return await self._gate.apply(self._wire, commands)
 
@@ -167,36 +188,37 @@ class Lane:
                 GateUnavailable(retry_after=RETRY_AFTER_SECONDS) if problem_of(error) else error
             ) from error
 
-    async def _unavailable(self, batch: list[Call], error: GateUnavailable) -> None:
+    async def _unavailable(self, batch: list[Call], error: GateUnavailable) -> Decided:
         """A locked row is one organization's matter: whose it is, the rows say that are free; else each is alone."""
         if sqlstate_of(error.__cause__ or error) != _LOCK_TIMEOUT:
             for call in batch:
                 call.refuse()
-            return
+            return Decided()
         groups: dict[UUID, list[Call]] = {}
         for call in batch:
             groups.setdefault(call.organization, []).append(call)
         if len(groups) == 1:
             self._blocked(batch)
-            return
+            return Decided()
         assert self._wire is not None
         for organization in await self._gate.locked_elsewhere(self._wire, groups):
             self._blocked(groups.pop(organization))
         free = [call for group in groups.values() for call in group]
         if len(free) < len(batch):
-            await self._decide(free)
-            return
+            return await self._decide(free)
         for group in groups.values():
-            await self._decide(group)
+            (await self._decide(group)).tell()
+        return Decided()
 
-    async def _failed(self, batch: list[Call], error: Exception) -> None:
+    async def _failed(self, batch: list[Call], error: Exception) -> Decided:
         """A defect that somebody's command uncovers is that call's alone."""
         if len(batch) == 1:
             if not batch[0].answers.done():
                 batch[0].answers.set_exception(error)
-            return
+            return Decided()
         for call in batch:
-            await self._decide([call])
+            (await self._decide([call])).tell()
+        return Decided()
 
 
 class SideLane(Lane):
@@ -214,9 +236,9 @@ class SideLane(Lane):
         for call in (*calls, *self._waiting):
             call.refuse()
 
-    async def _decide(self, batch: list[Call]) -> None:
+    async def _decide(self, batch: list[Call]) -> Decided:
         self._answered = True
-        await super()._decide(batch)
+        return await super()._decide(batch)
 
     async def _run(self) -> None:
         await super()._run()

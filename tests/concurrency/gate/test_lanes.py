@@ -128,6 +128,20 @@ class TestALane:
 
         asyncio.run(story())
 
+    def test_answers_when_the_next_transaction_is_on_its_way(self) -> None:
+        async def story() -> None:
+            gate = SlowGate()
+            lane = lane_of(gate)
+            first, second = await waiting(lane, new_id(), [1, 2])
+            begun: list[int] = []
+            first.answers.add_done_callback(lambda _: begun.extend(gate.together))
+            gate.go.set()
+            await asyncio.gather(first.answers, second.answers)
+            assert begun == [1, 2]
+            await lane.drain()
+
+        asyncio.run(story())
+
     def test_takes_no_more_than_fit_into_a_transaction(self) -> None:
         async def story() -> None:
             gate = SlowGate()
@@ -208,6 +222,36 @@ def held_row(organization: UUID) -> Iterator[psycopg.Connection[Any]]:
         connection.execute("SELECT 1 FROM organizations WHERE id = %s FOR NO KEY UPDATE", (organization,))
         yield connection
         connection.rollback()
+
+
+class HalvedGate(Gate):
+    """Decides one command at a time, in which `locked` never has its turn; remembers how many it was given."""
+
+    def __init__(self, locked: Reserve) -> None:
+        super().__init__(read_aside)
+        self.locked, self.asked = locked, list[int]()
+
+    async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
+        self.asked.append(len(commands))
+        if len(commands) > 1:
+            raise ZeroDivisionError
+        if commands[0] is self.locked:
+            raise GateUnavailable
+        return [Answer(200)]
+
+
+class TestABatchThatIsDecidedInHalves:
+    def test_is_not_decided_again_when_the_second_cannot_be(self) -> None:
+        first, locked, last = (reserve_of(new_id()) for _ in range(3))
+        gate, wire = HalvedGate(locked), Wire.__new__(Wire)
+        answers = asyncio.run(gate.apply(wire, [first, locked, last]))
+        assert [answer.status for answer in answers] == [200, 503, 503]
+        assert gate.asked == [3, 1, 2, 1]
+
+    def test_is_left_alone_when_the_first_cannot_be(self) -> None:
+        locked, last = reserve_of(new_id()), reserve_of(new_id())
+        with pytest.raises(GateUnavailable):
+            asyncio.run(HalvedGate(locked).apply(Wire.__new__(Wire), [locked, last]))
 
 
 class TestALockedRow:
