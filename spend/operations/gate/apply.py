@@ -127,8 +127,13 @@ class Gate:
         for half in (commands[:middle], commands[middle:]):
             try:
                 answers += await self.apply(wire, half)
+            except GateUnavailable as error:
+                if not answers:
+                    raise
+                # The first half is committed: decided again, its denials would be recorded twice.
+                answers += [Answer.refused(error)] * len(half)
             except Exception as error:
-                if len(half) > 1 or isinstance(error, GateUnavailable):
+                if len(half) > 1:
                     raise
                 answers.append(Answer.refused(_problem_with_one(error)))
         return answers

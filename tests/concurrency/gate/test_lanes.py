@@ -224,6 +224,36 @@ def held_row(organization: UUID) -> Iterator[psycopg.Connection[Any]]:
         connection.rollback()
 
 
+class HalvedGate(Gate):
+    """Decides one command at a time, in which `locked` never has its turn; remembers how many it was given."""
+
+    def __init__(self, locked: Reserve) -> None:
+        super().__init__(read_aside)
+        self.locked, self.asked = locked, list[int]()
+
+    async def _once(self, wire: Wire, commands: Commands) -> list[Answer]:
+        self.asked.append(len(commands))
+        if len(commands) > 1:
+            raise ZeroDivisionError
+        if commands[0] is self.locked:
+            raise GateUnavailable
+        return [Answer(200)]
+
+
+class TestABatchThatIsDecidedInHalves:
+    def test_is_not_decided_again_when_the_second_cannot_be(self) -> None:
+        first, locked, last = (reserve_of(new_id()) for _ in range(3))
+        gate, wire = HalvedGate(locked), Wire.__new__(Wire)
+        answers = asyncio.run(gate.apply(wire, [first, locked, last]))
+        assert [answer.status for answer in answers] == [200, 503, 503]
+        assert gate.asked == [3, 1, 2, 1]
+
+    def test_is_left_alone_when_the_first_cannot_be(self) -> None:
+        locked, last = reserve_of(new_id()), reserve_of(new_id())
+        with pytest.raises(GateUnavailable):
+            asyncio.run(HalvedGate(locked).apply(Wire.__new__(Wire), [locked, last]))
+
+
 class TestALockedRow:
     def test_stops_its_own_organization_only_and_not_for_longer_than_it_is_locked(self) -> None:
         blocked, others = make_customer(), [make_customer() for _ in range(4)]
