@@ -170,7 +170,7 @@ class TestALimit:
         customer = make_customer()
         customer.budget("1", scope="run", window=window)
         customer.commit(customer.reserved("1", subject={"run": "r"})["id"], "1")
-        customer.pass_time(days=4_000)
+        customer.pass_time(days=3_600)
         assert code(customer.reserve("1", subject={"run": "r"})) == (402, "run_ceiling_reached")
         assert customer.reserved("1", subject={"run": "s"})["budgets"][0]["target"] == "s"
 
