@@ -144,8 +144,8 @@ def list_invoices(
     return [_invoice(row) for row in cur.execute(_LIST, given).fetchall()]
 
 
-def lines_of(cur: Cursor, invoice: UUID, *, after: int = 0, limit: int = 10_000) -> list[LineRow]:
-    """Return the lines of an invoice in their order, from the one after `after` on."""
+def lines_of(cur: Cursor, invoice: UUID, *, after: int = 0, limit: int | None = None) -> list[LineRow]:
+    """Return the lines of an invoice in their order, from the one after `after` on: all of them, or up to `limit`."""
     given = {"invoice": invoice, "n": None, "after": after, "limit": limit}
     return [read_line(row) for row in cur.execute(_LINES, given).fetchall()]
 

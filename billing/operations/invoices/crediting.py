@@ -11,7 +11,7 @@ from uuid import UUID
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
-from billing.queries.parties import seller_of
+from billing.queries.parties import seller_named
 from billing.rules.creditnotes import CreditExceedsInvoice, credit_all, credit_amount, credit_lines
 from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, settled, treatment_data
 from billing.rules.numbers import InvoiceNumber, format_number
@@ -53,7 +53,8 @@ def issue_credit_note(
     """This function will issue a credit note with a gapless number of its own series, and post the reverse (B2, B4).
 
     What is still due is not due any more; what was paid is paid credit of the customer. The notes of an invoice never
-    exceed it, line by line, and the one that takes the last takes the last of the tax, too. Raises NotFound,
+    exceed it, line by line and in all, and the one that takes the last takes the last of the tax, too. The note is of
+    the legal entity that the invoice names, whoever invoices the customer now. Raises NotFound,
     InvalidField without a reason, InvalidTransition (not finalised, or void), InvalidAmount (finer than the currency),
     and CreditExceedsInvoice.
     """
@@ -66,11 +67,15 @@ def issue_credit_note(
     document = _document(found, lines, notes_of(cur, invoice), new)
     if document.gross <= 0:
         raise CreditExceedsInvoice("Nothing of the invoice is left to credit.")
+    if (
+        document.gross > found.total - found.credited
+    ):  # lines that are owed back lower what its others come to
+        raise CreditExceedsInvoice("The invoice does not come to as much.")
     unpaid = min(document.gross, max(found.total - found.paid - found.credited, 0))
     split = _Split(unpaid, document.gross - unpaid)
     identifier = new_id()
     ledger = _ledger(books, found, lines, document, split, identifier, reason)
-    seller = seller_of(cur, organization)
+    seller = seller_named(cur, found.legal_entity)
     note = _note(cur, found, seller, lines, document, split, identifier, entry_of(ledger), reason, books)
     after = settled(_credited(found, document.gross, split), now=books.now)
     credited = fact(after, "credited", at=books.now, credit_note=str(identifier))

@@ -15,7 +15,7 @@ from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.taxing import TaxAnswers
 from billing.queries.invoices import LineRow, find_invoice, lines_of
-from billing.queries.parties import contact_of
+from billing.queries.parties import contact_of, seller_named
 from billing.rules.invoices import (
     FAILED,
     TAX_PENDING,
@@ -74,7 +74,9 @@ def finalize_invoice(
         reason="The invoice is below zero." if found.total < 0 else "",
         effective_at=found.dated_at,
     )
-    done = _numbered(cur, found, answers.seller, entry_of(ledger), books.now)
+    # Taxed when it was drafted, it names the seller of then: that one's tax needs that one's number.
+    seller = answers.seller if told else seller_named(cur, found.legal_entity)
+    done = _numbered(cur, found, seller, entry_of(ledger), books.now)
     record(cur, [fact(done, "finalized", at=books.now, lines=told, ledger=ledger)], author=author)
     _address(cur, done)
     return done

@@ -11,19 +11,24 @@ from billing.queries.invoices import LineRow
 from billing.queries.metering import aggregate, late_span
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
-from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind
+from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind, lines_of_period
 from billing.queries.subscriptions import MeteredRow, open_metered_periods
 from billing.rules.assembling import Owed
 from billing.rules.cuts import Cut
 from billing.rules.meteredlines import Counted, PeriodOfUse, RatedUse, metered_line, rate
 from billing.rules.meters import WEIGHTED_SUM
+from billing.rules.takingback import BilledUse, TakenBack, read_back, take_back
 from common.errors import NotFound
 from events.store import Cursor
+from ledger.operations.returning import give_back_gifts
+from ledger.queries.balances import find_grants
 from orgs.operations.facts import Author
-from spend.operations.charging import charge_quantity
+from spend.operations.charging import charge_quantity, receipt_of
 from spend.rules.charging import MeteredCharge
 
 SOURCE: Final = "billing"
+GIVEN: Final = frozenset({"included", "promotional"})
+"""Kinds of grants that nobody bought as such: their use becomes no money."""
 LOOKED_BACK: Final = timedelta(days=100)
 """So long after its end a period is looked at for facts that came late."""
 
@@ -129,7 +134,9 @@ def _counted(
 
 
 def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> Owed:
-    if one.amount <= 0:
+    if one.amount < 0:
+        return metered_line(one, {}, _taken_back(cur, organization, currency, one, author))
+    if one.amount == 0:
         return metered_line(one, {})
     charge = MeteredCharge(
         source=SOURCE,
@@ -148,3 +155,19 @@ def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, auth
     for part in charged.receipt:
         paid[part.source] = paid.get(part.source, 0) + part.amount
     return metered_line(one, paid)
+
+
+def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> TakenBack:
+    """What comes back of a period that was billed too high; what was given away goes back to its grants here."""
+    billed = []
+    for line in lines_of_period(cur, organization, one.period.id):
+        receipt = receipt_of(cur, organization=organization, source=SOURCE, charge=line.charge)
+        back, paid_back = read_back(line.detail)
+        paid = [(part.source, part.grant, part.amount) for part in receipt]
+        billed.append(BilledUse(paid, line.net, back, paid_back))
+    names = {grant for use in billed for _, grant, _ in use.paid if grant is not None}
+    rows = [row.grant for row in find_grants(cur, organization=organization, grants=sorted(names))]
+    given = {grant.id for grant in rows if grant.kind in GIVEN}
+    found = take_back(-one.amount, billed, given=given, currency=currency)
+    give_back_gifts(cur, organization=organization, gifts=found.gifts, charge=one.charge_id, author=author)
+    return found

@@ -1,0 +1,196 @@
+"""What somebody who wants to pay less, or to be paid twice, tries with invoices; and what comes of it."""
+
+from datetime import timedelta
+from typing import Any
+
+from billing.rules.items import items_event_data
+from billing.rules.meters import Meter
+from events.store import Event, append
+from orgs.operations.locks import lock_organization
+from tests.builders.billing import Billed, billed, item, owe
+from tests.builders.books import balances
+from tests.builders.catalog import make_coupon, make_entity
+from tests.builders.metering import make_meter, new_event, record
+from tests.builders.orgs import unique, write
+from tests.builders.subscribed import fee, metered
+from tests.builders.subscriptions import acted, now_of, owner, sell, subscribe
+
+CENT = 1_000_000
+
+
+def counted(made: Billed, meter: Meter, units: str) -> Any:
+    """An event that a meter counts, a second ago, after a minute; its id."""
+    made.customer.pass_time(minutes=1)
+    data = {"units": units}
+    event = new_event(meter.definition.event_type or "", now_of(made.id) - timedelta(seconds=1), data)
+    return record(made.id, event)[0]
+
+
+def per_unit(meter: Meter, **given: Any) -> dict[str, Any]:
+    """A metered charge of a dollar for each unit."""
+    price = {"USD": {"model": "per_unit", "unit_price": "1"}}
+    return metered("use", meter=meter.key, prices=price, **given)
+
+
+def credit_of(made: Billed) -> int:
+    """The customer's credit in the books, in cents."""
+    return balances(made.id).get("customer_credit", 0) // CENT
+
+
+class TestACouponThatComesAfterTheFee:
+    def test_lowers_no_period_that_had_begun(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        one = subscribe(who, sell(fee("100"), upgrade="invoice", downgrade="invoice"))
+        made.customer.pass_time(minutes=1)
+        acted(who, one, "coupons", {"coupon": make_coupon(percent="90", duration="forever").code})
+        made.run()
+        assert made.only()["total"] == "100.00"
+        made.assert_sound()
+
+    def test_gives_back_no_more_than_was_paid(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        one = subscribe(who, sell(fee("100"), upgrade="invoice", downgrade="invoice"))
+        made.customer.pass_time(minutes=1)
+        acted(who, one, "coupons", {"coupon": make_coupon(percent="90", duration="forever").code})
+        made.run()
+        acted(who, one, "change", {"plan": sell(fee("0")).plan_key, "mode": "invoice"})
+        made.run()
+        assert sum(float(each["total"]) for each in made.invoices()) >= 0
+        made.assert_sound()
+
+
+class TestUseThatIsTakenBackLater:
+    def test_turns_no_allowance_into_money(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        plan = sell(fee("20"), per_unit(meter), credits=[{"amounts": {"USD": "20"}}])
+        subscribe(who, plan)
+        event = counted(made, meter, "20")
+        made.pass_months()
+        made.run()
+        answer = who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        assert answer.status_code == 200, answer.content
+        made.pass_months()
+        made.run()
+        lines = [line for one in made.invoices() for line in made.lines(one["id"])]
+        assert [line["amount"] for line in lines if line["kind"] == "metered"] == ["0.00", "0.00", "0.00"]
+        made.assert_sound()
+
+    def test_gives_back_what_was_paid_after_the_coupon(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        coupon = make_coupon(percent="50", duration="once")
+        subscribe(who, sell(per_unit(meter)), coupons=[coupon.code])
+        event = counted(made, meter, "100")
+        made.pass_months()
+        made.run()
+        assert made.only()["total"] == "50.00"
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        assert [each["total"] for each in made.invoices()] == ["50.00", "-50.00", "0.00"]
+        made.assert_sound()
+
+    def test_of_bought_credit_comes_back_as_credit(self) -> None:
+        made = billed(credit="100")
+        who, meter = owner(made.id), make_meter("sum")
+        subscribe(who, sell(per_unit(meter)))
+        event = counted(made, meter, "30")
+        made.pass_months()
+        made.run()
+        assert credit_of(made) == 7_000
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        made.customer.pass_time(hours=2)
+        made.run()
+        assert credit_of(made) == 10_000
+        made.assert_sound()
+
+    def test_that_a_credit_note_took_back_is_not_paid_twice(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        subscribe(who, sell(per_unit(meter)))
+        event = counted(made, meter, "30")
+        made.pass_months()
+        made.run()
+        invoice = made.only()["id"]
+        made.act(invoice, "finalize")
+        assert made.act(invoice, "credit-notes", {"reason": "r"}).status_code == 201
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        made.customer.pass_time(hours=2)
+        made.run()
+        assert credit_of(made) == 0
+        made.assert_sound()
+
+
+class TestACreditNote:
+    def test_is_refused_beyond_what_the_invoice_comes_to(self) -> None:
+        made = billed()
+        due = now_of(made.id) - timedelta(seconds=1)
+        owe(made.id, item(due_at=due, amount=10_000 * CENT))
+        owe(made.id, item(due_at=due, amount=-6_000 * CENT, kind="adjustment"))
+        made.run()
+        invoice = made.only()["id"]
+        made.act(invoice, "finalize")
+        assert made.pay(invoice, "40").status_code == 200
+        with made.still():
+            answer = made.act(invoice, "credit-notes", {"reason": "r", "lines": [{"line": 1, "net": "100"}]})
+            assert (answer.status_code, answer.json()["code"]) == (422, "credit_exceeds_invoice")
+
+    def test_is_of_whoever_invoiced(self) -> None:
+        made = billed()
+        owe(made.id, item(due_at=now_of(made.id) - timedelta(seconds=1)))
+        made.run()
+        invoice = made.only()["id"]
+        made.act(invoice, "finalize")
+        made.profile(legal_entity=make_entity(currency="USD", credit_note_series="OTHER").key)
+        note = made.act(invoice, "credit-notes", {"reason": "r"}).json()
+        assert note["number"].startswith("CN")
+
+
+class TestADraftWhoseSellerChanges:
+    def test_is_numbered_by_whom_it_names(self) -> None:
+        made = billed(country="DE")
+        owe(made.id, item(due_at=now_of(made.id) - timedelta(seconds=1)))
+        made.run()
+        made.profile(
+            legal_entity=make_entity(currency="USD", name="Other Ltd", country="FR", invoice_series="OTH").key
+        )
+        shown = made.act(made.only()["id"], "finalize").json()
+        assert (shown["seller"]["name"], shown["number"][:3]) == ("Counterfoil GmbH", "INV")
+
+
+class TestPayingWithCredit:
+    def test_takes_no_allowance(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        subscribe(who, sell(fee("20"), credits=[{"amounts": {"USD": "20"}}]))
+        made.run()
+        invoice = made.only()["id"]
+        made.act(invoice, "finalize")
+        with made.still():
+            answer = made.pay(invoice, "20", method="credit")
+            assert answer.json().get("code") == "amount_exceeds_available"
+
+
+def test_an_invoice_of_many_lines_is_posted_whole() -> None:
+    made = billed()
+    due = now_of(made.id) - timedelta(seconds=1)
+    new = [item(due_at=due, amount=CENT) for _ in range(10_050)]
+
+    def owes(cur: Any) -> None:
+        data = {"items": items_event_data(new)}
+        now = lock_organization(cur, made.id).now
+        fact = Event(made.id, "invoice_item", new[0].id, 1, "invoice_item.added", data, now, "test")
+        append(cur, [fact])
+
+    write(owes)
+    made.run()
+    invoice = made.only()["id"]
+    assert made.act(invoice, "finalize").json()["total"] == "100.50"
+    made.assert_sound()
