@@ -16,6 +16,7 @@ from common.errors import (
     AmountExceedsAvailable,
     CurrencyMismatch,
     InvalidAmount,
+    InvalidField,
     InvalidTransition,
     NameConflict,
 )
@@ -52,11 +53,13 @@ def record_payment(
     A part lowers what is due, what is over becomes paid credit of the customer. A payment on an uncollectible invoice
     takes back its loss. With the method `credit` the customer's own credit pays, as far as it reaches and is due.
     Raises NotFound, InvalidTransition (neither open nor uncollectible), CurrencyMismatch, InvalidAmount (finer than the
-    currency), NameConflict (this reference was recorded before) and AmountExceedsAvailable.
+    currency), InvalidField (it comes in the future), NameConflict (this reference was recorded before) and AmountExceedsAvailable.
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
     _check(cur, found, payment)
+    if payment.paid_at is not None and payment.paid_at > books.now:
+        raise InvalidField("A payment is recorded when it has come.", pointer="/paid_at")
     left = found.total - found.paid - found.credited
     applied = min(payment.amount, left)
     if payment.method == CREDIT and payment.amount > left:

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from billing.queries.invoices import LineRow
-from billing.queries.metering import aggregate, late_span
+from billing.queries.metering import aggregate, earliest_news, late_span
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
 from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind, lines_of_period
@@ -30,18 +30,23 @@ SOURCE: Final = "billing"
 GIVEN: Final = frozenset({"included", "promotional"})
 """Kinds of grants that nobody bought as such: their use becomes no money."""
 LOOKED_BACK: Final = timedelta(days=100)
-"""So long after its end a period is looked at for facts that came late."""
+"""So long after its end a period is looked at for what the gate recorded late; for events as far back as they tell."""
 
 
-def rate_metered(cur: Cursor, *, organization: UUID, currency: str, cut: Cut) -> list[RatedUse]:
+def rate_metered(
+    cur: Cursor, *, organization: UUID, currency: str, cut: Cut, last: Cut | None
+) -> list[RatedUse]:
     """Return what is to be billed of metered charges at a cut: each period that ended and is on no invoice, and of
-    periods that were billed what is known otherwise now. Without any lock: what a cut holds never changes.
+    periods that were billed what is known otherwise now, however long ago they ended. Without any lock: what a cut
+    holds never changes. `last` is the customer's last cut.
 
     Raises NotFound, NotPriced and PeriodRetired.
     """
     rows = open_metered_periods(cur, organization=organization, until=cut.until)
     found = [_first(cur, organization, row, currency, cut) for row in rows]
-    for billed in billed_periods(cur, organization, since=cut.until - LOOKED_BACK):
+    since = cut.until - LOOKED_BACK
+    news = earliest_news(cur, organization, cut, last)
+    for billed in billed_periods(cur, organization, since=since if news is None else min(since, news)):
         again = _late(cur, organization, billed, currency, cut)
         if again is not None:
             found.append(again)
@@ -57,15 +62,17 @@ def charge_metered(
     Each is charged once for ever under its own id. Raises what `charge_quantity` raises.
     """
     rows = {row.id for row in open_metered_periods(cur, organization=organization)}
-    lines = [owed_again(line) for line in lines_left_behind(cur, organization)]
+    lines = [_owed_again(cur, line) for line in lines_left_behind(cur, organization)]
     for one in rated:
         if one.late or one.period.id in rows:
             lines.append(_charged(cur, organization, currency, one, author))
     return lines
 
 
-def owed_again(line: LineRow) -> Owed:
-    """Return a stored line as what is owed once more: it was charged when it was first billed."""
+def _owed_again(cur: Cursor, line: LineRow) -> Owed:
+    """A stored line as what is owed once more: it was charged when it was first billed."""
+    assert line.plan_version is not None and line.charge_key is not None  # a metered line has both
+    charge = find_version(cur, line.plan_version).terms.charge(line.charge_key)
     return Owed(
         key=f"metered:{line.detail['charge_id']}",
         kind=line.kind,
@@ -75,6 +82,7 @@ def owed_again(line: LineRow) -> Owed:
         quantity=line.quantity,
         charge=line.charge,
         funded=line.funded,
+        discountable=charge is None or charge.discountable,
         tax_code=line.tax_code,
         service_start=line.service_start,
         service_end=line.service_end,

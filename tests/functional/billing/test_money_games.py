@@ -128,6 +128,50 @@ class TestUseThatIsTakenBackLater:
         made.assert_sound()
 
 
+class TestUseThatIsBilledLate:
+    def test_is_billed_however_long_ago_its_period_ended(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        subscribe(who, sell(per_unit(meter)))
+        made.customer.pass_time(minutes=1)
+        long_ago = now_of(made.id)
+        for _ in range(5):
+            made.pass_months()
+            made.run()
+        record(made.id, new_event(meter.definition.event_type or "", long_ago, {"units": "30"}))
+        made.pass_months()
+        made.run()
+        made.pass_months()
+        made.run()
+        assert [one["total"] for one in made.invoices() if one["total"] != "0.00"] == ["30.00"]
+        made.assert_sound()
+
+    def test_after_a_void_invoice_is_discounted_no_more_than_before(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        coupon = make_coupon(percent="50", duration="forever")
+        subscribe(who, sell(per_unit(meter, discountable=False)), coupons=[coupon.code])
+        counted(made, meter, "30")
+        made.pass_months()
+        made.run()
+        assert made.act(made.only()["id"], "void", {"reason": "r"}).status_code == 200
+        made.pass_months()
+        made.run()
+        assert [one["total"] for one in made.invoices()][:2] == ["30.00", "30.00"]
+        made.assert_sound()
+
+
+def test_a_payment_from_the_future_is_refused() -> None:
+    made = billed()
+    owe(made.id, item(due_at=now_of(made.id) - timedelta(seconds=1)))
+    made.run()
+    invoice = made.only()["id"]
+    made.act(invoice, "finalize")
+    with made.still():
+        answer = made.pay(invoice, "49", paid_at="2199-01-01T00:00:00Z")
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_field")
+
+
 class TestACreditNote:
     def test_is_refused_beyond_what_the_invoice_comes_to(self) -> None:
         made = billed()
