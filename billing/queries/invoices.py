@@ -115,6 +115,14 @@ def find_invoice(cur: Cursor, *, organization: UUID, invoice: UUID) -> Invoice:
     return _invoice(row)
 
 
+def open_invoices(cur: Cursor, *, organization: UUID) -> list[Invoice]:
+    """Return the invoices that a customer has to pay, the longest due first."""
+    statement = (
+        f"SELECT {_COLUMNS} FROM invoices WHERE organization = %s AND status = 'open' ORDER BY due_at, id"
+    )
+    return [_invoice(row) for row in cur.execute(statement, (organization,)).fetchall()]
+
+
 def organization_of_invoice(cur: Cursor, invoice: UUID) -> UUID:
     """Return whose invoice it is; for the platform's own requests only. Raises NotFound."""
     row = cur.execute("SELECT organization FROM invoices WHERE id = %s", (invoice,)).fetchone()

@@ -57,6 +57,13 @@ def entry_of(ledger: Mapping[str, Any]) -> UUID | None:
     return UUID(entries[0]["id"]) if entries else None
 
 
+def payable(cur: Cursor, books: Books) -> int:
+    """Return how much (units) of the customer's credit can pay an invoice."""
+    grants = [grant for grant in grants_of(cur, books) if is_live(grant, books.now)]
+    bought = sum(grant.remaining - grant.held for grant in grants if _pays(grant))
+    return max(min(bought, available(grants, books.debt, books.now)), 0)
+
+
 def burned(cur: Cursor, books: Books, amount: int) -> dict[str, Any]:
     """Return what paying an amount (units) from the customer's credit does to its grants. What a plan or a contract
     gives pays for use alone: it would pay for the fee that brought it.

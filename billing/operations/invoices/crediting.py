@@ -11,8 +11,15 @@ from uuid import UUID
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
+from billing.queries.items import credited_by_items
 from billing.queries.parties import seller_named
-from billing.rules.creditnotes import CreditExceedsInvoice, credit_all, credit_amount, credit_lines
+from billing.rules.creditnotes import (
+    CreditExceedsInvoice,
+    credit_all,
+    credit_amount,
+    credit_lines,
+    remaining_lines,
+)
 from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, settled, treatment_data
 from billing.rules.numbers import InvoiceNumber, format_number
 from billing.rules.parties import Seller, year_of
@@ -64,7 +71,7 @@ def issue_credit_note(
     if found.status not in (OPEN, PAID, UNCOLLECTIBLE):
         raise InvalidTransition(f"An invoice that is {found.status} has no credit note.")
     lines = lines_of(cur, invoice)
-    document = _document(found, lines, notes_of(cur, invoice), new)
+    document = _document(found, lines, notes_of(cur, invoice), new, credited_by_items(cur, invoice))
     if document.gross <= 0:
         raise CreditExceedsInvoice("Nothing of the invoice is left to credit.")
     if (
@@ -96,8 +103,13 @@ def treatment_of(data: Mapping[str, Any] | None) -> Treatment:
 
 
 def _document(
-    found: Invoice, lines: Sequence[LineRow], notes: Sequence[CreditNote], new: NewCreditNote
+    found: Invoice,
+    lines: Sequence[LineRow],
+    notes: Sequence[CreditNote],
+    new: NewCreditNote,
+    credited: Mapping[int, int],
 ) -> TaxedDocument:
+    """The note as it is wanted. `credited`: what items took back of lines already, which no note takes back again."""
     invoice = taxed_lines(lines)
     treatments = {line.key: line.treatment for line in invoice}
     before = [
@@ -112,12 +124,24 @@ def _document(
     for amount in (new.amount, *(new.lines or {}).values()):
         if amount is not None and to_document_units(amount, currency=found.currency) != amount:
             raise InvalidAmount(f"A document in {found.currency} is not finer than its coins.")
+    open_lines = {
+        line.key: line.net - credited.get(int(line.key), 0) for line in remaining_lines(invoice, before)
+    }
     if new.lines is not None:
         wanted = {str(number): amount for number, amount in new.lines.items()}
-        return credit_lines(invoice, before, wanted, currency=found.currency)
-    if new.amount is not None:
-        return credit_amount(invoice, before, new.amount, currency=found.currency, gross=True)
-    return credit_all(invoice, before)
+        made = credit_lines(invoice, before, wanted, currency=found.currency)
+    elif new.amount is not None:
+        made = credit_amount(invoice, before, new.amount, currency=found.currency, gross=True)
+    elif credited:
+        wanted = {
+            key: net for key, net in open_lines.items() if net and (net > 0 or int(key) not in credited)
+        }
+        made = credit_lines(invoice, before, wanted, currency=found.currency)
+    else:
+        made = credit_all(invoice, before)
+    if any(line.net > open_lines[line.key] for line in made.lines if int(line.key) in credited):
+        raise CreditExceedsInvoice("What was unused of a line was credited on another invoice already.")
+    return made
 
 
 def _ledger(

@@ -60,6 +60,68 @@ class TestACouponThatComesAfterTheFee:
         assert sum(float(each["total"]) for each in made.invoices()) >= 0
         made.assert_sound()
 
+    def test_lowers_one_period_however_often_a_new_one_begins(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        one, other = (sell(fee("100")) for _ in range(2))
+        sub = subscribe(who, one, coupons=[make_coupon(percent="100", duration="once").code])
+        made.run()
+        for plan in (other, one):
+            made.customer.pass_time(minutes=1)
+            acted(who, sub, "change", {"plan": plan.plan_key, "mode": "reset"})
+            made.run()
+        assert [each["total"] for each in made.invoices()] == ["0.00", "100.00", "100.00"]
+        made.assert_sound()
+
+
+class TestLeavingAPlan:
+    """Over 100.00, invoiced and paid or not; then changed to a plan that costs nothing, with credit for what is unused."""
+
+    def started(self) -> tuple[Billed, Any, dict[str, Any], str]:
+        made = billed()
+        who = owner(made.id)
+        sub = subscribe(who, sell(fee("100"), upgrade="invoice", downgrade="invoice"))
+        made.run()
+        invoice = made.only()["id"]
+        assert made.act(invoice, "finalize").status_code == 200
+        return made, who, sub, invoice
+
+    def leave(self, made: Billed, who: Any, sub: dict[str, Any]) -> None:
+        acted(who, sub, "change", {"plan": sell(fee("0")).plan_key, "mode": "invoice"})
+        made.run()
+        made.customer.pass_time(hours=2)
+        made.run()
+
+    def test_pays_its_invoice_before_it_is_credit(self) -> None:
+        made, who, sub, invoice = self.started()
+        self.leave(made, who, sub)
+        back = -float(made.invoices()[1]["total"])
+        shown = made.reader.get(f"/v1/invoices/{invoice}").json()
+        assert back > 99
+        assert (float(shown["paid"]), credit_of(made)) == (back, 0)
+        assert shown["status"] == ("paid" if back == 100 else "open")
+        made.assert_sound()
+
+    def test_gives_nothing_back_that_a_credit_note_gave(self) -> None:
+        made, who, sub, invoice = self.started()
+        assert made.pay(invoice, "100").status_code == 200
+        assert made.act(invoice, "credit-notes", {"reason": "r"}).status_code == 201
+        self.leave(made, who, sub)
+        assert credit_of(made) == 10_000
+        made.assert_sound()
+
+    def test_leaves_to_a_credit_note_what_it_did_not_give_back(self) -> None:
+        made, who, sub, invoice = self.started()
+        assert made.pay(invoice, "100").status_code == 200
+        made.customer.pass_time(days=10)
+        self.leave(made, who, sub)
+        with made.still():
+            answer = made.act(invoice, "credit-notes", {"reason": "r", "amount": "100"})
+            assert (answer.status_code, answer.json()["code"]) == (422, "credit_exceeds_invoice")
+        assert made.act(invoice, "credit-notes", {"reason": "r"}).status_code == 201
+        assert credit_of(made) == 10_000
+        made.assert_sound()
+
 
 class TestUseThatIsTakenBackLater:
     def test_turns_no_allowance_into_money(self) -> None:
