@@ -54,7 +54,8 @@ def record_payment(
     A part lowers what is due, what is over becomes paid credit of the customer. A payment on an uncollectible invoice
     takes back its loss. With the method `credit` the customer's own credit pays, as far as it reaches and is due.
     Raises NotFound, InvalidTransition (neither open nor uncollectible), CurrencyMismatch, InvalidAmount (finer than the
-    currency), InvalidField (it comes in the future), NameConflict (this reference was recorded before) and AmountExceedsAvailable.
+    currency), InvalidField (it comes in the future), NameConflict (this reference was recorded before) and
+    AmountExceedsAvailable.
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
