@@ -115,6 +115,14 @@ def find_invoice(cur: Cursor, *, organization: UUID, invoice: UUID) -> Invoice:
     return _invoice(row)
 
 
+def open_invoices(cur: Cursor, *, organization: UUID) -> list[Invoice]:
+    """Return the invoices that a customer has to pay, the longest due first."""
+    statement = (
+        f"SELECT {_COLUMNS} FROM invoices WHERE organization = %s AND status = 'open' ORDER BY due_at, id"
+    )
+    return [_invoice(row) for row in cur.execute(statement, (organization,)).fetchall()]
+
+
 def organization_of_invoice(cur: Cursor, invoice: UUID) -> UUID:
     """Return whose invoice it is; for the platform's own requests only. Raises NotFound."""
     row = cur.execute("SELECT organization FROM invoices WHERE id = %s", (invoice,)).fetchone()
@@ -144,8 +152,8 @@ def list_invoices(
     return [_invoice(row) for row in cur.execute(_LIST, given).fetchall()]
 
 
-def lines_of(cur: Cursor, invoice: UUID, *, after: int = 0, limit: int = 10_000) -> list[LineRow]:
-    """Return the lines of an invoice in their order, from the one after `after` on."""
+def lines_of(cur: Cursor, invoice: UUID, *, after: int = 0, limit: int | None = None) -> list[LineRow]:
+    """Return the lines of an invoice in their order, from the one after `after` on: all of them, or up to `limit`."""
     given = {"invoice": invoice, "n": None, "after": after, "limit": limit}
     return [read_line(row) for row in cur.execute(_LINES, given).fetchall()]
 

@@ -24,6 +24,15 @@ SELECT {_COLUMNS} FROM invoice_items WHERE organization = %(organization)s
     AND (%(open)s::boolean IS NULL OR (invoice_id IS NULL) = %(open)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
+_NOTED: Final = """
+SELECT l.item_id, sum((p->>'net')::bigint) FROM invoice_lines l JOIN credit_notes n ON n.invoice_id = l.invoice_id,
+    jsonb_array_elements(n.lines) p
+WHERE l.item_id = ANY(%s::uuid[]) AND (p->>'line')::integer = l.n GROUP BY 1
+"""
+_CREDITED: Final = """
+SELECT l.n, sum(-c.amount) FROM invoice_lines l JOIN invoice_items c ON c.credits = l.item_id
+WHERE l.invoice_id = %s AND c.invoice_id IS DISTINCT FROM l.invoice_id GROUP BY 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +99,15 @@ def organization_of_item(cur: Cursor, item: UUID) -> UUID:
         raise NotFound("There is no such invoice item.")
     owner: UUID = row[0]
     return owner
+
+
+def noted_of_items(cur: Cursor, items: list[UUID]) -> dict[UUID, int]:
+    """Return what credit notes took back of items, net in units, where they took anything."""
+    rows = cur.execute(_NOTED, (items,)).fetchall() if items else ()
+    return {item: int(net) for item, net in rows}
+
+
+def credited_by_items(cur: Cursor, invoice: UUID) -> dict[int, int]:
+    """Return what later items, on other invoices or on none yet, take back of an invoice's lines: net units by the
+    line's number."""
+    return {number: int(net) for number, net in cur.execute(_CREDITED, (invoice,)).fetchall()}

@@ -159,6 +159,16 @@ def late_span(
     return None if row is None or row[0] is None else (row[0], row[1])
 
 
+def earliest_news(cur: Cursor, organization: UUID, cut: Cut, previous_cut: Cut | None) -> datetime | None:
+    """This function will return the earliest time of occurrence that events tell of which came since a cut; None when
+    none came."""
+    news = difference(cur, organization, alias="f", cut=cut, previous=previous_cut)
+    row = cur.execute(
+        f"SELECT min(f.occurred_at) FROM meter_events f WHERE {news.sql}", dict(news.values)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def records(
     cur: Cursor,
     organization: UUID,

@@ -12,6 +12,7 @@ from billing.queries.contracts import invoicing_terms
 from billing.queries.profiles import billing_contact, billing_profile
 from billing.rules.parties import Buyer, Seller
 from billing.rules.profiles import Contact
+from billing.rules.sellers import LegalEntity
 from common.errors import NotFound
 from events.store import Cursor
 from orgs.queries.organizations import find_organization
@@ -44,6 +45,15 @@ def seller_of(cur: Cursor, organization: UUID) -> Seller:
         entity = sellers.seller_of(cur, organization)
     except NotFound:
         return HOUSE
+    return _seller(entity)
+
+
+def seller_named(cur: Cursor, entity: UUID) -> Seller:
+    """Return the legal entity that a document names, whoever invoices its customer now. Raises NotFound."""
+    return HOUSE if entity == HOUSE.id else _seller(sellers.find_legal_entity(cur, str(entity)))
+
+
+def _seller(entity: LegalEntity) -> Seller:
     terms = entity.terms
     data = {
         "name": terms.name,

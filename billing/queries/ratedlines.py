@@ -40,6 +40,25 @@ FROM metered_periods p CROSS JOIN LATERAL (
 ) n
 WHERE p.organization = %s AND p.invoice_id IS NOT NULL AND p.end_at >= %s AND n.lines > 0 ORDER BY p.end_at, p.id
 """
+# Of a line that was billed again after a void invoice the living one. What a credit note took back is not to pay.
+_OF_PERIOD: Final = """
+SELECT DISTINCT ON (l.detail->>'charge_id') l.detail->>'charge_id', l.amount, l.net, l.detail::text,
+    COALESCE((SELECT sum((p->>'net')::bigint) FROM credit_notes n, jsonb_array_elements(n.lines) p
+        WHERE n.invoice_id = l.invoice_id AND (p->>'line')::integer = l.n), 0)
+FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
+WHERE l.organization = %s AND l.kind = 'metered' AND l.detail->>'period' = %s
+ORDER BY l.detail->>'charge_id', i.status = 'void', l.invoice_id DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BilledLine:
+    """A line that billed something of a period: its charge, what it has to pay after coupons and credit notes (units),
+    and its detail."""
+
+    charge: str
+    net: int
+    detail: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,16 @@ def lines_left_behind(cur: Cursor, organization: UUID) -> list[LineRow]:
 def billed_periods(cur: Cursor, organization: UUID, *, since: datetime) -> list[BilledPeriod]:
     """Return the metered periods that ended since a moment and were billed."""
     return [_billed(row) for row in cur.execute(_BILLED, (organization, since)).fetchall()]
+
+
+def lines_of_period(cur: Cursor, organization: UUID, period: UUID) -> list[BilledLine]:
+    """Return what was billed of a metered period, each charge once, oldest first."""
+    rows = cur.execute(_OF_PERIOD, (organization, str(period))).fetchall()
+    found = [
+        BilledLine(charge, max(net - int(noted), 0) if amount > 0 else 0, json.loads(detail))
+        for charge, amount, net, detail, noted in rows
+    ]
+    return sorted(found, key=lambda one: int(one.charge.rpartition(":")[2]))
 
 
 def _billed(row: tuple[Any, ...]) -> BilledPeriod:

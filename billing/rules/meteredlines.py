@@ -20,6 +20,7 @@ from billing.rules.charges.explaining import line_json
 from billing.rules.charges.pricing import price_line
 from billing.rules.charges.usage import Measured, TokenUse, Usage
 from billing.rules.plans import PlanCharge
+from billing.rules.takingback import TakenBack
 from billing.rules.usagelines import POSTPAID
 from common.errors import ProblemError
 
@@ -128,17 +129,17 @@ def rate(
     )
 
 
-def metered_line(rated: RatedUse, paid: Mapping[str, int]) -> Owed:
-    """Return the line of a rated period; `paid` is what each source paid of it. What is below zero is owed back."""
+def metered_line(rated: RatedUse, paid: Mapping[str, int], back: TakenBack | None = None) -> Owed:
+    """Return the line of a rated period; `paid` is what each source paid of it, `back` what the customer gets of one
+    below zero."""
     funded = {source: amount for source, amount in paid.items() if amount and source != POSTPAID}
-    is_back = rated.amount < 0
     name = f"{rated.period.charge.name}, late" if rated.late else rated.period.charge.name
     return Owed(
         key=f"metered:{rated.charge_id}",
         kind=METERED,
         description=name,
-        exact=rated.amount if is_back else paid.get(POSTPAID, 0),
-        account=REVENUE if is_back else UNBILLED,
+        exact=paid.get(POSTPAID, 0) if back is None else -back.amount,
+        account=UNBILLED if back is None else REVENUE,
         quantity=exact_text(rated.quantity),
         charge=max(rated.amount, 0),
         funded=funded,
@@ -149,7 +150,7 @@ def metered_line(rated: RatedUse, paid: Mapping[str, int]) -> Owed:
         subscription=rated.period.subscription,
         charge_key=rated.period.charge.key,
         plan_version=rated.period.plan_version,
-        detail=rated.detail,
+        detail=rated.detail if back is None else {**rated.detail, **back.data()},
     )
 
 

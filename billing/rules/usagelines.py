@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +85,7 @@ def usage_line(found: UsageSum, *, start: datetime, end: datetime) -> Owed:
     late = f", late, of before {start:%Y-%m-%d}" if found.group.late else ""
     calls = "1 call" if found.calls == 1 else f"{found.calls:,} calls"
     return Owed(
-        key=f"usage:{found.place}:{found.group.name}:{found.group.kind}:{found.group.tool}:{found.group.late}",
+        key=f"usage:{found.place}:{json.dumps(found.group.data())}",  # names may hold any separator
         kind="usage",
         description=f"{found.group.name}, {calls}{late}",
         exact=found.postpaid,

@@ -15,7 +15,7 @@ from spend.operations.gate.writing import write
 from spend.queries.charges import expired_reservations, known_charge, read_books
 from spend.queries.gate_config import accounts_of
 from spend.rules.booking import Accounts
-from spend.rules.charging import Charged, MeteredCharge, decide_charge, parts_of
+from spend.rules.charging import Charged, FundedPart, MeteredCharge, decide_charge, parts_of
 from spend.rules.denials import UsageIdReused
 from spend.rules.effects import Effects
 from spend.rules.settlement import expire
@@ -57,6 +57,12 @@ def charge_quantity(cur: Cursor, *, organization: UUID, charge: MeteredCharge, a
             raise UsageIdReused
         return Charged(usage, parts_of(receipt), is_new=False)
     return _charge(cur, books, charge, digest, author)
+
+
+def receipt_of(cur: Cursor, *, organization: UUID, source: str, charge: str) -> tuple[FundedPart, ...]:
+    """Return what paid for a charge by its name, in the order taken; nothing where there was nothing to charge."""
+    known = known_charge(cur, organization=organization, source=source, digest=usage_digest(f"\0{charge}"))
+    return () if known is None else parts_of(known[2])
 
 
 def _charge(cur: Cursor, books: LedgerBooks, charge: MeteredCharge, digest: bytes, author: Author) -> Charged:

@@ -14,7 +14,7 @@ from events.store import Cursor
 from ledger.operations.books import Books, grants_of
 from ledger.rules.corrections import as_effects, take
 from ledger.rules.effects import entry, granted
-from ledger.rules.grants import available, in_burn_order, is_live
+from ledger.rules.grants import Grant, available, in_burn_order, is_live
 
 
 def booked(
@@ -58,19 +58,31 @@ def entry_of(ledger: Mapping[str, Any]) -> UUID | None:
     return UUID(entries[0]["id"]) if entries else None
 
 
+def payable(cur: Cursor, books: Books) -> int:
+    """Return how much (units) of the customer's credit can pay an invoice."""
+    grants = [grant for grant in grants_of(cur, books) if is_live(grant, books.now)]
+    bought = sum(grant.remaining - grant.held for grant in grants if _pays(grant))
+    return max(min(bought, available(grants, books.debt, books.now)), 0)
+
+
 def burned(cur: Cursor, books: Books, amount: int) -> dict[str, Any]:
-    """Return what paying an amount (units) from the customer's credit does to its grants.
+    """Return what paying an amount (units) from the customer's credit does to its grants. What a plan or a contract
+    gives pays for use alone: it would pay for the fee that brought it.
 
     Raises AmountExceedsAvailable: only what is free can pay.
     """
     grants = [grant for grant in grants_of(cur, books) if is_live(grant, books.now)]
     if amount > available(grants, books.debt, books.now):
         raise AmountExceedsAvailable("The customer has less credit than that.", pointer="/amount")
-    everyones = [grant for grant in in_burn_order(grants) if grant.scope == "organization"]
+    everyones = [grant for grant in in_burn_order(grants) if _pays(grant)]
     moved = take(everyones, amount)
     if moved.debt:
         raise AmountExceedsAvailable("The customer has less credit than that.", pointer="/amount")
     return as_effects(moved, account=books.credit)
+
+
+def _pays(grant: Grant) -> bool:
+    return grant.scope == "organization" and grant.source == "credit"
 
 
 def _credited(books: Books, amount: int, *, reason: str, source: str) -> dict[str, Any]:

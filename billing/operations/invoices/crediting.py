@@ -12,8 +12,15 @@ from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.revenue.scheduling import credited_schedules
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
-from billing.queries.parties import seller_of
-from billing.rules.creditnotes import CreditExceedsInvoice, credit_all, credit_amount, credit_lines
+from billing.queries.items import credited_by_items
+from billing.queries.parties import seller_named
+from billing.rules.creditnotes import (
+    CreditExceedsInvoice,
+    credit_all,
+    credit_amount,
+    credit_lines,
+    remaining_lines,
+)
 from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, settled, treatment_data
 from billing.rules.numbers import InvoiceNumber, format_number
 from billing.rules.parties import Seller, year_of
@@ -54,7 +61,8 @@ def issue_credit_note(
     """This function will issue a credit note with a gapless number of its own series, and post the reverse (B2, B4).
 
     What is still due is not due any more; what was paid is paid credit of the customer. The notes of an invoice never
-    exceed it, line by line, and the one that takes the last takes the last of the tax, too. Raises NotFound,
+    exceed it, line by line and in all, and the one that takes the last takes the last of the tax, too. The note is of
+    the legal entity that the invoice names, whoever invoices the customer now. Raises NotFound,
     InvalidField without a reason, InvalidTransition (not finalised, or void), InvalidAmount (finer than the currency),
     and CreditExceedsInvoice.
     """
@@ -65,14 +73,18 @@ def issue_credit_note(
         raise InvalidTransition(f"An invoice that is {found.status} has no credit note.")
     lines = lines_of(cur, invoice)
     notes = notes_of(cur, invoice)
-    document = _document(found, lines, notes, new)
+    document = _document(found, lines, notes, new, credited_by_items(cur, invoice))
     if document.gross <= 0:
         raise CreditExceedsInvoice("Nothing of the invoice is left to credit.")
+    if (
+        document.gross > found.total - found.credited
+    ):  # lines that are owed back lower what its others come to
+        raise CreditExceedsInvoice("The invoice does not come to as much.")
     unpaid = min(document.gross, max(found.total - found.paid - found.credited, 0))
     split = _Split(unpaid, document.gross - unpaid)
     identifier = new_id()
     ledger = _ledger(books, found, lines, document, split, identifier, reason)
-    seller = seller_of(cur, organization)
+    seller = seller_named(cur, found.legal_entity)
     note = _note(cur, found, seller, lines, document, split, identifier, entry_of(ledger), reason, books)
     after = settled(_credited(found, document.gross, split), now=books.now)
     taken = {int(line.key): line.net for line in document.lines}
@@ -95,8 +107,13 @@ def treatment_of(data: Mapping[str, Any] | None) -> Treatment:
 
 
 def _document(
-    found: Invoice, lines: Sequence[LineRow], notes: Sequence[CreditNote], new: NewCreditNote
+    found: Invoice,
+    lines: Sequence[LineRow],
+    notes: Sequence[CreditNote],
+    new: NewCreditNote,
+    credited: Mapping[int, int],
 ) -> TaxedDocument:
+    """The note as it is wanted. `credited`: what items took back of lines already, which no note takes back again."""
     invoice = taxed_lines(lines)
     treatments = {line.key: line.treatment for line in invoice}
     before = [
@@ -111,12 +128,24 @@ def _document(
     for amount in (new.amount, *(new.lines or {}).values()):
         if amount is not None and to_document_units(amount, currency=found.currency) != amount:
             raise InvalidAmount(f"A document in {found.currency} is not finer than its coins.")
+    open_lines = {
+        line.key: line.net - credited.get(int(line.key), 0) for line in remaining_lines(invoice, before)
+    }
     if new.lines is not None:
         wanted = {str(number): amount for number, amount in new.lines.items()}
-        return credit_lines(invoice, before, wanted, currency=found.currency)
-    if new.amount is not None:
-        return credit_amount(invoice, before, new.amount, currency=found.currency, gross=True)
-    return credit_all(invoice, before)
+        made = credit_lines(invoice, before, wanted, currency=found.currency)
+    elif new.amount is not None:
+        made = credit_amount(invoice, before, new.amount, currency=found.currency, gross=True)
+    elif credited:
+        wanted = {
+            key: net for key, net in open_lines.items() if net and (net > 0 or int(key) not in credited)
+        }
+        made = credit_lines(invoice, before, wanted, currency=found.currency)
+    else:
+        made = credit_all(invoice, before)
+    if any(line.net > open_lines[line.key] for line in made.lines if int(line.key) in credited):
+        raise CreditExceedsInvoice("What was unused of a line was credited on another invoice already.")
+    return made
 
 
 def _ledger(

@@ -13,10 +13,11 @@ import msgspec
 
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
+from billing.operations.invoices.paying import pay_open_invoices
 from billing.operations.invoices.taxing import TaxAnswers
 from billing.operations.revenue.scheduling import opened_schedules
 from billing.queries.invoices import LineRow, find_invoice, lines_of
-from billing.queries.parties import contact_of
+from billing.queries.parties import contact_of, seller_named
 from billing.rules.invoices import (
     FAILED,
     TAX_PENDING,
@@ -48,11 +49,11 @@ def finalize_invoice(
     """This function will give an invoice its number, post it and make it a document for ever (B2, B3, S76).
 
     An invoice whose tax is still not known becomes tax_pending and is tried again an hour later, without a number. One
-    with nothing to pay is paid at once; one below zero becomes credit of the customer. Its entry is in effect at the
-    date that it is for, or where that month is closed at the beginning of the first open one. Lines that defer revenue
-    open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the transaction. Raises NotFound,
-    InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and ServiceUnavailable when the parties
-    changed since it was asked.
+    with nothing to pay is paid at once; one below zero becomes credit of the customer, which pays what it owes first.
+    Its entry is in effect at the date that it is for, or where that month is closed at the beginning of the first open
+    one. Lines that defer revenue open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the
+    transaction. Raises NotFound, InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and
+    ServiceUnavailable when the parties changed since it was asked.
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
@@ -77,13 +78,17 @@ def finalize_invoice(
         effective_at=found.dated_at,
     )
     schedules = opened_schedules(books, found, lines)
-    done = _numbered(cur, found, answers.seller, entry_of(ledger), books.now)
+    # Taxed when it was drafted, it names the seller of then: that one's tax needs that one's number.
+    seller = answers.seller if told else seller_named(cur, found.legal_entity)
+    done = _numbered(cur, found, seller, entry_of(ledger), books.now)
     record(
         cur,
         [fact(done, "finalized", at=books.now, lines=told, schedules=schedules, ledger=ledger)],
         author=author,
     )
     _address(cur, done)
+    if done.total < 0:
+        pay_open_invoices(cur, organization=organization, credit=done, author=author)
     return done
 
 

@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from billing.operations.invoices.booking import booked, burned, entry_of
-from billing.queries.invoices import find_invoice, is_known_payment
+from billing.operations.invoices.booking import booked, burned, entry_of, payable
+from billing.queries.invoices import find_invoice, is_known_payment, open_invoices
 from billing.rules.invoices import OPEN, UNCOLLECTIBLE, Invoice, fact, moved, settled
 from billing.rules.postings import payment_postings, write_off_postings
+from billing.rules.rounding import document_step
 from common.errors import (
     AmountExceedsAvailable,
     CurrencyMismatch,
     InvalidAmount,
+    InvalidField,
     InvalidTransition,
     NameConflict,
 )
@@ -52,11 +54,14 @@ def record_payment(
     A part lowers what is due, what is over becomes paid credit of the customer. A payment on an uncollectible invoice
     takes back its loss. With the method `credit` the customer's own credit pays, as far as it reaches and is due.
     Raises NotFound, InvalidTransition (neither open nor uncollectible), CurrencyMismatch, InvalidAmount (finer than the
-    currency), NameConflict (this reference was recorded before) and AmountExceedsAvailable.
+    currency), InvalidField (it comes in the future), NameConflict (this reference was recorded before) and
+    AmountExceedsAvailable.
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
     _check(cur, found, payment)
+    if payment.paid_at is not None and payment.paid_at > books.now:
+        raise InvalidField("A payment is recorded when it has come.", pointer="/paid_at")
     left = found.total - found.paid - found.credited
     applied = min(payment.amount, left)
     if payment.method == CREDIT and payment.amount > left:
@@ -76,6 +81,21 @@ def record_payment(
     }
     record(cur, [fact(done, "payment_recorded", at=books.now, payments=[told], ledger=ledger)], author=author)
     return done
+
+
+def pay_open_invoices(cur: Cursor, *, organization: UUID, credit: Invoice, author: Author) -> None:
+    """This function will pay what the customer owes with what an invoice below zero brought, the longest due first:
+    nobody spends credit for a fee that was never paid. What is left stays credit."""
+    left, step = -credit.total, document_step(credit.currency)
+    for found in open_invoices(cur, organization=organization):
+        amount = min(left, found.due, payable(cur, lock_books(cur, organization)))
+        amount -= amount % step
+        if amount <= 0:
+            return
+        reference = f"{credit.number} for {found.number}"
+        payment = NewPayment(amount, credit.currency, CREDIT, reference)
+        record_payment(cur, organization=organization, invoice=found.id, payment=payment, author=author)
+        left -= amount
 
 
 def write_off(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str, author: Author) -> Invoice:

@@ -82,7 +82,9 @@ def _undone(
 def _rated(cur: Cursor, organization: UUID, boundary: Boundary) -> list[RatedUse]:
     assert boundary.cut is not None
     currency = find_organization(cur, organization=organization).currency
-    return rate_metered(cur, organization=organization, currency=currency, cut=boundary.cut)
+    return rate_metered(
+        cur, organization=organization, currency=currency, cut=boundary.cut, last=boundary.standing.cut
+    )
 
 
 def _committed(cur: Cursor, organization: UUID, boundary: Boundary) -> list[CommittedUse]:

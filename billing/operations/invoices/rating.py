@@ -8,35 +8,45 @@ from typing import Final
 from uuid import UUID
 
 from billing.queries.invoices import LineRow
-from billing.queries.metering import aggregate, late_span
+from billing.queries.metering import aggregate, earliest_news, late_span
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
-from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind
+from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind, lines_of_period
 from billing.queries.subscriptions import MeteredRow, open_metered_periods
 from billing.rules.assembling import Owed
 from billing.rules.cuts import Cut
 from billing.rules.meteredlines import Counted, PeriodOfUse, RatedUse, metered_line, rate
 from billing.rules.meters import WEIGHTED_SUM
+from billing.rules.takingback import BilledUse, TakenBack, read_back, take_back
 from common.errors import NotFound
 from events.store import Cursor
+from ledger.operations.returning import give_back_gifts
+from ledger.queries.balances import find_grants
 from orgs.operations.facts import Author
-from spend.operations.charging import charge_quantity
+from spend.operations.charging import charge_quantity, receipt_of
 from spend.rules.charging import MeteredCharge
 
 SOURCE: Final = "billing"
+GIVEN: Final = frozenset({"included", "promotional"})
+"""Kinds of grants that nobody bought as such: their use becomes no money."""
 LOOKED_BACK: Final = timedelta(days=100)
-"""So long after its end a period is looked at for facts that came late."""
+"""So long after its end a period is looked at for what the gate recorded late; for events as far back as they tell."""
 
 
-def rate_metered(cur: Cursor, *, organization: UUID, currency: str, cut: Cut) -> list[RatedUse]:
+def rate_metered(
+    cur: Cursor, *, organization: UUID, currency: str, cut: Cut, last: Cut | None
+) -> list[RatedUse]:
     """Return what is to be billed of metered charges at a cut: each period that ended and is on no invoice, and of
-    periods that were billed what is known otherwise now. Without any lock: what a cut holds never changes.
+    periods that were billed what is known otherwise now, however long ago they ended. Without any lock: what a cut
+    holds never changes. `last` is the customer's last cut.
 
     Raises NotFound, NotPriced and PeriodRetired.
     """
     rows = open_metered_periods(cur, organization=organization, until=cut.until)
     found = [_first(cur, organization, row, currency, cut) for row in rows]
-    for billed in billed_periods(cur, organization, since=cut.until - LOOKED_BACK):
+    since = cut.until - LOOKED_BACK
+    news = earliest_news(cur, organization, cut, last)
+    for billed in billed_periods(cur, organization, since=since if news is None else min(since, news)):
         again = _late(cur, organization, billed, currency, cut)
         if again is not None:
             found.append(again)
@@ -52,15 +62,17 @@ def charge_metered(
     Each is charged once for ever under its own id. Raises what `charge_quantity` raises.
     """
     rows = {row.id for row in open_metered_periods(cur, organization=organization)}
-    lines = [owed_again(line) for line in lines_left_behind(cur, organization)]
+    lines = [_owed_again(cur, line) for line in lines_left_behind(cur, organization)]
     for one in rated:
         if one.late or one.period.id in rows:
             lines.append(_charged(cur, organization, currency, one, author))
     return lines
 
 
-def owed_again(line: LineRow) -> Owed:
-    """Return a stored line as what is owed once more: it was charged when it was first billed."""
+def _owed_again(cur: Cursor, line: LineRow) -> Owed:
+    """A stored line as what is owed once more: it was charged when it was first billed."""
+    assert line.plan_version is not None and line.charge_key is not None  # a metered line has both
+    charge = find_version(cur, line.plan_version).terms.charge(line.charge_key)
     return Owed(
         key=f"metered:{line.detail['charge_id']}",
         kind=line.kind,
@@ -70,6 +82,7 @@ def owed_again(line: LineRow) -> Owed:
         quantity=line.quantity,
         charge=line.charge,
         funded=line.funded,
+        discountable=charge is None or charge.discountable,
         tax_code=line.tax_code,
         service_start=line.service_start,
         service_end=line.service_end,
@@ -129,7 +142,9 @@ def _counted(
 
 
 def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> Owed:
-    if one.amount <= 0:
+    if one.amount < 0:
+        return metered_line(one, {}, _taken_back(cur, organization, currency, one, author))
+    if one.amount == 0:
         return metered_line(one, {})
     charge = MeteredCharge(
         source=SOURCE,
@@ -148,3 +163,19 @@ def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, auth
     for part in charged.receipt:
         paid[part.source] = paid.get(part.source, 0) + part.amount
     return metered_line(one, paid)
+
+
+def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> TakenBack:
+    """What comes back of a period that was billed too high; what was given away goes back to its grants here."""
+    billed = []
+    for line in lines_of_period(cur, organization, one.period.id):
+        receipt = receipt_of(cur, organization=organization, source=SOURCE, charge=line.charge)
+        back, paid_back = read_back(line.detail)
+        paid = [(part.source, part.grant, part.amount) for part in receipt]
+        billed.append(BilledUse(paid, line.net, back, paid_back))
+    names = {grant for use in billed for _, grant, _ in use.paid if grant is not None}
+    rows = [row.grant for row in find_grants(cur, organization=organization, grants=sorted(names))]
+    given = {grant.id for grant in rows if grant.kind in GIVEN}
+    found = take_back(-one.amount, billed, given=given, currency=currency)
+    give_back_gifts(cur, organization=organization, gifts=found.gifts, charge=one.charge_id, author=author)
+    return found

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.queries.coupons import redemptions_for
+from billing.queries.items import noted_of_items
 from billing.queries.plans import find_version
 from billing.queries.subscriptions import running_promotions, what_is_left
 from billing.rules.couponterms import Redemption as Redeemed
@@ -35,6 +36,7 @@ def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: 
         free=what_is_left(cur, row, debt=_debt(cur, locked)),
         running=running_promotions(cur, organization=locked.id, at=at),
         coupons=coupons_of(cur, locked, row.id),
+        noted=noted_of_items(cur, [fee.item for fee in row.fees if fee.item is not None]),
     )
 
 

@@ -82,6 +82,11 @@ def counted(coupons: Iterable[Redemption], *, start: datetime, end: datetime) ->
     return tuple(_counted(one, start, end) for one in coupons)
 
 
+def cut_off(coupons: Iterable[Redemption], start: datetime) -> tuple[Redemption, ...]:
+    """Return the coupons when a period begins: one whose last period that cut off lowers no other."""
+    return tuple(one if one.until is None else replace(one, until=min(one.until, start)) for one in coupons)
+
+
 def redeemed(coupons: tuple[Redemption, ...], new: Redemption) -> tuple[Redemption, ...]:
     """Return the coupons with another one. Raises InvalidTransition when the coupon still holds."""
     if any(one.coupon == new.coupon and one.until is None for one in coupons):

@@ -29,7 +29,7 @@ from billing.rules.subscriptions.allowances import (
     still_running,
     without_ended,
 )
-from billing.rules.subscriptions.couponing import adopted, counted, discounts, percentage_left
+from billing.rules.subscriptions.couponing import adopted, counted, cut_off, discounts, percentage_left
 from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
 from billing.rules.subscriptions.row import Allowance, Fee, Redemption, Subscription
@@ -44,12 +44,13 @@ NOTHING: Final = Fraction(0)
 class Known:
     """What a decision must know beside the row: the terms of its plan, what is left of each grant, and
     promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
-    now, the organization's own included; None: not known."""
+    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units."""
 
     terms: PlanTerms
     free: Mapping[UUID, Left] = field(default_factory=dict)
     running: Sequence[Running] = ()
     coupons: Sequence[Redemption] | None = None
+    noted: Mapping[UUID, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ def begin_period(work: Work, period: Period, *, is_billed: bool = True) -> None:
     )
     begin_metered(work, period.start)
     if is_billed:
-        work.change(coupons=adopted(work.row.coupons, work.known.coupons))
+        work.change(coupons=cut_off(adopted(work.row.coupons, work.known.coupons), period.start))
         _bill_period(work, period)
         work.change(coupons=counted(work.row.coupons, start=period.start, end=period.end))
         grant_due(work)
@@ -252,17 +253,23 @@ def credit_unused(
 def _credit(
     work: Work, fee: Fee, came_back: int, stays: int | None, due_at: datetime, day_is_used: bool
 ) -> None:
-    row, period = work.row, work.row.period
+    row, period, billed = work.row, work.row.period, _billed(work, fee)
     share = unused_share(period, work.at, basis=work.basis, day_counts_as_used=day_is_used)
-    raw = min(round_to_document(fee.price * share, currency=row.currency), max(fee.billed, 0))
+    raw = min(round_to_document(fee.price * share, currency=row.currency), billed)
     if stays is not None:
-        amount = min(raw, max(fee.billed - stays, 0))
+        amount = min(raw, max(billed - stays, 0))
     else:
         whole = span_share(period, fee.start, period.end, basis=work.basis)
         bound = round_to_document(fee.worth * share / whole if whole else NOTHING, currency=row.currency)
-        amount = min(max(raw - bound, 0) + came_back, max(fee.billed, 0))
+        amount = min(max(raw - bound, 0) + came_back, billed)
     if amount and work.at < period.end:
         _credit_item(work, fee, amount, share, (work.at, period.end), due_at, worth=came_back)
+
+
+def _billed(work: Work, fee: Fee) -> int:
+    """What stands on a fee's items and was not taken back by a credit note: nothing is credited twice."""
+    noted = 0 if fee.item is None else work.known.noted.get(fee.item, 0)
+    return max(fee.billed - noted, 0)
 
 
 def credit_blocked(work: Work, until: datetime) -> None:
@@ -280,7 +287,8 @@ def credit_blocked(work: Work, until: datetime) -> None:
     share = blocked_share(period, work.row.blocks) - blocked_share(period, before)
     for number, fee in enumerate(work.row.fees):
         amount = min(
-            round_to_document(fee.price * share, currency=row.currency), max(fee.billed - fee.worth, 0)
+            round_to_document(fee.price * share, currency=row.currency),
+            max(_billed(work, fee) - fee.worth, 0),
         )
         if fee.timing == ARREARS or not amount:
             continue

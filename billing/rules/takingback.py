@@ -1,0 +1,88 @@
+"""What becomes of metered use that turned out not to be: whoever paid for it gets it back, the last payer first. Pure.
+
+Money comes back for money alone, and no more than there was: of the postpaid part what was to pay after its coupons and
+credit notes, and credit that was bought. What was given away goes back to its grant, while that lives; else it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+from uuid import UUID
+
+from billing.rules.rounding import round_to_document
+from billing.rules.usagelines import POSTPAID, SOURCES
+
+Part = tuple[str, UUID | None, int]
+"""What a source, and which of its grants, paid or gets back, in units."""
+_LAST_FIRST: Final = {source: -place for place, source in enumerate(SOURCES)}
+
+
+@dataclass(frozen=True, slots=True)
+class BilledUse:
+    """What a line billed of a period before: who paid for it, and `net` (units) of what was to pay, less credit notes.
+    Of a line that took something back: `back` and `paid_back`, of its detail."""
+
+    paid: Sequence[Part]
+    net: int
+    back: Sequence[Part] = ()
+    paid_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """`amount`: what the customer gets on the invoice, at the currency's precision; `paid_back` of it for what was to
+    pay. `gifts`: what goes back to grants that were given."""
+
+    amount: int
+    paid_back: int
+    parts: Sequence[Part]
+    gifts: Mapping[UUID, int]
+
+    def data(self) -> dict[str, Any]:
+        """Return it as the line's detail keeps it: what it took back is not taken back again."""
+        parts = [
+            [source, None if grant is None else str(grant), units] for source, grant, units in self.parts
+        ]
+        return {"back": parts, "paid_back": self.paid_back}
+
+
+def read_back(detail: Mapping[str, Any]) -> tuple[list[Part], int]:
+    """Return what a line's detail says that it took back."""
+    parts = [
+        (source, None if grant is None else UUID(grant), units)
+        for source, grant, units in detail.get("back", ())
+    ]
+    return parts, detail.get("paid_back", 0)
+
+
+def take_back(
+    units: int, billed: Sequence[BilledUse], *, given: Collection[UUID], currency: str
+) -> TakenBack:
+    """Return how so much of what was billed of a period comes back. `given`: the grants that nobody bought."""
+    left = _left(billed)
+    parts: list[Part] = []
+    for source, grant in sorted(left, key=lambda name: _LAST_FIRST[name[0]]):
+        part = min(units, left[source, grant])
+        if part > 0:
+            parts.append((source, grant, part))
+            units -= part
+    owed = sum(one.net - one.paid_back for one in billed)
+    postpaid = sum(left[name] for name in left if name[0] == POSTPAID)
+    unpaid = sum(part for source, _, part in parts if source == POSTPAID)
+    paid_back = round_to_document(Fraction(max(owed, 0) * unpaid, postpaid or 1), currency=currency)
+    gifts = {grant: part for _, grant, part in parts if grant is not None and grant in given}
+    bought = sum(part for source, grant, part in parts if source != POSTPAID and grant not in gifts)
+    return TakenBack(paid_back + round_to_document(bought, currency=currency), paid_back, parts, gifts)
+
+
+def _left(billed: Sequence[BilledUse]) -> dict[tuple[str, UUID | None], int]:
+    """What each paid and did not get back, the latest first."""
+    left: dict[tuple[str, UUID | None], int] = {}
+    for one in reversed(billed):
+        for sign, parts in ((1, one.paid), (-1, one.back)):
+            for source, grant, units in reversed(parts):
+                left[source, grant] = left.get((source, grant), 0) + sign * units
+    return left
