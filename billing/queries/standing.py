@@ -19,12 +19,19 @@ _STANDING: Final = """
 SELECT next_at, cycle_start, cut::text, open_ranges::text, threshold, version FROM billing_customers
 WHERE organization = %s
 """
-_ITEM_DUE: Final = """
-SELECT min(due_at) FROM invoice_items WHERE organization = %s AND invoice_id IS NULL AND due_at <= %s
-"""
-_WAITING: Final = """
-SELECT id, finalize_at FROM invoices
-WHERE organization = %s AND status IN ('draft', 'tax_pending') AND finalize_at <= %s ORDER BY finalize_at, id LIMIT 1
+# Ordered by a sum, lest the customer's first draft be looked for among those of everybody, in their order.
+_DUES: Final = """
+SELECT b.next_at, b.cycle_start, b.cut::text, b.open_ranges::text, b.threshold, b.version,
+    (SELECT min(i.due_at) FROM invoice_items i WHERE i.organization = b.organization AND i.invoice_id IS NULL),
+    (SELECT min(m.end_at) FROM metered_periods m WHERE m.organization = b.organization AND m.invoice_id IS NULL),
+    (SELECT min(s.next_at) FROM subscriptions s WHERE s.organization = b.organization AND s.next_at IS NOT NULL),
+    w.id, w.finalize_at, EXISTS (SELECT FROM invoice_lines l WHERE l.invoice_id = w.id AND l.treatment IS NULL)
+FROM billing_customers b LEFT JOIN LATERAL (
+    SELECT v.id, v.finalize_at FROM invoices v
+    WHERE v.organization = b.organization AND v.status IN ('draft', 'tax_pending')
+    ORDER BY v.finalize_at + interval '0', v.id LIMIT 1
+) w ON true
+WHERE b.organization = %s
 """
 # What is on an invoice without a number is billed, although the books hold it as unbilled until that has one.
 _LEFT: Final = """
@@ -76,11 +83,46 @@ class Standing:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A customer's first invoice without a number: when its grace period ends, and whether a line waits for its tax."""
+
+    invoice: UUID
+    at: datetime
+    lacks_tax: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dues:
+    """Where a customer's billing stands, and when what waits is due: its first open item, its first metered period to
+    rate, the first boundary of its subscriptions, its first draft. None: there is none."""
+
+    standing: Standing
+    item: datetime | None
+    metered: datetime | None
+    subscription: datetime | None
+    waiting: Waiting | None
+
+
+def dues_of(cur: Cursor, organization: UUID) -> Dues:
+    """Return what waits for a customer's billing run, in one statement. Raises NotFound, like `standing_of`."""
+    row = cur.execute(_DUES, (organization,)).fetchone()
+    if row is None:
+        raise NotFound("This organization is not billed.")
+    item, metered, subscription, invoice, at, lacks_tax = row[6:]
+    waiting = None if invoice is None else Waiting(invoice, at, lacks_tax)
+    return Dues(_standing(row[:6]), item, metered, subscription, waiting)
+
+
 def standing_of(cur: Cursor, organization: UUID) -> Standing:
     """Return where a customer's billing stands. Raises NotFound: the platform owes itself nothing."""
     row = cur.execute(_STANDING, (organization,)).fetchone()
     if row is None:
         raise NotFound("This organization is not billed.")
+    return _standing(row)
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
     next_at, cycle_start, cut, ranges, threshold, version = row
     return Standing(
         next_at,
@@ -102,18 +144,6 @@ def written_range(found: Range) -> list[Any]:
     """Return a range as events hold it."""
     before, after = found
     return [None if before is None else before.written(), after.written()]
-
-
-def first_item_due(cur: Cursor, organization: UUID, until: datetime) -> datetime | None:
-    """Return since when the first open item is due, if any is by then."""
-    row = cur.execute(_ITEM_DUE, (organization, until)).fetchone()
-    return None if row is None else row[0]
-
-
-def first_waiting(cur: Cursor, organization: UUID, until: datetime) -> tuple[UUID, datetime] | None:
-    """Return the first invoice whose grace period has ended by then, and when it did."""
-    row = cur.execute(_WAITING, (organization, until)).fetchone()
-    return None if row is None else (row[0], row[1])
 
 
 def unbilled_of(cur: Cursor, organization: UUID) -> int:

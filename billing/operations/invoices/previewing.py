@@ -8,11 +8,12 @@ from uuid import UUID
 
 from billing.operations.invoices.drafting import Boundary, Drafted, Seen, locked_standing, prepare, with_cut
 from billing.operations.invoices.rating import rate_metered
-from billing.operations.invoices.taxing import TaxAnswers, ask_tax
+from billing.operations.invoices.taxing import TaxAnswers, ask_between, ask_tax, parties_of
 from billing.operations.subscriptions.advance import advance
 from billing.queries.items import open_items
 from billing.queries.usage import usage_sums
 from billing.rules.meteredlines import RatedUse
+from billing.rules.parties import Buyer, Seller
 from billing.rules.usagelines import UsageSum
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -55,14 +56,15 @@ def read_boundary(organization: UUID, boundary: Boundary) -> Seen:
     """This function will return what a boundary's draft is made of besides items: without any lock, and the tax asked
     outside of any transaction. Raises NotFound, NotPriced and PeriodRetired."""
 
-    def read(cur: Cursor) -> tuple[list[UsageSum], list[RatedUse], set[str]]:
+    def read(cur: Cursor) -> tuple[list[UsageSum], list[RatedUse], set[str], Seller, Buyer]:
         sums = usage_sums(cur, organization=organization, ranges=boundary.ranges)
         rated = _rated(cur, organization, boundary)
         codes = {item.tax_code for item in open_items(cur, organization, boundary.at)}
-        return sums, rated, codes | {one.period.charge.tax_code for one in rated}
+        codes |= {"standard", *(one.period.charge.tax_code for one in rated)}
+        return sums, rated, codes, *parties_of(cur, organization=organization)
 
-    sums, rated, codes = run_in_transaction(read)
-    answers = ask_tax(organization=organization, codes={*codes, "standard"}, at=boundary.at)
+    sums, rated, codes, seller, buyer = run_in_transaction(read, prepared=True)
+    answers = ask_between(seller, buyer, codes=codes, at=boundary.at)
     return Seen(sums, rated, answers)
 
 
