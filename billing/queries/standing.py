@@ -42,32 +42,50 @@ _LEFT: Final = """
 _UNBILLED: Final = f"""
 SELECT {_LEFT} FROM accounts a WHERE a.organization = %s AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL
 """
-# The latest clock of any organization narrows the index scans; each one's own clock decides.
-_DUE: Final = f"""
-WITH ahead AS (SELECT clock_timestamp() + max(clock_offset) AS at FROM organizations)
-SELECT d.organization FROM (
-    SELECT b.organization, b.next_at AS at FROM billing_customers b, ahead WHERE b.next_at <= ahead.at
-    UNION ALL
-    SELECT i.organization, i.due_at FROM invoice_items i, ahead WHERE i.invoice_id IS NULL AND i.due_at <= ahead.at
-    UNION ALL
-    SELECT s.organization, s.next_at FROM ahead, subscriptions s JOIN organizations p ON p.id = s.organization
-    WHERE s.next_at <= ahead.at AND p.status = 'active'
-    UNION ALL
-    SELECT m.organization, m.end_at FROM metered_periods m, ahead WHERE m.invoice_id IS NULL AND m.end_at <= ahead.at
-    UNION ALL
-    SELECT v.organization, v.finalize_at FROM invoices v, ahead
-    WHERE v.status IN ('draft', 'tax_pending') AND v.finalize_at <= ahead.at
-    UNION ALL
-    SELECT b.organization, '-infinity' FROM billing_customers b JOIN accounts a ON a.organization = b.organization
+# What waits, and when it is due by the customer's clock.
+_WAITS: Final = (
+    ("billing_customers", "next_at", "true"),
+    ("invoice_items", "due_at", "w.invoice_id IS NULL"),
+    ("subscriptions", "next_at", "w.next_at IS NOT NULL AND o.status = 'active'"),
+    ("metered_periods", "end_at", "w.invoice_id IS NULL"),
+    ("invoices", "finalize_at", "w.status IN ('draft', 'tax_pending')"),
+)
+_FREE: Final = """
+NOT EXISTS (SELECT FROM billing_runs r WHERE r.organization = o.id AND (r.parked_at IS NOT NULL
+    OR r.claimed_at > statement_timestamp() - %(claim)s
+    OR r.failed_at > statement_timestamp() - least(%(longest)s, make_interval(secs => 10 * 2 ^ r.failures))))
+"""
+# By the wall clock, as nearly everybody's goes: in the order of an index, no further than is asked for.
+_BY_WALL: Final = """
+(SELECT o.id AS organization, w.{at} AS at FROM {table} w JOIN organizations o ON o.id = w.organization
+ WHERE w.{at} <= statement_timestamp() AND {condition} AND {free} ORDER BY w.{at} LIMIT %(limit)s)
+"""
+# Clocks of sandboxes that were moved on: these few are looked at one by one.
+_BY_MOVED: Final = """
+SELECT o.id, w.{at} FROM organizations o JOIN {table} w ON w.organization = o.id
+WHERE o.clock_offset > '0' AND w.{at} <= statement_timestamp() + o.clock_offset AND {condition} AND {free}
+"""
+_OVER: Final = f"""
+SELECT o.id, '-infinity' FROM billing_customers b JOIN organizations o ON o.id = b.organization
+    JOIN accounts a ON a.organization = b.organization
         AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL AND {_LEFT} >= b.threshold
-    WHERE b.threshold IS NOT NULL
-) d JOIN organizations o ON o.id = d.organization
-LEFT JOIN billing_runs r ON r.organization = d.organization
-WHERE d.at <= clock_timestamp() + o.clock_offset AND r.parked_at IS NULL
-    AND (r.claimed_at IS NULL OR r.claimed_at <= clock_timestamp() - %(claim)s)
-    AND (r.failed_at IS NULL
-        OR r.failed_at <= clock_timestamp() - least(%(longest)s, make_interval(secs => 10 * 2 ^ r.failures)))
-GROUP BY d.organization ORDER BY min(d.at), d.organization LIMIT %(limit)s
+WHERE b.threshold IS NOT NULL AND {_FREE}
+"""
+_DUE: Final = f"""
+SELECT d.organization FROM (
+    {
+    " UNION ALL ".join(
+        (
+            *(
+                select.format(table=table, at=at, condition=condition, free=_FREE)
+                for table, at, condition in _WAITS
+                for select in (_BY_WALL, _BY_MOVED)
+            ),
+            _OVER,
+        )
+    )
+}
+) d GROUP BY d.organization ORDER BY min(d.at), d.organization LIMIT %(limit)s
 """
 
 

@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
+from billing.operations import runs
 from billing.operations.runs import claim_customers, run_customer
+from billing.tasks import bill_customers
 from common.ids import new_id
 from events.operations.due import run_job
 from tests.builders.billing import CENT, DOLLAR, Billed, billed
@@ -209,6 +211,29 @@ class TestTrouble:
         assert broken.only()["total"] == "1.00"
         assert problem(broken.finance.post(path, None, key=unique())) == (404, "not_found")
         broken.assert_sound()
+
+    def test_hands_out_no_more_than_workers_come_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = billed()
+        made.use("1")
+        made.pass_months()
+        out = write(lambda cur: cur.execute(runs.OUT, (runs.CLAIM,)).fetchone()[0])
+        monkeypatch.setattr(runs, "MOST_OUT", out)
+        assert write(claim_customers) == []
+        monkeypatch.setattr(runs, "MOST_OUT", out + 10_000)
+        claimed = write(claim_customers)
+        assert made.id in claimed
+        write(lambda cur: cur.execute("DELETE FROM billing_runs WHERE organization = ANY(%s)", (claimed,)))
+
+    def test_of_one_in_a_job_of_several_keeps_the_others_going(self) -> None:
+        broken, sound = billed(), billed()
+        for made in (broken, sound):
+            made.use("1")
+            made.pass_months()
+        set_ranges(broken.id, "[[null, {}]]")
+        bill_customers(organizations=[str(broken.id), str(sound.id)])
+        assert sound.only()["total"] == "1.00"
+        assert broken.invoices() == []
+        set_ranges(broken.id, "[]")
 
     def test_is_not_noted_where_there_is_none(self) -> None:
         made = billed()
