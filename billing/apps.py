@@ -8,6 +8,8 @@ class BillingConfig(AppConfig):
         from billing import jobs
         from billing.projections import catalog, invoices, items, metering, subscriptions
         from billing.queries import integrity
+        from billing.queries.unrated import UNRATED
+        from ledger.operations.waiting import register_wait
 
         catalog.register_all()
         metering.register_all()
@@ -16,3 +18,4 @@ class BillingConfig(AppConfig):
         integrity.register_checks()
         invoices.register_all()
         jobs.register_all()
+        register_wait("billing.unrated", UNRATED)
