@@ -16,6 +16,8 @@ class BillingConfig(AppConfig):
             subscriptions,
         )
         from billing.queries import meterintegrity
+        from billing.queries.unrated import UNRATED
+        from ledger.operations.waiting import register_wait
 
         catalog.register_all()
         metering.register_all()
@@ -27,3 +29,4 @@ class BillingConfig(AppConfig):
         meterintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
+        register_wait("billing.unrated", UNRATED)

@@ -1,4 +1,4 @@
-"""What workers do for billing: one customer a job. A message is only a hint; the run asks the database what is due."""
+"""What workers do for billing: a few customers a job. A message is only a hint; a run asks the database what is due."""
 
 from uuid import UUID
 
@@ -8,6 +8,6 @@ from billing.operations import runs
 
 
 @shared_task
-def bill_customer(*, organization: str) -> None:
-    """Bill one customer."""
-    runs.run_customer(UUID(organization))
+def bill_customers(*, organizations: list[str]) -> None:
+    """Bill customers, one after the other."""
+    runs.run_customers([UUID(organization) for organization in organizations])

@@ -34,6 +34,8 @@ _BUSY_STATES: Final = frozenset({"55P03", "57014"})  # lock timeout, statement t
 _LOST_CLASSES: Final = frozenset({"08", "53", "58"})  # connection, resources, system error
 _LOST_STATES: Final = frozenset({"57P01", "57P02", "57P03", "25P03", "57P05", "25006"})
 _FIRST_PAUSE_SECONDS: Final = 0.01
+_PREPARED_FROM: Final = 2
+"""Executions of a statement on a connection after which it is prepared."""
 
 
 def run_in_transaction(
@@ -42,6 +44,7 @@ def run_in_transaction(
     alias: str = "default",
     attempts: int = 3,
     retry_unique: Collection[str] = (),
+    prepared: bool = False,
 ) -> _T:
     """Run `fn(cursor)` in one transaction, commit, and return what it returned.
 
@@ -50,15 +53,18 @@ def run_in_transaction(
     run will see what the first one raced with. `fn` therefore has no effect outside the database. Inside
     another transaction it becomes a savepoint and runs once: only the outermost can be repeated.
 
+    With `prepared` the server keeps the plan of a statement that a connection executes again and again, and binds its
+    values itself: for jobs that do the same for one customer after the other.
+
     Raises ServiceUnavailable when the database does not answer, is busy or keeps refusing, AmountOutOfRange
     when a stored sum overflowed, and whatever else `fn` raises.
     """
     connection = connections[alias]
     if connection.in_atomic_block:
-        return _run_once(fn, connection=connection, alias=alias)
+        return _run_once(fn, connection=connection, alias=alias, prepared=prepared)
     for attempt in range(1, attempts + 1):
         try:
-            return _run_once(fn, connection=connection, alias=alias)
+            return _run_once(fn, connection=connection, alias=alias, prepared=prepared)
         except DATABASE_ERRORS as error:
             if not is_conflict(error, retry_unique=retry_unique):
                 _raise_meaning_of(error)
@@ -97,9 +103,19 @@ def sqlstate_of(error: BaseException) -> str | None:
     return None if cause is None else cause.sqlstate
 
 
-def _run_once(fn: Callable[[psycopg.Cursor[Any]], _T], *, connection: BaseDatabaseWrapper, alias: str) -> _T:
-    with transaction.atomic(using=alias), connection.connection.cursor() as cursor:
+def _run_once(
+    fn: Callable[[psycopg.Cursor[Any]], _T], *, connection: BaseDatabaseWrapper, alias: str, prepared: bool
+) -> _T:
+    with transaction.atomic(using=alias), _cursor(connection.connection, prepared) as cursor:
         return fn(cursor)
+
+
+def _cursor(connection: psycopg.Connection[Any], prepared: bool) -> psycopg.Cursor[Any]:
+    """Django's own cursor writes values into the statement, so that each is planned anew."""
+    if not prepared or not issubclass(connection.cursor_factory, psycopg.ClientCursor):
+        return connection.cursor()
+    connection.prepare_threshold = _PREPARED_FROM
+    return psycopg.Cursor(connection)
 
 
 def _raise_meaning_of(error: Exception) -> NoReturn:

@@ -7,12 +7,13 @@ it decided on are still true and the order of `seq` within an organization is th
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
 from events.rules.facts import Event as Event
 from events.rules.facts import encode as encode
+from events.writer import Literals
 
 Cursor = psycopg.Cursor[Any]
 
@@ -76,8 +77,10 @@ def append(cur: Cursor, events: Sequence[Event]) -> None:
     """
     if not events:
         return
-    cur.execute(INSERT, _columns(events))
-    project(cur, events)
+    # The gate collects columns, and sends them as literals itself.
+    writer = cast(Cursor, Literals(cur)) if isinstance(cur, psycopg.Cursor) else cur
+    writer.execute(INSERT, _columns(events))
+    project(writer, events)
 
 
 def project(cur: Cursor, events: Sequence[Event]) -> None:

@@ -9,8 +9,12 @@ projectors keep to that, since they first add up all that happens to a row.
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
+
+import psycopg
 
 _PARAMETER: Final = re.compile(r"%s(?:::(\w+)\[\])?")
 # The text of these types holds nothing that an array literal must quote.
@@ -19,6 +23,8 @@ _PLAIN: Final = frozenset(
 )
 _NUMBERS: Final = frozenset({"int", "integer", "bigint", "smallint"})
 _BETWEEN: Final = "\x1f"
+_WRITTEN: Final = frozenset({str, int, bool, UUID, datetime, type(None)})
+"""What `array_literal` writes as the driver would."""
 Statement = tuple[str, Sequence[Iterable[Any]]]
 
 
@@ -121,3 +127,29 @@ class Collector:
         for statement, columns in self.statements:
             parameters += literals(statement, columns)
         return _combined(tuple(statement for statement, _ in self.statements)), parameters
+
+
+class Literals:
+    """Hands what projectors execute to a cursor, columns as array literals where their values are plain."""
+
+    def __init__(self, cur: psycopg.Cursor[Any]) -> None:
+        self._cur = cur
+
+    def execute(self, statement: str, columns: Sequence[Any] = ()) -> psycopg.Cursor[Any]:
+        """Execute a statement; parameters that are not plain columns are left to the driver."""
+        types = parameter_types(statement)
+        if len(types) != len(columns):
+            return self._cur.execute(statement, columns)
+        given = [
+            array_literal(kind, column) if isinstance(column, list) and _is_plain(column) else column
+            for kind, column in zip(types, columns, strict=True)
+        ]
+        return self._cur.execute(statement, given)
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows of the last statement."""
+        return self._cur.fetchall()
+
+
+def _is_plain(column: list[Any]) -> bool:
+    return _WRITTEN.issuperset(map(type, column))

@@ -1,11 +1,14 @@
 """The billing run of one customer: boundary after boundary, each in its own transactions, until nothing is due.
 
+A transaction does one step and looks for the next under the same lock.
+
 What is due stands in the database; a run that dies leaves the rest due, and one that is repeated finds nothing. After
 standstill the same loop catches up, each invoice with the date that it is for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,17 +16,17 @@ from typing import Final
 from uuid import UUID
 
 from billing.operations.boundaries import advance
-from billing.operations.invoices.drafting import Boundary, Seen, draft, locked_standing, with_cut
-from billing.operations.invoices.finalizing import fail_invoice, finalize_invoice
+from billing.operations.invoices.drafting import Boundary, Seen, draft, with_cut
+from billing.operations.invoices.finalizing import fail_invoice, finalize_locked
 from billing.operations.invoices.previewing import read_boundary
-from billing.operations.invoices.taxing import ask_tax_of_invoice
-from billing.queries.due import next_boundary
-from billing.queries.ratedlines import first_metered_due
-from billing.queries.standing import Standing, first_item_due, first_waiting, unbilled_of
+from billing.operations.invoices.taxing import TaxAnswers, ask_tax_of_invoice
+from billing.queries.standing import Dues, Waiting, dues_of, standing_of, unbilled_of
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
+from ledger.operations.books import lock_books
 from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
 from orgs.rules.rows import LockedOrganization
 
 AUTHOR: Final = Author("system:billing")
@@ -32,13 +35,26 @@ MOST_STEPS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """Whose billing runs, up to when, and who says so."""
+
+    organization: UUID
+    until: datetime | None
+    author: Author
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """What a customer's run did, or does next: it moved subscriptions over their boundary, it finalises an invoice, or
-    bills a boundary."""
+    """What a customer's run does next: it moves subscriptions over their boundary, finalises an invoice, or bills a
+    boundary."""
 
     at: datetime
-    invoice: UUID | None = None
+    waiting: Waiting | None = None
     boundary: Boundary | None = None
+
+
+Work = Callable[[Cursor, Run], LockedOrganization]
+"""What a step writes, under the customer's lock, which it takes and returns."""
 
 
 class RunsInCircles(RuntimeError):
@@ -55,43 +71,56 @@ def bill_customer(*, organization: UUID, author: Author = AUTHOR, until: datetim
     at once do each step once. Raises NotFound, ServiceUnavailable (the customer is locked: later), and whatever else
     stands in the way of a draft.
     """
+    run = Run(organization, until, author)
+    step = _after(run, _lock)
     for done in range(MOST_STEPS):
-        step = run_in_transaction(partial(_next_step, organization=organization, until=until, author=author))
         if step is None:
             return done
-        if step.invoice is not None:
-            _finalize(organization, step.invoice, author)
-        elif step.boundary is not None:
-            _bill(organization, step.boundary, author)
+        step = _do(run, step)
     raise RunsInCircles(f"{organization} after {MOST_STEPS} steps")
 
 
-def _next_step(cur: Cursor, *, organization: UUID, until: datetime | None, author: Author) -> Step | None:
-    """What is due first. Subscriptions are moved over their boundary here, and use is cut off, under the lock: what the
-    boundary makes waits in rows, so that a crash after it loses nothing."""
-    locked, standing = locked_standing(cur, organization)
-    limit = locked.now if until is None else min(until, locked.now)
-    waiting = first_waiting(cur, organization, limit)
-    boundary = _boundary(cur, locked, standing, limit)
-    turn = next_boundary(cur, organization)
-    first = min((at for at in (waiting and waiting[1], boundary and boundary.at) if at), default=limit)
+def _do(run: Run, step: Step) -> Step | None:
+    if step.waiting is not None:
+        return _finalize(run, step.waiting)
+    if step.boundary is not None:
+        seen = read_boundary(run.organization, step.boundary)
+        return _after(run, partial(_draft, boundary=step.boundary, seen=seen))
+    return _after(run, partial(_advance, until=step.at))
+
+
+def _after(run: Run, work: Work) -> Step | None:
+    """Do a step and look for the next one, in one transaction."""
+
+    def operation(cur: Cursor) -> Step | None:
+        return _next_step(cur, work(cur, run), run)
+
+    return run_in_transaction(operation, prepared=True)
+
+
+def _next_step(cur: Cursor, locked: LockedOrganization, run: Run) -> Step | None:
+    """What is due first. Use is cut off here, under the lock. What an earlier step made waits in rows, so that a crash
+    after it loses nothing."""
+    limit = locked.now if run.until is None else min(run.until, locked.now)
+    dues = dues_of(cur, locked.id)
+    waiting = dues.waiting if dues.waiting is not None and dues.waiting.at <= limit else None
+    boundary = _boundary(cur, locked, dues, limit)
+    first = min((found.at for found in (waiting, boundary) if found is not None), default=limit)
+    turn = dues.turn if locked.status == "active" else None
     if turn is not None and turn <= first:
-        advance(cur, locked, until=turn, author=author)
         return Step(turn)
-    if waiting is not None and (boundary is None or waiting[1] <= boundary.at):
-        return Step(waiting[1], invoice=waiting[0])
+    if waiting is not None and (boundary is None or waiting.at <= boundary.at):
+        return Step(waiting.at, waiting=waiting)
     if boundary is None:
         return None
     return Step(boundary.at, boundary=with_cut(cur, boundary))
 
 
-def _boundary(
-    cur: Cursor, locked: LockedOrganization, standing: Standing, limit: datetime
-) -> Boundary | None:
+def _boundary(cur: Cursor, locked: LockedOrganization, dues: Dues, limit: datetime) -> Boundary | None:
     """The next moment that makes an invoice. That of an item is when it is due, of metered use the end of its period,
     but never before a boundary that has passed."""
-    waiting = (first_item_due(cur, locked.id, limit), first_metered_due(cur, locked.id, limit))
-    due = min((at for at in waiting if at is not None), default=None)
+    standing = dues.standing
+    due = min((at for at in (dues.item, dues.metered) if at is not None and at <= limit), default=None)
     if standing.next_at <= limit and (due is None or standing.next_at <= due):
         return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, standing=standing)
     if due is not None:
@@ -102,41 +131,43 @@ def _boundary(
     return None
 
 
-def _bill(organization: UUID, boundary: Boundary, author: Author) -> None:
-    seen = read_boundary(organization, boundary)
-    run_in_transaction(
-        partial(_draft, organization=organization, boundary=boundary, seen=seen, author=author)
-    )
+def _lock(cur: Cursor, run: Run) -> LockedOrganization:
+    return lock_organization(cur, run.organization)
 
 
-def _draft(cur: Cursor, *, organization: UUID, boundary: Boundary, seen: Seen, author: Author) -> None:
-    locked, standing = locked_standing(cur, organization)
-    if standing.version == boundary.standing.version:  # else another run was faster
-        draft(cur, locked, boundary, seen, author=author)
+def _advance(cur: Cursor, run: Run, *, until: datetime) -> LockedOrganization:
+    locked = _lock(cur, run)
+    advance(cur, locked, until=until, author=run.author)
+    return locked
 
 
-def _finalize(organization: UUID, invoice: UUID, author: Author) -> None:
+def _draft(cur: Cursor, run: Run, *, boundary: Boundary, seen: Seen) -> LockedOrganization:
+    locked = _lock(cur, run)
+    if standing_of(cur, run.organization).version == boundary.standing.version:  # else another run was faster
+        draft(cur, locked, boundary, seen, author=run.author)
+    return locked
+
+
+def _finalize(run: Run, waiting: Waiting) -> Step | None:
     """An invoice that cannot be finalised waits for a person; what may work later is raised."""
     try:
-        answers = ask_tax_of_invoice(organization=organization, invoice=invoice)
-        run_in_transaction(
-            partial(
-                finalize_invoice,
-                organization=organization,
-                invoice=invoice,
-                answers=answers,
-                author=author,
-            )
-        )
+        answers = None
+        if waiting.lacks_tax:
+            answers = ask_tax_of_invoice(organization=run.organization, invoice=waiting.invoice)
+        return _after(run, partial(_number, invoice=waiting.invoice, answers=answers))
     except ProblemError as error:
         if error.retryable:
             raise
-        run_in_transaction(
-            partial(
-                fail_invoice,
-                organization=organization,
-                invoice=invoice,
-                error=f"{error.code}: {error.detail}",
-                author=author,
-            )
-        )
+        return _after(run, partial(_fail, invoice=waiting.invoice, error=f"{error.code}: {error.detail}"))
+
+
+def _number(cur: Cursor, run: Run, *, invoice: UUID, answers: TaxAnswers | None) -> LockedOrganization:
+    books = lock_books(cur, run.organization)
+    finalize_locked(cur, books, invoice, answers, author=run.author)
+    return books.organization
+
+
+def _fail(cur: Cursor, run: Run, *, invoice: UUID, error: str) -> LockedOrganization:
+    locked = _lock(cur, run)
+    fail_invoice(cur, organization=run.organization, invoice=invoice, error=error, author=run.author)
+    return locked

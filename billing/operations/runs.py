@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -23,13 +23,20 @@ FAILURES_BEFORE_PARKING: Final = 5
 CLAIM: Final = timedelta(seconds=60)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 AT_ONCE: Final = 500
+MOST_OUT: Final = 2_000
+"""Customers that are handed out and not done: more would lose their claim before a worker comes to them."""
+BATCH: Final = 10
+"""Customers of one job: a large one keeps few others waiting."""
+OUT: Final = (
+    "SELECT count(*) FROM billing_runs WHERE parked_at IS NULL AND claimed_at > clock_timestamp() - %s"
+)
 _CLAIMED: Final = """
 INSERT INTO billing_runs AS r (organization, claimed_at) SELECT unnest(%s::uuid[]), clock_timestamp()
 ON CONFLICT (organization) DO UPDATE SET claimed_at = EXCLUDED.claimed_at
 WHERE r.parked_at IS NULL AND (r.claimed_at IS NULL OR r.claimed_at <= clock_timestamp() - %s)
 RETURNING organization
 """
-_DONE: Final = "DELETE FROM billing_runs WHERE organization = %s AND parked_at IS NULL"
+_DONE: Final = "DELETE FROM billing_runs WHERE organization = ANY(%s::uuid[]) AND parked_at IS NULL"
 _FAILED: Final = f"""
 INSERT INTO billing_runs AS r (organization, failures, failed_at, last_error) VALUES (%s, 1, clock_timestamp(), %s)
 ON CONFLICT (organization) DO UPDATE SET failures = r.failures + 1, failed_at = EXCLUDED.failed_at, claimed_at = NULL,
@@ -45,25 +52,35 @@ UPDATE billing_runs SET failures = 0, failed_at = NULL, parked_at = NULL, claime
 def bill_due_customers() -> int:
     """This function will have every customer billed for whom something is due, and return how many it handed out.
 
-    In a worker each is a job of its own, so that many run at once; by hand (`run_due`) one comes after the other. A
-    claim keeps a customer from being handed out again for a minute; when its job is lost, it is due again after that.
+    In a worker ten are a job, so that many run at once; by hand (`run_due`) one comes after the other. A claim keeps a
+    customer from being handed out again for a minute; when its job is lost, it is due again after that. No more are out
+    than workers come to in that time: the others are still due at the next beat.
     """
-    hand_over = _send if current_task else run_customer
+    hand_over = _send if current_task else run_customers
     seen: set[UUID] = set()
     while new := [each for each in run_in_transaction(claim_customers) if each not in seen]:
-        for organization in new:
-            hand_over(organization)
+        for start in range(0, len(new), BATCH):
+            hand_over(new[start : start + BATCH])
         seen.update(new)
     return len(seen)
 
 
 def claim_customers(cur: Cursor) -> list[UUID]:
-    """This function will claim up to 500 customers for whom something is due, the longest due first."""
-    due = due_customers(cur, limit=AT_ONCE, claim=CLAIM, longest=LONGEST_PAUSE)
+    """This function will claim up to 500 customers for whom something is due, the longest due first; fewer or none
+    while many are handed out."""
+    row = cur.execute(OUT, (CLAIM,)).fetchone()
+    room = min(AT_ONCE, MOST_OUT - (0 if row is None else int(row[0])))
+    due = due_customers(cur, limit=room, claim=CLAIM, longest=LONGEST_PAUSE) if room > 0 else []
     if not due:
         return []
     taken = {row[0] for row in cur.execute(_CLAIMED, (sorted(due), CLAIM)).fetchall()}
     return [organization for organization in due if organization in taken]
+
+
+def run_customers(organizations: Sequence[UUID]) -> None:
+    """This function will bill customers, one after the other, and note how it went with each."""
+    done = [organization for organization in organizations if _run(organization)]
+    run_in_transaction(lambda cur: cur.execute(_DONE, (done,)))
 
 
 def run_customer(organization: UUID) -> bool:
@@ -72,18 +89,24 @@ def run_customer(organization: UUID) -> bool:
     A failure is counted and stops nobody else: the customer is tried again later, and parked after five in a row until
     a person resumes it. What is only busy is tried again and not counted.
     """
-    try:
-        bill_customer(organization=organization)
-    except Exception as error:
-        return _fail(organization, error)
-    run_in_transaction(lambda cur: cur.execute(_DONE, (organization,)))
-    return True
+    is_well = _run(organization)
+    if is_well:
+        run_in_transaction(lambda cur: cur.execute(_DONE, ([organization],)))
+    return is_well
 
 
 def resume_customer(cur: Cursor, *, organization: UUID) -> None:
     """This function will let a parked or waiting customer be billed again at once. Raises NotFound without trouble."""
     if not cur.execute(_RESUME, (organization,)).rowcount:
         raise NotFound("Nothing went wrong with this customer's billing run.")
+
+
+def _run(organization: UUID) -> bool:
+    try:
+        bill_customer(organization=organization)
+    except Exception as error:
+        return _fail(organization, error)
+    return True
 
 
 def _fail(organization: UUID, error: Exception) -> bool:
@@ -100,7 +123,6 @@ def _count(cur: Cursor, *, organization: UUID, text: str) -> bool:
     return cur.execute(_FAILED, (organization, text)).fetchone() == (True,)
 
 
-def _send(organization: UUID) -> None:
-    current_app.send_task(
-        "billing.tasks.bill_customer", kwargs={"organization": str(organization)}, expires=60
-    )
+def _send(organizations: Sequence[UUID]) -> None:
+    names = [str(organization) for organization in organizations]
+    current_app.send_task("billing.tasks.bill_customers", kwargs={"organizations": names}, expires=60)

@@ -16,9 +16,6 @@ from billing.rules.cuts import Cut
 from billing.rules.meteredlines import Counted
 from events.store import Cursor
 
-_FIRST_OPEN: Final = """
-SELECT min(end_at) FROM metered_periods WHERE organization = %s AND invoice_id IS NULL AND end_at <= %s
-"""
 # What is billed again after a void invoice is the line as it was: it was charged once.
 _LEFT_BEHIND: Final = f"""
 SELECT DISTINCT ON (l.detail->>'charge_id') {LINE_SELECT} FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
@@ -69,12 +66,6 @@ class BilledPeriod:
     lines: int
     cut: Cut
     counted: tuple[Counted, ...]
-
-
-def first_metered_due(cur: Cursor, organization: UUID, until: datetime) -> datetime | None:
-    """Return when the first metered period that no invoice has ended, if any did by then."""
-    row = cur.execute(_FIRST_OPEN, (organization, until)).fetchone()
-    return None if row is None else row[0]
 
 
 def lines_left_behind(cur: Cursor, organization: UUID) -> list[LineRow]:

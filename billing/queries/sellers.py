@@ -23,6 +23,10 @@ SELECT e.id, e.organization, e.key, e.name, e.country, e.currency, e.address::te
     e.invoice_series, e.credit_note_series, e.is_default, e.version, e.created_at, e.archived_at
 FROM legal_entities e
 """
+_SELLING: Final = """
+WHERE e.id = COALESCE((SELECT p.legal_entity_id FROM billing_profiles p WHERE p.organization = %s),
+    (SELECT d.id FROM legal_entities d WHERE d.is_default AND d.archived_at IS NULL))
+"""
 
 
 def find_legal_entity(
@@ -48,12 +52,10 @@ def default_legal_entity(cur: Cursor) -> LegalEntity | None:
 
 def seller_of(cur: Cursor, organization: UUID) -> LegalEntity:
     """Return who sells to an organization: who its billing profile names, else the default one. Raises NotFound."""
-    statement = _READ + " JOIN billing_profiles p ON p.legal_entity_id = e.id WHERE p.organization = %s"
-    row = cur.execute(statement, (organization,)).fetchone()
-    entity = default_legal_entity(cur) if row is None else _entity(row)
-    if entity is None:
+    row = cur.execute(_READ + _SELLING, (organization,)).fetchone()
+    if row is None:
         raise NotFound("There is no legal entity that sells to this organization.")
-    return entity
+    return _entity(row)
 
 
 def names_entity(cur: Cursor, entity: UUID) -> int:

@@ -19,12 +19,20 @@ _STANDING: Final = """
 SELECT next_at, cycle_start, cut::text, open_ranges::text, threshold, version FROM billing_customers
 WHERE organization = %s
 """
-_ITEM_DUE: Final = """
-SELECT min(due_at) FROM invoice_items WHERE organization = %s AND invoice_id IS NULL AND due_at <= %s
-"""
-_WAITING: Final = """
-SELECT id, finalize_at FROM invoices
-WHERE organization = %s AND status IN ('draft', 'tax_pending') AND finalize_at <= %s ORDER BY finalize_at, id LIMIT 1
+# Ordered by a sum, lest the customer's first draft be looked for among those of everybody, in their order.
+_DUES: Final = """
+SELECT b.next_at, b.cycle_start, b.cut::text, b.open_ranges::text, b.threshold, b.version,
+    (SELECT min(i.due_at) FROM invoice_items i WHERE i.organization = b.organization AND i.invoice_id IS NULL),
+    (SELECT min(m.end_at) FROM metered_periods m WHERE m.organization = b.organization AND m.invoice_id IS NULL),
+    least((SELECT min(s.next_at) FROM subscriptions s WHERE s.organization = b.organization AND s.next_at IS NOT NULL),
+        (SELECT min(c.next_at) FROM contracts c WHERE c.organization = b.organization AND c.next_at IS NOT NULL)),
+    w.id, w.finalize_at, EXISTS (SELECT FROM invoice_lines l WHERE l.invoice_id = w.id AND l.treatment IS NULL)
+FROM billing_customers b LEFT JOIN LATERAL (
+    SELECT v.id, v.finalize_at FROM invoices v
+    WHERE v.organization = b.organization AND v.status IN ('draft', 'tax_pending')
+    ORDER BY v.finalize_at + interval '0', v.id LIMIT 1
+) w ON true
+WHERE b.organization = %s
 """
 # What is on an invoice without a number is billed, although the books hold it as unbilled until that has one.
 _LEFT: Final = """
@@ -35,32 +43,51 @@ _LEFT: Final = """
 _UNBILLED: Final = f"""
 SELECT {_LEFT} FROM accounts a WHERE a.organization = %s AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL
 """
-# The latest clock of any organization narrows the index scans; each one's own clock decides.
-_DUE: Final = f"""
-WITH ahead AS (SELECT clock_timestamp() + max(clock_offset) AS at FROM organizations)
-SELECT d.organization FROM (
-    SELECT b.organization, b.next_at AS at FROM billing_customers b, ahead WHERE b.next_at <= ahead.at
-    UNION ALL
-    SELECT i.organization, i.due_at FROM invoice_items i, ahead WHERE i.invoice_id IS NULL AND i.due_at <= ahead.at
-    UNION ALL
-    SELECT s.organization, s.next_at FROM ahead, subscriptions s JOIN organizations p ON p.id = s.organization
-    WHERE s.next_at <= ahead.at AND p.status = 'active'
-    UNION ALL
-    SELECT m.organization, m.end_at FROM metered_periods m, ahead WHERE m.invoice_id IS NULL AND m.end_at <= ahead.at
-    UNION ALL
-    SELECT v.organization, v.finalize_at FROM invoices v, ahead
-    WHERE v.status IN ('draft', 'tax_pending') AND v.finalize_at <= ahead.at
-    UNION ALL
-    SELECT b.organization, '-infinity' FROM billing_customers b JOIN accounts a ON a.organization = b.organization
+# What waits, and when it is due by the customer's clock.
+_WAITS: Final = (
+    ("billing_customers", "next_at", "true"),
+    ("invoice_items", "due_at", "w.invoice_id IS NULL"),
+    ("subscriptions", "next_at", "w.next_at IS NOT NULL AND o.status = 'active'"),
+    ("contracts", "next_at", "w.next_at IS NOT NULL AND o.status = 'active'"),
+    ("metered_periods", "end_at", "w.invoice_id IS NULL"),
+    ("invoices", "finalize_at", "w.status IN ('draft', 'tax_pending')"),
+)
+_FREE: Final = """
+NOT EXISTS (SELECT FROM billing_runs r WHERE r.organization = o.id AND (r.parked_at IS NOT NULL
+    OR r.claimed_at > statement_timestamp() - %(claim)s
+    OR r.failed_at > statement_timestamp() - least(%(longest)s, make_interval(secs => 10 * 2 ^ r.failures))))
+"""
+# By the wall clock, as nearly everybody's goes: in the order of an index, no further than is asked for.
+_BY_WALL: Final = """
+(SELECT o.id AS organization, w.{at} AS at FROM {table} w JOIN organizations o ON o.id = w.organization
+ WHERE w.{at} <= statement_timestamp() AND {condition} AND {free} ORDER BY w.{at} LIMIT %(limit)s)
+"""
+# Clocks of sandboxes that were moved on: these few are looked at one by one.
+_BY_MOVED: Final = """
+SELECT o.id, w.{at} FROM organizations o JOIN {table} w ON w.organization = o.id
+WHERE o.clock_offset > '0' AND w.{at} <= statement_timestamp() + o.clock_offset AND {condition} AND {free}
+"""
+_OVER: Final = f"""
+SELECT o.id, '-infinity' FROM billing_customers b JOIN organizations o ON o.id = b.organization
+    JOIN accounts a ON a.organization = b.organization
         AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL AND {_LEFT} >= b.threshold
-    WHERE b.threshold IS NOT NULL
-) d JOIN organizations o ON o.id = d.organization
-LEFT JOIN billing_runs r ON r.organization = d.organization
-WHERE d.at <= clock_timestamp() + o.clock_offset AND r.parked_at IS NULL
-    AND (r.claimed_at IS NULL OR r.claimed_at <= clock_timestamp() - %(claim)s)
-    AND (r.failed_at IS NULL
-        OR r.failed_at <= clock_timestamp() - least(%(longest)s, make_interval(secs => 10 * 2 ^ r.failures)))
-GROUP BY d.organization ORDER BY min(d.at), d.organization LIMIT %(limit)s
+WHERE b.threshold IS NOT NULL AND {_FREE}
+"""
+_DUE: Final = f"""
+SELECT d.organization FROM (
+    {
+    " UNION ALL ".join(
+        (
+            *(
+                select.format(table=table, at=at, condition=condition, free=_FREE)
+                for table, at, condition in _WAITS
+                for select in (_BY_WALL, _BY_MOVED)
+            ),
+            _OVER,
+        )
+    )
+}
+) d GROUP BY d.organization ORDER BY min(d.at), d.organization LIMIT %(limit)s
 """
 
 
@@ -76,11 +103,46 @@ class Standing:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A customer's first invoice without a number: when its grace period ends, and whether a line waits for its tax."""
+
+    invoice: UUID
+    at: datetime
+    lacks_tax: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dues:
+    """Where a customer's billing stands, and when what waits is due: its first open item, its first metered period to
+    rate, the first boundary of its subscriptions and contracts, its first draft. None: there is none."""
+
+    standing: Standing
+    item: datetime | None
+    metered: datetime | None
+    turn: datetime | None
+    waiting: Waiting | None
+
+
+def dues_of(cur: Cursor, organization: UUID) -> Dues:
+    """Return what waits for a customer's billing run, in one statement. Raises NotFound, like `standing_of`."""
+    row = cur.execute(_DUES, (organization,)).fetchone()
+    if row is None:
+        raise NotFound("This organization is not billed.")
+    item, metered, subscription, invoice, at, lacks_tax = row[6:]
+    waiting = None if invoice is None else Waiting(invoice, at, lacks_tax)
+    return Dues(_standing(row[:6]), item, metered, subscription, waiting)
+
+
 def standing_of(cur: Cursor, organization: UUID) -> Standing:
     """Return where a customer's billing stands. Raises NotFound: the platform owes itself nothing."""
     row = cur.execute(_STANDING, (organization,)).fetchone()
     if row is None:
         raise NotFound("This organization is not billed.")
+    return _standing(row)
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
     next_at, cycle_start, cut, ranges, threshold, version = row
     return Standing(
         next_at,
@@ -102,18 +164,6 @@ def written_range(found: Range) -> list[Any]:
     """Return a range as events hold it."""
     before, after = found
     return [None if before is None else before.written(), after.written()]
-
-
-def first_item_due(cur: Cursor, organization: UUID, until: datetime) -> datetime | None:
-    """Return since when the first open item is due, if any is by then."""
-    row = cur.execute(_ITEM_DUE, (organization, until)).fetchone()
-    return None if row is None else row[0]
-
-
-def first_waiting(cur: Cursor, organization: UUID, until: datetime) -> tuple[UUID, datetime] | None:
-    """Return the first invoice whose grace period has ended by then, and when it did."""
-    row = cur.execute(_WAITING, (organization, until)).fetchone()
-    return None if row is None else (row[0], row[1])
 
 
 def unbilled_of(cur: Cursor, organization: UUID) -> int:

@@ -92,7 +92,8 @@ class PlanCredit:
 
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
-    """What a version of a plan sells. `features`: what a subscriber is entitled to; None is without limit."""
+    """What a version of a plan sells. `features`: what a subscriber is entitled to; None is without limit.
+    `grace_hours`, `net_days` None: as the customer's billing profile says."""
 
     name: str
     interval: Interval
@@ -106,8 +107,8 @@ class PlanTerms:
     downgrade: str = "next_period"
     funding: str = "credit_only"
     credit_blocked_time: bool = False
-    grace_hours: int = 1
-    net_days: int = 14
+    grace_hours: int | None = None
+    net_days: int | None = None
 
     def charge(self, key: str) -> PlanCharge | None:
         """Return the charge with this key."""
@@ -136,8 +137,8 @@ def parse_plan(document: Mapping[str, Any], pointer: str = "") -> PlanTerms:
         downgrade=reader.defaulted("downgrade", fields.choice, "next_period", options=CHANGES),
         funding=reader.defaulted("funding", fields.choice, "credit_only", options=FUNDINGS),
         credit_blocked_time=reader.defaulted("credit_blocked_time", fields.boolean, False),
-        grace_hours=reader.defaulted("grace_hours", fields.integer, 1, minimum=0, maximum=MAX_GRACE_HOURS),
-        net_days=reader.defaulted("net_days", fields.integer, 14, minimum=0, maximum=MAX_NET_DAYS),
+        grace_hours=reader.defaulted("grace_hours", fields.integer, None, minimum=0, maximum=MAX_GRACE_HOURS),
+        net_days=reader.defaulted("net_days", fields.integer, None, minimum=0, maximum=MAX_NET_DAYS),
     )
     reader.check()
     return terms

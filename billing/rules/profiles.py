@@ -54,7 +54,8 @@ class TaxProfile:
 
 @dataclass(frozen=True, slots=True)
 class BillingProfile:
-    """A profile's row. `legal_entity_id` None: the default seller; `net_days`, `grace_hours` None: as the plan says.
+    """A profile's row. `legal_entity_id` None: the default seller; `net_days`, `grace_hours` None: as the
+    house has it; what a plan says holds before either.
 
     `cycle_anchor`: a wall time in the organization's zone that one of its billing boundaries falls on; None: the
     calendar month. `consolidation`: one invoice per customer, or one per subscription. `version` 0: never changed.

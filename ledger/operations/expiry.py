@@ -6,6 +6,7 @@ from uuid import UUID
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from ledger.operations.grants import expire_grants
+from ledger.operations.waiting import breakable
 from orgs.operations.facts import Author
 
 AUTHOR: Final = Author("system:expire_grants")
@@ -15,6 +16,7 @@ SELECT DISTINCT g.organization FROM credit_grants g JOIN organizations o ON o.id
 WHERE g.expired_at IS NULL AND g.remaining > 0
     AND g.expires_at <= clock_timestamp() + (SELECT max(clock_offset) FROM organizations)
     AND coalesce(g.breaks_at, g.expires_at) <= clock_timestamp() + o.clock_offset
+    AND {breakable}
 LIMIT 200
 """
 _AT_ONCE: Final = 200
@@ -34,7 +36,7 @@ def expire_due_grants() -> int:
 
 
 def _due(cur: Cursor) -> list[UUID]:
-    return [organization for (organization,) in cur.execute(_DUE).fetchall()]
+    return [organization for (organization,) in cur.execute(_DUE.format(breakable=breakable())).fetchall()]
 
 
 def expire_grants_of(organization: UUID) -> int:

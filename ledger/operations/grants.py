@@ -10,6 +10,7 @@ from common.ids import new_id
 from common.money import checked_units
 from events.store import Cursor, Event, append
 from ledger.operations.books import Books, lock_books
+from ledger.operations.waiting import breakable
 from ledger.rules.chart import LIVE
 from ledger.rules.effects import entry, granted
 from ledger.rules.grants import KINDS, SOURCES, Grant, broken_parts
@@ -25,9 +26,9 @@ CONTRA = {
 EXPIRING = """
 SELECT id, kind, priority, scope, scope_target, remaining, held, effective_at, expires_at, created_at, expired_at,
     funding_source, gift
-FROM credit_grants
+FROM credit_grants g
 WHERE organization = %(organization)s AND expires_at <= %(now)s AND coalesce(breaks_at, expires_at) <= %(now)s
-    AND expired_at IS NULL AND remaining > 0 ORDER BY id LIMIT %(limit)s
+    AND expired_at IS NULL AND remaining > 0 AND {breakable} ORDER BY id LIMIT %(limit)s
 """
 
 
@@ -153,13 +154,15 @@ def _breaks_at(new: NewGrant) -> datetime | None:
 def expire_grants(cur: Cursor, *, organization: UUID, author: Author, limit: int = 500) -> int:
     """This function will post breakage for what expired grants have unheld, and return how many it marked.
 
-    What of it nobody paid for goes back to promotional_expense (`broken_parts`).
+    One whose time is not rated yet waits (`register_wait`). What of it nobody paid for goes back to promotional_expense
+    (`broken_parts`).
 
     What is held stays for its hold; the gate posts the rest when that ends. An expired grant is not spendable
     before this ran either (the clock judges it).
     """
     books = lock_books(cur, organization)
-    cur.execute(EXPIRING, {"organization": organization, "now": books.now, "limit": limit})
+    statement = EXPIRING.format(breakable=breakable())
+    cur.execute(statement, {"organization": organization, "now": books.now, "limit": limit})
     events = [_expired(books, Grant(*row), author) for row in cur.fetchall()]
     append(cur, events)
     return len(events)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from billing.operations.invoices.taxing import TaxAnswers
 from billing.projections.invoices import billing_stream
 from billing.queries.cuts import take_cut
 from billing.queries.items import Item, open_items
+from billing.queries.plans import find_version
 from billing.queries.standing import Range, Standing, standing_of, written_range
 from billing.rules.assembling import Document, Owed, assemble
 from billing.rules.contracts.lines import CommittedUse, committed_line
@@ -137,11 +138,12 @@ def prepare(
     owed = owed_lines(items, metered, seen.sums, boundary)
     if not owed:
         return None
-    coupons, codes = coupons_for(cur, organization=locked.id, owed=owed, currency=locked.currency)
-    document = assemble(owed, currency=locked.currency, taxing=seen.answers.patient, coupons=coupons)
-    invoice = with_document(
-        _blank(locked, boundary, seen.answers.seller, seen.answers.buyer), document, codes
+    coupons, codes = coupons_for(
+        cur, organization=locked.id, owed=owed, currency=locked.currency, at=boundary.at
     )
+    document = assemble(owed, currency=locked.currency, taxing=seen.answers.patient, coupons=coupons)
+    buyer = _with_plans_pace(cur, seen.answers.buyer, owed)
+    invoice = with_document(_blank(locked, boundary, seen.answers.seller, buyer), document, codes)
     return Drafted(invoice, document)
 
 
@@ -200,6 +202,15 @@ def _blank(locked: LockedOrganization, boundary: Boundary, seller: Seller, buyer
         error=None,
         version=1,
     )
+
+
+def _with_plans_pace(cur: Cursor, buyer: Buyer, owed: Sequence[Owed]) -> Buyer:
+    """What a plan says of grace and days to pay holds before the customer's profile; of several, the longest."""
+    versions = sorted({one.plan_version for one in owed if one.plan_version is not None})
+    terms = [find_version(cur, version).terms for version in versions]
+    hours = [timedelta(hours=one.grace_hours) for one in terms if one.grace_hours is not None]
+    days = [one.net_days for one in terms if one.net_days is not None]
+    return replace(buyer, grace=max(hours, default=buyer.grace), net_days=max(days, default=buyer.net_days))
 
 
 def _drafted(found: Drafted, now: datetime) -> Fact:

@@ -32,9 +32,9 @@ from billing.rules.numbers import InvoiceNumber, format_number
 from billing.rules.parties import Seller, year_of
 from billing.rules.postings import invoice_postings
 from billing.rules.tax import TaxableLine, TaxPending, tax_document
-from common.errors import InvalidTransition
+from common.errors import InvalidTransition, ServiceUnavailable
 from events.store import Cursor
-from ledger.operations.books import lock_books
+from ledger.operations.books import Books, lock_books
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.facts import time_text
@@ -44,7 +44,7 @@ _ADDRESS: Final = "INSERT INTO invoice_addressees VALUES (%s, %s, %s, %s, %s::js
 
 
 def finalize_invoice(
-    cur: Cursor, *, organization: UUID, invoice: UUID, answers: TaxAnswers, author: Author
+    cur: Cursor, *, organization: UUID, invoice: UUID, answers: TaxAnswers | None, author: Author
 ) -> Invoice:
     """This function will give an invoice its number, post it and make it a document for ever (B2, B3, S76).
 
@@ -52,14 +52,23 @@ def finalize_invoice(
     with nothing to pay is paid at once; one below zero becomes credit of the customer, which pays what it owes first.
     Its entry is in effect at the date that it is for, or where that month is closed at the beginning of the first open
     one. Lines that defer revenue open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the
-    transaction. Raises NotFound, InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and
-    ServiceUnavailable when the parties changed since it was asked.
+    transaction; None: its tax is known. Raises NotFound, InvalidTransition (finalised or void), TaxRateUnknown,
+    AmountOutOfRange, and ServiceUnavailable when the parties changed since it was asked, or it was not asked about a
+    line that waits.
     """
-    books = lock_books(cur, organization)
+    return finalize_locked(cur, lock_books(cur, organization), invoice, answers, author=author)
+
+
+def finalize_locked(
+    cur: Cursor, books: Books, invoice: UUID, answers: TaxAnswers | None, *, author: Author
+) -> Invoice:
+    """This function will do the same with books that the caller has locked."""
+    organization = books.organization.id
     found = find_invoice(cur, organization=organization, invoice=invoice)
     if found.is_finalized:
         raise InvalidTransition("The invoice is finalised already.")
-    answers.require_same(cur, organization)
+    if answers is not None:
+        answers.require_same(cur, organization)
     taxed = _taxed(found, lines_of(cur, invoice), answers)
     if taxed is None:
         waiting = moved(
@@ -79,7 +88,7 @@ def finalize_invoice(
     )
     schedules = opened_schedules(books, found, lines)
     # Taxed when it was drafted, it names the seller of then: that one's tax needs that one's number.
-    seller = answers.seller if told else seller_named(cur, found.legal_entity)
+    seller = answers.seller if told and answers is not None else seller_named(cur, found.legal_entity)
     done = _numbered(cur, found, seller, entry_of(ledger), books.now)
     record(
         cur,
@@ -122,11 +131,13 @@ def _numbered(cur: Cursor, found: Invoice, seller: Seller, entry: UUID | None, n
 
 
 def _taxed(
-    found: Invoice, lines: Sequence[LineRow], answers: TaxAnswers
+    found: Invoice, lines: Sequence[LineRow], answers: TaxAnswers | None
 ) -> tuple[Invoice, Sequence[LineRow], list[dict[str, Any]]] | None:
     """The invoice with its tax and, where that was not known when it was drafted, its lines anew; None: it waits."""
     if all(line.treatment is not None for line in lines):
         return found, lines, []
+    if answers is None:
+        raise ServiceUnavailable("The tax of the invoice was not asked for.", retry_after=1)
     taxable = []
     for line in lines:
         treatment = answers.strict(line.tax_code)

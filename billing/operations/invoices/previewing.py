@@ -9,12 +9,13 @@ from uuid import UUID
 from billing.operations.boundaries import advance
 from billing.operations.invoices.drafting import Boundary, Drafted, Seen, locked_standing, prepare, with_cut
 from billing.operations.invoices.rating import rate_metered
-from billing.operations.invoices.taxing import TaxAnswers, ask_tax
+from billing.operations.invoices.taxing import TaxAnswers, ask_between, ask_tax, parties_of
 from billing.queries.committeduse import committed_use
 from billing.queries.items import open_items
 from billing.queries.usage import usage_sums
 from billing.rules.contracts.lines import CommittedUse
 from billing.rules.meteredlines import RatedUse
+from billing.rules.parties import Buyer, Seller
 from billing.rules.usagelines import UsageSum
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -57,15 +58,18 @@ def read_boundary(organization: UUID, boundary: Boundary) -> Seen:
     """This function will return what a boundary's draft is made of besides items: without any lock, and the tax asked
     outside of any transaction. Raises NotFound, NotPriced and PeriodRetired."""
 
-    def read(cur: Cursor) -> tuple[list[UsageSum], list[RatedUse], set[str], list[CommittedUse]]:
+    def read(
+        cur: Cursor,
+    ) -> tuple[list[UsageSum], list[RatedUse], list[CommittedUse], set[str], Seller, Buyer]:
         sums = usage_sums(cur, organization=organization, ranges=boundary.ranges)
         rated = _rated(cur, organization, boundary)
+        committed = _committed(cur, organization, boundary)
         codes = {item.tax_code for item in open_items(cur, organization, boundary.at)}
-        codes |= {one.period.charge.tax_code for one in rated}
-        return sums, rated, codes, _committed(cur, organization, boundary)
+        codes |= {"standard", *(one.period.charge.tax_code for one in rated)}
+        return sums, rated, committed, codes, *parties_of(cur, organization=organization)
 
-    sums, rated, codes, committed = run_in_transaction(read)
-    answers = ask_tax(organization=organization, codes={*codes, "standard"}, at=boundary.at)
+    sums, rated, committed, codes, seller, buyer = run_in_transaction(read, prepared=True)
+    answers = ask_between(seller, buyer, codes=codes, at=boundary.at)
     return Seen(sums, rated, answers, committed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -42,8 +43,7 @@ class TaxAnswers:
 
     def require_same(self, cur: Cursor, organization: UUID) -> None:
         """Refuse answers about parties that changed since. Raises ServiceUnavailable: ask again."""
-        now = seller_of(cur, organization), buyer_of(cur, organization)
-        if now != (self.seller, self.buyer):
+        if parties_of(cur, organization=organization) != (self.seller, self.buyer):
             raise ServiceUnavailable("The parties of the invoice changed meanwhile.", retry_after=1)
 
 
@@ -53,9 +53,17 @@ def ask_tax(*, organization: UUID, codes: Iterable[str], at: datetime) -> TaxAns
     A provider that does not answer, a customer without a country, and a rate that nobody knows lead to codes that wait.
     Raises NotFound.
     """
-    seller, buyer = run_in_transaction(
-        lambda cur: (seller_of(cur, organization), buyer_of(cur, organization))
-    )
+    seller, buyer = run_in_transaction(partial(parties_of, organization=organization))
+    return ask_between(seller, buyer, codes=codes, at=at)
+
+
+def parties_of(cur: Cursor, *, organization: UUID) -> tuple[Seller, Buyer]:
+    """Return who invoices whom. Raises NotFound."""
+    return seller_of(cur, organization), buyer_of(cur, organization)
+
+
+def ask_between(seller: Seller, buyer: Buyer, *, codes: Iterable[str], at: datetime) -> TaxAnswers:
+    """This function will ask the same about parties that were read already."""
     treatments: dict[str, Treatment | TaxPending] = {}
     refusals: dict[str, TaxRateUnknown] = {}
     for code in sorted(set(codes)):
@@ -72,9 +80,10 @@ def ask_tax(*, organization: UUID, codes: Iterable[str], at: datetime) -> TaxAns
 def ask_tax_of_invoice(*, organization: UUID, invoice: UUID) -> TaxAnswers:
     """This function will ask about what a draft's lines wait for. Raises NotFound."""
 
-    def read(cur: Cursor) -> tuple[datetime, set[str]]:
+    def read(cur: Cursor) -> tuple[datetime, set[str], Seller, Buyer]:
         found = find_invoice(cur, organization=organization, invoice=invoice)
-        return found.dated_at, {line.tax_code for line in lines_of(cur, invoice) if line.treatment is None}
+        codes = {line.tax_code for line in lines_of(cur, invoice) if line.treatment is None}
+        return found.dated_at, codes, *parties_of(cur, organization=organization)
 
-    at, codes = run_in_transaction(read)
-    return ask_tax(organization=organization, codes=codes, at=at)
+    at, codes, seller, buyer = run_in_transaction(read)
+    return ask_between(seller, buyer, codes=codes, at=at)

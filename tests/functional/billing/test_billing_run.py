@@ -6,16 +6,27 @@ from uuid import UUID
 
 import pytest
 
+from billing.operations import runs
 from billing.operations.runs import claim_customers, run_customer
+from billing.tasks import bill_customers
 from common.ids import new_id
 from events.operations.due import run_job
+from ledger.operations.grants import expire_grants
+from orgs.operations.facts import Author
 from tests.builders.billing import CENT, DOLLAR, Billed, billed
 from tests.builders.books import balances
 from tests.builders.catalog import make_coupon
 from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import caller, make_organization, unique, write
 from tests.builders.subscribed import fee
-from tests.builders.subscriptions import now_of, owner, sell, subscribe
+from tests.builders.subscriptions import now_of, owner, run_boundaries, sell, subscribe
+
+AUTHOR = Author("test")
+
+
+def expired(organization: UUID) -> int:
+    """How many ended grants broke now."""
+    return write(lambda cur: expire_grants(cur, organization=organization, author=AUTHOR))
 
 
 def problem(answer: Any) -> tuple[int, str]:
@@ -128,6 +139,74 @@ class TestASubscription:
         assert balances(made.id)["revenue"] == 9 * DOLLAR
         made.assert_sound()
 
+    @pytest.mark.parametrize("after", ["ended", "billed"])
+    def test_has_its_use_paid_by_its_periods_allowance_after_a_standstill_of_weeks(self, after: str) -> None:
+        made, meter = billed(), make_meter()
+        allowance = [{"amounts": {"USD": "10"}, "every": {"unit": "month", "count": 1}}]
+        plan = sell(fee("5"), calls(meter.key, {"model": "per_unit", "unit_price": "1"}), credits=allowance)
+        subscribe(owner(made.id), plan)
+        at = now_of(made.id)
+        record(made.id, new_event(meter.definition.event_type or "", at, {"units": 4}))
+        made.customer.pass_time(days=55)  # its credit ended weeks ago
+        assert expired(made.id) == 0
+        if after == "ended":
+            run_boundaries(made.id)
+            assert expired(made.id) == 0
+        made.run()
+        metered = [
+            line for one in made.invoices() for line in made.lines(one["id"]) if line["kind"] == "metered"
+        ]
+        assert [(line["charge"], line["amount"]) for line in metered] == [("4", "0.00")]
+        assert metered[0]["funded"] == [{"source": "allowance", "amount": "4"}]
+        assert expired(made.id) == 1
+        assert balances(made.id)["breakage"] == DOLLAR  # five of the ten were given away
+        made.assert_sound()
+
+    def test_is_due_and_final_as_its_plan_says_and_else_as_the_profile(self) -> None:
+        made = billed()
+        made.profile(net_days=30, grace_hours=2)
+        subscribe(owner(made.id), sell(fee("5"), net_days=7, grace_hours=48))
+        subscribe(owner(made.id), sell(fee("6")))
+        made.run()
+        made.customer.pass_time(hours=3)
+        made.run()
+        assert {one["status"] for one in made.invoices()} == {"draft", "open"} or {
+            one["status"] for one in made.invoices()
+        } == {"draft"}
+        made.customer.pass_time(hours=46)
+        made.run()
+        shown = {one["total"]: (one["net_days"], one["status"]) for one in made.invoices()}
+        assert shown in ({"11.00": (7, "open")}, {"5.00": (7, "open"), "6.00": (30, "open")})
+
+    def test_takes_a_coupon_off_the_use_of_a_period_that_has_it(self) -> None:
+        made, meter = billed(), make_meter()
+        coupon = make_coupon(percent="50")
+        subscribe(owner(made.id), sell(fee("10"), calls(meter.key, GRADUATED)), coupons=[coupon.code])
+        record(made.id, new_event(meter.definition.event_type or "", now_of(made.id), {"units": 4}))
+        made.pass_months()
+        made.run()
+        found = [
+            (line["kind"], line["amount"], line["discount"])
+            for one in made.invoices()
+            for line in made.lines(one["id"])
+        ]
+        assert sorted(found) == [
+            ("metered", "4.00", "2.00"),
+            ("recurring", "10.00", "0.00"),
+            ("recurring", "10.00", "5.00"),
+        ]
+        made.assert_sound()
+
+    def test_has_an_amount_taken_off_once_not_off_its_fee_and_its_use(self) -> None:
+        made, meter = billed(), make_meter()
+        coupon = make_coupon(amounts={"USD": "3"})
+        subscribe(owner(made.id), sell(fee("10"), calls(meter.key, GRADUATED)), coupons=[coupon.code])
+        record(made.id, new_event(meter.definition.event_type or "", now_of(made.id), {"units": 4}))
+        made.pass_months()
+        made.run()
+        assert sum(float(one["discount"]) for one in made.invoices()) == 3
+        made.assert_sound()
+
     def test_is_lowered_by_a_coupon_as_often_as_that_says(self) -> None:
         made = billed()
         who = owner(made.id)
@@ -209,6 +288,29 @@ class TestTrouble:
         assert broken.only()["total"] == "1.00"
         assert problem(broken.finance.post(path, None, key=unique())) == (404, "not_found")
         broken.assert_sound()
+
+    def test_hands_out_no_more_than_workers_come_to(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made = billed()
+        made.use("1")
+        made.pass_months()
+        out = write(lambda cur: cur.execute(runs.OUT, (runs.CLAIM,)).fetchone()[0])
+        monkeypatch.setattr(runs, "MOST_OUT", out)
+        assert write(claim_customers) == []
+        monkeypatch.setattr(runs, "MOST_OUT", out + 10_000)
+        claimed = write(claim_customers)
+        assert made.id in claimed
+        write(lambda cur: cur.execute("DELETE FROM billing_runs WHERE organization = ANY(%s)", (claimed,)))
+
+    def test_of_one_in_a_job_of_several_keeps_the_others_going(self) -> None:
+        broken, sound = billed(), billed()
+        for made in (broken, sound):
+            made.use("1")
+            made.pass_months()
+        set_ranges(broken.id, "[[null, {}]]")
+        bill_customers(organizations=[str(broken.id), str(sound.id)])
+        assert sound.only()["total"] == "1.00"
+        assert broken.invoices() == []
+        set_ranges(broken.id, "[]")
 
     def test_is_not_noted_where_there_is_none(self) -> None:
         made = billed()

@@ -58,8 +58,8 @@ class TestAPlan:
             "funding": "credit_only",
             "features": {},
             "credit_blocked_time": False,
-            "grace_hours": 1,
-            "net_days": 14,
+            "grace_hours": None,
+            "net_days": None,
         }
 
     def test_comes_back_as_it_went_in(self) -> None:
