@@ -14,6 +14,7 @@ from billing.api import (
     plans,
     profiles,
     sellers,
+    simulations,
     subscriptions,
 )
 
@@ -71,6 +72,7 @@ urlpatterns: list[URLPattern] = [
     path("billing-profile/erase-contact", profiles.ContactEraseView.as_view()),
     path("billing-profile/check-vat-id", profiles.VatIdCheckView.as_view()),
     path("entitlements", entitlements.EntitlementsView.as_view()),
+    path("simulations", simulations.SimulationView.as_view()),
     path("subscriptions", subscriptions.SubscriptionListView.as_view()),
     path("subscriptions/<str:name>", subscriptions.SubscriptionDetailView.as_view()),
     path("subscriptions/<str:name>/history", subscriptions.SubscriptionHistoryView.as_view()),

@@ -21,7 +21,16 @@ from common.api.paging import PAGE_PARAMETERS, QueryReader
 from common.api.requests import has_body
 from common.errors import Forbidden, InvalidJson, MethodNotAllowed, NotFound
 from common.fields import is_id
-from common.idempotency import Answer, KeyedRequest, idempotent, keyed_request, read_key
+from common.idempotency import (
+    Answer,
+    KeyedRequest,
+    idempotent,
+    keyed_request,
+    lookup,
+    read_key,
+    replay,
+)
+from common.transactions import run_in_transaction
 
 PlainView = Callable[..., HttpResponse]
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -131,14 +140,25 @@ class ApiView(APIView):
         def answered(cur: psycopg.Cursor[Any]) -> Answer:
             return Answer(status, json_bytes(operation(cur)))
 
-        body: Any = request.data if has_body(request._request) else {}
-        call = keyed(
-            request._request,
-            principal=self.principal,
-            body=body,
-            required=self.money_moves and request.method == "POST",
+        return answer_response(idempotent(answered, request=self._keyed(request), alias=alias))
+
+    def known_answer(self, request: Request) -> HttpResponse | None:
+        """The answer that this call was given before under its key; None: it is new, or has no key. For calls that
+        work in several transactions before `idempotent` keeps their answer. Raises IdempotencyKeyReused."""
+        call = self._keyed(request)
+        if call is None:
+            return None
+        stored = run_in_transaction(
+            lambda cur: lookup(cur, organization=call.organization, keys=[call.key]).get(
+                (call.organization, call.key)
+            )
         )
-        return answer_response(idempotent(answered, request=call, alias=alias))
+        return None if stored is None else answer_response(replay(call, stored))
+
+    def _keyed(self, request: Request) -> KeyedRequest | None:
+        body: Any = request.data if has_body(request._request) else {}
+        required = self.money_moves and request.method == "POST"
+        return keyed(request._request, principal=self.principal, body=body, required=required)
 
 
 class PublicApiView(ApiView):

@@ -43,3 +43,9 @@ def event_log(
         "limit": limit,
     }
     return list(stored_events(cur.execute(_LOG, given).fetchall()))
+
+
+def last_number(cur: Cursor, *, organization: UUID) -> int:
+    """Return the number of the organization's last event, 0 without any."""
+    row = cur.execute("SELECT max(seq) FROM events WHERE organization = %s", (organization,)).fetchone()
+    return (row and row[0]) or 0

@@ -9,6 +9,7 @@ from common.api.serializers import (
     AMOUNT_PATTERN,
     AmountField,
     CurrencyField,
+    FlagField,
     IdField,
     InstantField,
     ReferenceField,
@@ -35,6 +36,7 @@ class NewOrganizationSerializer(OrganizationSerializer):
 
     currency = CurrencyField(required=False, default="USD")
     funding = WordField(("prepaid", "postpaid"), required=False, default="prepaid")
+    sandbox = FlagField(required=False, default=False, help_text="Whether its clock can be moved; stays.")
 
 
 class GrantSerializer(StrictSerializer):

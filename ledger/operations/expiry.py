@@ -29,7 +29,7 @@ def expire_due_grants() -> int:
     done = 0
     while due := run_in_transaction(_due):
         for organization in due:
-            done += _expire_all(organization)
+            done += expire_grants_of(organization)
     return done
 
 
@@ -37,7 +37,8 @@ def _due(cur: Cursor) -> list[UUID]:
     return [organization for (organization,) in cur.execute(_DUE).fetchall()]
 
 
-def _expire_all(organization: UUID) -> int:
+def expire_grants_of(organization: UUID) -> int:
+    """This function will do so for one organization. Raises NotFound."""
     done = 0
     while True:
         marked = run_in_transaction(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +13,20 @@ from rest_framework.request import Request
 from common.api.answers import json_response
 from common.api.paging import envelope
 from common.api.views import path_id
-from common.errors import NotFound
+from common.errors import InvalidField, NotFound
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import OrgsView, checked, refuse_fields
-from orgs.api.representations import show_organization
-from orgs.api.serializers import OrganizationChangeSerializer, OrganizationSerializer
+from orgs.api.representations import show_clock, show_organization
+from orgs.api.serializers import (
+    ClockAdvanceSerializer,
+    ClockSerializer,
+    OrganizationChangeSerializer,
+    OrganizationSerializer,
+)
+from orgs.operations.clock import advance_clock, advance_clock_to
 from orgs.operations.organizations import close_organization, update_organization
-from orgs.queries.organizations import find_organization, list_organizations
+from orgs.queries.organizations import clock_of, find_organization, list_organizations
 from orgs.rules.permissions import require_platform, require_setup
 from orgs.rules.scopes import ADMIN, PLATFORM
 
@@ -106,6 +113,45 @@ class OrganizationArchiveView(OrganizationView):
             return _shown(cur, organization)
 
         return self.idempotent(request, operation, status=200)
+
+
+class OrganizationClockView(OrganizationView):
+    """GET /v1/organizations/{id}/clock."""
+
+    @extend_schema(responses=ClockSerializer, tags=["organizations"])
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """What its business clock shows; only a sandbox's differs from the wall clock."""
+        organization = self.in_path(name)
+        return json_response(run_in_transaction(lambda cur: _clock(cur, organization)))
+
+
+class OrganizationClockAdvanceView(OrganizationView):
+    """POST /v1/organizations/{id}/clock/advance."""
+
+    required_scope = PLATFORM
+
+    @extend_schema(request=ClockAdvanceSerializer, responses={200: ClockSerializer}, tags=["organizations"])
+    def post(self, request: Request, name: str) -> HttpResponse:
+        """Move a sandbox organization's clock forward, `to` a moment or by `seconds`. What falls due by it is done as
+        always, soon after; `POST /v1/simulations` does it on the way, each at its own moment."""
+        organization = self.in_path(name)
+        values = checked(ClockAdvanceSerializer, request)
+        if len(values) != 1:
+            raise InvalidField("Either to or seconds is given.", pointer="/to")
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            if "to" in values:
+                advance_clock_to(cur, organization=organization, to=values["to"], author=self.author)
+            else:
+                by = timedelta(seconds=values["seconds"])
+                advance_clock(cur, organization=organization, by=by, author=self.author)
+            return _clock(cur, organization)
+
+        return self.idempotent(request, operation, status=200)
+
+
+def _clock(cur: Cursor, organization: UUID) -> dict[str, Any]:
+    return show_clock(organization, *clock_of(cur, organization=organization))
 
 
 def _shown(cur: Cursor, organization: UUID) -> dict[str, Any]:

@@ -25,8 +25,14 @@ def show_organization(row: OrganizationRow | LockedOrganization) -> dict[str, An
         "funding": row.funding,
         "credit_limit": None if row.credit_limit is None else format_amount(row.credit_limit),
         "status": row.status,
+        "sandbox": row.sandbox,
         "created_at": _time(row.created_at),
     }
+
+
+def show_clock(organization: UUID, now: datetime, ahead_seconds: int) -> dict[str, Any]:
+    """What an organization's business clock shows."""
+    return {"organization": organization, "now": now.astimezone(UTC), "ahead_seconds": ahead_seconds}
 
 
 def show_subject(subject: Subject, *, team_keys: Mapping[UUID, str]) -> dict[str, Any]:

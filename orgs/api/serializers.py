@@ -12,6 +12,7 @@ from common import fields
 from common.api.serializers import (
     AmountField,
     CurrencyField,
+    FlagField,
     FreeObjectField,
     IdField,
     InstantField,
@@ -178,7 +179,23 @@ class OrganizationSerializer(StrictSerializer):
     funding = WordField(FUNDINGS)
     credit_limit = AmountField(required=False, allow_zero=True, allow_null=True)
     status = WordField(("active", "closed"), read_only=True)
+    sandbox = FlagField(read_only=True, help_text="Whether its clock can be moved.")
     created_at = InstantField(read_only=True)
+
+
+class ClockSerializer(serializers.Serializer[Any]):
+    """An organization's business clock: what windows, holds, grants, prices and periods are judged by."""
+
+    organization = IdField()
+    now = InstantField()
+    ahead_seconds = WholeNumberField(minimum=0, maximum=10**10, help_text="Of the wall clock.")
+
+
+class ClockAdvanceSerializer(StrictSerializer):
+    """How far a sandbox organization's clock is moved: to a moment, or by seconds."""
+
+    to = InstantField(required=False, help_text="It shows this, or less than a second later.")
+    seconds = WholeNumberField(minimum=1, maximum=316_224_000, required=False)
 
 
 class OrganizationChangeSerializer(StrictSerializer):

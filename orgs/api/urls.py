@@ -10,6 +10,8 @@ _KEYS = "organizations/<str:name>/api-keys"
 urlpatterns = [
     path("organizations/<str:name>", organizations.OrganizationDetailView.as_view()),
     path("organizations/<str:name>/archive", organizations.OrganizationArchiveView.as_view()),
+    path("organizations/<str:name>/clock", organizations.OrganizationClockView.as_view()),
+    path("organizations/<str:name>/clock/advance", organizations.OrganizationClockAdvanceView.as_view()),
     path(_KEYS, api_keys.ApiKeyListView.as_view()),
     path(f"{_KEYS}/<str:key>", api_keys.ApiKeyDetailView.as_view()),
     path(f"{_KEYS}/<str:key>/revoke", api_keys.ApiKeyRevokeView.as_view()),

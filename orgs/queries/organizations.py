@@ -36,6 +36,27 @@ def find_organization(cur: Cursor, *, organization: UUID) -> OrganizationRow:
     return OrganizationRow(*row)
 
 
+def clock_of(cur: Cursor, *, organization: UUID) -> tuple[datetime, int]:
+    """Return what an organization's business clock shows, without a lock (for showing, never for deciding), and how
+    many seconds it is ahead of the wall clock. Raises NotFound."""
+    row = cur.execute(
+        "SELECT clock_timestamp() + clock_offset, extract(epoch FROM clock_offset)::bigint"
+        " FROM organizations WHERE id = %s",
+        (organization,),
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such organization.")
+    return row[0], row[1]
+
+
+def organizations_named(cur: Cursor, name: str) -> list[UUID]:
+    """Return the ids of up to ten organizations with exactly this name, oldest first."""
+    rows = cur.execute(
+        "SELECT id FROM organizations WHERE name = %s ORDER BY id LIMIT 10", (name,)
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def list_organizations(
     cur: Cursor, *, only: UUID | None, before: UUID | None, limit: int
 ) -> list[OrganizationRow]:

@@ -22,6 +22,7 @@ from spend.api import (
     suggestions,
     switches,
     usage,
+    whatif,
 )
 from spend.api.routing import beside_the_gate
 
@@ -89,4 +90,5 @@ urlpatterns = [
     path("rate-limits", ratelimits.RateLimitListView.as_view()),
     path("rate-limits/<str:name>", ratelimits.RateLimitDetailView.as_view()),
     path("rate-limits/<str:name>/archive", ratelimits.RateLimitArchiveView.as_view()),
+    path("what-if/re-rate", whatif.RateAgainView.as_view()),
 ]

@@ -1,0 +1,95 @@
+"""A question of what usage would have cost on other prices, read strictly from JSON: the API's body, or a file's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from common import fields
+from common.bodies import BodyReader
+from common.errors import InvalidField, InvalidPeriod, ProblemError
+from spend.rules.modelnames import NAME_LENGTH
+from spend.rules.pricedata import components_of_text
+
+MAX_PRICES: Final = 500
+MAX_ORGANIZATIONS: Final = 100
+MAX_COMPONENTS: Final = 100
+LONGEST: Final = timedelta(days=366)
+_PRICE_FIELDS: Final = frozenset(
+    {"organization", "provider", "model", "currency", "components", "valid_from", "valid_to"}
+)
+_FIELDS: Final = frozenset({"from", "to", "organizations", "prices"})
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPrice:
+    """A price to try, as a person states it; `organization` None: the book's."""
+
+    provider: str
+    model: str
+    components: Mapping[str, Any]
+    currency: str | None = None
+    organization: UUID | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RateAgain:
+    """Usage of [start, end) of some customers, None: of all that are no sandbox; on these prices."""
+
+    start: datetime
+    end: datetime
+    organizations: tuple[UUID, ...] | None
+    prices: tuple[OtherPrice, ...]
+
+
+def read_question(body: Mapping[str, Any]) -> RateAgain:
+    """Return the question that a JSON object states. Raises one error for everything that is wrong in it."""
+    reader = BodyReader(body, allowed=_FIELDS)
+    start, end = reader.required("from", fields.instant), reader.required("to", fields.instant)
+    organizations = reader.optional("organizations", _ids)
+    prices = tuple(
+        _price(one) for one in reader.objects("prices", allowed=_PRICE_FIELDS, max_items=MAX_PRICES)
+    )
+    if not reader.failed:
+        if not prices:
+            reader.refuse(InvalidField("At least one price is to be tried.", pointer="/prices"))
+        if not start < end <= start + LONGEST:
+            reader.refuse(InvalidPeriod("The period is [from, to), 366 days at most.", pointer="/to"))
+    reader.check()
+    return RateAgain(start, end, organizations, prices)
+
+
+def _price(reader: BodyReader) -> OtherPrice:
+    valid = (reader.optional("valid_from", fields.instant), reader.optional("valid_to", fields.instant))
+    if None not in valid and valid[0] >= valid[1]:  # type: ignore[operator]
+        reader.refuse(InvalidPeriod(pointer=reader.pointer("valid_to")))
+    return OtherPrice(
+        provider=reader.required("provider", fields.text, max_length=NAME_LENGTH),
+        model=reader.required("model", fields.text, max_length=NAME_LENGTH),
+        components=reader.required("components", _components),
+        currency=reader.optional("currency", fields.currency),
+        organization=reader.optional("organization", fields.uuid),
+        valid_from=valid[0],
+        valid_to=valid[1],
+    )
+
+
+def _components(value: object, *, pointer: str = "") -> Mapping[str, Any]:
+    if not isinstance(value, dict) or len(value) > MAX_COMPONENTS:
+        raise InvalidField(f"This is no object of at most {MAX_COMPONENTS} components.", pointer=pointer)
+    try:
+        components_of_text(value)
+    except ProblemError as error:
+        raise type(error)(error.detail, pointer=pointer) from None
+    return value
+
+
+def _ids(value: object, *, pointer: str = "") -> tuple[UUID, ...]:
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_ORGANIZATIONS:
+        raise InvalidField(f"This is no list of 1 to {MAX_ORGANIZATIONS} ids.", pointer=pointer)
+    return tuple(fields.uuid(one, pointer=f"{pointer}/{place}") for place, one in enumerate(value))

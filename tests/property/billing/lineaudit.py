@@ -1,0 +1,193 @@
+"""Where every usage record and every quantity went, worked out anew from the rows alone: no code of the product.
+
+A record is in an invoice's range when its transaction is seen by the later cut and not by the earlier one; what a line
+says must be what its records come to. Quantities of meters are added up from their events as each line's cut saw them.
+"""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from uuid import UUID
+
+from tests.builders.books import rows
+
+UNIT = 10**8
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Use:
+    """A usage record: what it cost and who paid."""
+
+    id: UUID
+    tx: int
+    epoch: int
+    at: datetime
+    charge: int
+    kind: str | None
+    group: tuple[str | None, ...]
+    funding: list[list[Any]]
+    external: str | None
+
+    @property
+    def postpaid(self) -> int:
+        """What is to pay of it."""
+        return sum(int(part[2]) for part in self.funding if part[0] == "postpaid")
+
+
+def uses(organization: UUID) -> list[Use]:
+    """All records, in the order of their ids."""
+    found = rows(
+        "SELECT id, tx::text, epoch, occurred_at, charge, kind, provider, model, tool, funding::text, external_id"
+        " FROM usage_records WHERE organization = %s ORDER BY id",
+        organization,
+    )
+    return [
+        Use(row[0], int(row[1]), row[2], row[3], row[4], row[5], row[5:9], json.loads(row[9]), row[10])
+        for row in found
+    ]
+
+
+def in_cut(cut: dict[str, Any] | None, *, tx: int, epoch: int, at: datetime) -> bool:
+    """Whether a cut holds what was written by a transaction and tells of a moment."""
+    if cut is None or at >= datetime.fromisoformat(cut["until"]):
+        return False
+    first, last, running = cut["snapshot"].split(":")
+    seen = tx < int(first) or (tx < int(last) and str(tx) not in running.split(","))
+    return bool(epoch < cut["epoch"] or (epoch == cut["epoch"] and seen))
+
+
+def wrong_records(organization: UUID) -> Iterator[str]:
+    """Yield what is wrong with the records (B1, B5, S9): on two lines or, postpaid and cut off, on none; lines that are
+    not the sum of their records."""
+    records = uses(organization)
+    lines: Counter[UUID] = Counter()
+    for line in _lines(organization, "usage"):
+        before, after = line["ranges"][line["detail"]["range"]]
+        group = line["detail"]["group"]
+        wanted = (group["kind"], group["provider"], group["model"], group["tool"])
+        of_line = []
+        for use in records:
+            where = {"tx": use.tx, "epoch": use.epoch, "at": use.at}
+            late = before is not None and use.at < datetime.fromisoformat(before["until"])
+            if (
+                use.kind != "metered"
+                and use.group == wanted
+                and late == group["late"]
+                and in_cut(after, **where)
+                and not in_cut(before, **where)
+            ):
+                of_line.append(use)
+        lines.update(use.id for use in of_line)
+        yield from _compare(line, of_line)
+    metered = {f"{line['detail']['charge_id']}": line for line in _lines(organization, "metered")}
+    for use in records:
+        if use.kind == "metered":
+            lines[use.id] += str(use.external) in metered
+            line = metered.get(str(use.external))
+            if line is None or (line["charge"], line["exact"]) != (use.charge, use.postpaid):
+                yield f"metered record {use.id} of {use.external} is on no line that says the same: {line}"
+        if sum(int(part[2]) for part in use.funding) != use.charge:
+            yield f"S9: record {use.id}"
+        if lines[use.id] > 1:
+            yield f"B1: record {use.id} is on {lines[use.id]} lines"
+    cut = None if _given_back(organization) else _standing_cut(organization)
+    for use in records:
+        if use.postpaid and not lines[use.id] and in_cut(cut, tx=use.tx, epoch=use.epoch, at=use.at):
+            yield f"B5: record {use.id} of {use.at} is on no line"
+
+
+def wrong_quantities(organization: UUID, *, price: str, included: str) -> Iterator[str]:
+    """Yield the metered periods that were not billed what their events come to, as the last line's cut saw them."""
+    events = rows(
+        "SELECT occurred_at, tx::text, epoch, sign, data->>'units' FROM meter_events WHERE organization = %s",
+        organization,
+    )
+    periods: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in _lines(organization, "metered"):
+        periods[line["detail"]["period"]].append(line)
+    for period, lines in periods.items():
+        last = max(lines, key=lambda line: line["detail"]["cut"]["taken_at"])
+        cut = last["detail"]["cut"]
+        total = sum(
+            (
+                Decimal(units) * sign
+                for at, tx, epoch, sign, units in events
+                if last["start"] <= at < last["end"] and in_cut(cut, tx=int(tx), epoch=epoch, at=at)
+            ),
+            Decimal(0),
+        )
+        due = (max(total - Decimal(included), Decimal(0)) * Decimal(price)).quantize(CENT, ROUND_HALF_UP)
+        billed = sum(
+            Decimal(line["charge"] if line["charge"] else min(line["exact"], 0)) / UNIT for line in lines
+        )
+        if billed != due:
+            yield f"period {period}: {total} is {due}, billed {billed}"
+
+
+def gaps(entity: UUID) -> list[tuple[Any, ...]]:
+    """The series of a legal entity whose numbers do not go from one to their count (B2)."""
+    found = rows(
+        "SELECT series, year, counter FROM invoices WHERE legal_entity = %s AND counter IS NOT NULL", entity
+    )
+    series: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    for name, year, counter in found:
+        series[name, year].append(counter)
+    return [
+        (key, sorted(counters))
+        for key, counters in series.items()
+        if sorted(counters) != [*range(1, len(counters) + 1)]
+    ]
+
+
+def _compare(line: dict[str, Any], of_line: list[Use]) -> Iterator[str]:
+    packed = b"".join(use.id.bytes + use.charge.to_bytes(8, "big") for use in of_line)
+    told = line["detail"]
+    says = (line["charge"], line["exact"], told["records"], told["digest"])
+    are = (
+        sum(use.charge for use in of_line),
+        sum(use.postpaid for use in of_line),
+        len(of_line),
+        hashlib.sha256(packed).hexdigest(),
+    )
+    if says != are:
+        yield f"line {line['invoice']}/{line['n']} says {says}, its records are {are}"
+
+
+def _lines(organization: UUID, kind: str) -> list[dict[str, Any]]:
+    """The lines of living invoices."""
+    found = rows(
+        "SELECT l.invoice_id, l.n, l.charge, l.amount - l.remainder, l.detail::text, i.usage::text, l.service_start,"
+        " l.service_end FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id"
+        " WHERE l.organization = %s AND l.kind = %s AND i.status <> 'void' ORDER BY l.invoice_id, l.n",
+        organization,
+        kind,
+    )
+    names = ("invoice", "n", "charge", "exact", "detail", "ranges", "start", "end")
+    return [
+        {
+            **dict(zip(names, row, strict=True)),
+            "detail": json.loads(row[4]),
+            "ranges": json.loads(row[5] or "[]"),
+        }
+        for row in found
+    ]
+
+
+def _standing_cut(organization: UUID) -> dict[str, Any] | None:
+    ((cut,),) = rows("SELECT cut::text FROM billing_customers WHERE organization = %s", organization)
+    found: dict[str, Any] | None = json.loads(cut) if cut else None
+    return found
+
+
+def _given_back(organization: UUID) -> bool:
+    """Whether a void invoice's use waits for the next one."""
+    ((ranges,),) = rows(
+        "SELECT open_ranges::text FROM billing_customers WHERE organization = %s", organization
+    )
+    return bool(json.loads(ranges))

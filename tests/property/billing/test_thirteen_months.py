@@ -1,0 +1,58 @@
+"""The big proof of billing: thirteen months by the clock, for many customers who change their minds at random.
+
+BILLING_CUSTOMERS and SOAK_SEED set size and seed; a customer's year depends on both seeds' text alone, so one that
+failed is lived again with `SOAK_SEED=… BILLING_ONLY=<number>`.
+"""
+
+import os
+import secrets
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from django.db import connections
+
+from events.rebuilding.run import rebuild
+from events.verifying.run import verify
+from tests.builders.catalog import make_entity
+from tests.property.billing.lineaudit import gaps, uses, wrong_quantities, wrong_records
+from tests.property.billing.years import INCLUDED, PRICE, Year, make_catalog
+
+CUSTOMERS = int(os.environ.get("BILLING_CUSTOMERS", "3"))
+ONLY = os.environ.get("BILLING_ONLY")
+AT_ONCE = 4
+
+
+def lived(year: Year) -> Year:
+    """Live a year in this thread."""
+    try:
+        return year.live()
+    finally:
+        connections.close_all()
+
+
+def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order() -> None:
+    seed = int(os.environ.get("SOAK_SEED") or secrets.randbits(32))
+    numbers = [int(ONLY)] if ONLY else range(CUSTOMERS)
+    print(f"seed {seed}, {len(numbers)} customers, begun {datetime.now(UTC):%H:%M:%S}")
+    entity, catalog = make_entity(), make_catalog()
+    years = [Year(f"{seed}:{number}", catalog, entity.key) for number in numbers]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        list(threads.map(lived, years))
+    answers = sum((year.answers for year in years), Counter[str]())
+    print(sorted(answers.items()))
+    wrong: list[str] = []
+    records = 0
+    for year in years:
+        name, made = year.seed, year.made
+        made.assert_sound()
+        wrong += [f"{name}: {text}" for text in wrong_records(made.id)]
+        wrong += [f"{name}: {text}" for text in wrong_quantities(made.id, price=PRICE, included=INCLUDED)]
+        records += len(uses(made.id))
+        failed = [one for one in made.invoices() if one["status"] in ("failed", "tax_pending")]
+        wrong += [f"{name}: invoice {one['id']} is {one['status']}" for one in failed]
+    assert wrong == []
+    assert gaps(entity.id) == []
+    assert records >= 10 * len(years)
+    assert rebuild().differences == []
+    assert verify().findings == []
