@@ -205,6 +205,7 @@ class OrganizationChangeSerializer(StrictSerializer):
     currency = CurrencyField(read_only=True)
     time_zone = TimeZoneField(required=False)
     funding = WordField(FUNDINGS, read_only=True)
+    sandbox = FlagField(read_only=True)
     credit_limit = AmountField(required=False, allow_zero=True, allow_null=True)
 
 

@@ -283,8 +283,8 @@ def _records(
     while True:
         rows = run_in_transaction(lambda cur: cur.execute(_RECORDS, given).fetchall())
         for row in rows:
-            *told, detail = row
-            yield RecordedUse(*told, msgspec.json.decode(detail))
+            values = (*row[:-1], msgspec.json.decode(row[-1]))
+            yield RecordedUse(*values)
         if len(rows) < at_once:
             return
         given["after"] = rows[-1][0]

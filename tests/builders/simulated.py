@@ -18,9 +18,10 @@ from tests.builders.subscriptions import owner
 # Nothing here happens within an hour after something else, so the hour says which moment it was.
 _INVOICES = """
 SELECT series, year, counter, status, cause, dated_at, period_start, period_end, finalize_at,
-    date_trunc('hour', due_at, 'UTC'), subtotal, discount, net, tax, total, (SELECT json_agg(json_build_array(l.kind, l.description, l.quantity, l.charge, l.funded,
-        l.amount, l.net, l.tax, l.charge_key,
-        date_trunc('hour', l.service_start, 'UTC'), date_trunc('hour', l.service_end, 'UTC')) ORDER BY l.n)::text
+    date_trunc('hour', due_at, 'UTC'), subtotal, discount, net, tax, total, (
+    SELECT json_agg(json_build_array(l.kind, l.description, l.quantity, l.charge, l.funded, l.amount, l.net, l.tax,
+        l.charge_key, date_trunc('hour', l.service_start, 'UTC'), date_trunc('hour', l.service_end, 'UTC'))
+        ORDER BY l.n)::text
     FROM invoice_lines l WHERE l.invoice_id = i.id)
 FROM invoices i WHERE organization = %s ORDER BY dated_at, counter, id
 """

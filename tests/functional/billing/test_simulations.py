@@ -238,6 +238,8 @@ class TestTheClock:
         finance = platform()
         made = finance.post("/v1/organizations", {"name": "Trial balloon", "sandbox": True})
         assert (made.status_code, made.json()["sandbox"]) == (201, True)
+        changed = finance.patch(f"/v1/organizations/{made.json()['id']}", {"sandbox": False})
+        assert problem(changed) == (400, "read_only_field")
         path = f"/v1/organizations/{made.json()['id']}/clock"
         before = datetime.fromisoformat(finance.get(path).json()["now"])
         moved = finance.post(f"{path}/advance", {"seconds": 3_600})

@@ -191,6 +191,8 @@ def test_every_route_of_this_app_is_in_this_matrix() -> None:
     tried |= {f"organizations/<str:name>/api-keys/<str:key>{end}" for end in ("", "/revoke", "/rotate")}
     # The platform's own; and tests/functional/events tries the event log.
     tried |= {"organizations/<str:name>/archive", "event-log"}
+    # tests/functional/billing tries the clock.
+    tried |= {"organizations/<str:name>/clock", "organizations/<str:name>/clock/advance"}
     from orgs.api.urls import urlpatterns
 
     assert {str(pattern.pattern) for pattern in urlpatterns} == tried

@@ -130,6 +130,11 @@ def wrong_quantities(organization: UUID, *, price: str, included: str) -> Iterat
             yield f"period {period}: {total} is {due}, billed {billed}"
 
 
+def lines_of(organization: UUID) -> tuple[int, int]:
+    """How many lines over use, and over meters, there are to judge."""
+    return len(_lines(organization, "usage")), len(_lines(organization, "metered"))
+
+
 def gaps(entity: UUID) -> list[tuple[Any, ...]]:
     """The series of a legal entity whose numbers do not go from one to their count (B2)."""
     found = rows(

@@ -15,7 +15,7 @@ from django.db import connections
 from events.rebuilding.run import rebuild
 from events.verifying.run import verify
 from tests.builders.catalog import make_entity
-from tests.property.billing.lineaudit import gaps, uses, wrong_quantities, wrong_records
+from tests.property.billing.lineaudit import gaps, lines_of, uses, wrong_quantities, wrong_records
 from tests.property.billing.years import INCLUDED, PRICE, Year, make_catalog
 
 CUSTOMERS = int(os.environ.get("BILLING_CUSTOMERS", "3"))
@@ -54,5 +54,8 @@ def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order
     assert wrong == []
     assert gaps(entity.id) == []
     assert records >= 10 * len(years)
+    usage, metered = (sum(counts) for counts in zip(*(lines_of(year.made.id) for year in years), strict=True))
+    print(f"{records} records, {usage} lines over use, {metered} over meters")
+    assert usage and metered
     assert rebuild().differences == []
     assert verify().findings == []
