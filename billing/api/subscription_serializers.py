@@ -96,7 +96,9 @@ class NewSubscriptionSerializer(StrictSerializer):
     organization = IdField(required=False, help_text="Only for the platform: who subscribes.")
     plan = ReferenceField(help_text="Key or id of a plan on sale.")
     currency = CurrencyField(required=False, help_text="The organization's own.")
-    quantities = QuantitiesField(required=False, help_text="Of licensed charges; the default is 1.")
+    quantities = QuantitiesField(
+        required=False, help_text="Of licensed charges; the default is what is included, at least 1."
+    )
     add_ons = KeysField(required=False, help_text="Keys of charges that are add-ons.")
     coupons = KeysField(required=False, max_items=MAX_COUPONS, help_text="Codes of coupons.")
     start_at = InstantField(required=False, help_text="In the future. Absent: now.")

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from billing.projections.invoices import LINE_COLUMNS
 from billing.rules.invoices import Invoice
+from billing.rules.usagelines import SOURCES
 from common.errors import NotFound
 from events.store import Cursor
 
@@ -222,6 +223,8 @@ def read_line(row: tuple[Any, ...]) -> LineRow:
     values = dict(zip(_LINE_NAMES, row, strict=True))
     for name in ("funded", "treatment", "detail"):
         values[name] = None if values[name] is None else json.loads(values[name])
+    funded = values["funded"]  # jsonb has its own order of keys; the document shows that of the waterfall
+    values["funded"] = {source: funded[source] for source in SOURCES if source in funded}
     return LineRow(**values)
 
 

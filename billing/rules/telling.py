@@ -65,12 +65,12 @@ def _invoice(verb: str, data: Json) -> Told:
     day = data["dated_at"][:10]
     if verb == "drafted":
         return Told(f"Draft of an invoice over {amount}, dated {day}", _invoice_details(data))
-    number = data["number"] or "The draft"
+    named = f"Invoice {data['number']}" if data["number"] else "The draft"
     if verb == "finalized":
         due = f", due {data['due_at'][:10]}" if data["due_at"] else ""
         paid = ", nothing to pay" if data["status"] == "paid" else due
-        return Told(f"Invoice {number} over {amount}, dated {day}{paid}")
-    return Told(f"Invoice {number} over {amount} {_OF_INVOICE.get(verb, verb.replace('_', ' '))}")
+        return Told(f"{named} over {amount}, dated {day}{paid}")
+    return Told(f"{named} over {amount} {_OF_INVOICE.get(verb, verb.replace('_', ' '))}")
 
 
 def _invoice_details(data: Json) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Money of the story: what the API writes as text, as integers in units of 10^-8. No floats."""
 
 UNIT_DECIMALS = 8
-UNITS_PER_MAJOR = 10**UNIT_DECIMALS
+UNITS_PER_MAJOR: int = 10**UNIT_DECIMALS
 
 
 def units(text: str) -> int:
@@ -21,7 +21,8 @@ def money(amount: int) -> str:
 
 
 def plain(amount: int) -> str:
-    """Return an amount as requests write it: at least two decimals, no more than it takes."""
-    whole, rest = divmod(amount, UNITS_PER_MAJOR)
+    """Return an amount as requests and documents write it: at least two decimals, no more than it takes."""
+    sign = "-" if amount < 0 else ""
+    whole, rest = divmod(abs(amount), UNITS_PER_MAJOR)
     decimals = f"{rest:0{UNIT_DECIMALS}d}".rstrip("0").ljust(2, "0")
-    return f"{whole}.{decimals}"
+    return f"{sign}{whole}.{decimals}"

@@ -1,5 +1,7 @@
 """The public HTTP API as a careful client calls it: one key per call, and the same key again when in doubt."""
 
+import csv
+import io
 import itertools
 import secrets
 import time
@@ -83,9 +85,28 @@ class Api:
             trust_env=False,
         )
 
+    def fetch(self, path: str) -> Answer:
+        """Return what stands there as it is: a document, or a table."""
+        return self.send(Sent("GET", path, None, None))
+
     def get(self, path: str) -> dict[str, Any]:
         """Return the body of what stands there."""
-        return self.send(Sent("GET", path, None, None)).expect(200)
+        return self.fetch(path).expect(200)
+
+    def rows(self, path: str) -> list[dict[str, str]]:
+        """Return the rows of a CSV that stands there."""
+        answer = self.fetch(path)
+        answer.expect(200)
+        return list(csv.DictReader(io.StringIO(answer.raw.decode())))
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return the body of what stands there, None when nothing does."""
+        answer = self.fetch(path)
+        return None if answer.status == 404 else answer.expect(200)
+
+    def change(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change some fields of what stands there; return all of it."""
+        return self.send(Sent("PATCH", path, body, None)).expect(200)
 
     def make(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object and return it."""
@@ -96,7 +117,7 @@ class Api:
         answer = self.post(path, {"reason": reason})
         return answer.expect(201 if answer.status == 201 else 200)
 
-    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> Answer:
+    def post(self, path: str, body: Mapping[str, Any] | None, *, key: str | None = None) -> Answer:
         """Send a body under a key of its own, or under the one given."""
         return self.send(Sent("POST", path, body, key or self.keys.next(path.rsplit("/", 1)[-1])))
 

@@ -123,5 +123,17 @@ REPORT = Agent(
 )
 
 AGENTS = (RESEARCH, SUPPORT, REPORT)
+
+# Of the customer in the acts on billing: 150,000 x 15.00 and 20,000 x 75.00 for a million tokens are 3.75 a call.
+ANALYST = Agent(
+    key="filings-bot",
+    name="Filings bot",
+    team="analysis",
+    workflow="filings",
+    connection="anthropic-prod",
+    provider="anthropic",
+    model="claude-opus-4-1",
+    calls=(ModelCall(150_000, 20_000, anthropic_usage(fresh=150_000, cache_read=0, output=20_000)),),
+)
 WEB_SEARCH, WEB_SEARCH_PRICE = "web_search", "0.01"
 CRM_SEARCH = "crm.search"

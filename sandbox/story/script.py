@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.story import accounting, brakes, proving, runaway, working
+from sandbox.story import accounting, bill, billing, brakes, proving, runaway, working
 from sandbox.story.amounts import money
 from sandbox.story.api import Keys
 from sandbox.story.calls import Account, Caller
 from sandbox.story.cast import AGENTS
 from sandbox.story.checks import Checks
+from sandbox.story.customer import Customer, open_customer
 from sandbox.story.play import Play
 from sandbox.story.proof import Books
 from sandbox.story.stage import AGENT_LIMIT, ORGANIZATION_LIMIT, RUN_CEILING, Stage, build, seconds_to_wait
@@ -26,6 +27,7 @@ def play_story(
     _wait_for_a_whole_day(transcript)
     keys = Keys()
     stage = build(url=urls["http"], platform_key=demo["platform_key"], keys=keys)
+    customer = open_customer(url=urls["http"], platform_key=demo["platform_key"], keys=keys)
     play = Play(
         stage=stage,
         caller=Caller(api=stage.api, account=Account()),
@@ -37,16 +39,19 @@ def play_story(
     )
     try:
         _open(transcript, stage)
-        _acts(play, home)
+        _acts(play)
+        _billing_acts(play, customer)
+        _proof(play, home)
     finally:
         stage.api.close()
+        customer.close()
     seconds = time.monotonic() - started_at
     transcript.say(
         f"\n[bold green]All {play.checks.count} checks hold[/bold green] [dim]({seconds:.1f} s)[/dim]"
     )
 
 
-def _acts(play: Play, home: Path) -> None:
+def _acts(play: Play) -> None:
     act = play.transcript.act
     act("An ordinary morning")
     working.morning(play)
@@ -66,7 +71,23 @@ def _acts(play: Play, home: Path) -> None:
     accounting.balance(play)
     accounting.budgets(play)
     accounting.attribution(play)
-    act("The proof")
+
+
+def _billing_acts(play: Play, customer: Customer) -> None:
+    act = play.transcript.act
+    act("A customer's month: allowance, then credit, then the line")
+    subscription = billing.subscribe(play, customer)
+    billing.burn(play, customer)
+    billing.meter(play, customer)
+    billing.upgrade(play, customer, subscription)
+    act("The month's invoice, line by line")
+    final = bill.invoice(play, customer)
+    bill.explain(play, customer, final)
+    bill.settle(play, customer, final)
+
+
+def _proof(play: Play, home: Path) -> None:
+    play.transcript.act("The proof")
     proving.replays(play)
     proving.books(play)
     proving.commands(play, home=home)

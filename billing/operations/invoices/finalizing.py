@@ -40,6 +40,9 @@ from orgs.operations.locks import lock_organization
 from orgs.rules.facts import time_text
 
 TAX_RETRY: Final = timedelta(hours=1)
+TAX_UNKNOWN: Final = (
+    "The tax is not known yet: the billing profile has no tax.country, or its VAT id waits for an answer."
+)
 _ADDRESS: Final = "INSERT INTO invoice_addressees VALUES (%s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
 
 
@@ -71,9 +74,7 @@ def finalize_locked(
         answers.require_same(cur, organization)
     taxed = _taxed(found, lines_of(cur, invoice), answers)
     if taxed is None:
-        waiting = moved(
-            found, TAX_PENDING, finalize_at=books.now + TAX_RETRY, error="The tax is not known yet."
-        )
+        waiting = moved(found, TAX_PENDING, finalize_at=books.now + TAX_RETRY, error=TAX_UNKNOWN)
         record(cur, [fact(waiting, "tax_awaited", at=books.now)], author=author)
         return waiting
     found, lines, told = taxed

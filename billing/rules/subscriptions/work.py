@@ -448,7 +448,7 @@ def _credit_item(
         quantity=fee.quantity,
         service_start=span[0],
         service_end=span[1],
-        steps=_steps(price, fee.price, share, -amount),
+        steps=_credit_steps(work, price, fee, share, amount),
         credits=fee.item,
         included=min(worth, amount),
         recognition="straight",
@@ -480,12 +480,28 @@ def _described(price: Price, quantity: Fraction | None) -> str:
     return price.charge.name if quantity is None else f"{price.charge.name} x {exact_text(quantity)}"
 
 
+def _credit_steps(work: Work, price: Price, fee: Fee, share: Fraction, amount: int) -> list[Any]:
+    """How a credit came about: the unused share of the fee, and how much of that does not come back."""
+    unused = round_to_document(fee.price * share, currency=work.row.currency)
+    steps = _steps(price, fee.price, share, -unused)
+    if unused == amount:
+        return steps
+    shown, stays = (exact_text(Fraction(units, UNITS_PER_MAJOR)) for units in (unused, unused - amount))
+    kept = {
+        "name": "kept",
+        "words": f"{shown} less {stays} that stays: credit of the plan that was used or is kept, or was not billed",
+        "values": {"unused": shown, "stays": stays},
+        "result": exact_text(Fraction(-amount, UNITS_PER_MAJOR)),
+    }
+    return [*steps, kept]
+
+
 def _steps(price: Price, units: Fraction, share: Fraction, amount: int) -> list[Any]:
     """How the amount came about: the price of a whole period, and the share of it."""
     shown = exact_text(units / UNITS_PER_MAJOR)
     prorated = {
         "name": "proration",
-        "words": f"{shown} x {share} of the period",
+        "words": f"{shown} x {exact_text(share)} of the period",
         "values": {"price": shown, "share": str(share)},
         "result": exact_text(Fraction(amount, UNITS_PER_MAJOR)),
     }

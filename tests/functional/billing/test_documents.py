@@ -107,6 +107,7 @@ class TestTax:
         made.run()
         waiting = made.reader.get(f"/v1/invoices/{second['id']}").json()
         assert (waiting["status"], waiting["taxes"], waiting["number"]) == ("tax_pending", [], None)
+        assert "VAT id" in waiting["error"]
         assert problem(made.pay(second["id"], "1")) == (409, "invalid_transition")
         made.profile(tax={"vat_answer": "valid"})
         made.customer.pass_time(hours=2)

@@ -89,6 +89,19 @@ class TestAMonthOfUse:
         )  # fmt: skip
         made.assert_sound()
 
+    def test_names_who_paid_before_in_the_order_of_the_waterfall_as_its_preview_did(self) -> None:
+        made = billed(credit="1")
+        made.customer.grant("2", kind="included", source="allowance")
+        made.use("4")
+        upcoming = made.reader.get("/v1/invoices/upcoming").json()
+        made.pass_months()
+        made.run()
+        (line,) = made.lines(made.only()["id"])
+        assert line["funded"] == [
+            {"source": "allowance", "amount": "2"}, {"source": "credit", "amount": "1"},
+        ]  # fmt: skip
+        assert upcoming["lines"] == [line]
+
     def test_leaves_no_invoice_when_credit_paid_for_all_of_it(self) -> None:
         made = billed(credit="5")
         made.use("1")

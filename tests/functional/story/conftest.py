@@ -16,6 +16,7 @@ from sandbox.demo import load_demo
 from sandbox.story.api import Keys
 from sandbox.story.calls import Account, Caller
 from sandbox.story.checks import Checks
+from sandbox.story.customer import Customer, open_customer
 from sandbox.story.play import Play
 from sandbox.story.proof import Books
 from sandbox.story.stage import build
@@ -70,3 +71,13 @@ def play(theatre: Theatre) -> Iterator[Play]:
         transcript=theatre.transcript,
     )
     stage.api.close()
+
+
+@pytest.fixture
+def customer(theatre: Theatre, play: Play) -> Iterator[Customer]:
+    """The customer of the acts on billing."""
+    made = open_customer(
+        url=theatre.urls["http"], platform_key=theatre.demo["platform_key"], keys=play.stage.api.keys
+    )
+    yield made
+    made.close()

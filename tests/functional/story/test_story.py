@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from sandbox.places import CHECKOUT
-from sandbox.story import accounting, runaway, working
+from sandbox.story import accounting, bill, billing, runaway, working
 from sandbox.story.amounts import money, units
 from sandbox.story.api import Answer, Sent
 from sandbox.story.calls import Done, Refused, Work
-from sandbox.story.cast import LOOPING_CALL, REPORT, RESEARCH, SUPPORT
+from sandbox.story.cast import ANALYST, LOOPING_CALL, REPORT, RESEARCH, SUPPORT
 from sandbox.story.checks import InvariantBroken
+from sandbox.story.customer import Customer
 from sandbox.story.play import Play
 from sandbox.story.script import play_story
 from sandbox.story.stage import seconds_to_wait
@@ -41,6 +42,11 @@ class TestTheStory:
             "it would have blocked 2 calls worth 0.064875 USD",
             "429 rate_limited: 10 requests an hour, 5 at once; Retry-After 360 s",
             "403 blocked: connection openai-prod",
+            "the line: on the invoice  12.50",
+            "Unused: Advanced plan      -9.50",
+            "allowance 60, credit 10",
+            "tax 19 %   31.45",
+            "total  196.95",
             f"All {CHECKS} checks hold",
         ):
             assert figure in printed
@@ -97,6 +103,30 @@ class TestAPlay:
     def test_fails_when_no_rule_stops_what_should_be_stopped(self, play: Play) -> None:
         with pytest.raises(InvariantBroken, match="Invariant S33 does not hold"):
             runaway.swarm(play, "no policy was made")
+
+    def test_fails_when_somebody_else_used_the_customers_credit(self, play: Play, customer: Customer) -> None:
+        billing.subscribe(play, customer)
+        customer.api.make(
+            "/v1/usage",
+            {
+                "source": "elsewhere", "id": "1", "subject": {"agent": ANALYST.key}, "amount": "0.01",
+                "action": {"kind": "custom"}, "occurred_at": customer.now().isoformat(), "outcome": "completed",
+            },
+        )  # fmt: skip
+        with pytest.raises(InvariantBroken, match="Invariant S75 does not hold"):
+            billing.burn(play, customer)
+
+    def test_fails_when_an_invoice_has_a_line_that_nobody_ordered(
+        self, play: Play, customer: Customer
+    ) -> None:
+        subscription = billing.subscribe(play, customer)
+        billing.burn(play, customer)
+        billing.meter(play, customer)
+        billing.upgrade(play, customer, subscription)
+        more = {"description": "Handling", "amount": "0.01", "currency": "USD"}
+        customer.platform.make("/v1/invoice-items", more | {"organization": customer.organization})
+        with pytest.raises(InvariantBroken, match="Invariant S75 does not hold"):
+            bill.invoice(play, customer)
 
     def test_finds_the_refusal_that_stopped_a_run_behind_those_that_it_caused(self) -> None:
         """Of eight calls at once, one that the stop refuses may be answered before the one that was too many."""

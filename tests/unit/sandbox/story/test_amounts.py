@@ -33,4 +33,6 @@ class TestMoney:
         assert money(123_456_789_000_000_00) == "123,456,789.00000000"
 
     def test_of_requests_shows_two_decimals_at_least(self) -> None:
-        assert [plain(amount) for amount in (0, 200_000_000, 1_594_500)] == ["0.00", "2.00", "0.015945"]
+        assert [plain(amount) for amount in (0, 200_000_000, 1_594_500, -950_000_000)] == [
+            "0.00", "2.00", "0.015945", "-9.50",
+        ]  # fmt: skip

@@ -87,6 +87,9 @@ class TestIncludedCredit:
         who.burn(burnt * DOLLAR)
         made = who.change(big, MIDDLE, "invoice")
         assert amounts(made) == [("proration_credit", credit), ("proration_charge", 4950)]
+        steps = [(step["name"], step["result"]) for step in made.items[0].steps]
+        stays = [] if credit == -2450 else [("kept", f"{credit / 100}")]
+        assert steps == [("proration", "-24.5"), *stays]
         assert sum(one.amount for one in made.clawbacks) == back * DOLLAR
         assert [(one.amount, one.deferred) for one in made.grants] == [(25 * DOLLAR, 25 * DOLLAR)]
 
