@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from events.store import Cursor
+from ledger.operations.waiting import breakable
 
 # One line for each kind of due work: a new kind adds its own, beside its job.
 _NEXT: Final = """
@@ -21,8 +22,13 @@ SELECT min(at) FROM (
     SELECT min(s.next_at) FROM subscriptions s JOIN organizations o ON o.id = s.organization
     WHERE s.organization = %(organization)s AND o.status = 'active'
     UNION ALL
-    SELECT min(greatest(expires_at, coalesce(breaks_at, expires_at))) FROM credit_grants
-    WHERE organization = %(organization)s AND expired_at IS NULL AND remaining > 0
+    SELECT min(c.next_at) FROM contracts c JOIN organizations o ON o.id = c.organization
+    WHERE c.organization = %(organization)s AND o.status = 'active'
+    UNION ALL
+    SELECT min(next_at) FROM recognition_schedules WHERE organization = %(organization)s AND status = 'open'
+    UNION ALL
+    SELECT min(greatest(g.expires_at, coalesce(g.breaks_at, g.expires_at))) FROM credit_grants g
+    WHERE g.organization = %(organization)s AND g.expired_at IS NULL AND g.remaining > 0 AND {breakable}
     UNION ALL
     SELECT min(expires_at) FROM reservations WHERE organization = %(organization)s AND status = 'active'
 ) AS due
@@ -31,8 +37,8 @@ SELECT min(at) FROM (
 
 def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
     """Return the earliest moment at which a customer's due work is to be done: the end of a billing cycle, a fee or a
-    metered period that falls due, a subscription's boundary, the end of an invoice's grace period, of a grant, of a
-    reservation. In the past where it was not done yet; None when nothing will ever be due."""
-    row = cur.execute(_NEXT, {"organization": organization}).fetchone()
+    metered period that falls due, a boundary of a subscription or contract, a month's revenue, the end of an invoice's
+    grace period, of a grant, of a reservation. In the past where it was not done yet; None when nothing is ever due."""
+    row = cur.execute(_NEXT.format(breakable=breakable()), {"organization": organization}).fetchone()
     found: datetime | None = row[0] if row else None
     return found

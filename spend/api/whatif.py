@@ -10,24 +10,15 @@ from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 
 from common.api.answers import json_response
-from common.errors import ProblemError
 from common.money import format_amount
 from common.transactions import run_in_transaction
 from orgs.api.acting import OrgsView
 from orgs.rules.scopes import PLATFORM
 from spend.api.whatif_serializers import RateAgainSerializer, RatedAgainSerializer
 from spend.queries.rerating import Difference, differences, prepared, signed, written
-from spend.rules.otherprices import read_question
+from spend.rules.otherprices import TooManyRecords, read_question
 
 MOST_RECORDS: Final = 100_000
-
-
-class TooManyRecords(ProblemError):
-    """The period has more records than one call rates again."""
-
-    code = "too_many_records"
-    status = 422
-    title = "Too many records"
 
 
 @extend_schema_view(

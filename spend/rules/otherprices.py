@@ -24,6 +24,14 @@ _PRICE_FIELDS: Final = frozenset(
 _FIELDS: Final = frozenset({"from", "to", "organizations", "prices"})
 
 
+class TooManyRecords(ProblemError):
+    """The period has more records than one call rates again."""
+
+    code = "too_many_records"
+    status = 422
+    title = "Too many records"
+
+
 @dataclass(frozen=True, slots=True)
 class OtherPrice:
     """A price to try, as a person states it; `organization` None: the book's."""

@@ -25,9 +25,10 @@ SELECT series, year, counter, status, cause, dated_at, period_start, period_end,
     FROM invoice_lines l WHERE l.invoice_id = i.id)
 FROM invoices i WHERE organization = %s ORDER BY dated_at, counter, id
 """
+# What is recognised goes by the second: of two customers that began a moment apart it differs by some units.
 _JOURNAL = """
-SELECT e.kind, date_trunc('hour', e.effective_at, 'UTC'), string_agg(p.account_kind || ' ' || p.amount, ', '
-    ORDER BY p.account_kind, p.amount)
+SELECT e.kind, date_trunc('hour', e.effective_at, 'UTC'), string_agg(p.account_kind
+    || CASE WHEN e.kind = 'recognition' THEN '' ELSE ' ' || p.amount END, ', ' ORDER BY p.account_kind, p.amount)
 FROM v_entries e JOIN v_postings p USING (entry_id) WHERE e.organization = %s
 GROUP BY e.entry_id, e.kind, e.effective_at ORDER BY 2, 1, 3
 """
@@ -77,7 +78,7 @@ def documents(organization: UUID) -> list[tuple[Any, ...]]:
 
 
 def journal(organization: UUID) -> list[tuple[Any, ...]]:
-    """The journal: kind, hour and amounts of every entry."""
+    """The journal: kind and hour of every entry, and its amounts where they do not go by the second."""
     return rows(_JOURNAL, organization)
 
 

@@ -105,7 +105,7 @@ class TestStarting:
         longer = who.post(PATH, {"plan": plan.plan_key, "trial_days": 14}, key="longer")
         assert problem(longer) == (400, "invalid_field", ["/trial_days"])
         given = {"plan": plan.plan_key, "trial_days": 30, "organization": str(organization)}
-        assert platform().post(PATH, given, key="p").json()["status"] == "trialing"
+        assert platform().post(PATH, given, key=f"given-{organization}").json()["status"] == "trialing"
 
     @pytest.mark.parametrize(
         ("change", "expected"),

@@ -29,10 +29,12 @@ DAY = timedelta(days=1)
 MONTHLY = [{"amounts": {"USD": "20"}, "every": {"unit": "month", "count": 1}}]
 BY_THE_WALL = {
     "billing.ask_vat_ids": "asks a register that has no customer's clock",
+    "billing.close_books": "does what a person decided",
     "ledger.snapshot_accounts": "folds what transactions have ended",
 }
 BY_THE_CUSTOMER = {
-    "billing.run", "ledger.expire_grants", "spend.expire_reservations", "spend.forget_minutes", "spend.judge_velocity",
+    "billing.recognise_revenue", "billing.run", "ledger.expire_grants", "spend.expire_reservations",
+    "spend.forget_minutes", "spend.judge_velocity",
 }  # fmt: skip
 
 
