@@ -33,9 +33,9 @@ from billing.rules.subscriptions.couponing import adopted, counted, cut_off, dis
 from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
 from billing.rules.subscriptions.row import Allowance, Fee, Redemption, Subscription
+from billing.rules.subscriptions.steps import credit_steps, fee_steps
 from common.ids import new_id
 from common.localtime import local_time
-from common.money import UNITS_PER_MAJOR
 
 NOTHING: Final = Fraction(0)
 
@@ -211,7 +211,7 @@ def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
                 quantity=fee.quantity,
                 service_start=fee.start,
                 service_end=at,
-                steps=_steps(price, fee.price, share, amount),
+                steps=fee_steps(price, fee.price, share, amount),
                 recognition="straight",
                 **_item_of(work, price),
             )
@@ -420,7 +420,7 @@ def _with_item(
         quantity=fee.quantity,
         service_start=span[0],
         service_end=span[1],
-        steps=_steps(price, price.units, share, amount),
+        steps=fee_steps(price, price.units, share, amount),
         included=fee.worth if told else 0,
         recognition="straight",
         **{**common, "discountable": common["discountable"] and not prorated},
@@ -448,7 +448,7 @@ def _credit_item(
         quantity=fee.quantity,
         service_start=span[0],
         service_end=span[1],
-        steps=_credit_steps(work, price, fee, share, amount),
+        steps=credit_steps(price, fee, share, amount, currency=work.row.currency),
         credits=fee.item,
         included=min(worth, amount),
         recognition="straight",
@@ -478,31 +478,3 @@ def _item_of(work: Work, price: Price) -> dict[str, Any]:
 
 def _described(price: Price, quantity: Fraction | None) -> str:
     return price.charge.name if quantity is None else f"{price.charge.name} x {exact_text(quantity)}"
-
-
-def _credit_steps(work: Work, price: Price, fee: Fee, share: Fraction, amount: int) -> list[Any]:
-    """How a credit came about: the unused share of the fee, and how much of that does not come back."""
-    unused = round_to_document(fee.price * share, currency=work.row.currency)
-    steps = _steps(price, fee.price, share, -unused)
-    if unused == amount:
-        return steps
-    shown, stays = (exact_text(Fraction(units, UNITS_PER_MAJOR)) for units in (unused, unused - amount))
-    kept = {
-        "name": "kept",
-        "words": f"{shown} less {stays} that stays: credit of the plan that was used or is kept, or was not billed",
-        "values": {"unused": shown, "stays": stays},
-        "result": exact_text(Fraction(-amount, UNITS_PER_MAJOR)),
-    }
-    return [*steps, kept]
-
-
-def _steps(price: Price, units: Fraction, share: Fraction, amount: int) -> list[Any]:
-    """How the amount came about: the price of a whole period, and the share of it."""
-    shown = exact_text(units / UNITS_PER_MAJOR)
-    prorated = {
-        "name": "proration",
-        "words": f"{shown} x {exact_text(share)} of the period",
-        "values": {"price": shown, "share": str(share)},
-        "result": exact_text(Fraction(amount, UNITS_PER_MAJOR)),
-    }
-    return [*price.steps, *([] if share == 1 else [prorated])]
