@@ -8,7 +8,7 @@ from celery import shared_task
 QUEUE = "redelivery"
 
 
-@shared_task(queue=QUEUE)
+@shared_task
 def leave_mark(*, folder: str, number: int) -> None:
     time.sleep(0.6)
     (Path(folder) / str(number)).touch()

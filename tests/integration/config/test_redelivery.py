@@ -31,7 +31,7 @@ def _worker(name: str) -> ChildSpec:
 class TestAKilledWorker:
     def test_loses_no_task(self, broker: Broker, tmp_path: Path) -> None:
         for number in range(TASKS):
-            leave_mark.delay(folder=str(tmp_path), number=number)
+            leave_mark.apply_async(kwargs={"folder": str(tmp_path), "number": number}, queue=QUEUE)
         with serving(_worker("first"), folder=tmp_path / "log") as first:
             while len(_marks(tmp_path)) < 2:
                 time.sleep(0.02)
