@@ -13,9 +13,9 @@ from billing.api.catalog import utc
 from billing.api.meter_serializers import (
     BackfillSerializer,
     EventResultsSerializer,
+    MeterReasonSerializer,
     NewBackfillSerializer,
     NewEventBatchSerializer,
-    ReasonSerializer,
 )
 from billing.api.meterevents import CorrectingView, batch_items, body_of
 from billing.operations.metering.correcting import create_backfill, revert_backfill
@@ -105,7 +105,7 @@ class BackfillEventsView(BackfillView):
 
 
 @extend_schema_view(
-    post=extend_schema(request=ReasonSerializer, responses={200: BackfillSerializer}, tags=["meters"])
+    post=extend_schema(request=MeterReasonSerializer, responses={200: BackfillSerializer}, tags=["meters"])
 )
 class BackfillRevertView(BackfillView):
     """POST /v1/event-backfills/{id}/revert."""

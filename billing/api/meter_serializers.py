@@ -194,7 +194,7 @@ class EventResultsSerializer(StrictSerializer):
     results = EventResultSerializer(many=True)
 
 
-class StatementSerializer(StrictSerializer):
+class EventStatementSerializer(StrictSerializer):
     """Something said about an event."""
 
     kind = WordField(("stated", "amended", "void"))
@@ -222,7 +222,7 @@ class EventSerializer(StrictSerializer):
     data = DataField()  # type: ignore[assignment]
     adjustment = FlagField()
     backfill = IdField(allow_null=True)
-    history = StatementSerializer(many=True)
+    history = EventStatementSerializer(many=True)
 
 
 class AmendmentSerializer(StrictSerializer):
@@ -233,7 +233,7 @@ class AmendmentSerializer(StrictSerializer):
     data = DataField(required=False, help_text="All of the data anew.")  # type: ignore[assignment]
 
 
-class ReasonSerializer(StrictSerializer):
+class MeterReasonSerializer(StrictSerializer):
     """Why something is taken back."""
 
     reason = TextField(max_length=500, multiline=True)

@@ -18,9 +18,9 @@ from billing.api.meter_serializers import (
     CloudEventSerializer,
     EventResultsSerializer,
     EventSerializer,
+    MeterReasonSerializer,
     NewEventBatchSerializer,
     NewEventSerializer,
-    ReasonSerializer,
     RecordedEventSerializer,
 )
 from billing.operations.metering.correcting import amend_event, void_event
@@ -218,7 +218,7 @@ class EventAmendView(CorrectingView):
 
 
 @extend_schema_view(
-    post=extend_schema(request=ReasonSerializer, responses={200: EventSerializer}, tags=["meters"])
+    post=extend_schema(request=MeterReasonSerializer, responses={200: EventSerializer}, tags=["meters"])
 )
 class EventVoidView(CorrectingView):
     """POST /v1/events/{id}/void."""
