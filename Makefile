@@ -10,9 +10,10 @@ PYTEST_ARGS ?=
 run: install
 	@exec $(VENV)/python -m sandbox.supervisor $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(BARE)),--bare)
 
-# The whole test suite on a throwaway cluster. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
+# The whole test suite on a throwaway cluster, in two processes with a database and a broker each; a file's tests stay
+# together. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
 test: install
-	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run $(PYTEST_ARGS)
+	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: install
 	$(VENV)/ruff check .

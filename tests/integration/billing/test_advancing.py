@@ -144,7 +144,7 @@ class TestMeteredPeriods:
 
 
 class TestAKilledRun:
-    @pytest.mark.parametrize("statements", [0, 3, 7, 11, 16, 23, 31, 40])
+    @pytest.mark.parametrize("statements", [0, 7, 16, 31])
     def test_is_repeated_with_the_same_rows(self, statements: int) -> None:
         killed, whole = open_books(), open_books()
         starts = {}

@@ -18,7 +18,7 @@ from tests.builders.catalog import make_entity
 from tests.property.billing.lineaudit import gaps, lines_of, uses, wrong_quantities, wrong_records
 from tests.property.billing.years import INCLUDED, PRICE, Year, make_catalog
 
-CUSTOMERS = int(os.environ.get("BILLING_CUSTOMERS", "3"))
+CUSTOMERS = int(os.environ.get("BILLING_CUSTOMERS", "2"))
 ONLY = os.environ.get("BILLING_ONLY")
 AT_ONCE = 4
 
