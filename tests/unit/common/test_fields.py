@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from common import fields
 from common.errors import ProblemError
-from common.ids import new_id
 from common.strictjson import NumberText
 
 
@@ -95,7 +94,10 @@ class TestTexts:
     def test_a_key_is_plain(self, value: str) -> None:
         assert fields.key(value) == value
 
-    @pytest.mark.parametrize("value", ["-a", "a b", "ä", "a;b", "../x", "", "x" * 101, str(new_id()), "a'b"])
+    @pytest.mark.parametrize(
+        "value",
+        ["-a", "a b", "ä", "a;b", "../x", "", "x" * 101, "01a21f15-a6d8-75f2-b4d6-447018e43b18", "a'b"],
+    )
     def test_another_text_is_no_key(self, value: str) -> None:
         assert code_of(fields.key, value) == "invalid_field"
 
