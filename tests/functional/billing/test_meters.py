@@ -9,6 +9,7 @@ from tests.builders.metering import unique_type
 from tests.builders.orgs import caller, events_of, make_organization, platform, unique
 
 PATH = "/v1/meters"
+UNKNOWN = "01a21f15-a6d8-75f2-b4d6-447018e43b18"
 
 
 def body(**given: Any) -> dict[str, Any]:
