@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 PYTEST_ARGS ?=
+ALONE := tests/concurrency tests/integration/events
 
 .PHONY: run test check bench peers soak lock install clean stop
 
@@ -11,9 +12,10 @@ run: install
 	@exec $(VENV)/python -m sandbox.supervisor $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(BARE)),--bare)
 
 # The whole test suite on a throwaway cluster, in two processes with a database and a broker each; a file's tests stay
-# together. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
+# together. What others' transactions or load would change (ALONE) comes after them. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
 test: install
-	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile $(PYTEST_ARGS)
+	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
+	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run $(ALONE) $(PYTEST_ARGS)
 
 check: install
 	$(VENV)/ruff check .

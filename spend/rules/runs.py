@@ -172,7 +172,7 @@ def _ceilings(state: OrganizationState, run: Run, policy: RunPolicy, found: Foun
         if most is None or used <= most:
             continue
         figures = {"limit": most, "spent": used, "held": 0, "requested": 0, "remaining": 0, "unit": name}
-        figures |= {"rule": str(policy.id), "kind": "ceiling"}
+        figures |= {"rule": str(policy.id)}
         found.failing.append((RunCeilingReached, _binding(run.root_key, figures)))
         if not found.root_level & bit:
             found.root_level |= bit

@@ -38,7 +38,7 @@ class TestTryingItYourself:
         load_demo(path=tmp_path / "demo.json")
         organization = json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))["organizations"][0]
         caller = Caller(organization["api_key"])
-        policy, asked, reason = bodies()[3:]
+        policy, asked, reason = bodies()[3:6]
         assert caller.post("/v1/run-policies", policy).status_code == 201
         answers = [caller.post("/v1/reservations", asked, key=f"loop-{call}") for call in range(1, 5)]
         assert [answer.status_code for answer in answers] == [201, 201, 403, 403]

@@ -5,7 +5,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import BodyTooLarge, DuplicateKey, InvalidJson, InvalidText, ProblemError
@@ -138,6 +138,7 @@ VALUES = st.recursive(
 
 
 class TestTheDigestOfAValue:
+    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(st.dictionaries(st.text("abc", max_size=3), VALUES, max_size=5), st.randoms())
     def test_key_order_and_whitespace_do_not_count_b83(
         self, value: dict[str, object], random: object
