@@ -20,11 +20,11 @@ NARROWED = {
     "/v1/decisions", "/v1/budgets", "/v1/budgets/{name}", "/v1/agents", "/v1/agents/{name}", "/v1/connections",
     "/v1/connections/{name}", "/v1/teams", "/v1/teams/{name}", "/v1/workflows", "/v1/workflows/{name}",
     "/v1/organizations", "/v1/organizations/{name}", "/v1/reports/observed", "/v1/reports/estimates", "/v1/estimates",
-    "/v1/rate-limits", "/v1/rate-limits/{name}",
+    "/v1/rate-limits", "/v1/rate-limits/{name}", "/v1/reports/funding",
     "/v1/suggestions/limits", "/v1/burn-rates",
 }  # fmt: skip
 REFUSED = {
-    "/v1/funding", "/v1/reports/funding",
+    "/v1/funding",
     "/v1/runs", "/v1/runs/{name}", "/v1/reports/uncapped", "/v1/balance", "/v1/credits/grants",
     "/v1/credits/grants/{name}", "/v1/entries", "/v1/entries/{name}", "/v1/accounts", "/v1/accounts/{name}",
     "/v1/accounts/{name}/statement", "/v1/trial-balance", "/v1/adjustments", "/v1/adjustments/{name}",
