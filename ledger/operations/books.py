@@ -59,6 +59,11 @@ class Books:
         """When what came late takes effect: at its own moment, or at the beginning of the first open month."""
         return open_date(moment, closed_until=self.closed_until)
 
+    def effective(self, moment: datetime) -> datetime | None:
+        """When an entry of an event of this moment takes effect: None, with its event, unless its month is closed."""
+        found = self.in_open_month(moment)
+        return None if found == moment else found
+
     def late_reason(self, reason: str, moment: datetime | None) -> str:
         """The reason of such an entry: one that takes effect later than it would have says so."""
         if self.in_open_month(moment) == moment:

@@ -69,7 +69,8 @@ def _taking_entry(books: Books, decision: Decision, one: Taking) -> dict[str, An
         source=f"contract:{decision.row.id}",
         lines=lines,
         currency=books.currency,
-        reason=one.reason,
+        reason=books.late_reason(one.reason, decision.at),
+        effective_at=books.effective(decision.at),
     )
 
 
@@ -100,7 +101,13 @@ def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[
     source, reason = f"grant:{one.grant}", f"Commitment of contract {decision.row.id}"
     lines = [books.line("customer_credit", one.amount), books.line("deferred_revenue", -one.amount)]
     posted = entry(
-        kind="grant", key=source, source=source, lines=lines, currency=books.currency, reason=reason
+        kind="grant",
+        key=source,
+        source=source,
+        lines=lines,
+        currency=books.currency,
+        reason=books.late_reason(reason, decision.at),
+        effective_at=books.effective(decision.at),
     )
     made = granted(
         grant=one.grant,

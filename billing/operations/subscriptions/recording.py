@@ -96,7 +96,7 @@ def _clawback_entry(books: Books, decision: Decision, one: Clawback) -> dict[str
         lines=lines,
         currency=books.currency,
         reason=books.late_reason("Unused credit of a plan that was left", decision.at),
-        effective_at=_effective(books, decision),
+        effective_at=books.effective(decision.at),
     )
 
 
@@ -136,7 +136,7 @@ def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[
         lines=lines,
         currency=books.currency,
         reason=books.late_reason(reason, decision.at),
-        effective_at=_effective(books, decision),
+        effective_at=books.effective(decision.at),
     )
     made = granted(
         grant=one.grant,
@@ -159,12 +159,6 @@ def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[
     if repaid:
         ledger["debt"] = [[str(books.credit), -repaid]]
     return ledger
-
-
-def _effective(books: Books, decision: Decision) -> datetime | None:
-    """When it takes effect: with its event, but not in a closed month."""
-    moment = books.in_open_month(decision.at)
-    return None if moment == decision.at else moment
 
 
 def _has_amount(one: Redeemed, currency: str) -> bool:

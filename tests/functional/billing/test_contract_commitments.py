@@ -3,15 +3,19 @@
 import csv
 import io
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from billing.operations.revenue.closing import close_books
 from billing.queries.contracts import drawn_from, postpaid_commitments
 from billing.queries.due import next_boundary
+from ledger.operations.books import lock_books
 from spend.operations.charging import charge_quantity
 from spend.rules.charging import MeteredCharge
 from tests.builders.books import balances, rows
+from tests.builders.catalog import make_entity
 from tests.builders.contracts import (
     PATH,
     acted,
@@ -33,6 +37,7 @@ from tests.builders.subscriptions import move_clock, now_of
 
 WINDOW = ("committed", "drawn", "overage", "surcharge", "true_up")
 HOUR = timedelta(hours=1)
+ENTRIES = "SELECT entry_id, effective_at FROM v_entries WHERE organization = %s"
 
 
 @pytest.fixture
@@ -318,3 +323,20 @@ class TestTheReport:
         pass_days(customer.id, 4)
         (window,) = report(customer.id, made)["windows"]
         assert (window["state"], window["drawn"], window["true_up"]) == ("settled", "5", "0")
+
+
+class TestABoundaryThatIsPassedLate:
+    def test_posts_nothing_into_a_month_that_was_closed_meanwhile(self, customer: Customer) -> None:
+        agreed(customer.id, "100", commitment=commitment("prepaid", "week"))
+        begun = now_of(customer.id)
+        move_clock(customer.id, timedelta(days=70))  # nobody passes a boundary
+        month = (begun.replace(day=1) + timedelta(days=32)).date().replace(day=1)
+        entity = make_entity().id
+        assert write(
+            partial(close_books, organization=customer.id, entity=entity, month=month, author=AUTHOR)
+        )
+        ended = write(lambda cur: lock_books(cur, customer.id)).closed_until
+        before = {row[0] for row in rows(ENTRIES, customer.id)}
+        run_contracts(customer.id)
+        late = [at for entry, at in rows(ENTRIES, customer.id) if entry not in before]
+        assert late and all(at >= ended for at in late)
