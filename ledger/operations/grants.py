@@ -1,8 +1,9 @@
 """Granting credit, and its end: expiry with breakage for what nobody used."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from common.errors import CurrencyMismatch, InvalidField, InvalidPeriod
@@ -183,3 +184,46 @@ def _expired(books: Books, grant: Grant, author: Author) -> Event:
             )
         ]
     return books.event("grant", grant.id, "expired", {"ledger": ledger}, author, version=2)
+
+
+class Given(Protocol):
+    """A grant that comes with a decision: its id, and its amount in units."""
+
+    @property
+    def grant(self) -> UUID: ...
+    @property
+    def amount(self) -> int: ...
+
+
+GivenT = TypeVar("GivenT", bound=Given)
+
+
+def given_events(
+    books: Books,
+    grants: Sequence[GivenT],
+    ledger: Callable[[GivenT, int], dict[str, Any]],
+    *,
+    at: datetime,
+    author: Author,
+) -> list[Event]:
+    """Return one event for each grant, so that its stream begins with it; debt is repaid first. `ledger` makes the
+    event's part of a grant and what it repays. Raises AmountOutOfRange."""
+    debt, events = books.debt, []
+    checked_units(books.posted + sum(one.amount for one in grants))
+    for one in grants:
+        repaid = min(debt, one.amount)
+        debt -= repaid
+        events.append(
+            Event(
+                organization=books.organization.id,
+                stream_type="grant",
+                stream_id=one.grant,
+                version=1,
+                type="grant.granted",
+                data={"ledger": ledger(one, repaid)},
+                occurred_at=at,
+                actor=author.actor,
+                idempotency_key=author.idempotency_key,
+            )
+        )
+    return events

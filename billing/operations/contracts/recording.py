@@ -1,14 +1,14 @@
 """From a decision on a contract to stored events: its own, and one for each grant that usage draws from."""
 
-from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from billing.rules.contracts.decision import Decision, Granted, Taking, fact_of
 from billing.rules.contracts.row import Contract
-from common.money import checked_units
-from events.store import Cursor, Event, append
+from events.store import Cursor, append
 from ledger.operations.books import Books, lock_books
+from ledger.operations.grants import given_events
 from ledger.rules.effects import entry, granted
 from orgs.operations.facts import Author, event_of
 from orgs.rules.rows import LockedOrganization
@@ -38,7 +38,9 @@ def record_decision(
         books = lock_books(cur, locked.id)
         if decision.takings:
             event.data["ledger"] = _taken(books, decision)
-        events += _granted(books, decision, author)
+        events += given_events(
+            books, decision.grants, partial(_grant, books, decision), at=decision.at, author=author
+        )
     append(cur, events)
     return decision
 
@@ -72,29 +74,6 @@ def _taking_entry(books: Books, decision: Decision, one: Taking) -> dict[str, An
         reason=books.late_reason(one.reason, decision.at),
         effective_at=books.effective(decision.at),
     )
-
-
-def _granted(books: Books, decision: Decision, author: Author) -> Sequence[Event]:
-    """One event for each grant, so that its stream begins with it; debt is repaid first."""
-    debt, events = books.debt, []
-    checked_units(books.posted + sum(one.amount for one in decision.grants))
-    for one in decision.grants:
-        repaid = min(debt, one.amount)
-        debt -= repaid
-        events.append(
-            Event(
-                organization=books.organization.id,
-                stream_type="grant",
-                stream_id=one.grant,
-                version=1,
-                type="grant.granted",
-                data={"ledger": _grant(books, decision, one, repaid)},
-                occurred_at=decision.at,
-                actor=author.actor,
-                idempotency_key=author.idempotency_key,
-            )
-        )
-    return events
 
 
 def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """From a decision on a subscription to stored events: its own, and one for each grant of credit that comes with it."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,9 +16,9 @@ from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.decision import Decision, Granted, fact_of
 from billing.rules.subscriptions.row import Redemption, Subscription
 from billing.rules.subscriptions.work import Known
-from common.money import checked_units
-from events.store import Cursor, Event, append
+from events.store import Cursor, append
 from ledger.operations.books import Books, lock_books
+from ledger.operations.grants import given_events
 from ledger.queries.accounts import account_ids
 from ledger.rules.effects import entry, granted
 from orgs.operations.facts import Author, event_of
@@ -72,7 +72,9 @@ def record_decision(
         books = lock_books(cur, locked.id)
         if decision.clawbacks:
             event.data["ledger"] = _clawed(books, decision)
-        events += _granted(books, decision, author)
+        events += given_events(
+            books, decision.grants, partial(_grant, books, decision), at=decision.at, author=author
+        )
     append(cur, events)
     return decision
 
@@ -98,29 +100,6 @@ def _clawback_entry(books: Books, decision: Decision, one: Clawback) -> dict[str
         reason=books.late_reason("Unused credit of a plan that was left", decision.at),
         effective_at=books.effective(decision.at),
     )
-
-
-def _granted(books: Books, decision: Decision, author: Author) -> Sequence[Event]:
-    """One event for each grant, so that its stream begins with it; debt is repaid first."""
-    debt, events = books.debt, []
-    checked_units(books.posted + sum(one.amount for one in decision.grants))
-    for one in decision.grants:
-        repaid = min(debt, one.amount)
-        debt -= repaid
-        events.append(
-            Event(
-                organization=books.organization.id,
-                stream_type="grant",
-                stream_id=one.grant,
-                version=1,
-                type="grant.granted",
-                data={"ledger": _grant(books, decision, one, repaid)},
-                occurred_at=decision.at,
-                actor=author.actor,
-                idempotency_key=author.idempotency_key,
-            )
-        )
-    return events
 
 
 def _grant(books: Books, decision: Decision, one: Granted, repaid: int) -> dict[str, Any]:
