@@ -39,6 +39,7 @@ def dying_after(*, statements: int = -1, commits: int = -1) -> Iterator[None]:
     connection = connections["default"]
     connection.ensure_connection()
     raw = connection.connection
+    usual = raw.cursor_factory
     raw.cursor_factory = Dying
     Dying.left = statements
     committing = itertools.count(1)
@@ -54,6 +55,8 @@ def dying_after(*, statements: int = -1, commits: int = -1) -> Iterator[None]:
         yield
     finally:
         Dying.left = -1
+        raw.cursor_factory = usual
+        del raw.commit
         connections.close_all()
 
 
