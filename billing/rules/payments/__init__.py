@@ -1,0 +1,1 @@
+"""Payments: what the processor did, and what it means. Pure."""
