@@ -1,4 +1,5 @@
-"""Real servers for tests, on this session's database: broker, web server, Celery worker, Stripe simulator. A pytest plugin."""
+"""Real servers for tests, on this session's database: broker, web server, Celery worker, Stripe simulator. A
+pytest plugin."""
 
 import os
 import sys
@@ -151,11 +152,23 @@ def stripe_place() -> str:
 
 
 def stripe_spec(address: str, home: Path) -> ChildSpec:
-    """A Stripe simulator."""
+    """A Stripe simulator that compares all it hears and says with Stripe's specification."""
     port = address.rpartition(":")[2]
+    check = ["--check", "tests.stripe_spec:Checker"]
     return ChildSpec(
         name="stripe",
-        argv=[sys.executable, "-m", "sandbox.stripe", "--port", port, "--home", str(home), "--key", KEY],
+        argv=[
+            sys.executable,
+            "-m",
+            "sandbox.stripe",
+            "--port",
+            port,
+            "--home",
+            str(home),
+            "--key",
+            KEY,
+            *check,
+        ],
         ready=lambda _: _answers(f"{address}/_sim/health"),
         environment=dict(os.environ),
         patience_seconds=5,

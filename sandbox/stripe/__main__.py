@@ -75,7 +75,7 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("COUNTERFOIL_HOME", "var")))
-    parser.add_argument("--key", default="sk_test_counterfoil")
+    parser.add_argument("--key", default=os.environ.get("STRIPE_API_KEY") or "sk_test_counterfoil")
     parser.add_argument("--check", help="module:class of who compares with Stripe's specification")
     given = parser.parse_args()
     uvloop.run(serve(port=given.port, home=given.home, key=given.key, check=given.check))

@@ -35,8 +35,8 @@ class Control:
             ("POST", "faults"): self.faults, ("GET", "faults"): self.faults,
             ("POST", "deliveries"): self.settings, ("GET", "deliveries"): self.list_deliveries,
             ("POST", "release"): self.release, ("POST", "resend"): self.resend, ("POST", "drain"): self.drain,
-            ("POST", "decide"): self.decide, ("POST", "fund"): self.fund, ("POST", "roll"): self.roll,
-            ("GET", "log"): self.log, ("GET", "funds"): self.funds, ("GET", "violations"): self.violations,
+            ("POST", "decide"): self.decide, ("POST", "fund"): self.fund, ("POST", "seed"): self.seed, ("POST", "roll"): self.roll,
+            ("GET", "log"): self.log, ("GET", "funds"): self.funds, ("GET", "violations"): self.violations, ("POST", "violations"): self.violations,
             ("GET", "health"): self.health, ("POST", "endpoint"): self.endpoint,
         }  # fmt: skip
 
@@ -114,6 +114,10 @@ class Control:
             do_due(self.world)
             return decide.decide(Call(self.world), given)
 
+    async def seed(self, given: Body) -> Any:
+        with self.world.store.transaction():
+            return decide.seed(Call(self.world), given)
+
     async def fund(self, given: Body) -> Any:
         """Put money into a balance, available at once, as a top-up does."""
         with self.world.store.transaction():
@@ -145,7 +149,11 @@ class Control:
         return {"data": [{"id": id, **msgspec.json.decode(entry)} for id, entry in rows]}
 
     async def violations(self, given: Body) -> Body:
-        return {"data": list(self.api.violations)}
+        """What differed from the specification; `forget` empties the list."""
+        found = list(self.api.violations)
+        if given.get("forget"):
+            self.api.violations.clear()
+        return {"data": found}
 
     async def health(self, given: Body) -> Body:
         return {"now": self.world.clock.now()}

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from sandbox.stripe import decisions, paying
-from sandbox.stripe.resources import accounts, disputes, payouts, refunds, setup_intents
+from sandbox.stripe.errors import StripeError
+from sandbox.stripe.resources import (
+    accounts,
+    disputes,
+    invoices,
+    payouts,
+    refunds,
+    setup_intents,
+    subscriptions,
+)
 from sandbox.stripe.world import Body, Call
 
 
 def decide(call: Call, given: Body) -> Body:
-    """Do one thing, named by its subject. Raises KeyError, ValueError for what is not understood."""
+    """Do one thing, named by its subject; a decline is its answer. Raises KeyError, ValueError for what is not
+    understood, and Stripe's refusals."""
     call = call.on(given.get("on") or "")
     for subject, decider in _DECIDERS.items():
         if subject in given:
-            return decider(call, given)
+            try:
+                return decider(call, given)
+            except StripeError as error:
+                if error.keeps_effects:
+                    return error.envelope()
+                raise
     raise ValueError(f"name one of {', '.join(_DECIDERS)}")
 
 
@@ -97,6 +112,48 @@ def _account(call: Call, given: Body) -> Body:
                              due=list(given.get("due", ["individual.verification.document"])))  # fmt: skip
 
 
+def _subscription(call: Call, given: Body) -> Body:
+    """{"subscription": id, "to": state} or {"subscription": id, "renew": true}: its next period and invoice, paid."""
+    subscription = call.get("subscription", given["subscription"])
+    if not given.get("renew"):
+        return subscriptions.set_status(call, subscription, given["to"])
+    subscription = subscriptions.next_period(call, subscription)
+    item = subscription["items"]["data"][0]
+    invoice = invoices.seed_invoice(call, customer=subscription["customer"], subscription=subscription,
+                                    amount=item["price"]["unit_amount"] * item["quantity"],
+                                    currency=subscription["currency"])  # fmt: skip
+    latest = call.get("subscription", subscription["id"])
+    call.save({**latest, "latest_invoice": invoice["id"]}, "customer.subscription.updated")
+    return _tried(call, invoice)
+
+
+def _tried(call: Call, invoice: Body) -> Body:
+    """Try to collect; a decline stays with the invoice."""
+    try:
+        return invoices.pay_invoice(call, invoice)
+    except StripeError as error:
+        if not error.keeps_effects:
+            raise
+        return call.get("invoice", invoice["id"])
+
+
+def _invoice(call: Call, given: Body) -> Body:
+    """{"invoice": id, "to": "paid" | "void" | "uncollectible"}: Stripe's own attempt, or staff in the dashboard."""
+    invoice = call.get("invoice", given["invoice"])
+    return (
+        _tried(call, invoice) if given["to"] == "paid" else invoices.close_invoice(call, invoice, given["to"])
+    )
+
+
+def seed(call: Call, given: Body) -> Body:
+    """{"subscription": {...}} or {"invoice": {...}}: objects that billing at Stripe would have made."""
+    if "subscription" in given:
+        return subscriptions.seed_subscription(call, **given["subscription"])
+    told = dict(given["invoice"])
+    subscription = call.get("subscription", told.pop("subscription")) if told.get("subscription") else None
+    return invoices.seed_invoice(call, subscription=subscription, **told)
+
+
 def _sweep(call: Call, given: Body) -> Body:
     """{"sweep": "usd"}: the automatic payout of everything available."""
     return payouts.sweep(call, given["sweep"]) or {}
@@ -105,4 +162,5 @@ def _sweep(call: Call, given: Body) -> Body:
 _DECIDERS = {
     "customer": _customer, "payment_intent": _payment_intent, "setup_intent": _setup_intent, "charge": _charge,
     "dispute": _dispute, "payout": _payout, "account": _account, "sweep": _sweep,
+    "subscription": _subscription, "invoice": _invoice,
 }  # fmt: skip

@@ -309,6 +309,15 @@ class Deliveries:
 _CHANGES = ("drop", "hold", "tamper", "wrong_secret", "stale", "future", "two_signatures", "twin")
 
 
+def _spoiling(changes: Body, attempts: int) -> Body:
+    """What is done on the way is done to the first attempt; Stripe's next one arrives as it was sent."""
+    return (
+        changes
+        if attempts == 0
+        else {name: changes[name] for name in ("id", "two_signatures") if name in changes}
+    )
+
+
 def call_of(world: World) -> Call:
     """Return a call by nobody, for what the control API does."""
     return Call(world)

@@ -17,7 +17,7 @@ from sandbox.stripe.errors import NotExecuted, StripeError
 from sandbox.stripe.faults import Fault, Faults
 from sandbox.stripe.forms import parse_form
 from sandbox.stripe.parameters import checked
-from sandbox.stripe.rendering import rendered
+from sandbox.stripe.rendering import public, rendered
 from sandbox.stripe.routes import Route, find_route
 from sandbox.stripe.store import text
 from sandbox.stripe.versions import is_known
@@ -33,6 +33,8 @@ class Checker(Protocol):
     def request(self, method: str, path: str, given: Body) -> list[str]: ...
 
     def answer(self, method: str, path: str, status: int, body: Any, version: str) -> list[str]: ...
+
+    def event(self, type: str, subject: Body) -> list[str]: ...
 
 
 @dataclass
@@ -72,6 +74,8 @@ class Api:
         self.checker = checker
         self.violations: list[str] = []
         self._under_way: set[tuple[str, str]] = set()
+        if checker:
+            world.observe = self._check_event
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request, or do what a fault wants instead."""
@@ -235,6 +239,12 @@ class Api:
             self._report(
                 asked, self.checker.answer(asked.method, asked.path, answer.status, body, asked.version)
             )
+
+    def _check_event(self, type: str, subject: Body) -> None:
+        if self.checker:
+            self.violations += [
+                f"event {one}" for one in self.checker.event(type, public(subject, CURRENT_VERSION))
+            ]
 
     def _report(self, asked: Asked, found: list[str]) -> None:
         self.violations += [f"{asked.method} {asked.path}: {one}" for one in found]

@@ -17,6 +17,7 @@ from sandbox.stripe.resources import (
 )
 from sandbox.stripe.resources import (
     events as events,
+    invoices as invoices,
 )
 from sandbox.stripe.resources import (
     payment_intents as payment_intents,
@@ -32,6 +33,7 @@ from sandbox.stripe.resources import (
 )
 from sandbox.stripe.resources import (
     setup_intents as setup_intents,
+    subscriptions as subscriptions,
 )
 from sandbox.stripe.resources import (
     transfers as transfers,

@@ -44,6 +44,7 @@ class World:
     told: list[Body] | None = None
     wake: Callable[[], None] = lambda: None
     enqueue: Callable[[Body, str], int] = lambda event, account: 0
+    observe: Callable[[str, Body], None] = lambda type, subject: None
 
     def tell(self, what: str, **more: Any) -> None:
         if self.told is not None:
@@ -119,6 +120,7 @@ class Call:
         event["pending_webhooks"] = self.world.enqueue(event, self.account)
         if event["pending_webhooks"]:
             self.world.store.save(event)
+        self.world.observe(type, body)
         self.world.tell(type, account=self.account or None, object=body.get("id"))
         return event
 

@@ -84,6 +84,10 @@ class Simulator:
         """What differs from Stripe's specification so far."""
         return list(self.get("violations")["data"])
 
+    def forgive(self) -> list[str]:
+        """Take back what differed, in a test that asked for something wrong on purpose."""
+        return list(self.post("violations", forget=True)["data"])
+
     # Webhooks
 
     def register(
@@ -122,6 +126,11 @@ class Simulator:
 
     def next_payment(self, customer: str, outcome: Outcome, *, times: int = 1, **more: Any) -> None:
         self.decide(customer=customer, payment=outcome, times=times, **more)
+
+    def seed(self, **given: Any) -> dict[str, Any]:
+        """Make a subscription or an invoice, as billing at Stripe would: subscription=dict(customer=, amount=, ...),
+        invoice=dict(customer=, amount=, subscription=, status=)."""
+        return dict(self.post("seed", **given))
 
     def dispute(self, charge: str, **told: Any) -> dict[str, Any]:
         return dict(self.decide(charge=charge, dispute=told))

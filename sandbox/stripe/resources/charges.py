@@ -27,7 +27,7 @@ def new_charge(call: Call, intent: Body, method: Body, *, status: str, captured:
         "livemode": False, "metadata": dict(intent["metadata"]), "on_behalf_of": None,
         "outcome": _outcome(status), "paid": status == "succeeded", "payment_intent": intent["id"],
         "payment_method": method["id"], "payment_method_details": _details(intent, method),
-        "presentment_details": None, "radar_options": {}, "receipt_email": intent["receipt_email"],
+        "radar_options": {}, "receipt_email": intent["receipt_email"],
         "receipt_number": None, "receipt_url": None, "refunded": False, "review": None,
         "shipping": intent["shipping"], "source_transfer": None, "statement_descriptor": None,
         "statement_descriptor_suffix": None, "status": status, "transfer_data": None,
