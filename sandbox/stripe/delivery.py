@@ -203,7 +203,7 @@ class Deliveries:
                 self._finish(id, "given_up", attempts)
                 return
             body, headers = self.message(
-                msgspec.json.decode(found[0]), endpoint, msgspec.json.decode(changes_text)
+                msgspec.json.decode(found[0]), endpoint, _spoiling(msgspec.json.decode(changes_text), attempts)
             )
             status = await self._post(session, endpoint["url"], body, headers)
             self._record(id, event_id, endpoint, attempts + 1, first, status, counted)

@@ -52,7 +52,7 @@ def attach(call: Call, method: Body, customer: str) -> Body:
         )
     card = card_of(method)
     if card.decline and not card.attaches:
-        raise declined(card.decline, more={"payment_method": method["id"]})
+        raise declined(card.decline)
     if method["customer"] == customer:
         return method
     return call.save({**method, "customer": customer}, "payment_method.attached")
