@@ -36,11 +36,11 @@ peers: install
 soak: install
 	@exec $(VENV)/python -m tests.soak
 
-# Resolve the .in files anew into locks with hashes; no registry's address goes into them.
+# Resolve the .in files anew into locks with hashes (spec: the package alone); no registry's address goes into them.
 lock: install
-	cd requirements && for name in uv base dev; do \
+	cd requirements && for name in uv base dev spec; do \
 	  UV_PYTHON_DOWNLOADS=never ../$(VENV)/uv pip compile --quiet --system-certs --universal --python-version 3.11 \
-	    --generate-hashes --no-header --no-emit-index-url $$name.in -o $$name.txt || exit 1; done
+	    --generate-hashes --no-header --no-emit-index-url $$name.in -o $$name.txt $$([ $$name = spec ] && echo --no-deps) || exit 1; done
 
 install:
 	@$(PYTHON) -m sandbox.install

@@ -257,6 +257,15 @@ def _database_urls(reader: _Reader, urls: Mapping[str, str]) -> dict[str, str | 
     }
 
 
+def _stripe(reader: _Reader, urls: Mapping[str, str]) -> dict[str, str | None]:
+    """What is given; nothing given: the embedded simulator's, when it runs. Never a real key with its address."""
+    key = reader.checked("STRIPE_API_KEY", _stripe_key_problem)
+    base = reader.checked("STRIPE_API_BASE", _http_problem)
+    if key is None and base is None:
+        return {"key": urls.get("stripe_key"), "base": urls.get("stripe")}
+    return {"key": key, "base": base}
+
+
 def read_environment(*, variables: Mapping[str, str]) -> Environment:
     """Return the typed environment.
 
@@ -268,6 +277,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
     bind = reader.checked("COUNTERFOIL_BIND", _address_problem) or "127.0.0.1"
     databases = _database_urls(reader, urls)
     broker = reader.checked("CELERY_BROKER_URL", _broker_problem)
+    stripe = _stripe(reader, urls)
     environment = Environment(
         home=home,
         port=reader.whole("COUNTERFOIL_PORT", DEFAULT_PORT, most=65535, what="port"),
@@ -280,8 +290,8 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         database_readonly_url=databases["readonly"],
         celery_broker_url=broker or urls.get("broker"),
         broker_was_given=broker is not None,
-        stripe_api_key=reader.checked("STRIPE_API_KEY", _stripe_key_problem),
-        stripe_api_base=reader.checked("STRIPE_API_BASE", _http_problem) or urls.get("stripe"),
+        stripe_api_key=stripe["key"],
+        stripe_api_base=stripe["base"],
         stripe_webhook_secrets=reader.names("STRIPE_WEBHOOK_SECRETS"),
         stripe_connect_webhook_secrets=reader.names("STRIPE_CONNECT_WEBHOOK_SECRETS"),
         secret_key=reader.checked("SECRET_KEY", _secret_problem),

@@ -16,7 +16,7 @@ from sandbox.places import CHECKOUT
 OLDEST_PYTHON = (3, 11)
 _FOLDER = CHECKOUT / ".venv"
 _PYTHON = _FOLDER / "bin" / "python"
-_LOCKS = ("uv.txt", "base.txt", "dev.txt")
+_LOCKS = ("uv.txt", "base.txt", "dev.txt", "spec.txt")
 
 
 def _digest() -> str:
@@ -39,7 +39,8 @@ def _make_environment() -> None:
 
 
 def _install() -> bool:
-    lock = str(CHECKOUT / "requirements" / "dev.txt")
+    """Everything of dev.txt; of spec.txt the package alone, without what it would draw in."""
+    lock, alone = (str(CHECKOUT / "requirements" / name) for name in ("dev.txt", "spec.txt"))
     pip = (str(_PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes")
     if _run(*pip, "-r", "requirements/uv.txt"):
         uv = (
@@ -50,10 +51,11 @@ def _install() -> bool:
             "--compile-bytecode",
             "--system-certs",
         )
-        if _run(*uv, "--require-hashes", "--python", str(_PYTHON), "-r", lock):
+        hashed = (*uv, "--require-hashes", "--python", str(_PYTHON))
+        if _run(*hashed, "-r", lock) and _run(*hashed, "--no-deps", "-r", alone):
             return True
     print("uv cannot install here; pip takes over (slower) …", flush=True)
-    return _run(*pip, "-r", lock)
+    return _run(*pip, "-r", lock) and _run(*pip, "--no-deps", "-r", alone)
 
 
 def main() -> int:

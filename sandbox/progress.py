@@ -48,6 +48,8 @@ class Progress:
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         table.add_row("Admin", f"{urls['http']}/admin/")
         table.add_row("API", f"{urls['http']}/v1/docs")
+        if "stripe" in urls:
+            table.add_row("Stripe", f"simulated, at {urls['stripe']}")
         for person in demo.get("staff", []):
             login = f"{person['username']} / {person['password']}  ({person['role']})"
             table.add_row("Log in", escape(login))

@@ -4,7 +4,7 @@
     python -m sandbox.supervisor --once    play the story, stop; exit code = the story's
     python -m sandbox.supervisor --bare    serve without demo data and story
 
-Starts PostgreSQL and Valkey (unless the environment names real ones), migrates, loads the demo data, starts
+Starts PostgreSQL, Valkey and a simulated Stripe (unless the environment names real ones), migrates, loads the demo data, starts
 web, app, worker and beat, says where to log in, and plays the demo story when there is one.
 """
 
@@ -44,6 +44,7 @@ from sandbox.places import (
     read_json,
     write_json,
 )
+from sandbox.processor import Processor, is_wanted, processor_at
 from sandbox.progress import Progress
 from sandbox.valkey import Broker, broker_at
 
@@ -71,6 +72,8 @@ class Supervisor:
         self.urls: dict[str, str] = {"http": f"http://{self._shown_host()}:{self.port}"}
         self.family = Family(home=self.home)
         self._socket_folder: Path | None = None
+        self._processor: Processor | None = None
+        self._stripe: Child | None = None
 
     def _shown_host(self) -> str:
         bind = self.environment.bind
@@ -95,6 +98,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Bring everything up; returns when the web server is ready for traffic."""
+        self._start_stripe()
         cluster = self._start_postgres() if not self.environment.database_was_given else None
         broker = self._start_valkey() if not self.environment.broker_was_given else None
         self._name_urls(cluster, broker)
@@ -111,6 +115,24 @@ class Supervisor:
             _make_database(cluster)
             step.note(f"{cluster.binaries.major} at {cluster.location.socket_folder}")
         return cluster
+
+    def _start_stripe(self) -> None:
+        """Begin with the simulator, unless a real Stripe is named; it comes up beside the database."""
+        if not is_wanted(os.environ):
+            return
+        self._processor = processor_at(home=self.home)
+        self.urls |= {"stripe": self._processor.url, "stripe_key": self._processor.key}
+        self._stripe = self.family.start(_stripe_spec(self._processor))
+
+    def _stripe_environment(self) -> dict[str, str]:
+        """What an operator would set after making the endpoints at Stripe; empty when a real Stripe is named."""
+        if self._processor is None or self._stripe is None:
+            return {}
+        with self.progress.step("Stripe (simulated)") as step:
+            self.family.wait_until_ready(self._stripe)
+            secrets = self._processor.endpoints(web=self.urls["http"])
+            step.note(f"port {self._processor.port}")
+        return {**self._processor.environment(), **secrets}
 
     def _start_valkey(self) -> Broker:
         with self.progress.step("Valkey") as step:
@@ -162,6 +184,7 @@ class Supervisor:
         address = self._app_address()
         environment = {
             **own_environment(home=self.home),
+            **self._stripe_environment(),
             MULTIPROCESS_FOLDER: str(_metrics_folder(self.home)),
             "COUNTERFOIL_APP": address,
         }
@@ -244,6 +267,15 @@ def _postgres_spec(cluster: Cluster) -> ChildSpec:
         patience_seconds=30,
         prepare=cluster.prepare,
         credentials=cluster.credentials(),
+    )
+
+
+def _stripe_spec(processor: Processor) -> ChildSpec:
+    return ChildSpec(
+        name="stripe",
+        argv=processor.argv(),
+        ready=lambda _: processor.is_live(),
+        environment={**own_environment(home=processor.home), **processor.environment()},
     )
 
 

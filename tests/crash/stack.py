@@ -22,7 +22,17 @@ from tests.builders.crowd import Client, Reply
 
 SERVED = frozenset(("postgres", "valkey", "web", "app", "worker", "beat"))
 NOT_INHERITED = frozenset(
-    ("DATABASE_URL", "DATABASE_OWNER_URL", "GATE_DATABASE_URL", "DATABASE_READONLY_URL", "CELERY_BROKER_URL")
+    (
+        "DATABASE_URL",
+        "DATABASE_OWNER_URL",
+        "GATE_DATABASE_URL",
+        "DATABASE_READONLY_URL",
+        "CELERY_BROKER_URL",
+        "STRIPE_API_KEY",
+        "STRIPE_API_BASE",
+        "STRIPE_WEBHOOK_SECRETS",
+        "STRIPE_CONNECT_WEBHOOK_SECRETS",
+    )  # fmt: skip
 )
 
 

@@ -15,18 +15,23 @@ from urllib.request import urlopen
 
 import psycopg
 import pytest
+from stripe import StripeClient
 
 from sandbox import processes
 from sandbox.control import forget_cluster, restart, supervisor_pid
 from sandbox.places import CHECKOUT
 
-SERVED = {"postgres", "valkey", "web", "app", "worker", "beat"}
+SERVED = {"postgres", "valkey", "stripe", "web", "app", "worker", "beat"}
 OURS = (
     "DATABASE_URL",
     "DATABASE_OWNER_URL",
     "GATE_DATABASE_URL",
     "DATABASE_READONLY_URL",
     "CELERY_BROKER_URL",
+    "STRIPE_API_KEY",
+    "STRIPE_API_BASE",
+    "STRIPE_WEBHOOK_SECRETS",
+    "STRIPE_CONNECT_WEBHOOK_SECRETS",
 )
 
 
@@ -136,6 +141,20 @@ class TestARunningCopy:
             "database_readonly": ("counterfoil_readonly", False),
         }
 
+    def test_has_a_stripe_whose_endpoints_are_its_own_webs(self, running: Copy) -> None:
+        urls = running.read("urls.json")
+        client = StripeClient(urls["stripe_key"], base_addresses={"api": urls["stripe"]})
+        found = {
+            endpoint.url.removeprefix(urls["http"]) for endpoint in client.v1.webhook_endpoints.list().data
+        }
+        assert found == {"/webhooks/stripe/", "/webhooks/stripe/connect/"}
+        environment = Path(f"/proc/{running.pid('web')}/environ").read_text().split("\0")
+        given = dict(entry.partition("=")[::2] for entry in environment)
+        kept = json.loads((running.home / "stripe" / "endpoints.json").read_text())
+        assert (given["STRIPE_API_KEY"], given["STRIPE_API_BASE"]) == (urls["stripe_key"], urls["stripe"])
+        for name in ("STRIPE_WEBHOOK_SECRETS", "STRIPE_CONNECT_WEBHOOK_SECRETS"):
+            assert given[name] == kept[name]["secret"]
+
     def test_keeps_its_data_on_disk_before_it_answers(self, running: Copy) -> None:
         with psycopg.connect(running.read("urls.json")["database"]) as connection:
             names = "('fsync', 'full_page_writes', 'synchronous_commit')"
@@ -152,9 +171,16 @@ class TestARunningCopy:
 
     def test_keeps_its_secrets_to_itself(self, running: Copy) -> None:
         folder = Path(psycopg.conninfo.conninfo_to_dict(running.read("urls.json")["database"])["host"])
-        secret = ["run/urls.json", "postgres/cluster.json", "valkey/valkey.conf", "secret_key"]
+        secret = [
+            "run/urls.json",
+            "postgres/cluster.json",
+            "valkey/valkey.conf",
+            "secret_key",
+            "stripe/processor.json",
+            "stripe/endpoints.json",
+        ]
         assert folder.stat().st_mode & 0o777 == 0o700
-        assert [(running.home / name).stat().st_mode & 0o777 for name in secret] == [0o600] * 4
+        assert [(running.home / name).stat().st_mode & 0o777 for name in secret] == [0o600] * 6
 
     def test_refuses_a_second_copy_on_the_same_state(self, running: Copy) -> None:
         environment = {**os.environ, "COUNTERFOIL_HOME": str(running.home)}
