@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -44,7 +45,8 @@ SELECT key FROM dunning_policies WHERE archived_at IS NULL AND id <> %(id)s AND 
     OR jsonb_exists_any(plans, %(plans)s) OR jsonb_exists_any(contracts, %(contracts)s)) ORDER BY key LIMIT 1
 """
 _VERSIONS: Final = """
-SELECT number, document::text, made_at FROM dunning_policy_versions WHERE policy = %s ORDER BY number DESC
+SELECT number, document::text, made_at FROM dunning_policy_versions
+WHERE policy = %(policy)s AND (%(before)s::integer IS NULL OR number < %(before)s) ORDER BY number DESC LIMIT %(limit)s
 """
 
 
@@ -75,9 +77,12 @@ def list_policies(cur: Cursor, *, after: str | None, limit: int) -> list[PolicyR
     return [_policy(row) for row in rows]
 
 
-def documents_of(cur: Cursor, policy: UUID) -> list[tuple[int, dict[str, Any], Any]]:
-    """Return every document that a policy had: number, document and when it was made, the newest first."""
-    return [(row[0], json.loads(row[1]), row[2]) for row in cur.execute(_VERSIONS, (policy,)).fetchall()]
+def documents_of(
+    cur: Cursor, policy: UUID, *, before: int | None, limit: int
+) -> list[tuple[int, dict[str, Any], datetime]]:
+    """Return the documents that a policy had: number, document and when it was made, the newest first."""
+    rows = cur.execute(_VERSIONS, {"policy": policy, "before": before, "limit": limit}).fetchall()
+    return [(row[0], json.loads(row[1]), row[2]) for row in rows]
 
 
 def key_is_taken(cur: Cursor, key: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,9 +12,10 @@ from uuid import UUID
 from billing.operations.dunning import notice
 from billing.operations.dunning.advancing import advance_customer
 from billing.operations.dunning.collection import register_collector
+from billing.operations.dunning.policies import NewPolicy, archive_policy, create_policy
 from billing.queries.dunning import find_open_case, history_of_case, list_cases
-from billing.queries.dunning_policies import policy_for
 from billing.rules.dunning.case import Case
+from billing.rules.dunning.policy import Policy, PolicyRow, Step
 from billing.rules.payments.views import Failure
 from events.store import Cursor
 from orgs.operations.facts import Author
@@ -119,7 +123,8 @@ class Dunned:
     def pay(self, place: int = 0) -> None:
         """Pay one of its invoices whole."""
         found = self.made.reader.get(f"/v1/invoices/{self.invoices[place]}").json()
-        answer = self.made.pay(found["id"], found["due"])
+        given_up = found["status"] == "uncollectible"
+        answer = self.made.pay(found["id"], found["total"] if given_up else found["due"])
         assert answer.status_code == 200, answer.content
 
     def pay_all(self) -> None:
@@ -157,8 +162,24 @@ def in_arrears(*amounts: str, has_method: bool = True, **given: Any) -> Dunned:
     return found
 
 
-def default_policy_of(dunned: Dunned) -> Any:
-    """The policy that its invoice would be dunned by."""
-    return write(
-        lambda cur: policy_for(cur, organization=dunned.id, invoice=UUID(dunned.invoices[0]))
-    )
+@contextmanager
+def usual_policy(*steps: tuple[int, str], **given: Any) -> Iterator[PolicyRow]:
+    """A block in which this is the policy of every case that opens; those keep it."""
+    policy = Policy(tuple(Step(*step) for step in steps), **given)
+    new = NewPolicy(f"usual-{secrets.token_hex(4)}", "Usual", policy, is_default=True)
+    made = write(lambda cur: create_policy(cur, new, author=AUTHOR))
+    try:
+        yield made
+    finally:
+        write(lambda cur: archive_policy(cur, policy=made.key, author=AUTHOR))
+
+
+def owing_again(dunned: Dunned, amount: str = "3.10") -> str:
+    """Another invoice, a month later, which is not due yet; its id."""
+    known = set(dunned.invoices)
+    dunned.made.use(amount)
+    dunned.made.pass_months()
+    dunned.made.run()
+    (new,) = [each["id"] for each in dunned.made.invoices() if each["id"] not in known]
+    dunned.invoices.append(new)
+    return str(new)
