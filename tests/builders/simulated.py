@@ -8,6 +8,7 @@ from uuid import UUID
 
 from billing.operations.profiles import change_billing_profile
 from billing.operations.simulating import Simulated, simulate
+from billing.rules.profiles import LONGEST_NET_DAYS
 from orgs.operations.clock import advance_clock_to
 from tests.builders.billing import Billed, billed
 from tests.builders.books import rows
@@ -44,12 +45,14 @@ def at(text: str) -> datetime:
 
 
 def at_start(start: datetime, **given: Any) -> Billed:
-    """A customer of a seller of its own, whose clock shows `start`: its invoices are numbered from one."""
+    """A customer of a seller of its own, whose clock shows `start`: its invoices are numbered from one. It has time to
+    pay (`net_days`), so that nobody duns it meanwhile."""
+    changes = {"net_days": given.pop("net_days", LONGEST_NET_DAYS)}
     made = billed(**given)
     entity = make_entity()
     write(
         lambda cur: change_billing_profile(
-            cur, made.id, {"legal_entity": entity.key, "tax": {"country": "DE"}}, author=AUTHOR
+            cur, made.id, {"legal_entity": entity.key, "tax": {"country": "DE"}, **changes}, author=AUTHOR
         )
     )
     move_to(made.id, start)
