@@ -8,7 +8,6 @@ from uuid import UUID
 
 from billing.operations.profiles import change_billing_profile
 from billing.operations.simulating import Simulated, simulate
-from billing.rules.profiles import LONGEST_NET_DAYS
 from orgs.operations.clock import advance_clock_to
 from tests.builders.billing import Billed, billed
 from tests.builders.books import rows
@@ -45,9 +44,9 @@ def at(text: str) -> datetime:
 
 
 def at_start(start: datetime, **given: Any) -> Billed:
-    """A customer of a seller of its own, whose clock shows `start`: its invoices are numbered from one. It has time to
-    pay (`net_days`), so that nobody duns it meanwhile."""
-    changes = {"net_days": given.pop("net_days", LONGEST_NET_DAYS)}
+    """A customer of a seller of its own, whose clock shows `start`: its invoices are numbered from one. `net_days`: how
+    long it has to pay."""
+    changes = {"net_days": given.pop("net_days", None)}
     made = billed(**given)
     entity = make_entity()
     write(

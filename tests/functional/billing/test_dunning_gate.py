@@ -27,7 +27,7 @@ def suspended(**given: Any) -> Dunned:
 class TestASuspension:
     def test_refuses_new_calls_and_says_why_and_what_to_do(self) -> None:
         dunned = suspended()
-        with Still(dunned.id):
+        with Still(dunned.id, decisions=1):
             answer = dunned.made.customer.reserve("0.01")
         problem = answer.json()
         assert (answer.status_code, problem["code"], problem["retryable"]) == (403, "suspended", False)
