@@ -9,13 +9,14 @@ class BillingConfig(AppConfig):
         from billing.projections import (
             catalog,
             contracts,
+            dunning,
             invoices,
             items,
             metering,
             recognition,
             subscriptions,
         )
-        from billing.queries import meterintegrity
+        from billing.queries import dunningintegrity, meterintegrity
         from billing.queries.unrated import UNRATED
         from ledger.operations.waiting import register_wait
 
@@ -24,9 +25,11 @@ class BillingConfig(AppConfig):
         subscriptions.register_all()
         items.register_all()
         contracts.register_all()
+        dunning.register_all()
         invoices.register_all()
         recognition.register_all()
         meterintegrity.register_checks()
+        dunningintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)

@@ -2,6 +2,7 @@
 
 from billing.admin import catalog as catalog
 from billing.admin import contracts as contracts
+from billing.admin import dunning as dunning
 from billing.admin import invoices as invoices
 from billing.admin import metering as metering
 from billing.admin import plans as plans

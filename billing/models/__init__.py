@@ -7,6 +7,9 @@ from billing.models.catalog import Plan as Plan
 from billing.models.catalog import PlanVersion as PlanVersion
 from billing.models.contracts import Contract as Contract
 from billing.models.contracts import ContractWindow as ContractWindow
+from billing.models.dunning import DunningCase as DunningCase
+from billing.models.dunning import DunningNotice as DunningNotice
+from billing.models.dunning import DunningPolicy as DunningPolicy
 from billing.models.invoices import BillingRun as BillingRun
 from billing.models.invoices import CreditNote as CreditNote
 from billing.models.invoices import Invoice as Invoice

@@ -21,6 +21,7 @@ LAST_RESORTS = {
     "common/api/rsgi.py",
     "spend/operations/gate/apply.py",
     "spend/operations/gate/lanes.py",
+    "billing/operations/dunning/due.py",
     "billing/operations/revenue/recognising.py",
     "billing/operations/runs.py",
 }
