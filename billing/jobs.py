@@ -17,8 +17,9 @@ CLOSE_SECONDS: Final = 10
 
 
 def register_all() -> None:
-    """This function will register the sending of commands to the processor, the asking about VAT ids that wait for an answer, the billing run, the
-    recognition of revenue after it, and the closing of books that are to be closed."""
+    """This function will register the asking about VAT ids that wait for an answer, the billing run, the
+    recognition of revenue after it, the closing of books that are to be closed, and the sending of commands to the
+    processor."""
     register(DueJob("billing.ask_vat_ids", ask_waiting_vat_ids, ASK_SECONDS))
     register(DueJob("billing.run", bill_due_customers, BILL_SECONDS))
     register(DueJob("billing.recognise_revenue", recognise_due, RECOGNISE_SECONDS))

@@ -120,8 +120,8 @@ class BillingProfileChangeSerializer(StrictSerializer):
         COLLECTIONS,
         required=False,
         allow_null=True,
-        help_text="Whether an invoice is charged when it opens, or waits to be paid. Null: it is charged where there is "
-        "a payment method.",
+        help_text="Whether an invoice is charged when it opens, or waits to be paid. Null: it is charged "
+        "where there is a payment method.",
     )
     tax = TaxChangeField(required=False)
     contact = ContactField(required=False, help_text="Replaces all of it. Personal data: it can be erased.")

@@ -1,4 +1,4 @@
-"""Outbound commands and customers at the processor, as the staff reads them; see the package's words on these models."""
+"""Outbound commands and customers at the processor, as the staff reads them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from billing.rules.payments.commands import Command
+from billing.rules.payments.commands import HOLDING, Command
 from common.errors import NotFound
 from events.store import Cursor
 
@@ -30,6 +30,9 @@ ORDER BY next_try_at, id LIMIT %s FOR UPDATE SKIP LOCKED
 """
 _NEWEST: Final = f"""{_COMMAND}
 WHERE organization = %s AND purpose = %s AND business_key = %s ORDER BY generation DESC LIMIT 1
+"""
+_ABOUT: Final = f"""{_COMMAND}
+WHERE organization = %s AND purpose = %s AND state = ANY(%s) AND params->'metadata'->>%s = %s ORDER BY id
 """
 _WAITING: Final = f"""
 SELECT count(*), min(requested_at), count(*) FILTER (WHERE state = 'unknown'),
@@ -75,8 +78,18 @@ def is_first_of_object(cur: Cursor, command: UUID) -> bool:
 
 def has_open_command(cur: Cursor, *, organization: UUID, purpose: str) -> bool:
     """Whether a command of this purpose is still to be done."""
-    statement = f"SELECT 1 FROM outbound_commands WHERE organization = %s AND purpose = %s AND {_OPEN} LIMIT 1"
+    statement = (
+        f"SELECT 1 FROM outbound_commands WHERE organization = %s AND purpose = %s AND {_OPEN} LIMIT 1"
+    )
     return cur.execute(statement, (organization, purpose)).fetchone() is not None
+
+
+def commands_about(
+    cur: Cursor, *, organization: UUID, purpose: str, name: str, value: str
+) -> list[Command]:
+    """Return the commands of a purpose that were done, or may still be, whose metadata says this."""
+    rows = cur.execute(_ABOUT, (organization, purpose, list(HOLDING), name, value)).fetchall()
+    return [Command(*row) for row in rows]
 
 
 def list_commands(

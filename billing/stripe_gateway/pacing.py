@@ -1,4 +1,4 @@
-"""How fast we may call: a token bucket in the database, so that all processes together stay under the account's limit."""
+"""How fast we may call: a token bucket in the database, so that all processes together stay under the limit."""
 
 from __future__ import annotations
 

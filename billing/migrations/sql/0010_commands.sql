@@ -57,6 +57,7 @@ CREATE TABLE payment_customers (
     version integer NOT NULL,
     CHECK (default_method IS NULL OR methods ? default_method)
 ) WITH (fillfactor = 70);
+CREATE INDEX payment_customers_methods ON payment_customers USING gin (methods jsonb_path_ops);
 
 -- Operational: what a method looks like to its owner. Personal data; deleted with the method.
 CREATE TABLE payment_methods (

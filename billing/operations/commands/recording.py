@@ -84,8 +84,8 @@ def record_outcome(
 
 
 def record_look(cur: Cursor, *, command: Command, clock: Clock, author: Author) -> Command:
-    """This function will note that a command's object was looked for and not found. Two such looks an hour apart: it was
-    never done, and the next generation begins. Returns the command that is to be done now."""
+    """This function will note that a command's object was looked for and not found. Two such looks an hour apart: it
+    was never done, and the next generation begins. Returns the command that is to be done now."""
     locked = lock_organization(cur, command.organization)
     found = find_command(cur, command.id)
     if not found.is_open:
@@ -111,8 +111,9 @@ def withdraw(cur: Cursor, command: Command, reason: str, *, at: datetime, author
 
 
 def look_again(cur: Cursor, *, command: UUID, clock: Clock, author: Author) -> Command:
-    """This function will have a command that is in doubt, or was stopped, looked for at the processor now: what is found
-    is taken over; what is not found twice is asked for anew. Raises NotFound and InvalidTransition."""
+    """This function will have a command that is in doubt, or was stopped, looked for at the processor now.
+
+    What is found is taken over; what is not found twice is asked for anew. Raises NotFound and InvalidTransition."""
     owner = find_command(cur, command).organization
     locked = lock_organization(cur, owner)
     asked = asked_to_look(find_command(cur, command))
@@ -133,5 +134,3 @@ def send_again(cur: Cursor, *, command: UUID, clock: Clock, author: Author) -> C
     now = clock(cur)
     cur.execute("UPDATE outbound_commands SET next_try_at = %s WHERE id = %s", (now, command))
     return replace(found, next_try_at=now)
-
-

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -26,6 +26,8 @@ from common.ids import new_id
 from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
+
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def request(
@@ -55,7 +57,11 @@ def request(
         return newest
     known = purpose_of(purpose)
     drafted = _drafted(
-        identifier or new_id(), organization, purpose, business_key, 1 if newest is None else newest.generation + 1
+        identifier or new_id(),
+        organization,
+        purpose,
+        business_key,
+        1 if newest is None else newest.generation + 1,
     )
     command = _frozen(
         replace(
@@ -107,7 +113,7 @@ def _drafted(
     )
     return Command(
         identifier, organization, purpose, business_key, generation, key, "", "", None, {}, "", "", None, None,
-        PENDING, datetime.min,
+        PENDING, _NEVER,
     )  # fmt: skip
 
 
