@@ -84,9 +84,7 @@ def has_open_command(cur: Cursor, *, organization: UUID, purpose: str) -> bool:
     return cur.execute(statement, (organization, purpose)).fetchone() is not None
 
 
-def commands_about(
-    cur: Cursor, *, organization: UUID, purpose: str, name: str, value: str
-) -> list[Command]:
+def commands_about(cur: Cursor, *, organization: UUID, purpose: str, name: str, value: str) -> list[Command]:
     """Return the commands of a purpose that were done, or may still be, whose metadata says this."""
     rows = cur.execute(_ABOUT, (organization, purpose, list(HOLDING), name, value)).fetchall()
     return [Command(*row) for row in rows]

@@ -72,5 +72,13 @@ def find_method(cur: Cursor, *, organization: UUID, method: str) -> Method:
 def _customer(row: tuple[Any, ...]) -> Customer:
     identifier, organization, customer, status, default, methods, livemode, created_at, version = row
     return Customer(
-        identifier, organization, customer, status, default, tuple(json.loads(methods)), livemode, created_at, version
+        identifier,
+        organization,
+        customer,
+        status,
+        default,
+        tuple(json.loads(methods)),
+        livemode,
+        created_at,
+        version,
     )

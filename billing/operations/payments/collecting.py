@@ -11,7 +11,6 @@ from uuid import UUID
 
 from billing.operations.payments.charging import (
     CANCEL,
-
     NoPaymentMethod,
     request_cancellation,
     request_charge,
@@ -143,5 +142,3 @@ def _obstacle(cur: Cursor, books: Books, found: Invoice) -> ProblemError | None:
 
 def _payments(cur: Cursor, found: Invoice) -> list[Payment]:
     return list_payments(cur, organization=found.organization, invoice=found.id, limit=_MOST)
-
-

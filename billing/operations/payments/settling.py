@@ -3,8 +3,6 @@ them: the same operations that webhooks and reconciliation use (ADR 0016)."""
 
 from __future__ import annotations
 
-
-
 from billing.operations.commands.sending import AUTHOR
 from billing.operations.findings import open_finding
 from billing.operations.payments import applying
@@ -59,5 +57,3 @@ def settle_refund(cur: Cursor, command: Command, outcome: Outcome) -> None:
             proposed={"step": "look at the payment at the processor; refund what is left, or pay by bank"},
             author=AUTHOR,
         )
-
-
