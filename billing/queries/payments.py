@@ -56,7 +56,9 @@ class DisputeRow:
 
 def find_payment(cur: Cursor, *, organization: UUID, payment: UUID) -> Payment:
     """Return one payment. Raises NotFound, also for another organization's."""
-    row = cur.execute(f"{_SELECT} WHERE p.organization = %s AND p.id = %s", (organization, payment)).fetchone()
+    row = cur.execute(
+        f"{_SELECT} WHERE p.organization = %s AND p.id = %s", (organization, payment)
+    ).fetchone()
     if row is None:
         raise NotFound("There is no such payment.")
     return _payment(row)

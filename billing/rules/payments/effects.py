@@ -40,7 +40,9 @@ def _all(payment: Payment, told: int, done: frozenset[str]) -> Iterator[Effect]:
         key = source if payment.received == 0 else f"{source}:{told}"
         yield Effect(source, key, "received", told - payment.received)
     for name, row in payment.balances.items():
-        yield Effect(f"balance_transaction:{name}", f"balance_transaction:{name}", "fee_known", fee=row["fee"])
+        yield Effect(
+            f"balance_transaction:{name}", f"balance_transaction:{name}", "fee_known", fee=row["fee"]
+        )
     for name in payment.warnings:
         yield Effect(f"warning:{name}", f"warning:{name}", "warned", object=name)
     if max(told, payment.received) > 0:

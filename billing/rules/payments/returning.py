@@ -100,9 +100,7 @@ def _reopened(payment: Payment, target: int, standing: Standing) -> tuple[Paymen
         )
     rises = min(-change, standing.due)
     over = -change - rises
-    after = replace(
-        payment, reopened=target, settled=payment.settled - over, excess=payment.excess + over
-    )
+    after = replace(payment, reopened=target, settled=payment.settled - over, excess=payment.excess + over)
     return after, rises, over
 
 
