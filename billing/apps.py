@@ -14,6 +14,7 @@ class BillingConfig(AppConfig):
             invoices,
             items,
             metering,
+            payments,
             recognition,
             subscriptions,
         )
@@ -30,6 +31,7 @@ class BillingConfig(AppConfig):
         recognition.register_all()
         commands.register_all()
         purposes.register_all()
+        payments.register_all()
         meterintegrity.register_checks()
         checks.register_all()
         jobs.register_all()

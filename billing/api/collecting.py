@@ -69,8 +69,8 @@ class PaymentRefundView(OrgsView):
     money_moves = True
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Give back a payment or a part of it by the way it came. At most what came, less what went back, is disputed, or
-        is on its way back. The refund is made after the answer."""
+        """Give back a payment or a part of it by the way it came. At most what came, less what went back, is disputed,
+        or is on its way back. The refund is made after the answer."""
         values = checked(RefundPaymentSerializer, request)
         payment = path_id(name)
         organization = self.for_object(name, organization_of_payment)

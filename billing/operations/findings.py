@@ -28,8 +28,8 @@ def open_finding(
 ) -> UUID:
     """This function will open a finding and return its id; while one of its kind and subject is open, that one's.
 
-    `organization`: whom it is about; None: nobody but the platform. `detail` is the evidence as JSON (units, ids, times as
-    text), `proposed` the entry or step that would settle it. It locks the organization. Raises NotFound.
+    `organization`: whom it is about; None: nobody but the platform. `detail` is the evidence as JSON (units, ids, times
+    as text), `proposed` the entry or step that would settle it. It locks the organization. Raises NotFound.
     """
     owner = organization or PLATFORM_ID
     locked = lock_organization(cur, owner)

@@ -1,4 +1,4 @@
-"""Findings: differences that a person must see. One for each kind and subject while it is open. Pure (docs/findings.md)."""
+"""Findings: differences that a person must see, one for each kind and subject while it is open. Pure."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from billing.queries.payments import find_payment
 from billing.rules.payments.row import INVOICE, PURPOSES, Payment, fact
 from billing.rules.rounding import document_step
 from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
@@ -55,8 +54,3 @@ def new_payment(
     )
     record(cur, [fact(made, "requested", at=books.now)], author=author)
     return made.id
-
-
-def payment_of(cur: Cursor, *, organization: UUID, payment: UUID) -> Payment:
-    """Return a payment's row. Raises NotFound, also for another organization's."""
-    return find_payment(cur, organization=organization, payment=payment)

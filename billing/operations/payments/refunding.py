@@ -57,8 +57,8 @@ def refund_payment(
 
 
 def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: Author) -> list[Command]:
-    """This function will have what a credit note gave back as credit refunded to the payments of its invoice, the newest
-    first, as far as they reach; the credit goes when the refund does. What is left over stays credit.
+    """This function will have what a credit note gave back as credit refunded to the payments of its invoice, the
+    newest first, as far as they reach; the credit goes when the refund does. What is left over stays credit.
 
     Asked again, the same commands are returned. Raises NotFound, and InvalidTransition when it gave no credit back, or
     no payment of its invoice came through the processor.

@@ -133,7 +133,8 @@ def _dispute_row(payment: Payment, view: DisputeView, row: BalanceView) -> dict[
 
 
 def with_balance(payment: Payment, view: BalanceView, *, of: int) -> Payment:
-    """Return the row with a balance transaction of its charge; `of` is the charge's amount, in the payment's currency."""
+    """Return the row with a balance transaction of its charge; `of` is the charge's amount, in its
+    payment's currency."""
     if view.id in payment.balances:
         return payment
     fee = view.fee if view.currency == payment.currency else converted(view.fee, of=of, at=abs(view.amount))
