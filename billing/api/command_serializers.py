@@ -67,7 +67,7 @@ class PaymentMethodSerializer(serializers.Serializer[Any]):
 class PaymentMethodListSerializer(serializers.Serializer[Any]):
     """All payment methods of a customer, the newest first."""
 
-    data = PaymentMethodSerializer(many=True)
+    data = PaymentMethodSerializer(many=True)  # type: ignore[assignment]
 
 
 @extend_schema_field({"type": "string", "enum": ["requires_payment_method", "requires_confirmation",

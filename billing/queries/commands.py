@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from common.errors import NotFound
 from events.store import Cursor
 
 _COMMAND: Final = """
-SELECT id, organization, purpose, business_key, generation, key, resource, verb, target, params, params_hash,
+SELECT id, organization, purpose, business_key, generation, key, resource, verb, target, params::text, params_hash,
     api_version, account, order_key, state, requested_at, first_sent_at, ended_at, object_id, request_id, error_code,
     decline_code, error, version, attempts, next_try_at, lease_until, looks, looked_at, note
 FROM outbound_commands c
@@ -56,13 +57,13 @@ def find_command(cur: Cursor, command: UUID, *, organization: UUID | None = None
     row = cur.execute(f"{_COMMAND} WHERE id = %s", (command,)).fetchone()
     if row is None or organization not in (None, row[1]):
         raise NotFound("There is no such command.")
-    return Command(*row)
+    return _command(row)
 
 
 def newest_command(cur: Cursor, *, organization: UUID, purpose: str, business_key: str) -> Command | None:
     """Return the newest generation of what is to happen; None: nobody asked for it."""
     row = cur.execute(_NEWEST, (organization, purpose, business_key)).fetchone()
-    return None if row is None else Command(*row)
+    return None if row is None else _command(row)
 
 
 def due_commands(cur: Cursor, *, now: datetime, limit: int) -> list[UUID]:
@@ -87,7 +88,7 @@ def has_open_command(cur: Cursor, *, organization: UUID, purpose: str) -> bool:
 def commands_about(cur: Cursor, *, organization: UUID, purpose: str, name: str, value: str) -> list[Command]:
     """Return the commands of a purpose that were done, or may still be, whose metadata says this."""
     rows = cur.execute(_ABOUT, (organization, purpose, list(HOLDING), name, value)).fetchall()
-    return [Command(*row) for row in rows]
+    return [_command(row) for row in rows]
 
 
 def list_commands(
@@ -109,7 +110,7 @@ def list_commands(
     given = {text: value for text, value in wanted.items() if value is not None}
     where = f"WHERE {' AND '.join(given)}" if given else ""
     rows = cur.execute(f"{_COMMAND} {where} ORDER BY id DESC LIMIT %s", (*given.values(), limit)).fetchall()
-    return [Command(*row) for row in rows]
+    return [_command(row) for row in rows]
 
 
 def backlog(cur: Cursor) -> Backlog:
@@ -117,3 +118,7 @@ def backlog(cur: Cursor) -> Backlog:
     row = cur.execute(_WAITING).fetchone()
     assert row is not None
     return Backlog(row[0], row[1], row[2], row[3])
+
+
+def _command(row: tuple[Any, ...]) -> Command:
+    return Command(*row[:9], json.loads(row[9]), *row[10:])

@@ -88,7 +88,7 @@ def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: A
 
 def refundable(cur: Cursor, row: Payment) -> int:
     """This function will return what of a payment (units) can be refunded: less what is disputed or on its way."""
-    known = sum(one["amount"] for one in row.refunds.values() if one["status"] not in _GONE)
+    known: int = sum(one["amount"] for one in row.refunds.values() if one["status"] not in _GONE)
     told = set(row.refunds)
     on_its_way = sum(
         asked_amount(one)
