@@ -13,6 +13,8 @@ from billing.rules.payments.commands import HOLDING, Command
 from common.errors import NotFound
 from events.store import Cursor
 
+_PARAMS: Final = 9
+"""The column that is JSON text."""
 _COMMAND: Final = """
 SELECT id, organization, purpose, business_key, generation, key, resource, verb, target, params::text, params_hash,
     api_version, account, order_key, state, requested_at, first_sent_at, ended_at, object_id, request_id, error_code,
@@ -36,7 +38,8 @@ _ABOUT: Final = f"""{_COMMAND}
 WHERE organization = %s AND purpose = %s AND state = ANY(%s) AND params->'metadata'->>%s = %s ORDER BY id
 """
 _WAITING: Final = f"""
-SELECT count(*), min(requested_at), count(*) FILTER (WHERE state = 'unknown'),
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(requested_at)), 0)::float8,
+    count(*) FILTER (WHERE state = 'unknown'),
     (SELECT count(*) FROM outbound_commands WHERE state = 'wrong')
 FROM outbound_commands WHERE {_OPEN}
 """
@@ -44,10 +47,10 @@ FROM outbound_commands WHERE {_OPEN}
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Commands that wait: how many, since when the oldest does, how many are in doubt, how many need a person."""
+    """Commands that wait: how many, how long the oldest has, how many of them are in doubt; how many need a person."""
 
     waiting: int
-    oldest: datetime | None
+    oldest_seconds: float
     unknown: int
     wrong: int
 
@@ -114,11 +117,13 @@ def list_commands(
 
 
 def backlog(cur: Cursor) -> Backlog:
-    """Return how many commands wait, and since when."""
+    """Return how many commands wait, and for how long."""
     row = cur.execute(_WAITING).fetchone()
     assert row is not None
     return Backlog(row[0], row[1], row[2], row[3])
 
 
 def _command(row: tuple[Any, ...]) -> Command:
-    return Command(*row[:9], json.loads(row[9]), *row[10:])
+    values: list[Any] = list(row)
+    values[_PARAMS] = json.loads(values[_PARAMS])
+    return Command(*values)

@@ -6,12 +6,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.operations.commands.requesting import request
-from billing.operations.payments.collecting import asked_amount
 from billing.queries.commands import commands_about
 from billing.queries.invoices import find_note
 from billing.queries.payments import find_payment, list_payments
 from billing.rules.payments.commands import SUCCEEDED, Command
-from billing.rules.payments.minor import charged_step, to_minor
+from billing.rules.payments.minor import charged_step, from_minor, to_minor
 from billing.rules.payments.row import Payment
 from common.errors import AmountExceedsAvailable, InvalidTransition
 from common.ids import new_id
@@ -91,7 +90,7 @@ def refundable(cur: Cursor, row: Payment) -> int:
     known: int = sum(one["amount"] for one in row.refunds.values() if one["status"] not in _GONE)
     told = set(row.refunds)
     on_its_way = sum(
-        asked_amount(one)
+        from_minor(one.params["amount"], currency=row.currency)
         for one in commands_about(
             cur, organization=row.organization, purpose=REFUND, name="payment", value=str(row.id)
         )
