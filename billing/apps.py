@@ -6,13 +6,16 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import checks, jobs
+        from billing.operations.payments import purposes
         from billing.projections import (
             catalog,
+            commands,
             contracts,
             dunning,
             invoices,
             items,
             metering,
+            payments,
             recognition,
             subscriptions,
         )
@@ -28,6 +31,9 @@ class BillingConfig(AppConfig):
         dunning.register_all()
         invoices.register_all()
         recognition.register_all()
+        commands.register_all()
+        purposes.register_all()
+        payments.register_all()
         meterintegrity.register_checks()
         dunningintegrity.register_checks()
         checks.register_all()

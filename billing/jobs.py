@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from billing.operations.commands import send_due
 from billing.operations.dunning.due import advance_due, close_settled
 from billing.operations.dunning.telling import send_due_notices
 from billing.operations.revenue.closing import close_due_books
@@ -11,6 +12,7 @@ from billing.operations.tax_provider import ask_waiting_vat_ids
 from events.jobs import DueJob, register
 
 BILL_SECONDS: Final = 10
+SEND_SECONDS: Final = 1
 ASK_SECONDS: Final = 300
 RECOGNISE_SECONDS: Final = 60
 CLOSE_SECONDS: Final = 10
@@ -21,7 +23,8 @@ NOTICE_SECONDS: Final = 30
 
 def register_all() -> None:
     """This function will register the asking about VAT ids that wait for an answer, the billing run, the
-    recognition of revenue after it, the closing of books that are to be closed, and dunning with its letters."""
+    recognition of revenue after it, the closing of books that are to be closed, dunning with its letters, and the
+    sending of commands to the processor."""
     register(DueJob("billing.ask_vat_ids", ask_waiting_vat_ids, ASK_SECONDS))
     register(DueJob("billing.run", bill_due_customers, BILL_SECONDS))
     register(DueJob("billing.recognise_revenue", recognise_due, RECOGNISE_SECONDS))
@@ -29,3 +32,4 @@ def register_all() -> None:
     register(DueJob("billing.dunning", advance_due, DUNNING_SECONDS))
     register(DueJob("billing.dunning_settled", close_settled, SETTLED_SECONDS))
     register(DueJob("billing.dunning_notices", send_due_notices, NOTICE_SECONDS))
+    register(DueJob("billing.send_commands", send_due, SEND_SECONDS))

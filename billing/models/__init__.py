@@ -5,6 +5,8 @@ from billing.models.catalog import Coupon as Coupon
 from billing.models.catalog import LegalEntity as LegalEntity
 from billing.models.catalog import Plan as Plan
 from billing.models.catalog import PlanVersion as PlanVersion
+from billing.models.commands import OutboundCommand as OutboundCommand
+from billing.models.commands import PaymentCustomer as PaymentCustomer
 from billing.models.contracts import Contract as Contract
 from billing.models.contracts import ContractWindow as ContractWindow
 from billing.models.dunning import DunningCase as DunningCase
@@ -16,6 +18,11 @@ from billing.models.invoices import Invoice as Invoice
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter
 from billing.models.metering import MeterEvent as MeterEvent
+from billing.models.payments import AutoTopUp as AutoTopUp
+from billing.models.payments import Dispute as Dispute
+from billing.models.payments import Finding as Finding
+from billing.models.payments import Payment as Payment
+from billing.models.payments import ProcessorPayout as ProcessorPayout
 from billing.models.recognition import AccountingPeriod as AccountingPeriod
 from billing.models.recognition import MonthReport as MonthReport
 from billing.models.recognition import RecognitionSchedule as RecognitionSchedule
