@@ -6,8 +6,10 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import checks, jobs
+        from billing.operations.payments import purposes
         from billing.projections import (
             catalog,
+            commands,
             contracts,
             invoices,
             items,
@@ -28,6 +30,8 @@ class BillingConfig(AppConfig):
         invoices.register_all()
         recognition.register_all()
         payments.register_all()
+        commands.register_all()
+        purposes.register_all()
         meterintegrity.register_checks()
         checks.register_all()
         jobs.register_all()

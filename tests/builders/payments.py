@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from billing.operations.payments import applying
-from billing.operations.payments.booking import Applied
 from billing.operations.payments.recording import new_payment
 from billing.queries.findings import list_findings
 from billing.queries.payments import find_payment
 from billing.rules.findings import Finding
+from billing.rules.payments.applied import Applied
 from billing.rules.payments.row import Payment
 from billing.rules.payments.views import (
     BalanceView,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from billing.operations.payments import automatic
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import note_credit_left
 from billing.rules import invoices
+from billing.rules.payments.applied import APPLIED, UNCHANGED, Applied
 from billing.rules.payments.effects import Effect, pending_effects
 from billing.rules.payments.returning import Standing, fee_postings, receipt_postings, returned
 from billing.rules.payments.row import (
@@ -33,7 +34,6 @@ from ledger.operations.books import Books, lock_books
 from ledger.operations.taking_back import credit_taken
 from orgs.operations.facts import Author, record
 
-APPLIED, UNCHANGED, PARKED, FOREIGN = "applied", "unchanged", "parked", "foreign"
 DEBT: Final = "debt_after_refund"
 _KINDS: Final[Mapping[str, str]] = {
     "refunded": "processor_refund",
@@ -49,15 +49,6 @@ _REASONS: Final[Mapping[str, str]] = {
     "reinstated": "Dispute {}: reinstated",
     "dispute_lost": "Dispute {} was lost",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of an object: applied, unchanged (nothing new), parked (it waits, or a person sees it), or foreign
-    (none of ours)."""
-
-    outcome: str
-    detail: str = ""
 
 
 def book(cur: Cursor, before: Payment, merged: Payment, *, told: int = 0, author: Author) -> Applied:
