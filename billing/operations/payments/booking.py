@@ -216,20 +216,30 @@ def _find_returned(
     if effect.verb == "refund_failed":
         why = "The refund failed."
         _settled_finding(cur, before, "refund_without_note", subject, why, author)
-        return
-    if effect.verb == "refunded" and after.reopened > before.reopened:
+    if effect.verb == "refunded" and before.purpose == INVOICE and taken < -effect.amount:
         step = {"step": "issue a credit note over what is owed again, or collect it"}
         _find(cur, before, "refund_without_note", subject, detail, author, step)
     if effect.verb == "dispute_lost":
         step = {"step": "collect what is owed again, or write it off"}
         _find(cur, before, "dispute_lost", subject, detail, author, step)
-    if after.beyond > before.beyond:
-        beyond = {**detail, "in_suspense": after.beyond - before.beyond}
-        _find(cur, before, "returned_more_than_paid", subject, beyond, author)
+    _find_beyond(cur, before, after, detail, author)
     if taken > 0 and (debt := lock_books(cur, before.organization).debt):
         step = {"step": "ask for a top-up, or write the debt off by an adjustment"}
         owed = {**detail, "debt": debt, "effect": effect.key}
         _find(cur, before, DEBT, _credit_of(before.organization), owed, author, step)
+
+
+def _find_beyond(
+    cur: Cursor, before: Payment, after: Payment, detail: Mapping[str, Any], author: Author
+) -> None:
+    """Whatever made it: while more went back than came, there is one finding about the payment."""
+    subject = f"payment:{before.id}"
+    if after.beyond > before.beyond:
+        beyond = {**detail, "in_suspense": after.beyond}
+        _find(cur, before, "returned_more_than_paid", subject, beyond, author)
+    if before.beyond and not after.beyond:
+        why = "What was too much came back."
+        _settled_finding(cur, before, "returned_more_than_paid", subject, why, author)
 
 
 def _follow(cur: Cursor, before: Payment, after: Payment, author: Author) -> None:
