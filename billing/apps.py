@@ -18,7 +18,7 @@ class BillingConfig(AppConfig):
             recognition,
             subscriptions,
         )
-        from billing.queries import meterintegrity
+        from billing.queries import meterintegrity, paymentintegrity
         from billing.queries.unrated import UNRATED
         from ledger.operations.waiting import register_wait
 
@@ -33,6 +33,7 @@ class BillingConfig(AppConfig):
         commands.register_all()
         purposes.register_all()
         meterintegrity.register_checks()
+        paymentintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)
