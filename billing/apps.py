@@ -19,7 +19,7 @@ class BillingConfig(AppConfig):
             recognition,
             subscriptions,
         )
-        from billing.queries import dunningintegrity, meterintegrity
+        from billing.queries import dunningintegrity, meterintegrity, paymentintegrity
         from billing.queries.unrated import UNRATED
         from ledger.operations.waiting import register_wait
 
@@ -36,6 +36,7 @@ class BillingConfig(AppConfig):
         payments.register_all()
         meterintegrity.register_checks()
         dunningintegrity.register_checks()
+        paymentintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)

@@ -1,17 +1,20 @@
 """The figures that Prometheus scrapes: counters of all processes together, and the state of the database."""
 
 import os
-from collections.abc import Iterable, Iterator
+from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from billing.queries.commands import Backlog, backlog
+from billing.queries.findings import oldest_finding_seconds, open_findings
 from billing.queries.runs import troubled_customers
 from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction
 from events.queries.health import StoreHealth, store_health
+from events.store import Cursor
 from spend.queries.health import Sample, samples
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -23,9 +26,7 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         try:
-            health, gate, billing, waiting = run_in_transaction(
-                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur), backlog(cur))
-            )
+            health, gate, billing, waiting, found = run_in_transaction(_read)
         except ServiceUnavailable:
             yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 0)
             return
@@ -36,6 +37,17 @@ class DatabaseCollector:
             text = f"Customers whose billing run failed and is {name}"
             yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
         yield from _command_gauges(waiting)
+        yield from _finding_gauges(*found)
+
+
+def _read(cur: Cursor) -> tuple[Any, ...]:
+    return (
+        store_health(cur),
+        samples(cur),
+        troubled_customers(cur),
+        backlog(cur),
+        (open_findings(cur), oldest_finding_seconds(cur)),
+    )
 
 
 def _store_gauges(health: StoreHealth) -> Iterator[Metric]:
@@ -61,6 +73,7 @@ def _store_gauges(health: StoreHealth) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"counterfoil_{name}", text, value)
 
 
+<<<<<<< HEAD
 def _command_gauges(found: Backlog) -> Iterator[Metric]:
     name, text = "counterfoil_payment_commands", "Commands to the payment processor that have not ended"
     gauge = GaugeMetricFamily(name, text, labels=["state"])
@@ -69,6 +82,14 @@ def _command_gauges(found: Backlog) -> Iterator[Metric]:
     yield gauge
     text = "Age of the oldest command to the payment processor that is to be done"
     yield GaugeMetricFamily(f"{name}_oldest_seconds", text, found.oldest_seconds)
+=======
+def _finding_gauges(by_kind: Mapping[str, int], oldest: float) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily("counterfoil_open_findings", "Findings that are open", labels=["kind"])
+    for kind, count in by_kind.items():
+        gauge.add_metric([kind], count)
+    yield gauge
+    yield GaugeMetricFamily("counterfoil_finding_age_seconds", "Age of the oldest open finding", oldest)
+>>>>>>> eff
 
 
 def _gate_gauges(found: Iterable[Sample]) -> Iterator[Metric]:
