@@ -12,6 +12,7 @@ from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction
 from events.queries.health import StoreHealth, store_health
 from spend.queries.health import Sample, samples
+from webhooks.queries.inbox import InboxHealth, inbox_health
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -22,8 +23,8 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         try:
-            health, gate, billing = run_in_transaction(
-                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur))
+            health, gate, billing, inbox = run_in_transaction(
+                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur), inbox_health(cur))
             )
         except ServiceUnavailable:
             yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 0)
@@ -31,6 +32,7 @@ class DatabaseCollector:
         yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 1)
         yield from _store_gauges(health)
         yield from _gate_gauges(gate)
+        yield from _inbox_gauges(inbox)
         for name, count in zip(("retrying", "parked"), billing, strict=True):
             text = f"Customers whose billing run failed and is {name}"
             yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
@@ -66,6 +68,24 @@ def _gate_gauges(found: Iterable[Sample]) -> Iterator[Metric]:
         gauge = gauges.setdefault(name, GaugeMetricFamily(name, sample.name, labels=list(sample.labels)))
         gauge.add_metric(list(sample.labels.values()), sample.value)
     yield from gauges.values()
+
+
+def _inbox_gauges(inbox: InboxHealth) -> Iterator[Metric]:
+    states = GaugeMetricFamily(
+        "counterfoil_stripe_events",
+        "Events of Stripe that are not done, by state",
+        labels=["source", "state"],
+    )
+    for labels, count in inbox.states.items():
+        states.add_metric(list(labels), count)
+    yield states
+    ages = {
+        "oldest_event_age": ("Age of the oldest event that waits or is in work", inbox.oldest_seconds or 0.0),
+        "last_event_age": ("Time since the last event arrived", inbox.last_seconds),
+    }
+    for name, (text, seconds) in ages.items():
+        if seconds is not None:
+            yield GaugeMetricFamily(f"counterfoil_stripe_{name}_seconds", text, seconds)
 
 
 def scrape() -> bytes:
