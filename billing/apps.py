@@ -12,6 +12,7 @@ class BillingConfig(AppConfig):
             invoices,
             items,
             metering,
+            mirroring,
             recognition,
             subscriptions,
         )
@@ -26,6 +27,7 @@ class BillingConfig(AppConfig):
         contracts.register_all()
         invoices.register_all()
         recognition.register_all()
+        mirroring.register_all()
         meterintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
