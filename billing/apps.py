@@ -13,6 +13,7 @@ class BillingConfig(AppConfig):
             items,
             metering,
             mirroring,
+            payments,
             recognition,
             subscriptions,
         )
@@ -28,6 +29,7 @@ class BillingConfig(AppConfig):
         invoices.register_all()
         recognition.register_all()
         mirroring.register_all()
+        payments.register_all()
         meterintegrity.register_checks()
         checks.register_all()
         jobs.register_all()

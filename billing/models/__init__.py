@@ -17,6 +17,11 @@ from billing.models.mirroring import CreditPrice as CreditPrice
 from billing.models.mirroring import MirroredCustomer as MirroredCustomer
 from billing.models.mirroring import MirroredInvoice as MirroredInvoice
 from billing.models.mirroring import MirroredSubscription as MirroredSubscription
+from billing.models.payments import AutoTopUp as AutoTopUp
+from billing.models.payments import Dispute as Dispute
+from billing.models.payments import Finding as Finding
+from billing.models.payments import Payment as Payment
+from billing.models.payments import ProcessorPayout as ProcessorPayout
 from billing.models.recognition import AccountingPeriod as AccountingPeriod
 from billing.models.recognition import MonthReport as MonthReport
 from billing.models.recognition import RecognitionSchedule as RecognitionSchedule

@@ -30,8 +30,10 @@ from orgs.operations.facts import Author, record
 from orgs.rules.facts import time_text
 
 CREDIT: Final = "credit"
+PROCESSOR: Final = "processor"
+"""Money that the payment processor holds for us. Nobody records that by hand: it comes with the processor's objects."""
 METHODS: Final = ("bank_transfer", "card", "cash", "cheque", CREDIT, "other")
-CONTRA: Final[Mapping[str, str]] = {CREDIT: "customer_credit"}
+CONTRA: Final[Mapping[str, str]] = {CREDIT: "customer_credit", PROCESSOR: "processor_clearing"}
 
 
 @dataclass(frozen=True, slots=True)
