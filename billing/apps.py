@@ -6,8 +6,10 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import checks, jobs
+        from billing.operations.payments import purposes
         from billing.projections import (
             catalog,
+            commands,
             contracts,
             invoices,
             items,
@@ -29,6 +31,8 @@ class BillingConfig(AppConfig):
         invoices.register_all()
         recognition.register_all()
         mirroring.register_all()
+        commands.register_all()
+        purposes.register_all()
         payments.register_all()
         meterintegrity.register_checks()
         checks.register_all()

@@ -34,6 +34,7 @@ VARIABLES = (
     "CELERY_BROKER_URL",
     "STRIPE_API_KEY",
     "STRIPE_API_BASE",
+    "STRIPE_CALLS_PER_SECOND",
     "STRIPE_WEBHOOK_SECRETS",
     "STRIPE_CONNECT_WEBHOOK_SECRETS",
     "SECRET_KEY",
@@ -81,6 +82,7 @@ class Environment:
     broker_was_given: bool
     stripe_api_key: str | None
     stripe_api_base: str | None
+    stripe_calls_per_second: int
     stripe_webhook_secrets: tuple[str, ...]
     stripe_connect_webhook_secrets: tuple[str, ...]
     secret_key: str | None
@@ -282,6 +284,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         broker_was_given=broker is not None,
         stripe_api_key=reader.checked("STRIPE_API_KEY", _stripe_key_problem),
         stripe_api_base=reader.checked("STRIPE_API_BASE", _http_problem) or urls.get("stripe"),
+        stripe_calls_per_second=reader.whole("STRIPE_CALLS_PER_SECOND", 20, most=1_000),
         stripe_webhook_secrets=reader.names("STRIPE_WEBHOOK_SECRETS"),
         stripe_connect_webhook_secrets=reader.names("STRIPE_CONNECT_WEBHOOK_SECRETS"),
         secret_key=reader.checked("SECRET_KEY", _secret_problem),

@@ -1,6 +1,7 @@
-"""Real servers for tests, on this session's database: broker, web server, Celery worker. A pytest plugin."""
+"""Real servers for tests, on this session's database: broker, web server, Celery worker, Stripe simulator. A pytest plugin."""
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from django.conf import settings
 
 from config.metrics import MULTIPROCESS_FOLDER
 from config.servers import app_command, web_command, worker_command
 from sandbox.children import Child, ChildSpec
 from sandbox.places import free_port, is_listening
 from sandbox.valkey import Broker, broker_at
+from tests.builders.stripe import CONNECT_SECRET, KEY, SECRET, Simulator
 from tests.database import session_of
 
 
@@ -135,14 +138,67 @@ def broker(pytestconfig: pytest.Config) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="session")
-def web(pytestconfig: pytest.Config, django_db_setup: None, broker: Broker) -> Iterator[str]:
+def stripe_place() -> str:
+    """Where this process's Stripe simulator is, or would be; the servers of this session are told so."""
+    address = f"http://127.0.0.1:{free_port()}"
+    os.environ |= {
+        "STRIPE_API_KEY": KEY,
+        "STRIPE_API_BASE": address,
+        "STRIPE_WEBHOOK_SECRETS": SECRET,
+        "STRIPE_CONNECT_WEBHOOK_SECRETS": CONNECT_SECRET,
+    }
+    return address
+
+
+def stripe_spec(address: str, home: Path) -> ChildSpec:
+    """A Stripe simulator."""
+    port = address.rpartition(":")[2]
+    return ChildSpec(
+        name="stripe",
+        argv=[sys.executable, "-m", "sandbox.stripe", "--port", port, "--home", str(home), "--key", KEY],
+        ready=lambda _: _answers(f"{address}/_sim/health"),
+        environment=dict(os.environ),
+        patience_seconds=5,
+    )
+
+
+@pytest.fixture(scope="session")
+def stripe_server(pytestconfig: pytest.Config, stripe_place: str) -> Iterator[Child]:
+    """The simulator's process of this pytest process."""
+    home = session_of(pytestconfig).home
+    with serving(stripe_spec(stripe_place, home), folder=home / "log") as child:
+        yield child
+
+
+@pytest.fixture
+def stripe_simulator(
+    stripe_server: Child, stripe_place: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Simulator]:
+    """A Stripe of this test's own, empty; the product's settings point at it. Fails the test when a request or an
+    answer was not as Stripe's specification wants it."""
+    simulator = Simulator(stripe_place)
+    simulator.reset()
+    monkeypatch.setattr(settings, "STRIPE_API_KEY", KEY)
+    monkeypatch.setattr(settings, "STRIPE_API_BASE", stripe_place)
+    monkeypatch.setattr(settings, "STRIPE_WEBHOOK_SECRETS", (SECRET,))
+    monkeypatch.setattr(settings, "STRIPE_CONNECT_WEBHOOK_SECRETS", (CONNECT_SECRET,))
+    yield simulator
+    assert simulator.violations() == []
+
+
+@pytest.fixture(scope="session")
+def web(
+    pytestconfig: pytest.Config, django_db_setup: None, broker: Broker, stripe_place: str
+) -> Iterator[str]:
     """The address of real servers, web and app, on this session's database."""
     with serving_all(folder=session_of(pytestconfig).home / "log") as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def worker(pytestconfig: pytest.Config, django_db_setup: None, broker: Broker) -> Iterator[Child]:
+def worker(
+    pytestconfig: pytest.Config, django_db_setup: None, broker: Broker, stripe_place: str
+) -> Iterator[Child]:
     """A real Celery worker on this session's database."""
     home = session_of(pytestconfig).home
     with serving(worker_spec(home), folder=home / "log") as child:

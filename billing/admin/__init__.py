@@ -1,6 +1,7 @@
 """The staff's pages of this app; Django finds them here."""
 
 from billing.admin import catalog as catalog
+from billing.admin import commands as commands
 from billing.admin import contracts as contracts
 from billing.admin import invoices as invoices
 from billing.admin import metering as metering

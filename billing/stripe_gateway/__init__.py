@@ -6,7 +6,13 @@ billing/rules/payments (views, events, outcomes).
 
 from billing.rules.payments.events import EventView, VerifiedEvent
 from billing.rules.payments.outcomes import Busy, Outcome, Refused, Succeeded, Unknown, Wrong
-from billing.stripe_gateway.client import CallInTransaction, NotConfigured, is_configured
+from billing.stripe_gateway.client import (
+    CallInTransaction,
+    NotConfigured,
+    ProcessorMissing,
+    is_configured,
+    require_configured,
+)
 from billing.stripe_gateway.errors import (
     NotAtProcessor,
     ProcessorRejected,
@@ -50,6 +56,7 @@ __all__ = [
     "NotAtProcessor",
     "NotConfigured",
     "Outcome",
+    "ProcessorMissing",
     "ProcessorRejected",
     "ProcessorUnavailable",
     "Refused",
@@ -82,6 +89,7 @@ __all__ = [
     "read_event",
     "refund",
     "register_view",
+    "require_configured",
     "send",
     "setup",
     "setup_secret",

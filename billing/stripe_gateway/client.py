@@ -12,6 +12,8 @@ import stripe
 from django.conf import settings
 from django.db import connections
 
+from common.errors import ProblemError
+
 CONNECT_SECONDS: Final = 3
 READ_SECONDS: Final = 20
 NETWORK_RETRIES: Final = 1
@@ -25,6 +27,13 @@ class NotConfigured(RuntimeError):
 
 class CallInTransaction(RuntimeError):
     """A defect: the processor is never called while a transaction is open (ADR 0016)."""
+
+
+class ProcessorMissing(ProblemError):
+    """There is no payment processor here: nothing can be charged."""
+
+    code = "no_payment_processor"
+    status = 503
 
 
 def client() -> stripe.StripeClient:
@@ -45,6 +54,12 @@ def options(*, account: str | None = None, key: str | None = None, version: str 
 def is_configured() -> bool:
     """Whether there is a key for the processor."""
     return bool(settings.STRIPE_API_KEY)
+
+
+def require_configured() -> None:
+    """Refuse where there is no key for the processor. Raises ProcessorMissing."""
+    if not is_configured():
+        raise ProcessorMissing
 
 
 def require_no_transaction() -> None:

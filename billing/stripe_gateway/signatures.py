@@ -63,8 +63,10 @@ def _matching(body: bytes, header: str, secrets: Sequence[str]) -> int:
 def _is_signed(body: bytes, header: str, secret: str) -> bool:
     try:
         return bool(stripe.WebhookSignature.verify_header(body, header, secret, None))
-    except Exception:  # TypeError, UnicodeDecodeError, IndexError ...: all of them mean no
+    except stripe.SignatureVerificationError:
         return False
+    except Exception as error:  # TypeError, UnicodeDecodeError, IndexError ...: all of them mean no
+        raise SignatureRejected("signature") from error
 
 
 def _signed_at(header: str) -> datetime:

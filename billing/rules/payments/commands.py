@@ -1,7 +1,8 @@
 """An outbound command: what the processor is to do, frozen, and how far that came. Pure (ADR 0016).
 
 pending -> sending -> succeeded | refused | unknown | wrong; unknown ends like sending, or lapses: then nobody ever did
-it, and the next generation begins. `wrong` waits for a person. Nothing leaves succeeded, refused and lapsed.
+it, and the next generation begins. One that is not wanted any more before it is sent lapses, too. `wrong` waits for a
+person. Nothing leaves succeeded, refused and lapsed.
 
 Lease, attempts and the time of the next try are operational: they are no part of the events.
 """
@@ -28,9 +29,9 @@ OPEN_STATES: Final = (PENDING, SENDING, UNKNOWN)
 HOLDING: Final = frozenset({PENDING, SENDING, UNKNOWN, SUCCEEDED, WRONG})
 """In which the same request is no new one. `wrong` too: what was done under its key only a person can tell."""
 TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
-    PENDING: frozenset({SENDING}),
+    PENDING: frozenset({SENDING, LAPSED}),
     SENDING: frozenset({SUCCEEDED, REFUSED, UNKNOWN, WRONG, LAPSED}),
-    UNKNOWN: frozenset({SUCCEEDED, REFUSED, WRONG, LAPSED}),
+    UNKNOWN: frozenset({SUCCEEDED, REFUSED, UNKNOWN, WRONG, LAPSED}),
     WRONG: frozenset({SUCCEEDED, REFUSED, UNKNOWN, LAPSED}),
     SUCCEEDED: frozenset(),
     REFUSED: frozenset(),
@@ -42,6 +43,9 @@ SAME_KEY_FOR: Final = timedelta(hours=23)
 LOOK_APART: Final = timedelta(hours=1)
 LOOKS: Final = 2
 """That find nothing, before a new generation begins."""
+STORED_FAILURE, ASKED_TO_LOOK, WITHDRAWN = "stored_failure", "asked_to_look", "withdrawn"
+_LOOKED_UP: Final = frozenset({STORED_FAILURE, ASKED_TO_LOOK})
+"""Why a command is looked up although its key is still good: it would only be answered the same."""
 FIRST_PAUSE: Final = timedelta(seconds=2)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 
@@ -52,7 +56,7 @@ class Command:
     called on; `order_key`: the object whose commands go one after the other. `key`: the idempotency key. `error`: code
     and message of what ended or hinders it.
 
-    `attempts`, `next_try_at`, `lease_until`, `looks` and `looked_at` are operational.
+    `attempts`, `next_try_at`, `lease_until`, `looks`, `looked_at` and `note` (what the last try met) are operational.
     """
 
     id: UUID
@@ -84,6 +88,7 @@ class Command:
     lease_until: datetime | None = None
     looks: int = 0
     looked_at: datetime | None = None
+    note: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -132,8 +137,29 @@ def ended(command: Command, outcome: Outcome, *, at: datetime) -> Command:
 
 
 def lapsed(command: Command, *, at: datetime) -> Command:
-    """Return the command that was never done: looked for twice and not found."""
+    """Return the command that was never done: looked for twice and not found. Raises InvalidTransition."""
     return _moved(command, LAPSED, ended_at=at, error_code="not_found", error="It was never done.")
+
+
+def withdrawn(command: Command, reason: str, *, at: datetime) -> Command:
+    """Return the command that is not wanted any more and was never sent. Raises InvalidTransition once it was."""
+    if command.first_sent_at is not None:
+        raise InvalidTransition("A command that was sent is not withdrawn.")
+    return _moved(command, LAPSED, ended_at=at, error_code=WITHDRAWN, error=reason)
+
+
+def asked_to_look(command: Command) -> Command:
+    """Return the command whose doubt a person wants looked up now. Raises InvalidTransition unless it is in doubt."""
+    if command.state not in (UNKNOWN, WRONG):
+        raise InvalidTransition(f"A command that is {command.state} leaves nothing to look for.")
+    return _moved(command, UNKNOWN, error_code=ASKED_TO_LOOK)
+
+
+def says_nothing_new(command: Command, outcome: Outcome) -> bool:
+    """Whether the outcome is only a doubt that is known already."""
+    if not isinstance(outcome, Unknown) or command.state != UNKNOWN:
+        return False
+    return command.error_code in _LOOKED_UP or not outcome.stored
 
 
 def same_key_ends(command: Command) -> datetime | None:
@@ -144,21 +170,23 @@ def same_key_ends(command: Command) -> datetime | None:
 def must_look(command: Command, *, now: datetime) -> bool:
     """Whether it is looked up instead of sent: its key may be forgotten soon, or answers a stored failure."""
     until = same_key_ends(command)
-    return command.state in (SENDING, UNKNOWN) and until is not None and (now >= until or command.looks > 0)
+    if command.state not in (SENDING, UNKNOWN) or until is None:
+        return False
+    return now >= until or command.error_code in _LOOKED_UP
 
 
-def pause_after(outcome: Outcome, *, attempts: int, jitter: float) -> timedelta:
-    """Return how long to wait before the next try. `jitter` in [0, 1).
+def pause_after(outcome: Outcome, *, attempts: int, jitter: int) -> timedelta:
+    """Return how long to wait before the next try. `jitter`: 0 to 999, thousandths.
 
-    What the processor asks for is kept; a locked object needs a short, random wait under the same key; everything else
-    doubles up to ten minutes.
+    What the processor asks for is kept, and up to a quarter more; a locked object needs a short, random wait under the
+    same key; everything else doubles up to ten minutes.
     """
     if isinstance(outcome, Busy) and outcome.retry_after is not None:
-        return timedelta(seconds=outcome.retry_after * (1 + jitter / 4))
-    if isinstance(outcome, Busy) and not outcome.is_limit and outcome.reason != "credentials":
-        return timedelta(seconds=0.2 + jitter * min(5, attempts))
+        return timedelta(milliseconds=outcome.retry_after * (1000 + jitter // 4))
+    if isinstance(outcome, Busy) and not outcome.is_limit:
+        return timedelta(milliseconds=200 + jitter * min(5, attempts))
     doubled: timedelta = FIRST_PAUSE * (1 << min(attempts, 12))
-    return min(doubled, LONGEST_PAUSE) * (0.5 + jitter / 2)
+    return min(doubled, LONGEST_PAUSE) * (500 + jitter // 2) / 1000
 
 
 def fact(command: Command, verb: str, *, at: datetime) -> Fact:
