@@ -71,7 +71,8 @@ def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
     after, said = _with_credit(cur, books, seen_invoice(organization, view, before=before), view, author)
     if after == before:
         return Applied(UNCHANGED, said.detail) if said.outcome != PARKED else said
-    record(cur, [invoice_fact(after, at=books.now)], author=author)
+    is_given = after.grant is not None and (before is None or before.grant is None)
+    record(cur, [invoice_fact(after, is_given=is_given, at=books.now)], author=author)
     return said
 
 

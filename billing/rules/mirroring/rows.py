@@ -125,14 +125,15 @@ def subscription_fact(row: MirroredSubscription, *, at: datetime) -> Fact:
     return _fact(SUBSCRIPTION, row.subscription, row.organization, row.version, data, at)
 
 
-def invoice_fact(row: MirroredInvoice, *, at: datetime) -> Fact:
-    """Return the fact that an invoice is as the row says."""
+def invoice_fact(row: MirroredInvoice, *, is_given: bool, at: datetime) -> Fact:
+    """Return the fact that an invoice is as the row says; `is_given`: with it, its credit is given."""
     data = {
         "invoice": row.invoice, "subscription": row.subscription, "customer": row.customer, "number": row.number,
         "status": row.status, "currency": row.currency, "total": row.total, "paid": row.paid,
         "remaining": row.remaining, "failed": row.failed, "due_at": time_text(row.due_at),
         "paid_at": time_text(row.paid_at), "created_at": time_text(row.created_at), "grant_id": id_text(row.grant),
         "credit": row.credit,
+        **({"effects": [[f"invoice:{row.invoice}", f"invoice:{row.invoice}"]]} if is_given else {}),
     }  # fmt: skip
     return _fact(INVOICE, row.invoice, row.organization, row.version, data, at)
 

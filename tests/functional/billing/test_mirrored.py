@@ -2,13 +2,13 @@
 
 from itertools import permutations
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from billing.operations.mirroring.applying import apply_invoice, apply_subscription
 from billing.rules.payments.applied import Applied
 from billing.stripe_gateway.mirrored import invoice_view, subscription_view
+from common.ids import new_id
 from tests.builders.books import balances, open_books
 from tests.builders.deliveries import identifier
 from tests.builders.gate import units
@@ -206,7 +206,7 @@ class TestWhatIsMirrored:
             403,
             "forbidden",
         )
-        unknown = {**mirror.link, "organization": str(UUID(int=7, version=7))}
+        unknown = {**mirror.link, "organization": str(new_id())}
         assert problem(platform().post("/v1/mirrored-customers", unknown)) == (404, "not_found")
 
 

@@ -24,14 +24,18 @@ class Applied(Protocol):
     def detail(self) -> str | None: ...
 
 
+Fetch = Callable[[str, str | None], Any]
+Apply = Callable[[Cursor, Any, Author], Applied]
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
     """How one kind of object is fetched and applied, for events of one kind of endpoint."""
 
     source: str
     kind: str
-    fetch: Callable[[str, str | None], Any]
-    apply: Callable[[Cursor, Any, Author], Applied]
+    fetch: Fetch
+    apply: Apply
 
 
 _handlers: Final[dict[tuple[str, str], Handler]] = {}

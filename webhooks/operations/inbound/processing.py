@@ -182,7 +182,10 @@ def _dead(reason: str, detail: str) -> Callable[[Waiting], Mark]:
 
 
 def _parked(event: Waiting, *, reason: str, detail: str | None) -> Mark:
-    """It waits for what is missing, or for a person; it is looked at again for about a week."""
+    """It waits for what is missing, or for a person; it is looked at again for about a week. What is not ours does not
+    become ours: what we make names itself, and is recorded before it is made."""
+    if reason == "foreign":
+        return Mark(event, "parked", reason, detail, 0, event.parkings)
     parkings = event.parkings + 1
     return Mark(event, "parked", reason, detail, 0, parkings, parked_for(parkings))
 
