@@ -91,6 +91,16 @@ REFUSED: dict[str, Header] = {
 }
 
 
+FORGERIES: dict[str, Callable[[bytes, int, int], str]] = {
+    "forged": lambda body, at, number: f"t={at},v1={number:064x}",
+    "stale": lambda body, at, number: signed(body, at=at - 310 - number),
+    "future": lambda body, at, number: signed(body, at=at + 400 + number),
+    "in another spelling": lambda body, at, number: signed(
+        json.dumps(json.loads(body), indent=number % 7).encode(), at=at
+    ),
+    "by another secret": lambda body, at, number: signed(body, at=at, secret=f"whsec_{number}"),
+    "of another delivery": lambda body, at, number: signed(json.dumps(event()).encode(), at=at),
+}
 NESTED = b'{"a":' * 200 + b"1" + b"}" * 200
 NO_EVENTS: dict[str, bytes | dict[str, Any]] = {
     "no JSON": b"not json",
@@ -164,6 +174,18 @@ class TestASignature:
         answer = deliver(event())
         assert problem(answer) == (503, "webhooks_not_configured")
         assert "STRIPE_WEBHOOK_SECRETS" in answer.json()["detail"]
+
+
+class TestAThousandForgeries:
+    def test_are_all_refused_and_none_is_an_error_of_ours(self) -> None:
+        before, at = count(), now()
+        answers = []
+        for number in range(1_000):
+            body = json.dumps(event()).encode()
+            case = list(FORGERIES)[number % len(FORGERIES)]
+            answers.append(problem(post(body, FORGERIES[case](body, at, number))))
+        assert set(answers) == {(400, "invalid_signature")}
+        assert count() == before
 
 
 class TestASignedBody:

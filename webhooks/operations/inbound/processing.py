@@ -164,13 +164,22 @@ def _note_failure(claim: Claim, error: Exception) -> None:
         marks = _all(claim, partial(_busy, detail=text))
     else:
         marks = _all(claim, partial(_failed, detail=text))
-    is_dead = any(mark.state == "dead" for mark in marks)
-    report: Callable[..., None] = logger.error if is_dead else logger.warning
-    report("stripe.event_failed", exc_info=error, extra={"subject": claim.subject, "dead": is_dead})
+    _report(claim, marks, error)
     try:
         run_in_transaction(lambda cur: _mark_only(cur, claim, marks))
     except LeaseLost:
         logger.info("stripe.lease_lost", extra={"subject": claim.subject})
+
+
+def _report(claim: Claim, marks: Sequence[Mark], error: Exception) -> None:
+    """What is expected (busy, not there yet) is counted; only what is broken is shown with its traceback."""
+    worst = marks[0]
+    if worst.state == "received" and worst.reason == "failed":
+        logger.warning("stripe.event_failed", exc_info=error, extra={"subject": claim.subject})
+    elif worst.state == "dead":
+        logger.error("stripe.event_dead", exc_info=error, extra={"subject": claim.subject})
+    else:
+        logger.info("stripe.event_waits", extra={"subject": claim.subject, "reason": worst.reason})
 
 
 def _all(claim: Claim, mark: Callable[[Waiting], Mark]) -> list[Mark]:
