@@ -15,6 +15,7 @@ class BillingConfig(AppConfig):
             invoices,
             items,
             metering,
+            mirroring,
             payments,
             recognition,
             subscriptions,
@@ -31,6 +32,7 @@ class BillingConfig(AppConfig):
         dunning.register_all()
         invoices.register_all()
         recognition.register_all()
+        mirroring.register_all()
         commands.register_all()
         purposes.register_all()
         payments.register_all()

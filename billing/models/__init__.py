@@ -18,6 +18,10 @@ from billing.models.invoices import Invoice as Invoice
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter
 from billing.models.metering import MeterEvent as MeterEvent
+from billing.models.mirroring import CreditPrice as CreditPrice
+from billing.models.mirroring import MirroredCustomer as MirroredCustomer
+from billing.models.mirroring import MirroredInvoice as MirroredInvoice
+from billing.models.mirroring import MirroredSubscription as MirroredSubscription
 from billing.models.payments import AutoTopUp as AutoTopUp
 from billing.models.payments import Dispute as Dispute
 from billing.models.payments import Finding as Finding

@@ -200,7 +200,7 @@ def register_all() -> None:
     register(
         Projector(
             "billing.effects",
-            lambda event: event.type.startswith(("payment.", "processor_payout.")),
+            lambda event: event.type.startswith(("payment.", "processor_payout.", "mirrored_invoice.")),
             project_effects,
             (ProjectedTable("effects", ("source", "effect_key")),),
         )

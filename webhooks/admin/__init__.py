@@ -1,0 +1,3 @@
+"""The staff's pages of this app; Django finds them here."""
+
+from webhooks.admin import inbound as inbound

@@ -1,0 +1,11 @@
+"""What workers do for webhooks. A message holds ids only and is a hint: the inbox knows what is due."""
+
+from celery import shared_task
+
+from webhooks.operations.inbound import processing
+
+
+@shared_task
+def process_stripe_objects(*, subjects: list[str]) -> None:
+    """Work on some objects of Stripe, one after the other."""
+    processing.process_subjects(subjects)
