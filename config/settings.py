@@ -210,5 +210,9 @@ STRIPE_API_BASE = ENVIRONMENT.stripe_api_base
 STRIPE_WEBHOOK_SECRETS = ENVIRONMENT.stripe_webhook_secrets
 STRIPE_CONNECT_WEBHOOK_SECRETS = ENVIRONMENT.stripe_connect_webhook_secrets
 
+# --- Outbound webhooks ---
+
+WEBHOOKS_TO_LOOPBACK = ENVIRONMENT.webhooks_to_loopback
+
 LOGGING_CONFIG = None
 configure_logging()

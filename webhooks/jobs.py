@@ -1,0 +1,23 @@
+"""What falls due in webhooks, for the beat and for `manage.py run_due`."""
+
+from typing import Final
+
+from events.jobs import DueJob, register
+from webhooks.operations.outbound.delivering import deliver_due
+from webhooks.operations.outbound.denials import tell_denials
+from webhooks.operations.outbound.keeping import forget_old, write_notices
+from webhooks.operations.outbound.lowcredit import tell_low_credit
+
+DELIVER_SECONDS: Final = 1
+LOOK_SECONDS: Final = 10
+NOTICE_SECONDS: Final = 60
+FORGET_SECONDS: Final = 3_600
+
+
+def register_all() -> None:
+    """This function will register telling of denials and low credit, sending, letters and forgetting."""
+    register(DueJob("webhooks.tell_denials", tell_denials, LOOK_SECONDS))
+    register(DueJob("webhooks.tell_low_credit", tell_low_credit, LOOK_SECONDS))
+    register(DueJob("webhooks.deliver", deliver_due, DELIVER_SECONDS))
+    register(DueJob("webhooks.write_notices", write_notices, NOTICE_SECONDS))
+    register(DueJob("webhooks.forget", forget_old, FORGET_SECONDS))

@@ -1,0 +1,4 @@
+"""The tables of this app as Django reads them: unmanaged, for the staff's pages; only operations write them."""
+
+from webhooks.models.outbound import WebhookDelivery as WebhookDelivery
+from webhooks.models.outbound import WebhookEndpoint as WebhookEndpoint
