@@ -12,6 +12,7 @@ from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction
 from events.queries.health import StoreHealth, store_health
 from spend.queries.health import Sample, samples
+from webhooks.queries.outbound.deliveries import Figures, delivery_figures
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -22,8 +23,8 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         try:
-            health, gate, billing = run_in_transaction(
-                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur))
+            health, gate, billing, outbound = run_in_transaction(
+                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur), delivery_figures(cur))
             )
         except ServiceUnavailable:
             yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 0)
@@ -31,6 +32,7 @@ class DatabaseCollector:
         yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 1)
         yield from _store_gauges(health)
         yield from _gate_gauges(gate)
+        yield from _outbound_gauges(outbound)
         for name, count in zip(("retrying", "parked"), billing, strict=True):
             text = f"Customers whose billing run failed and is {name}"
             yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
@@ -57,6 +59,20 @@ def _store_gauges(health: StoreHealth) -> Iterator[Metric]:
     }
     for name, (text, value) in plain.items():
         yield GaugeMetricFamily(f"counterfoil_{name}", text, value)
+
+
+def _outbound_gauges(figures: Figures) -> Iterator[Metric]:
+    plain = {
+        "pending_deliveries": ("Webhook deliveries on their way", figures.pending),
+        "failed_deliveries": ("Webhook deliveries given up in the last 30 days", figures.failed),
+        "late_seconds": ("How long the webhook delivery that is due longest is due", figures.late_seconds),
+        "disabled_endpoints": (
+            "Webhook endpoints switched off because nobody listened",
+            figures.disabled_endpoints,
+        ),
+    }
+    for name, (text, value) in plain.items():
+        yield GaugeMetricFamily(f"counterfoil_webhook_{name}", text, value)
 
 
 def _gate_gauges(found: Iterable[Sample]) -> Iterator[Metric]:

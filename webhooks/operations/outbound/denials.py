@@ -22,15 +22,20 @@ from webhooks.rules.outbound.types import DENIED
 
 WINDOW: Final = timedelta(minutes=15)
 GRACE: Final = timedelta(seconds=30)
+LONGEST_STANDSTILL: Final = timedelta(hours=24)
+"""Denials that nobody looked at for longer are told no more."""
+_CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""An id is made by the process that decides, before the row is recorded: how much its time may be off."""
 _NOBODY: Final = UUID(int=0)
 _COUNT: Final = """
 SELECT organization, coalesce(agent_id, %(nobody)s), code,
     date_bin(%(window)s, recorded_at, timestamptz '2000-01-01 00:00:00+00'), sum(count)::bigint
 FROM decisions
 WHERE answer = 'deny' AND NOT dry AND code IS NOT NULL AND organization = ANY(%(organizations)s::uuid[])
-    AND recorded_at >= date_bin(%(window)s, %(now)s - %(window)s - %(grace)s, timestamptz '2000-01-01 00:00:00+00')
+    AND id >= %(oldest)s AND recorded_at >= date_bin(%(window)s, %(since)s, timestamptz '2000-01-01 00:00:00+00')
 GROUP BY 1, 2, 3, 4 ORDER BY 4, 1, 2, 3
 """
+_LAST_LOOK: Final = "SELECT finished_at FROM due_jobs WHERE name = 'webhooks.tell_denials'"
 _FIRST: Final = """
 INSERT INTO webhook_denials (organization, agent, code, window_start, told) VALUES (%s, %s, %s, %s, 1)
 ON CONFLICT DO NOTHING
@@ -52,17 +57,31 @@ def _tell_denials(cur: Cursor) -> int:
     if not organizations:
         return 0
     now = wall_now(cur)
+    since = _since(cur, now)
     given = {
         "nobody": _NOBODY,
         "window": WINDOW,
         "grace": GRACE,
-        "now": now,
+        "since": since,
+        "oldest": _first_id(since - WINDOW - _CLOCKS_DIFFER),
         "organizations": organizations,
     }
     messages = []
     for row in cur.execute(_COUNT, given).fetchall():
         messages += _messages(cur, row, now)
     return len(tell(cur, messages))
+
+
+def _since(cur: Cursor, now: datetime) -> datetime:
+    """From when on it is counted: the quarters that may be open, and those since the last look, of a day at most."""
+    row = cur.execute(_LAST_LOOK).fetchone()
+    last = now if row is None or row[0] is None else row[0]
+    return max(min(last, now) - 2 * WINDOW - GRACE, now - LONGEST_STANDSTILL)
+
+
+def _first_id(at: datetime) -> UUID:
+    """The lowest id of a moment, by which the index of an organization's decisions is entered near its end."""
+    return UUID(int=int(at.timestamp() * 1_000) << 80)
 
 
 def _messages(cur: Cursor, row: Sequence[Any], now: datetime) -> list[Message]:

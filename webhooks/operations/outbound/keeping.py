@@ -23,7 +23,7 @@ DELETE FROM webhook_messages WHERE id IN
     (SELECT id FROM webhook_messages WHERE created_at < clock_timestamp() - %s ORDER BY created_at LIMIT %s)
 """
 _FORGET_DENIALS: Final = (
-    "DELETE FROM webhook_denials WHERE window_start < clock_timestamp() - interval '1 day'"
+    "DELETE FROM webhook_denials WHERE window_start < clock_timestamp() - interval '2 days'"
 )
 _FORGET_SECRETS: Final = "DELETE FROM webhook_secrets WHERE expires_at < clock_timestamp()"
 _NOTICES: Final = (

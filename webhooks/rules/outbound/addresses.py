@@ -102,14 +102,21 @@ def parse_target(url: str, *, loopback: bool = False, pointer: str | None = None
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise InvalidUrl(pointer=pointer) from None
-    if "@" in parts.netloc or "#" in url or "%" in parts.netloc or parts.netloc.endswith(":"):
+    has_brackets = bool(set("[]") & set(parts.netloc))  # a name in them would be none that was judged
+    if (
+        has_brackets != (":" in host)
+        or set("@%") & set(parts.netloc)
+        or "#" in url
+        or parts.netloc.endswith(":")
+    ):
         raise InvalidUrl(pointer=pointer)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if loopback and host in _LOOPBACK_NAMES:
         return _loopback_target(parts.scheme, host, port, path, pointer)
-    if parts.scheme != "https" or (port or 443) not in PORTS or not _is_public_host(host):
+    number = 443 if port is None else port
+    if parts.scheme != "https" or number not in PORTS or not _is_public_host(host):
         raise InvalidUrl(pointer=pointer)
-    return Target("https", host, port or 443, path, is_loopback=False)
+    return Target("https", host, number, path, is_loopback=False)
 
 
 def require_public(addresses: Collection[str], *, loopback: bool = False) -> str:

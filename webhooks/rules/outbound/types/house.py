@@ -45,7 +45,7 @@ HOUSE_TYPES: Final[tuple[PublicType, ...]] = (
             "kind": "paid",
             "source": "credit",
             "currency": "USD",
-            "amount": "100.00",
+            "amount": "100",
             "effective_at": "2026-03-01T09:30:00Z",
             "expires_at": None,
         },
@@ -54,7 +54,7 @@ HOUSE_TYPES: Final[tuple[PublicType, ...]] = (
     PublicType(
         "credit.low",
         "What the gate may still reserve of the credit fell below one of the endpoint's `low_credit` amounts.",
-        {"currency": "USD", "available": "9.87", "threshold": "10.00"},
+        {"currency": "USD", "available": "9.87", "threshold": "10"},
     ),
     PublicType(
         "webhook.endpoint_disabled",
