@@ -11,6 +11,7 @@ from rest_framework import serializers
 from common import fields
 from common.api.serializers import (
     FlagField,
+    FreeObjectField,
     IdField,
     InstantField,
     QuantityField,
@@ -181,14 +182,9 @@ class WebhookDeliveryDetailSerializer(WebhookDeliverySerializer):
     tries = WebhookAttemptSerializer(many=True)
 
 
-@extend_schema_field({"type": "object", "additionalProperties": {}, "description": "Depends on the type."})
-class ExampleField(serializers.JSONField):
-    """Example data of a type."""
-
-
 class WebhookEventTypeSerializer(serializers.Serializer[Any]):
     """A type that endpoints may be told of."""
 
     name = TextField()
     description = TextField()
-    example = ExampleField()
+    example = FreeObjectField(help_text="An example of `data`.")
