@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,15 +14,20 @@ from django.core import mail
 from standardwebhooks import WebhookVerificationError
 
 from common.ids import new_id
-from events.operations.due import run_job
+from events.operations import due
 from events.store import Cursor
+from events.tasks import advance_subscriber, run_job
+from sandbox.valkey import Broker
 from tests.builders.gate import make_customer
 from tests.builders.orgs import events_of, make_member, write
 from tests.builders.receivers import Receiver, receiving
 from tests.builders.webhooks import come_due, deliver, read_events, told
+from tests.database import session_of
+from tests.servers import serving, worker_spec
 from webhooks.operations.outbound.delivering import claim, send_due
 from webhooks.operations.outbound.denials import tell_denials
 from webhooks.operations.outbound.lowcredit import tell_low_credit
+from webhooks.operations.outbound.telling import READER
 
 LADDER = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
 
@@ -96,6 +102,14 @@ class TestAMessage:
         assert receiver.types == ["agent.paused"]
         assert made.deliveries() == []
         assert len(also.deliveries()) == 1
+
+    def test_of_what_was_before_the_endpoint_is_not_made(self, receiver: Receiver) -> None:
+        elder = told("https://93.184.215.14/x", "invoice.*")
+        elder.happen("before")
+        made = told(receiver.url, "agent.*", organization=elder.organization)
+        (after,) = made.happen("after")
+        deliver()
+        assert [got.told["data"]["target"] for got in receiver.got] == [after]
 
     def test_is_signed_by_both_secrets_until_the_overlap_is_over(self, receiver: Receiver) -> None:
         made = told(receiver.url)
@@ -216,10 +230,10 @@ class TestAnEndpointThatIsDead:
             assert other.got[0].told["data"]["endpoint"] == made.endpoint
             assert beside.get()["status"] == "enabled"
         mail.outbox.clear()
-        run_job(name="webhooks.write_notices")
+        due.run_job(name="webhooks.write_notices")
         letters = [letter for letter in mail.outbox if made.endpoint in letter.body]
         assert [letter.to for letter in letters] == [["ada@example.com"]]
-        run_job(name="webhooks.write_notices")
+        due.run_job(name="webhooks.write_notices")
         assert len([letter for letter in mail.outbox if made.endpoint in letter.body]) == 1
 
     def test_is_disabled_after_five_days_in_which_nothing_got_through(self, receiver: Receiver) -> None:
@@ -402,3 +416,23 @@ class TestADeadSender:
         send_due(seconds=0.5)
         assert whole(made, delivery)["status"] == "delivered"
         assert [got.message for got in receiver.got] == [whole(made, delivery)["message"]] * 2
+
+
+class TestAWorker:
+    def test_delivers_what_the_beat_finds_due(
+        self, receiver: Receiver, broker: Broker, pytestconfig: pytest.Config
+    ) -> None:
+        made = told(receiver.url, "agent.paused")
+        agents = made.happen("one", "two")
+        home = session_of(pytestconfig).home
+        spec = worker_spec(home)
+        spec = replace(spec, environment={**spec.environment, "WEBHOOKS_TO_LOOPBACK": "1"})
+        with serving(spec, folder=home / "log" / "webhooks"):
+            advance_subscriber.delay(name=READER)
+            deadline = time.monotonic() + 60
+            while len(receiver.got) < 2 and time.monotonic() < deadline:
+                run_job.delay(name="webhooks.deliver")
+                time.sleep(0.5)
+        assert [got.told["data"]["target"] for got in receiver.got][:2] == agents
+        for got in receiver.got:
+            got.verify(made.secret)

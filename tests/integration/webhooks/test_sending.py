@@ -172,3 +172,19 @@ class TestWhatIsNoHttp:
         with server(speak) as (port, _):
             answer = post(f"https://127.0.0.1:{port}/", b"{}", HEADERS, loopback=True)
             assert (answer.status, answer.error) == (None, "tls_failed")
+
+    def test_the_name_stands_in_the_handshake_while_the_address_is_connected_to(self) -> None:
+        said: list[bytes] = []
+
+        def listen(client: socket.socket) -> None:
+            said.append(client.recv(65_536))
+
+        with server(listen) as (port, _):
+            post(
+                f"https://localhost:{port}/",
+                b"{}",
+                HEADERS,
+                loopback=True,
+                resolver=lambda host, port: ["127.0.0.1"],
+            )
+        assert b"localhost" in said[0]

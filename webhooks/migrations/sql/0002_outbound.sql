@@ -81,6 +81,7 @@ CREATE TABLE webhook_lanes (
 CREATE TABLE webhook_standings (
     endpoint uuid PRIMARY KEY,
     organization uuid NOT NULL,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp(), -- it is told of what was recorded from then on
     failing_since timestamptz,
     failures integer NOT NULL DEFAULT 0,
     delivered_at timestamptz,

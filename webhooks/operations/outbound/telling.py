@@ -39,7 +39,8 @@ ORDER BY m.number, w.n ON CONFLICT (endpoint, message) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is to be told to an organization. `only`: to this endpoint alone, whatever it wants."""
+    """What is to be told to an organization. `only`: to this endpoint alone, whatever it wants. `recorded_at`: the wall
+    time of its event; an endpoint is told of nothing that was recorded before it was made."""
 
     organization: UUID
     source: str
@@ -47,6 +48,7 @@ class Message:
     data: Mapping[str, Any]
     at: datetime
     only: UUID | None = None
+    recorded_at: datetime | None = None
 
     def body(self) -> str:
         """Return the JSON that is sent, word for word at each attempt."""
@@ -63,7 +65,14 @@ def tell_events(cur: Cursor, events: Sequence[StoredEvent]) -> None:
     """This function will store what these events mean outside, for the endpoints that want it."""
     meant = {name for kind in public_types() for name in kind.sources}
     messages = [
-        Message(UUID(str(event.organization)), f"event:{event.seq}:{name}", name, data, event.occurred_at)
+        Message(
+            UUID(str(event.organization)),
+            f"event:{event.seq}:{name}",
+            name,
+            data,
+            event.occurred_at,
+            recorded_at=event.recorded_at,
+        )
         for event in events
         if event.type in meant
         for name, data in told(event)
@@ -76,9 +85,9 @@ def tell(cur: Cursor, messages: Sequence[Message]) -> list[UUID]:
     endpoint that wants it; returns the new messages' ids, in no order."""
     if not messages:
         return []
-    endpoints: dict[UUID, list[Endpoint]] = {}
-    for endpoint in living_endpoints(cur, list({message.organization for message in messages})):
-        endpoints.setdefault(endpoint.organization, []).append(endpoint)
+    endpoints: dict[UUID, list[tuple[Endpoint, datetime]]] = {}
+    for endpoint, opened_at in living_endpoints(cur, list({message.organization for message in messages})):
+        endpoints.setdefault(endpoint.organization, []).append((endpoint, opened_at))
     wanted = {
         new_id(): (message, takers)
         for message in messages
@@ -97,10 +106,15 @@ def tell(cur: Cursor, messages: Sequence[Message]) -> list[UUID]:
     return list(made)
 
 
-def _takers(message: Message, endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def _takers(message: Message, endpoints: Sequence[tuple[Endpoint, datetime]]) -> list[Endpoint]:
     if message.only is not None:
-        return [endpoint for endpoint in endpoints if endpoint.id == message.only]
-    return [endpoint for endpoint in endpoints if endpoint.wants(message.event_type)]
+        return [endpoint for endpoint, _ in endpoints if endpoint.id == message.only]
+    return [
+        endpoint
+        for endpoint, opened_at in endpoints
+        if endpoint.wants(message.event_type)
+        and (message.recorded_at is None or message.recorded_at >= opened_at)
+    ]
 
 
 def _insert(cur: Cursor, messages: Mapping[UUID, Message]) -> set[UUID]:

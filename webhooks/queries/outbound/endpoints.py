@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,9 +22,11 @@ WHERE organization = %(organization)s AND (%(before)s::uuid IS NULL OR id < %(be
     AND CASE WHEN %(status)s::text IS NULL THEN status <> 'archived' ELSE status = %(status)s END
 ORDER BY id DESC LIMIT %(limit)s
 """
-_LIVING: Final = (
-    f"SELECT {_COLUMNS} FROM webhook_endpoints WHERE organization = ANY(%s::uuid[]) AND status <> 'archived'"
-)
+_LIVING: Final = f"""
+SELECT {_COLUMNS}, opened_at FROM webhook_endpoints
+JOIN (SELECT endpoint, opened_at FROM webhook_standings) AS s ON s.endpoint = id
+WHERE organization = ANY(%s::uuid[]) AND status <> 'archived'
+"""
 
 
 def endpoint_row(row: tuple[Any, ...]) -> Endpoint:
@@ -70,9 +73,9 @@ def list_endpoints(
     return [endpoint_row(row) for row in cur.execute(_LIST, given).fetchall()]
 
 
-def living_endpoints(cur: Cursor, organizations: list[UUID]) -> list[Endpoint]:
-    """Return the endpoints of these organizations that are not archived."""
-    return [endpoint_row(row) for row in cur.execute(_LIVING, (organizations,)).fetchall()]
+def living_endpoints(cur: Cursor, organizations: list[UUID]) -> list[tuple[Endpoint, datetime]]:
+    """Return the endpoints of these organizations that are not archived, each with the wall time of its making."""
+    return [(endpoint_row(row), row[-1]) for row in cur.execute(_LIVING, (organizations,)).fetchall()]
 
 
 def interested(cur: Cursor, event_type: str) -> list[UUID]:
