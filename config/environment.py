@@ -49,6 +49,7 @@ VARIABLES = (
     "GATE_LANES",
     "API_KEY_CALLS_PER_SECOND",
     "TAX_PROVIDER",
+    "WEBHOOKS_TO_LOOPBACK",
 )
 DEFAULT_APPROVAL_ABOVE = "500"
 DEFAULT_EMAIL_FROM = "invoices@localhost"
@@ -97,6 +98,7 @@ class Environment:
     gate_lanes: int
     api_key_calls_per_second: int
     tax_provider: str
+    webhooks_to_loopback: bool
 
 
 class _Reader:
@@ -214,6 +216,10 @@ def _class_problem(value: str) -> str | None:
     return None if _CLASS.fullmatch(value) else "must be module:class"
 
 
+def _flag_problem(value: str) -> str | None:
+    return None if value in ("0", "1") else "must be 0 or 1"
+
+
 def _home(reader: _Reader) -> Path:
     value = reader.text("COUNTERFOIL_HOME")
     home = CHECKOUT / value if value else CHECKOUT / "var"
@@ -309,6 +315,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         gate_lanes=reader.whole("GATE_LANES", 1, most=16),
         api_key_calls_per_second=reader.whole("API_KEY_CALLS_PER_SECOND", 2_000, most=1_000_000),
         tax_provider=reader.checked("TAX_PROVIDER", _class_problem) or DEFAULT_TAX_PROVIDER,
+        webhooks_to_loopback=reader.checked("WEBHOOKS_TO_LOOPBACK", _flag_problem) == "1",
     )
     if reader.errors:
         raise WrongEnvironment(list(dict.fromkeys(reader.errors)))

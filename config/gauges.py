@@ -13,6 +13,7 @@ from events.queries.health import StoreHealth, store_health
 from events.store import Cursor
 from spend.queries.health import Sample, samples
 from webhooks.queries.inbox import InboxHealth, inbox_health
+from webhooks.queries.outbound.deliveries import Figures, delivery_figures
 
 Plain = Mapping[str, tuple[str, float]]
 
@@ -94,6 +95,19 @@ def _inbox(inbox: InboxHealth) -> Iterator[Metric]:
             yield GaugeMetricFamily(f"counterfoil_stripe_{name}_seconds", text, seconds)
 
 
+def _outbound(figures: Figures) -> Iterator[Metric]:
+    plain = {
+        "pending_deliveries": ("Webhook deliveries on their way", figures.pending),
+        "failed_deliveries": ("Webhook deliveries given up in the last 30 days", figures.failed),
+        "late_seconds": ("How long the webhook delivery that is due longest is due", figures.late_seconds),
+        "disabled_endpoints": (
+            "Webhook endpoints switched off because nobody listened",
+            figures.disabled_endpoints,
+        ),
+    }
+    yield from _gauges("counterfoil_webhook", plain)
+
+
 def _gauges(prefix: str, plain: Plain) -> Iterator[Metric]:
     for name, (text, value) in plain.items():
         yield GaugeMetricFamily(f"{prefix}_{name}", text, value)
@@ -106,4 +120,5 @@ READ_AND_SHOWN: Final[tuple[tuple[Callable[[Cursor], Any], Callable[[Any], Itera
     (backlog, _commands),
     (_read_findings, _findings),
     (inbox_health, _inbox),
+    (delivery_figures, _outbound),
 )

@@ -215,5 +215,9 @@ STRIPE_CALLS_PER_SECOND = ENVIRONMENT.stripe_calls_per_second
 STRIPE_WEBHOOK_SECRETS = ENVIRONMENT.stripe_webhook_secrets
 STRIPE_CONNECT_WEBHOOK_SECRETS = ENVIRONMENT.stripe_connect_webhook_secrets
 
+# --- Outbound webhooks ---
+
+WEBHOOKS_TO_LOOPBACK = ENVIRONMENT.webhooks_to_loopback
+
 LOGGING_CONFIG = None
 configure_logging()

@@ -81,6 +81,8 @@ OPERATIONAL: Final = frozenset(
         "usage_keys", "meter_event_keys", "retired_usage_hourly", "retired_usage_runs", "retired_usage_commits",
         "usage_by_minute", "velocity_bursts", "billing_contacts", "billing_runs", "invoice_addressees",
         "stripe_events", "stripe_leases", "stripe_watermarks",
+        "webhook_secrets", "webhook_messages", "webhook_deliveries", "webhook_lanes", "webhook_standings",
+        "webhook_denials", "webhook_low_credit",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_admin_log", "django_content_type", "django_migrations",
         "django_session",

@@ -7,6 +7,12 @@ class WebhooksConfig(AppConfig):
     def ready(self) -> None:
         from webhooks import jobs
         from webhooks.operations.inbound import routing
+        from webhooks.operations.outbound import telling
+        from webhooks.projections import outbound
+        from webhooks.rules.outbound import types
 
         routing.register_all()
+        outbound.register_all()
+        types.register_all()
+        telling.register_reader()
         jobs.register_all()

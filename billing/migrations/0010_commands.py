@@ -7,7 +7,7 @@ from events.schema import sql_operation
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0006_recognition"),
+        ("billing", "0009_recognition_methods"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0006_recognition"), ("spend", "0010_standings")]
+    dependencies = [("billing", "0011_payments"), ("spend", "0010_standings")]
 
     operations = [
         sql_operation(__file__, "0012_dunning.sql"),

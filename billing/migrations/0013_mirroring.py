@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0010_commands"), ("billing", "0011_payments")]
+    dependencies = [("billing", "0012_dunning")]
 
     operations = [
         sql_operation(__file__, "0013_mirroring.sql"),

@@ -2,12 +2,22 @@
 
 from django.urls import URLPattern, path
 
-from webhooks.api import doors, inbound
+from webhooks.api import deliveries, doors, endpoints, inbound
 
 urlpatterns: list[URLPattern] = [
     path("stripe-events", inbound.StripeEventListView.as_view()),
     path("stripe-events/<str:name>", inbound.StripeEventDetailView.as_view()),
     path("stripe-events/<str:name>/replay", inbound.StripeEventReplayView.as_view()),
+    path("webhook-endpoints", endpoints.EndpointListView.as_view()),
+    path("webhook-endpoints/<str:name>", endpoints.EndpointDetailView.as_view()),
+    path("webhook-endpoints/<str:name>/archive", endpoints.EndpointArchiveView.as_view()),
+    path("webhook-endpoints/<str:name>/rotate-secret", endpoints.EndpointRotateView.as_view()),
+    path("webhook-endpoints/<str:name>/test", endpoints.EndpointTestView.as_view()),
+    path("webhook-endpoints/<str:name>/replay", endpoints.EndpointReplayView.as_view()),
+    path("webhook-deliveries", deliveries.DeliveryListView.as_view()),
+    path("webhook-deliveries/<str:name>", deliveries.DeliveryDetailView.as_view()),
+    path("webhook-deliveries/<str:name>/replay", deliveries.DeliveryReplayView.as_view()),
+    path("webhook-event-types", endpoints.EventTypeListView.as_view()),
 ]
 
 # A redirect would be a failed delivery, so the addresses are good with and without the last slash.

@@ -7,7 +7,7 @@ from events.schema import sql_operation
 
 class Migration(migrations.Migration):
     initial = True
-    dependencies = [("billing", "0006_recognition")]
+    dependencies = [("billing", "0013_mirroring")]
 
     operations = [
         sql_operation(__file__, "0001_inbound.sql"),

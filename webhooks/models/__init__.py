@@ -2,3 +2,5 @@
 
 from webhooks.models.inbound import StripeEvent as StripeEvent
 from webhooks.models.inbound import StripeWatermark as StripeWatermark
+from webhooks.models.outbound import WebhookDelivery as WebhookDelivery
+from webhooks.models.outbound import WebhookEndpoint as WebhookEndpoint

@@ -1,315 +1,438 @@
-"""What Stripe, and whoever says that he is Stripe, may post to us (S81, S82; bad inputs B97 to B115)."""
+"""From an event to a receiver: signed, in order, tried again, never lost; over real HTTP (S113)."""
 
-import json
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.core import mail
+from standardwebhooks import WebhookVerificationError
 
-from tests.builders.deliveries import (
-    CONNECT,
-    CONNECT_SECRET,
-    PLATFORM,
-    Objects,
-    count,
-    deliver,
-    event,
-    handling,
-    identifier,
-    now,
-    post,
-    row_of,
-    stored,
-)
-from tests.builders.orgs import http
-from tests.builders.signing import SECRET, signature, signed
+from common.ids import new_id
+from events.operations import due
+from events.store import Cursor
+from events.tasks import advance_subscriber, run_job
+from sandbox.valkey import Broker
+from tests.builders.gate import make_customer
+from tests.builders.orgs import events_of, make_member, write
+from tests.builders.receivers import Receiver, receiving
+from tests.builders.webhooks import come_due, deliver, read_events, told
+from tests.database import session_of
+from tests.servers import serving, worker_spec
+from webhooks.operations.outbound.delivering import claim, send_due
+from webhooks.operations.outbound.denials import tell_denials
+from webhooks.operations.outbound.lowcredit import tell_low_credit
+from webhooks.operations.outbound.telling import READER
 
-OLD, NEW = SECRET, "whsec_the_new_one"
-Header = Callable[[bytes, int], str]
-
-
-@pytest.fixture(autouse=True)
-def _configured(settings: Any) -> Iterator[None]:
-    settings.STRIPE_WEBHOOK_SECRETS = (NEW, OLD)
-    settings.STRIPE_CONNECT_WEBHOOK_SECRETS = (CONNECT_SECRET,)
-    with handling(Objects()):
-        yield
+LADDER = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
 
 
-def v1(body: bytes, at: int, secret: str = OLD) -> str:
-    return signature(body, at=at, secret=secret)
+def wait_of(delivery: dict[str, Any], tried: dict[str, Any]) -> float:
+    """Seconds from an attempt to the next."""
+    ends = [datetime.fromisoformat(text) for text in (tried["at"], delivery["next_attempt_at"])]
+    return (ends[1] - ends[0]).total_seconds()
 
 
-def problem(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+def write_denials(organization: UUID, denied: list[tuple[UUID, str, int]]) -> None:
+    """Denials of half an hour ago, as the gate writes them: agent, code, count."""
+
+    def operation(cur: Cursor) -> None:
+        for agent, code, count in denied:
+            cur.execute(
+                "INSERT INTO decisions (id, organization, recorded_at, at, requested, agent_id, epoch, count, answer, "
+                "code) "
+                "VALUES (%s, %s, clock_timestamp() - interval '16 minutes', clock_timestamp(), 1, %s, "
+                "(SELECT epoch FROM event_store), %s, 'deny', %s)",
+                (new_id(), organization, agent, count, code),
+            )
+
+    write(operation)
 
 
-ACCEPTED: dict[str, Header] = {
-    "as it should be": lambda body, at: f"t={at},v1={v1(body, at)}",
-    "the signature before the time": lambda body, at: f"v1={v1(body, at)},t={at}",
-    "other schemes beside it": lambda body, at: f"t={at},v0=abc,v1={v1(body, at)},v2=def",
-    "two signatures, the second one right": lambda body, at: f"t={at},v1={'0' * 64},v1={v1(body, at)}",
-    "two signatures, the first one right": lambda body, at: f"t={at},v1={v1(body, at)},v1={'0' * 64}",
-    "the newest secret": lambda body, at: f"t={at},v1={v1(body, at, NEW)}",
-    "290 seconds old": lambda body, at: signed(body, at=at - 290),
-    "290 seconds ahead": lambda body, at: signed(body, at=at + 290),
-    "two times, right for the first": lambda body, at: f"t={at},t={at - 5},v1={v1(body, at)}",
-    "a time with leading zeros": lambda body, at: f"t=000{at},v1={v1(body, at)}",
-}
-REFUSED: dict[str, Header] = {
-    "an empty header": lambda body, at: "",
-    "garbage": lambda body, at: "garbage",
-    "only another scheme": lambda body, at: f"t={at},v0={v1(body, at)}",
-    "no signature": lambda body, at: f"t={at}",
-    "an empty signature": lambda body, at: f"t={at},v1=",
-    "a wrong signature": lambda body, at: f"t={at},v1={'0' * 64}",
-    "another secret": lambda body, at: signed(body, at=at, secret="whsec_of_somebody"),
-    "the secret of the other endpoint": lambda body, at: signed(body, at=at, secret=CONNECT_SECRET),
-    "310 seconds old": lambda body, at: signed(body, at=at - 310),
-    "310 seconds ahead": lambda body, at: signed(body, at=at + 310),
-    "an hour ahead": lambda body, at: signed(body, at=at + 3600),
-    "a day ahead": lambda body, at: signed(body, at=at + 86_400),
-    "another body": lambda body, at: signed(body + b"\n", at=at),
-    "the body in another spelling": lambda body, at: signed(
-        json.dumps(json.loads(body), indent=1).encode(), at=at
-    ),
-    "a space after the comma": lambda body, at: f"t={at}, v1={v1(body, at)}",
-    "a space before the sign": lambda body, at: f"t={at},v1 ={v1(body, at)}",
-    "two times, right for the second": lambda body, at: f"t={at - 5},t={at},v1={v1(body, at)}",
-    "no time": lambda body, at: f"v1={v1(body, at)}",
-    "a time that is none": lambda body, at: f"t=abc,v1={v1(body, at)}",
-    "a time with decimals": lambda body, at: f"t={at}.0,v1={v1(body, at)}",
-    "upper case": lambda body, at: f"t={at},v1={v1(body, at).upper()}",
-    "a letter that is no ASCII": lambda body, at: f"t={at},v1=é{v1(body, at)[1:]}",
-    "a time beyond all calendars": lambda body, at: f"t={'9' * 30},v1={v1(body, at)}",
-    "a hundred thousand signatures": lambda body, at: f"t={at}" + ",v1=00" * 100_000,
-    "more than four kilobytes with the right one in it": lambda body, at: (
-        f"t={at},v1={v1(body, at)},v0={'0' * 4096}"
-    ),
-}
+def whole(made: Any, delivery: str) -> dict[str, Any]:
+    found: dict[str, Any] = made.api.get(f"/v1/webhook-deliveries/{delivery}").json()
+    return found
 
 
-FORGERIES: dict[str, Callable[[bytes, int, int], str]] = {
-    "forged": lambda body, at, number: f"t={at},v1={number:064x}",
-    "stale": lambda body, at, number: signed(body, at=at - 310 - number),
-    "future": lambda body, at, number: signed(body, at=at + 400 + number),
-    "in another spelling": lambda body, at, number: signed(
-        json.dumps(json.loads(body), indent=number % 7).encode(), at=at
-    ),
-    "by another secret": lambda body, at, number: signed(body, at=at, secret=f"whsec_{number}"),
-    "of another delivery": lambda body, at, number: signed(json.dumps(event()).encode(), at=at),
-}
-NESTED = b'{"a":' * 200 + b"1" + b"}" * 200
-NO_EVENTS: dict[str, bytes | dict[str, Any]] = {
-    "no JSON": b"not json",
-    "nothing": b"",
-    "a list": b"[]",
-    "null": b"null",
-    "an empty object": b"{}",
-    "a text": b'"text"',
-    "no UTF-8": b"\xff\xfe{}",
-    "a byte order mark": b"\xef\xbb\xbf{}",
-    "forty thousand braces": b"{" * 40_000,
-    "an object too deep": b'{"id":"evt_1","object":"event","type":"a.b","created":1,"livemode":false,"data":{"object":'
-    + NESTED
-    + b"}}",
-    "an empty id": {"id": ""},
-    "NUL in its id": {"id": "evt\x00"},
-    "a long id": {"id": "x" * 300},
-    "no type": {"type": ""},
-    "another object": {"object": "charge"},
-    "a time in words": {"created": "soon"},
-    "a time beyond all calendars": {"created": 10**30},
-    "no data": {"data": None},
-    "data without an object": {"data": {}},
-    "a list as object": {"data": {"object": []}},
-    "a list as account": {"account": ["a"]},
-    "an account with a space": {"account": "a b"},
-}
-
-
-class TestASignature:
-    @pytest.mark.parametrize("case", ACCEPTED)
-    def test_is_accepted(self, case: str) -> None:
-        value = event()
-        body = json.dumps(value).encode()
-        answer = post(body, ACCEPTED[case](body, now()))
-        assert (answer.status_code, answer.json()) == (200, {"received": True})
-        assert row_of(value).secret == (0 if case == "the newest secret" else 1)
-
-    @pytest.mark.parametrize("case", REFUSED)
-    def test_is_refused_and_nothing_is_stored(self, case: str) -> None:
-        value, before = event(), count()
-        body = json.dumps(value).encode()
-        assert problem(post(body, REFUSED[case](body, now()))) == (400, "invalid_signature")
-        assert count() == before
-
-    def test_that_is_not_there_is_refused(self) -> None:
-        before = count()
-        assert problem(post(json.dumps(event()).encode(), None)) == (400, "invalid_signature")
-        assert problem(post(b"", None)) == (400, "invalid_signature")
-        assert count() == before
-
-    def test_is_over_the_bytes_as_they_came(self) -> None:
-        """Also over what a parser would write differently."""
-        value = event()
-        body = (
-            json.dumps(value, indent=3)
-            .replace("payment_intent.succeeded", "payment_intent\\u002esucceeded")
-            .encode()
+class TestAMessage:
+    def test_is_signed_and_says_what_happened_without_internals(self, receiver: Receiver) -> None:
+        made = told(receiver.url, "agent.*")
+        (agent,) = made.happen("bot")
+        assert deliver() >= 1
+        (got,) = receiver.got
+        assert got.verify(made.secret) == got.told
+        assert got.told["type"] == "agent.paused"
+        assert got.told["organization"] == str(made.organization)
+        data = got.told["data"]
+        assert (data["scope"], data["target"], data["cause"]) == ("agent", agent, "manual")
+        assert set(data) == {"switch", "scope", "target", "cause", "incident", "set_at", "lifted_at"}
+        (delivery,) = made.deliveries()
+        assert (delivery["status"], delivery["attempts"], delivery["response_status"]) == (
+            "delivered",
+            1,
+            204,
         )
-        assert post(body, signed(body, at=now())).status_code == 200
-        assert row_of(value).type == "payment_intent.succeeded"
+        assert f"{delivery['message']}" == got.message
+        shown = whole(made, delivery["id"])
+        assert shown["body"].encode() == got.body
+        assert [tried["status"] for tried in shown["tries"]] == [204]
 
-    def test_is_looked_for_with_the_secrets_of_its_own_endpoint(self) -> None:
-        value = event(account=identifier("acct"))
-        body = json.dumps(value).encode()
-        assert problem(post(body, signed(body, at=now()), CONNECT)) == (400, "invalid_signature")
-        assert deliver(value, path=CONNECT).status_code == 200
+    def test_does_not_verify_under_another_secret_or_with_another_body(self, receiver: Receiver) -> None:
+        made, other = told(receiver.url), told("https://93.184.215.14/x")
+        made.post("/test")
+        deliver()
+        (got,) = receiver.got
+        with pytest.raises(WebhookVerificationError):
+            got.verify(other.secret)
+        changed = type(got)(got.path, got.headers, got.body.replace(b"webhook.test", b"invoice.paid"))
+        with pytest.raises(WebhookVerificationError):
+            changed.verify(made.secret)
 
-    def test_cannot_be_checked_without_a_secret(self, settings: Any) -> None:
-        settings.STRIPE_WEBHOOK_SECRETS = ()
-        answer = deliver(event())
-        assert problem(answer) == (503, "webhooks_not_configured")
-        assert "STRIPE_WEBHOOK_SECRETS" in answer.json()["detail"]
+    def test_reaches_only_who_wants_its_type_and_is_made_once(self, receiver: Receiver) -> None:
+        made = told(receiver.url, "invoice.*")
+        also = told(receiver.url, "agent.paused", organization=made.organization)
+        made.happen("bot")
+        for _ in range(3):
+            deliver()
+        assert receiver.types == ["agent.paused"]
+        assert made.deliveries() == []
+        assert len(also.deliveries()) == 1
+
+    def test_of_what_was_before_the_endpoint_is_not_made(self, receiver: Receiver) -> None:
+        elder = told("https://93.184.215.14/x", "invoice.*")
+        elder.happen("before")
+        made = told(receiver.url, "agent.*", organization=elder.organization)
+        (after,) = made.happen("after")
+        deliver()
+        assert [got.told["data"]["target"] for got in receiver.got] == [after]
+
+    def test_is_signed_by_both_secrets_until_the_overlap_is_over(self, receiver: Receiver) -> None:
+        made = told(receiver.url)
+        answer = made.post("/rotate-secret", {"overlap_seconds": 3_600})
+        new = answer.json()["secret"]
+        assert answer.status_code == 201
+        assert new != made.secret
+        made.post("/test")
+        deliver()
+        assert receiver.got[0].verify(made.secret) == receiver.got[0].verify(new)
+        newest = made.post("/rotate-secret", {"overlap_seconds": 0}).json()["secret"]
+        made.post("/test")
+        deliver()
+        assert receiver.got[1].verify(newest)
+        for old in (made.secret, new):
+            with pytest.raises(WebhookVerificationError):
+                receiver.got[1].verify(old)
 
 
-class TestAThousandForgeries:
-    def test_are_all_refused_and_none_is_an_error_of_ours(self) -> None:
-        before, at = count(), now()
-        answers = []
-        for number in range(1_000):
-            body = json.dumps(event()).encode()
-            case = list(FORGERIES)[number % len(FORGERIES)]
-            answers.append(problem(post(body, FORGERIES[case](body, at, number))))
-        assert set(answers) == {(400, "invalid_signature")}
-        assert count() == before
+class TestOrder:
+    def test_of_first_attempts_is_that_of_the_events_with_one_on_its_way(self, receiver: Receiver) -> None:
+        made = told(receiver.url, "agent.paused")
+        receiver.sleeps(0.02)
+        agents = made.happen(*(f"bot-{number}" for number in range(12)))
+        deliver()
+        assert [got.told["data"]["target"] for got in receiver.got] == agents
+        assert receiver.most_at_once == 1
+
+    def test_one_that_fails_does_not_hold_up_the_next(self, receiver: Receiver) -> None:
+        made = told(receiver.url, "agent.paused")
+        failing = iter([500])
+        receiver.respond = lambda _: (next(failing, 204), {})
+        first, second = made.happen("one", "two")
+        deliver()
+        assert [got.told["data"]["target"] for got in receiver.got] == [first, second]
+        assert sorted(row["status"] for row in made.deliveries()) == ["delivered", "pending"]
+
+    def test_a_slow_endpoint_stops_no_other(self, receiver: Receiver) -> None:
+        with receiving() as slow:
+            slow.sleeps(1.5)
+            made = told(slow.url, "agent.paused")
+            other = told(receiver.url, "agent.paused")
+            made.happen("a", "b")
+            other.happen(*(f"quick-{number}" for number in range(8)))
+            read_events()
+            send_due(seconds=1)
+            assert len(receiver.got) == 8
+            assert slow.most_at_once == 1
 
 
-class TestASignedBody:
-    @pytest.mark.parametrize("case", NO_EVENTS)
-    def test_that_is_no_event_is_refused_and_not_stored(self, case: str) -> None:
-        before, given = count(), NO_EVENTS[case]
-        body = given if isinstance(given, bytes) else json.dumps(event(**given)).encode()
-        assert problem(post(body, signed(body, at=now()))) == (400, "invalid_payload")
-        assert count() == before
+class TestTryingAgain:
+    def test_follows_the_published_ladder_and_then_gives_up(self, receiver: Receiver) -> None:
+        made = told(receiver.url)
+        receiver.answers(500)
+        delivery = made.post("/test").json()["id"]
+        waits = []
+        for _ in LADDER:
+            come_due(made.endpoint)
+            send_due(seconds=0.5)
+            shown = whole(made, delivery)
+            waits.append(wait_of(shown, shown["tries"][-1]))
+        assert all(low <= wait <= low * 1.11 + 1 for low, wait in zip(LADDER, waits, strict=True))
+        assert len(receiver.got) == 9
+        come_due(made.endpoint)
+        send_due(seconds=0.5)
+        shown = whole(made, delivery)
+        assert (shown["status"], shown["attempts"], shown["response_status"]) == ("failed", 10, 500)
+        assert len({got.message for got in receiver.got}) == 1
+        assert len({got.body for got in receiver.got}) == 1
+        send_due(seconds=0.2)
+        assert len(receiver.got) == 10
 
-    def test_is_too_large_before_anything_is_hashed(self) -> None:
-        before = count()
-        body = json.dumps(event(about={"padding": "x" * 1_048_576})).encode()
-        assert problem(post(body, signed(body, at=now()))) == (413, "body_too_large")
-        assert problem(post(body, None)) == (413, "body_too_large")
-        assert count() == before
+    @pytest.mark.parametrize(
+        ("asked", "least", "most"),
+        [("120", 119, 121), ("999999", 86_399, 86_401), ("nonsense", 4, 7), ("-5", 4, 7)],
+        ids=["seconds", "too_long", "nonsense", "negative"],
+    )
+    def test_honours_what_the_receiver_asks_for(
+        self, receiver: Receiver, asked: str, least: int, most: int
+    ) -> None:
+        made = told(receiver.url)
+        receiver.answers(503, retry_after=asked)
+        delivery = made.post("/test").json()["id"]
+        send_due(seconds=0.5)
+        shown = whole(made, delivery)
+        assert least <= wait_of(shown, shown["tries"][-1]) <= most
 
-    def test_may_be_just_below_the_limit(self) -> None:
-        value = event(about={"padding": "x" * 1_040_000})
-        assert deliver(value).status_code == 200
-        assert row_of(value).state == "received"
+    def test_a_redirect_is_a_failure_and_is_not_followed(self, receiver: Receiver) -> None:
+        with receiving() as inner:
+            made = told(receiver.url)
+            receiver.answers(302, location=inner.url)
+            delivery = made.post("/test").json()["id"]
+            send_due(seconds=0.5)
+            assert inner.got == []
+            assert whole(made, delivery)["response_status"] == 302
 
-    def test_is_kept_as_it_came(self) -> None:
-        from common.transactions import run_in_transaction
+    def test_nobody_there_is_a_failure(self) -> None:
+        with receiving() as gone:
+            made = told(gone.url)
+        delivery = made.post("/test").json()["id"]
+        send_due(seconds=0.5)
+        assert whole(made, delivery)["error"] == "not_connected"
 
-        value = event(about={"text": "ünï\u2028"})
-        body = json.dumps(value, ensure_ascii=False, indent=2).encode()
-        assert post(body, signed(body, at=now())).status_code == 200
-        kept = run_in_transaction(
+
+class TestAnEndpointThatIsDead:
+    def test_is_disabled_at_once_when_it_says_gone(self, receiver: Receiver) -> None:
+        with receiving() as other:
+            made = told(receiver.url)
+            make_member(made.organization, "owner")
+            beside = told(other.url, "webhook.*", organization=made.organization)
+            receiver.answers(410)
+            made.post("/test")
+            send_due(seconds=0.5)
+            shown = made.get()
+            assert (shown["status"], shown["disabled_reason"]) == ("disabled", "gone")
+            deliver()
+            assert other.types == ["webhook.endpoint_disabled"]
+            assert other.got[0].told["data"]["endpoint"] == made.endpoint
+            assert beside.get()["status"] == "enabled"
+        mail.outbox.clear()
+        due.run_job(name="webhooks.write_notices")
+        letters = [letter for letter in mail.outbox if made.endpoint in letter.body]
+        assert [letter.to for letter in letters] == [["ada@example.com"]]
+        due.run_job(name="webhooks.write_notices")
+        assert len([letter for letter in mail.outbox if made.endpoint in letter.body]) == 1
+
+    def test_is_disabled_after_five_days_in_which_nothing_got_through(self, receiver: Receiver) -> None:
+        made = told(receiver.url)
+        receiver.answers(500)
+        made.post("/test")
+        send_due(seconds=0.5)
+
+        def age(days: str) -> None:
+            write(
+                lambda cur: cur.execute(
+                    "UPDATE webhook_standings SET failing_since = clock_timestamp() - %s::interval WHERE endpoint = %s",
+                    (days, made.endpoint),
+                )
+            )
+            come_due(made.endpoint)
+            send_due(seconds=0.5)
+
+        age("4 days 23 hours")
+        assert made.get()["status"] == "enabled"
+        age("5 days")
+        assert (made.get()["status"], made.get()["disabled_reason"]) == ("disabled", "failing")
+        assert {row["status"] for row in made.deliveries()} == {"failed"}
+        assert [event[0] for event in events_of(made.organization)].count("webhook_endpoint.disabled") == 1
+
+    def test_a_success_ends_the_count(self, receiver: Receiver) -> None:
+        made = told(receiver.url)
+        receiver.answers(500)
+        made.post("/test")
+        send_due(seconds=0.5)
+        receiver.answers(200)
+        come_due(made.endpoint)
+        send_due(seconds=0.5)
+        row = write(
             lambda cur: cur.execute(
-                "SELECT body FROM stripe_events WHERE event = %s", (value["id"],)
+                "SELECT failing_since, failures FROM webhook_standings WHERE endpoint = %s", (made.endpoint,)
             ).fetchone()
         )
-        assert kept is not None and bytes(kept[0]) == body
+        assert row == (None, 0)
 
 
-class TestADelivery:
-    @pytest.mark.parametrize("path", [PLATFORM, PLATFORM[:-1]])
-    def test_needs_no_redirect(self, path: str) -> None:
-        value = event()
-        body = json.dumps(value).encode()
-        assert post(body, signed(body, at=now()), path).status_code == 200
-        assert stored(value["id"]) is not None
+class TestReplaying:
+    def test_sends_what_came_while_it_was_off_in_order(self, receiver: Receiver) -> None:
+        made = told(receiver.url, "agent.paused")
+        since = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+        path = f"/v1/webhook-endpoints/{made.endpoint}"
+        made.api.patch(path, {"enabled": False})
+        agents = made.happen("a", "b", "c")
+        deliver()
+        assert receiver.got == []
+        assert made.post("/replay", {"since": since}).status_code == 409
+        made.api.patch(path, {"enabled": True})
+        answer = made.post("/replay", {"since": since})
+        assert (answer.status_code, answer.json()["replayed"], answer.json()["more"]) == (202, 3, False)
+        deliver()
+        assert [got.told["data"]["target"] for got in receiver.got] == agents
+        assert made.post("/replay", {"since": since}).json()["replayed"] == 0
+        assert made.post("/replay", {"since": since, "include_delivered": True}).json()["replayed"] == 3
+        deliver()
+        assert [got.message for got in receiver.got[:3]] == [got.message for got in receiver.got[3:]]
 
-    @pytest.mark.parametrize("method", ["get", "put", "delete", "patch"])
-    def test_is_a_post(self, method: str) -> None:
-        answer = getattr(http(), method)(PLATFORM)
-        assert problem(answer) == (405, "method_not_allowed")
-        assert answer.headers["Allow"] == "POST"
+    def test_one_delivery_goes_again_under_its_id(self, receiver: Receiver) -> None:
+        made = told(receiver.url)
+        delivery = made.post("/test").json()["id"]
+        send_due(seconds=0.5)
+        path = f"/v1/webhook-deliveries/{delivery}/replay"
+        answer = made.api.post(path, key="again")
+        assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+        send_due(seconds=0.5)
+        assert made.api.post(path, key="again").json() == answer.json()
+        send_due(seconds=0.5)
+        assert len(receiver.got) == 2
+        assert len({got.message for got in receiver.got}) == 1
 
-    def test_is_stored_once_however_often_it_comes(self) -> None:
-        value = event()
-        with ThreadPoolExecutor(10) as pool:
-            answers = list(pool.map(lambda _: deliver(value).status_code, range(50)))
-        assert answers == [200] * 50
-        assert row_of(value).state == "received"
-
-    def test_of_the_same_id_by_another_account_is_another_event(self) -> None:
-        name = identifier("evt")
-        first, second = (event(id=name, account=identifier("acct")) for _ in range(2))
-        before = count()
-        assert [deliver(one, path=CONNECT).status_code for one in (first, second, first)] == [200] * 3
-        assert count() == before + 2
-
-    def test_is_answered_quickly(self) -> None:
-        deliver(event())
-        taken = []
-        for _ in range(20):
-            begun = time.process_time()  # what others do on this machine meanwhile is not ours
-            assert deliver(event()).status_code == 200
-            taken.append(time.process_time() - begun)
-        assert sorted(taken)[10] < 0.01
+    def test_refuses_a_period_that_ends_before_it_begins(self, receiver: Receiver) -> None:
+        made = told(receiver.url)
+        body = {"since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
+        assert made.post("/replay", body).json()["code"] == "invalid_period"
 
 
-class TestAnEvent:
-    @pytest.mark.parametrize(
-        ("change", "expected"),
-        [
-            ({}, ("received", None)),
-            ({"livemode": True}, ("parked", "wrong_mode")),
-            ({"account": "acct_1"}, ("parked", "wrong_account")),
-            ({"type": "tax.settings.updated"}, ("ignored", "unknown_type")),
-            ({"type": "transfer.paid"}, ("ignored", "unknown_type")),
-            ({"type": "account.updated"}, ("ignored", "no_handler")),
-            ({"api_version": "2027-03-31.fuchsia"}, ("quarantined", "unknown_version")),
-            ({"api_version": None}, ("quarantined", "unknown_version")),
-            ({"api_version": "latest"}, ("quarantined", "unknown_version")),
-            ({"api_version": "2024-06-20"}, ("received", None)),
-            ({"api_version": "2024-12-18.acacia"}, ("received", None)),
-            ({"api_version": "2025-03-31.basil"}, ("received", None)),
-            ({"data": {"object": {"object": "payment_intent"}}}, ("quarantined", "unknown_shape")),
-            ({"data": {"object": {"id": "pi/../../v1"}}}, ("quarantined", "unknown_shape")),
-        ],
-        ids=str,
-    )
-    def test_is_judged_when_it_comes(self, change: dict[str, Any], expected: tuple[str, str | None]) -> None:
-        value = event(**change)
-        assert deliver(value).status_code == 200
-        row = row_of(value)
-        assert (row.state, row.reason) == expected
-        assert (row.next_at is not None) == (row.state == "received")
+class TestWhatIsNotAnEvent:
+    def test_denials_are_told_at_the_first_and_once_more_in_sum(self, receiver: Receiver) -> None:
+        customer = make_customer("1")
+        made = told(receiver.url, "spend.denied", organization=customer.id)
+        for _ in range(5):
+            assert customer.reserve("50").status_code == 402
+        for _ in range(2):
+            tell_denials()
+        deliver()
+        assert receiver.types == ["spend.denied"]
+        first = receiver.got[0].told["data"]
+        assert (first["phase"], first["denials"]) == ("first", 1)
+        assert len(made.deliveries()) == 1
 
-    def test_of_the_connected_endpoint_names_its_account(self) -> None:
-        value = event()
-        assert deliver(value, path=CONNECT).status_code == 200
-        assert (row_of(value).state, row_of(value).reason) == ("parked", "wrong_account")
+    def test_the_sum_comes_when_the_quarter_is_over_and_only_where_there_were_more(
+        self, receiver: Receiver
+    ) -> None:
+        made = told(receiver.url, "spend.*")
+        agents = [new_id(), new_id()]
+        write_denials(
+            made.organization, [(agents[0], "budget_exhausted", 3), (agents[0], "budget_exhausted", 4)]
+        )
+        write_denials(made.organization, [(agents[1], "paused", 1)])
+        for _ in range(3):
+            tell_denials()
+        deliver()
+        data = [got.told["data"] for got in receiver.got]
+        shown = sorted((one["agent"], one["phase"], one["denials"]) for one in data)
+        expected = [
+            (str(agents[0]), "first", 1),
+            (str(agents[0]), "summary", 7),
+            (str(agents[1]), "first", 1),
+        ]
+        assert shown == sorted(expected)
 
-    def test_that_is_thin_is_known_by_what_it_relates_to(self) -> None:
-        name = identifier("pi")
-        value = {
-            "id": identifier("evt"),
-            "object": "v2.core.event",
-            "type": "v1.payment_intent.succeeded",
-            "created": "2026-11-01T10:00:00.000Z",
-            "livemode": False,
-            "related_object": {"id": name, "type": "payment_intent", "url": f"/v1/payment_intents/{name}"},
-        }
-        assert deliver(value).status_code == 200
-        row = row_of(value)
-        assert (row.state, row.kind, row.object_id, row.api_version) == ("received", "payment", name, None)
+    def test_low_credit_is_told_once_until_it_was_good_again(self, receiver: Receiver) -> None:
+        customer = make_customer("12")
+        told(receiver.url, "invoice.*", organization=customer.id, low_credit=["10", "5"])
+        tell_low_credit()
+        deliver()
+        assert receiver.got == []
+        held = customer.reserved("3")["id"]
+        for _ in range(2):
+            tell_low_credit()
+        deliver()
+        assert [got.told["data"] for got in receiver.got] == [
+            {"currency": "USD", "available": "9", "threshold": "10"}
+        ]
+        customer.release(held)
+        tell_low_credit()
+        customer.reserved("8")
+        tell_low_credit()
+        deliver()
+        assert [got.told["data"]["threshold"] for got in receiver.got[1:]] == ["10", "5"]
 
-    @pytest.mark.parametrize("charge", ["charge.succeeded", "charge.updated", "charge.captured"])
-    def test_of_a_charge_is_about_its_payment(self, charge: str) -> None:
-        payment = identifier("pi")
-        value = event(charge, identifier("ch"), about={"payment_intent": payment})
-        assert deliver(value).status_code == 200
-        assert (row_of(value).kind, row_of(value).object_id) == ("payment", payment)
+
+class TestADeadSender:
+    def test_loses_nothing_and_its_lane_is_free_when_its_lease_ends(self, receiver: Receiver) -> None:
+        made = told(receiver.url)
+        made.post("/test")
+        mine = [
+            parcel
+            for parcel in write(lambda cur: claim(cur, limit=100))
+            if str(parcel.endpoint) == made.endpoint
+        ]
+        assert len(mine) == 1
+        send_due(seconds=0.5)
+        assert receiver.got == []
+        write(
+            lambda cur: cur.execute(
+                "UPDATE webhook_lanes SET leased_until = clock_timestamp() WHERE endpoint = %s",
+                (made.endpoint,),
+            )
+        )
+        send_due(seconds=0.5)
+        assert receiver.types == ["webhook.test"]
+
+    def test_that_was_killed_while_it_sent_is_followed_by_one_that_sends_the_same(
+        self, receiver: Receiver
+    ) -> None:
+        made = told(receiver.url)
+        delivery = made.post("/test").json()["id"]
+        receiver.sleeps(20)
+        script = "import django; django.setup(); from webhooks.operations.outbound import delivering as d; d.send_due()"
+        environment = {**os.environ, "WEBHOOKS_TO_LOOPBACK": "1", "DJANGO_SETTINGS_MODULE": "config.settings"}
+        with subprocess.Popen([sys.executable, "-c", script], env=environment) as sender:
+            deadline = time.monotonic() + 60
+            while not receiver.got and time.monotonic() < deadline:
+                time.sleep(0.05)
+            sender.kill()
+        assert receiver.types == ["webhook.test"]
+        assert whole(made, delivery)["status"] == "pending"
+        receiver.answers(204)
+        write(
+            lambda cur: cur.execute(
+                "UPDATE webhook_lanes SET leased_until = clock_timestamp() WHERE endpoint = %s",
+                (made.endpoint,),
+            )
+        )
+        send_due(seconds=0.5)
+        assert whole(made, delivery)["status"] == "delivered"
+        assert [got.message for got in receiver.got] == [whole(made, delivery)["message"]] * 2
+
+
+class TestAWorker:
+    def test_delivers_what_the_beat_finds_due(
+        self, receiver: Receiver, broker: Broker, pytestconfig: pytest.Config
+    ) -> None:
+        made = told(receiver.url, "agent.paused")
+        agents = made.happen("one", "two")
+        home = session_of(pytestconfig).home
+        spec = worker_spec(home)
+        spec = replace(spec, environment={**spec.environment, "WEBHOOKS_TO_LOOPBACK": "1"})
+        with serving(spec, folder=home / "log" / "webhooks"):
+            advance_subscriber.delay(name=READER)
+            deadline = time.monotonic() + 60
+            while len(receiver.got) < 2 and time.monotonic() < deadline:
+                run_job.delay(name="webhooks.deliver")
+                time.sleep(0.5)
+        assert [got.told["data"]["target"] for got in receiver.got][:2] == agents
+        for got in receiver.got:
+            got.verify(made.secret)
