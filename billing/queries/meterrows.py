@@ -79,8 +79,8 @@ class MeterRows:
         self, where: str, groups: Sequence[str], *more: str, at_once: bool = True, joined: str = ""
     ) -> str:
         """Return the rows that meet a condition on f and that the meter counts: id, occurred_at, s (sign), v (value), u
-        (unique), g0, g1 ... and more columns, which may be of what is joined. With `at_once` all are made before any is counted, so that no member of
-        the data is looked up twice; without it as many as are asked for."""
+        (unique), g0, g1 ... and more columns, also of what is joined. With `at_once` all are made before any is
+        counted, so that no member of the data is looked up twice; without it as many as are asked for."""
         named = [f"{self.text(name)} AS g{place}" for place, name in enumerate(groups)]
         columns = [
             "f.id", "f.occurred_at", f"{self.sign} AS s", f"{self.value} AS t", f"{self.unique} AS u", *named, *more,

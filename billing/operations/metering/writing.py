@@ -55,9 +55,7 @@ def insert_keys(
     ]
     if rows:
         columns = zip(_KEY_TYPES, zip(*rows, strict=True), strict=True)
-        cur.execute(
-            _INSERT_KEYS, [organization, *(array_literal(kind, column) for kind, column in columns)]
-        )
+        cur.execute(_INSERT_KEYS, [organization, *(array_literal(kind, column) for kind, column in columns)])
 
 
 def take_back_backfill(
