@@ -14,6 +14,7 @@ _UNITS = {
     "unfinished": "calls",
     "_granted_before": "calls",
     "_per_lifecycle": "bytes",
+    "_s": "s",
 }
 
 
