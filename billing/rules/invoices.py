@@ -107,7 +107,7 @@ def pause_of_tax(invoice: Invoice) -> timedelta | None:
     a day; None when it was asked for so often that a person has to see to it. A try is a version of the invoice."""
     if invoice.status == TAX_PENDING and invoice.version > MOST_TRIES:
         return None
-    return min(FIRST_PAUSE * 2 ** min(invoice.version - 1, 5), LONGEST_PAUSE)
+    return min(FIRST_PAUSE * (1 << min(invoice.version - 1, 5)), LONGEST_PAUSE)
 
 
 def finalized(
