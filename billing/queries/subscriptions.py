@@ -168,6 +168,12 @@ def open_metered_periods(
     return [MeteredRow(*row) for row in cur.fetchall()]
 
 
+def has_metered_periods(cur: Cursor, *, organization: UUID) -> bool:
+    """Whether the organization ever had a metered charge: most have none, and need not be asked more."""
+    cur.execute("SELECT EXISTS (SELECT FROM metered_periods WHERE organization = %s)", (organization,))
+    return cur.fetchone() == (True,)
+
+
 def history_of(
     cur: Cursor, *, organization: UUID, subscription: UUID, before: int | None, limit: int
 ) -> list[HistoryRow]:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.bench.attribution import AttributionQuery
 from tests.bench.books import Posting, UsageInProcess, UsageOverHttp
+from tests.bench.customers import Crowd
 from tests.bench.dunning import daily_run
 from tests.bench.figures import Report
 from tests.bench.filling import lifecycles_in_batches
@@ -264,6 +265,25 @@ def _dunning(bench: Bench) -> None:
     bench.afterwards.append(("dunning", work))
 
 
+def _crowd(bench: Bench) -> None:
+    def work() -> None:
+        with bench.place.superuser(bench.main) as superuser:
+            crowd = Crowd(superuser, bench.place.postmaster)
+            first: dict[str, float] = {}
+            for power in range(3, 6 if bench.given.full else 5):
+                crowd.grow(10**power)
+                for _ in range(min(3, bench.given.rounds)):
+                    cost = crowd.cost()
+                    found = {"invoices.among": cost.invoice_us, "invoices.handed_out_among": cost.claim_us}
+                    for name, value in found.items():
+                        first.setdefault(name, value)
+                        bench.report.add({f"{name}.1e{power}_cpu_us": value})
+                        if power > 3:
+                            bench.report.add({f"{name}.1e{power}_over_1e3": value / first[name]})
+
+    bench.afterwards.append(("invoices among many customers", work))
+
+
 # In the order in which they prepare: databases are copied before a web server holds connections to the first.
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "storage": _storage,
@@ -281,5 +301,6 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "proofs": _proofs,
     "invoices": _invoices,
     "dunning": _dunning,
+    "crowd": _crowd,
 }
 LATER = ("webhooks.accepted_per_s", "webhooks.processed_per_s")

@@ -12,7 +12,7 @@ from billing.queries.metering import aggregate, earliest_news, late_span
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
 from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind, lines_of_period
-from billing.queries.subscriptions import MeteredRow, open_metered_periods
+from billing.queries.subscriptions import MeteredRow, has_metered_periods, open_metered_periods
 from billing.rules.assembling import Owed
 from billing.rules.cuts import Cut
 from billing.rules.meteredlines import Counted, PeriodOfUse, RatedUse, metered_line, rate
@@ -42,6 +42,8 @@ def rate_metered(
 
     Raises NotFound, NotPriced and PeriodRetired.
     """
+    if not has_metered_periods(cur, organization=organization):
+        return []
     rows = open_metered_periods(cur, organization=organization, until=cut.until)
     found = [_first(cur, organization, row, currency, cut) for row in rows]
     since = cut.until - LOOKED_BACK
@@ -61,9 +63,10 @@ def charge_metered(
 
     Each is charged once for ever under its own id. Raises what `charge_quantity` raises.
     """
-    rows = {row.id for row in open_metered_periods(cur, organization=organization)}
     lines = [_owed_again(cur, line) for line in lines_left_behind(cur, organization)]
-    for one in rated:
+    wanted = list(rated)
+    rows = {row.id for row in open_metered_periods(cur, organization=organization)} if wanted else set()
+    for one in wanted:
         if one.late or one.period.id in rows:
             lines.append(_charged(cur, organization, currency, one, author))
     return lines

@@ -276,7 +276,7 @@ class TestACreditNote:
         made.act(invoice, "finalize")
         made.profile(legal_entity=make_entity(currency="USD", credit_note_series="OTHER").key)
         note = made.act(invoice, "credit-notes", {"reason": "r"}).json()
-        assert note["number"].startswith("CN")
+        assert note["number"].startswith("TESTCN")
 
 
 class TestADraftWhoseSellerChanges:
@@ -288,7 +288,7 @@ class TestADraftWhoseSellerChanges:
             legal_entity=make_entity(currency="USD", name="Other Ltd", country="FR", invoice_series="OTH").key
         )
         shown = made.act(made.only()["id"], "finalize").json()
-        assert (shown["seller"]["name"], shown["number"][:3]) == ("Counterfoil GmbH", "INV")
+        assert (shown["seller"]["name"], shown["number"][:4]) == ("Counterfoil GmbH", "TEST")
 
 
 class TestPayingWithCredit:
