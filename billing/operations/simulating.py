@@ -16,6 +16,7 @@ from uuid import UUID
 
 from billing.operations.billing import bill_customer
 from billing.operations.dunning.advancing import advance_customer
+from billing.operations.entitling import entitle_customer
 from billing.operations.revenue.recognising import recognise_revenue
 from billing.queries.moments import next_moment
 from common.errors import InvalidPeriod, ProblemError
@@ -120,6 +121,7 @@ def _work(organization: UUID) -> None:
     """What the jobs do, for one organization: first what frees held money, last what takes credit away."""
     sweep_organization(organization)
     bill_customer(organization=organization)
+    run_in_transaction(partial(entitle_customer, organization=organization))
     run_in_transaction(partial(advance_customer, organization=organization))
     run_in_transaction(partial(recognise_revenue, organization=organization))
     expire_grants_of(organization)

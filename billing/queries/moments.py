@@ -26,6 +26,8 @@ SELECT min(at) FROM (
     SELECT min(c.next_at) FROM contracts c JOIN organizations o ON o.id = c.organization
     WHERE c.organization = %(organization)s AND o.status = 'active'
     UNION ALL
+    SELECT next_at FROM gate_entitlements WHERE organization = %(organization)s
+    UNION ALL
     SELECT min(next_at) FROM recognition_schedules WHERE organization = %(organization)s AND status = 'open'
     UNION ALL
     SELECT min(next_at) FROM dunning_cases WHERE organization = %(organization)s AND closed_at IS NULL
@@ -42,7 +44,7 @@ SELECT min(at) FROM (
 
 def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
     """Return the earliest moment at which a customer's due work is to be done: the end of a billing cycle, a fee or a
-    metered period that falls due, a boundary of a subscription or contract, a month's revenue, an invoice that falls
+    metered period that falls due, a boundary of a subscription or contract, another entitlement, a month's revenue, an invoice that falls
     overdue, a step of dunning, the end of an invoice's grace period, of a grant, of a reservation. In the past where it
     was not done yet; None when nothing is ever due."""
     row = cur.execute(

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from billing.operations.entitling import publish_entitlements
 from billing.queries.coupons import redemptions_for
 from billing.queries.items import noted_of_items
 from billing.queries.plans import find_version
@@ -14,7 +15,7 @@ from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import Clawback
 from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.decision import Decision, Granted, fact_of
-from billing.rules.subscriptions.row import Redemption, Subscription
+from billing.rules.subscriptions.row import Redemption, Subscription, entitles_otherwise
 from billing.rules.subscriptions.work import Known
 from events.store import Cursor, append
 from ledger.operations.books import Books, lock_books
@@ -62,7 +63,7 @@ def record_decision(
     """This function will append a decision's events and project them; nothing for None.
 
     The ledger's part rides along: what is clawed back in the subscription's event, every grant in one of its own. All
-    are dated at the decision. Raises NotFound for an organization without books and AmountOutOfRange.
+    are dated at the decision. What the customer is entitled to from then on is published to the gate. Raises NotFound for an organization without books and AmountOutOfRange.
     """
     if decision is None:
         return None
@@ -76,6 +77,8 @@ def record_decision(
             books, decision.grants, partial(_grant, books, decision), at=decision.at, author=author
         )
     append(cur, events)
+    if entitles_otherwise(before, decision.row):
+        publish_entitlements(cur, locked, at=decision.at, author=author)
     return decision
 
 
