@@ -20,7 +20,7 @@ class BillingConfig(AppConfig):
             recognition,
             subscriptions,
         )
-        from billing.queries import dunningintegrity, meterintegrity, paymentintegrity
+        from billing.queries import dunningintegrity, entitlementintegrity, meterintegrity, paymentintegrity
         from billing.queries.unrated import UNRATED
         from ledger.operations.waiting import register_wait
 
@@ -39,6 +39,7 @@ class BillingConfig(AppConfig):
         meterintegrity.register_checks()
         dunningintegrity.register_checks()
         paymentintegrity.register_checks()
+        entitlementintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)

@@ -273,8 +273,8 @@ ADJUSTMENTS = Projector(
     project=project_adjustments,
     tables=(ProjectedTable("adjustments", ("id",)),),
 )
-# After ACCOUNTS: a chunk may open an account and change its limit. The two streams that an account's limit comes from are
-# taken by one projector, in the order in which they were written.
+# After ACCOUNTS: a chunk may open an account and change its limit. The two streams that an account's limit comes from
+# are taken by one projector, in the order in which they were written.
 LIMITS = Projector(
     name="ledger.limits",
     wants=lambda event: (

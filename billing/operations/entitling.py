@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 def publish_entitlements(
     cur: Cursor, locked: LockedOrganization, *, at: datetime | None = None, author: Author = AUTHOR
 ) -> bool:
-    """This function will tell the gate, in the caller's transaction, what the locked organization is entitled to now, or
-    at a later moment that is passed already; whether that is something new. Nothing new writes nothing. Raises
+    """This function will tell the gate, in the caller's transaction, what the locked organization is entitled to now,
+    or at a later moment that is passed already; whether that is something new. Nothing new writes nothing. Raises
     NotFound."""
     now = locked.now if at is None else max(at, locked.now)
     wanted = gate_entitlements(cur, locked.id, now)

@@ -24,13 +24,12 @@ WHERE organization = %(organization)s AND status = ANY(%(live)s) AND ended_at IS
     AND (cancel_at IS NULL OR cancel_at > %(now)s) AND (ends_at IS NULL OR ends_at > %(now)s)
 ORDER BY created_at, id
 """
-# When what an organization is entitled to is other than now without anything being written: a cancellation, the begin and
-# the end of a contract, an amendment. Only of those contracts that say something the gate obeys.
+# When what an organization is entitled to is other than now without anything being written: a cancellation, the begin
+# and the end of a contract, an amendment. Only of those contracts that say something the gate obeys.
 _NEXT: Final = """
 SELECT min(at) FROM (
-    SELECT cancel_at AS at FROM subscriptions WHERE organization = %(organization)s AND ended_at IS NULL AND %(is_said)s
-    UNION ALL
-    SELECT ends_at FROM subscriptions WHERE organization = %(organization)s AND ended_at IS NULL AND %(is_said)s
+    SELECT unnest(ARRAY[cancel_at, ends_at]) AS at FROM subscriptions
+    WHERE organization = %(organization)s AND ended_at IS NULL AND %(is_said)s
     UNION ALL
     SELECT unnest(ARRAY[c.starts_at, coalesce(c.terminates_at, c.ends_at), v.effective_at])
     FROM contracts c JOIN contract_versions v ON v.contract = c.id
@@ -82,8 +81,8 @@ def entitlements(cur: Cursor, organization: UUID, now: datetime) -> Entitlements
     """Return what an organization is entitled to at a time of its clock, with the source of every value: what the gate
     was told, what the API and the staff see.
 
-    What its contracts say goes before its plans. What dunning takes away is what it told the gate. Without a credit account
-    nothing depends on credit. Raises NotFound.
+    What its contracts say goes before its plans. What dunning takes away is what it told the gate. Without a credit
+    account nothing depends on credit. Raises NotFound.
     """
     owner = find_organization(cur, organization=organization)
     values = {"organization": organization, "live": list(LIVE), "now": now}

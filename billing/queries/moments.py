@@ -44,7 +44,8 @@ SELECT min(at) FROM (
 
 def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
     """Return the earliest moment at which a customer's due work is to be done: the end of a billing cycle, a fee or a
-    metered period that falls due, a boundary of a subscription or contract, another entitlement, a month's revenue, an invoice that falls
+    metered period that falls due, a boundary of a subscription or contract, other
+    entitlements, a month's revenue, an invoice that falls
     overdue, a step of dunning, the end of an invoice's grace period, of a grant, of a reservation. In the past where it
     was not done yet; None when nothing is ever due."""
     row = cur.execute(

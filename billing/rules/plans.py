@@ -37,7 +37,7 @@ FEES: Final = ("recurring", "one_time")
 """The kinds that are a flat fee; the others are priced on a quantity."""
 SEAT_MODELS: Final = ("per_unit", "graduated", "volume", "package", "blocks")
 FUNDINGS: Final = ("organization", "credit_only", "credit_then_invoice")
-"""What becomes of use that no credit covers: as the organization has it, nothing (the gate stops), or it is invoiced."""
+"""What becomes of use that no credit covers: as the organization has it; the gate stops; it is invoiced."""
 AS_ORGANIZATION, CREDIT_ONLY, CREDIT_THEN_INVOICE = FUNDINGS
 SOURCES: Final = ("allowance", "credit")
 

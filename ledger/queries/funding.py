@@ -12,7 +12,8 @@ from ledger.rules.grants import SOURCES, available, is_live
 
 # One statement, so that all of it is of one moment.
 _FUNDING: Final = """
-SELECT o.currency, o.funding, clock_timestamp() + o.clock_offset, a.debt, l.posted, l.held, l.credit_limit, l.line, g.id,
+SELECT o.currency, o.funding, clock_timestamp() + o.clock_offset, a.debt, l.posted, l.held, l.credit_limit, l.line,
+    g.id,
     g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at,
     g.expired_at, g.funding_source, g.gift, g.organization, g.currency, g.amount, g.reason
 FROM organizations o JOIN accounts a ON a.organization = o.id AND a.kind = 'customer_credit' AND a.currency = o.currency
@@ -23,8 +24,8 @@ LEFT JOIN credit_grants g ON g.account_id = a.id AND g.remaining > 0
 WHERE o.id = %s ORDER BY g.id
 """
 _LINE: Final = """
-SELECT o.funding, l.line, l.credit_limit FROM organizations o JOIN accounts l ON l.organization = o.id AND l.currency = o.currency
-    AND l.kind = 'unbilled_receivable' AND l.counterparty IS NULL
+SELECT o.funding, l.line, l.credit_limit FROM organizations o JOIN accounts l ON l.organization = o.id
+    AND l.currency = o.currency AND l.kind = 'unbilled_receivable' AND l.counterparty IS NULL
 WHERE o.id = %s
 """
 

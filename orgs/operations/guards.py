@@ -1,4 +1,4 @@
-"""What apps above say to a new agent: whoever entitles a customer to so many of them knows it, and this app does not."""
+"""What apps above say to a new agent: who entitles a customer to so many of them knows it, and this app does not."""
 
 from collections.abc import Callable
 from typing import Final

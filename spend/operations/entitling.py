@@ -26,7 +26,7 @@ class EntitlementReached(ProblemError):
 
 
 def publish_entitlement(cur: Cursor, *, organization: UUID, wanted: Entitled, author: Author) -> bool:
-    """This function will say what a customer is entitled to, as far as the gate obeys it; whether that is something new.
+    """This function will say what a customer is entitled to, as far as the gate obeys it; whether that is new.
 
     The gate's next decision obeys, in every process. `line` closes the postpaid line, or opens it up to `credit_limit`
     units; None gives it back what the organization's own credit limit is. Reservations that are open commit, extend and

@@ -1,4 +1,5 @@
-"""Events of switches, standings, entitlements, rate limits, run policies, overrides, approvals, incidents and velocity rules to rows.
+"""Events of switches, standings, entitlements, rate limits, run policies, overrides, approvals, incidents and
+velocity rules to rows.
 
 Every event carries its row's whole new definition, so the last one wins. What the gate keeps in its cache raises the
 organization's config_epoch by one; incidents, approvals and velocity rules are not looked at by it.

@@ -54,8 +54,8 @@ class Rules:
     limit's id, also of limits that judge nothing any more: what is slower must not become free by that.
 
     `standing`: that of a customer in arrears; one that is throttled has a limit more. `entitled`: what stops calls of
-    a customer beside limits. `by_key`: whether a limit counts API keys; `observes_runs`: whether a run policy is in mode observe; `is_empty`: there is nothing that places would
-    have to look at.
+    a customer beside limits. `by_key`: whether a limit counts API keys; `observes_runs`: whether a run policy is in
+    mode observe; `is_empty`: there is nothing that places would have to look at.
     """
 
     switches: dict[tuple[str, str], Switch] = field(default_factory=dict)

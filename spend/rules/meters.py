@@ -32,8 +32,9 @@ class Meter:
     """One such rule. `counts` is the letter of what it asks of a call, `letter` that of its receipt.
 
     kind: rate, dunning (of a customer in arrears), entitlement, throttle (a threshold's), ceiling (of a run), strikes
-    (of an escalation, refuses nothing). A GCRA lets one unit pass each `interval_ns`, `burst` at once. `escalate` is (denials,
-    seconds). It has what a budget has for counting it: id, scope, letter, most, shown, version and rolling_seconds.
+    (of an escalation, refuses nothing). A GCRA lets one unit pass each `interval_ns`, `burst` at once. `escalate`
+    is (denials, seconds). It has what a budget has for counting it: id, scope, letter, most, shown, version and
+    rolling_seconds.
     """
 
     __slots__ = (

@@ -29,7 +29,8 @@ def record_decision(
     """This function will append a decision's events and project them; nothing for None.
 
     The ledger's part rides along: what lapses or goes back in the contract's event, every grant in one of its own. All
-    are dated at the decision. What the customer is entitled to from then on is published to the gate. Raises NotFound for an organization without books and AmountOutOfRange.
+    are dated at the decision. What the customer is entitled to from then on is published to the gate. Raises NotFound
+    for an organization without books and AmountOutOfRange.
     """
     if decision is None:
         return None
