@@ -40,16 +40,17 @@ SELECT min(at) FROM (
 """
 # Live subscriptions and contracts that say something of which the gate was never told: from before it listened.
 _UNTOLD: Final = """
-SELECT organization FROM (
-    SELECT s.organization FROM subscriptions s JOIN plan_versions v ON v.id = s.plan_version
-    WHERE s.ended_at IS NULL AND (v.definition->'features' ?| %(obeyed)s::text[]
-        OR (v.definition ? 'credit_limit' AND v.definition->>'funding' <> 'organization'))
-    UNION
-    SELECT c.organization FROM contracts c
-    WHERE c.status = 'active' AND c.features ?| %(obeyed)s::text[]
-) AS said JOIN organizations o ON o.id = organization
-WHERE o.status = 'active' AND NOT EXISTS (SELECT FROM gate_entitlements g WHERE g.organization = said.organization)
-ORDER BY 1
+SELECT o.id FROM organizations o WHERE o.status = 'active' AND NOT EXISTS (
+    SELECT FROM gate_entitlements g WHERE g.organization = o.id
+) AND (EXISTS (
+    SELECT FROM subscriptions s JOIN plan_versions v ON v.id = s.plan_version
+    WHERE s.organization = o.id AND s.status = ANY(%(live)s) AND (v.definition->'features' ?| %(obeyed)s::text[]
+        OR (o.funding = 'postpaid' AND v.definition ? 'credit_limit' AND v.definition->>'funding' = 'credit_only')
+        OR (o.funding = 'prepaid' AND v.definition->'credit_limit' ? o.currency))
+) OR EXISTS (
+    SELECT FROM contracts c
+    WHERE c.organization = o.id AND c.status = 'active' AND c.features ?| %(obeyed)s::text[]
+)) ORDER BY o.id
 """
 
 
@@ -74,7 +75,7 @@ def gate_entitlements(cur: Cursor, organization: UUID, now: datetime) -> Entitle
 
 def organizations_untold(cur: Cursor) -> list[UUID]:
     """Return the organizations whose plans or contracts say something that the gate was never told."""
-    return [row[0] for row in cur.execute(_UNTOLD, {"obeyed": sorted(OBEYED)}).fetchall()]
+    return [row[0] for row in cur.execute(_UNTOLD, {"obeyed": sorted(OBEYED), "live": list(LIVE)}).fetchall()]
 
 
 def entitlements(cur: Cursor, organization: UUID, now: datetime) -> Entitlements:

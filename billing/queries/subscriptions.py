@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from billing.queries.plans import versions_of
 from billing.rules.subscriptions.allowances import Left, Running, still_running
 from billing.rules.subscriptions.couponing import held
 from billing.rules.subscriptions.decision import STREAM
@@ -189,6 +190,11 @@ def history_of(
         },
     )
     return [HistoryRow._make((*row[:5], json.loads(row[5]))) for row in cur.fetchall()]
+
+
+def funding_words(cur: Cursor, versions: Iterable[UUID]) -> dict[UUID, str]:
+    """Return what plan versions say of use that no credit covers, by their id."""
+    return {name: version.terms.funding for name, version in versions_of(cur, versions).items()}
 
 
 def plan_names(cur: Cursor, versions: Iterable[UUID]) -> dict[UUID, tuple[str, int]]:

@@ -22,6 +22,7 @@ LAST_RESORTS = {
     "spend/operations/gate/apply.py",
     "spend/operations/gate/lanes.py",
     "billing/operations/dunning/due.py",
+    "billing/operations/entitling.py",
     "billing/operations/revenue/recognising.py",
     "billing/operations/runs.py",
     "webhooks/operations/inbound/processing.py",

@@ -55,7 +55,8 @@ def make_catalog() -> Catalog:
     counted = metered("extra", meter=meter.key, included=INCLUDED, prices=price)
     credit = [{"amounts": {"USD": "12"}, "every": MONTH}]
     gift = [{"amounts": {"USD": "7"}, "every": {"unit": "week", "count": 1}, "source": "credit"}]
-    on = {"upgrade": "prorate", "downgrade": "next_period", "funding": "credit_then_invoice"}
+    line = {"funding": "credit_then_invoice", "credit_limit": {"USD": "500"}}
+    on: dict[str, Any] = {"upgrade": "prorate", "downgrade": "next_period", **line}
     plans = [
         sell(fee("49"), seats("7.77"), counted, credits=credit, trial_days=10, **on),
         sell(
@@ -69,7 +70,14 @@ def make_catalog() -> Catalog:
             upgrade="invoice",
             downgrade="invoice",
         ),
-        sell(fee("9"), seats("3", included="1"), upgrade="reset", downgrade="reset", proration="per_day"),
+        sell(
+            fee("9"),
+            seats("3", included="1"),
+            upgrade="reset",
+            downgrade="reset",
+            proration="per_day",
+            funding="credit_only",
+        ),
     ]
     coupons = [
         make_coupon(percent="33", duration="periods", periods=3),
