@@ -164,6 +164,7 @@ def test_an_ordinary_call_of_a_customer_with_entitlements_takes_no_more() -> Non
         assert process.statements == ORDINARY
 
     told(story)
+    entitle(customer)  # no plan says any of it
     assert_sound(customer.id)
 
 
@@ -178,6 +179,7 @@ def test_what_a_plan_takes_away_is_obeyed_by_a_process_that_remembers() -> None:
         assert code(await process.one(reserve(customer))) == "granted"
 
     told(story)
+    entitle(customer)  # no plan says any of it
     assert_sound(customer.id)
 
 
