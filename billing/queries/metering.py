@@ -75,10 +75,28 @@ class PeriodRetired(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A closed period [start, end)."""
+    """A closed period [start, end), without what lies in its gaps."""
 
     start: datetime
     end: datetime
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
+
+    @property
+    def condition(self) -> str:
+        """Return the SQL of whether a row `f` occurred in it."""
+        without = "".join(
+            f" AND NOT (f.occurred_at >= %(gap{place}_start)s AND f.occurred_at < %(gap{place}_end)s)"
+            for place in range(len(self.gaps))
+        )
+        return f"f.occurred_at >= %(start)s AND f.occurred_at < %(end)s{without}"
+
+    @property
+    def values(self) -> dict[str, datetime]:
+        """Return the values of the parameters that the condition names."""
+        found = {"start": self.start, "end": self.end}
+        for place, (start, end) in enumerate(self.gaps):
+            found |= {f"gap{place}_start": start, f"gap{place}_end": end}
+        return found
 
 
 def aggregate(
@@ -90,9 +108,12 @@ def aggregate(
     cut: Cut,
     previous_cut: Cut | None = None,
     group_by: Sequence[str] = (),
+    *,
+    gaps: Sequence[tuple[datetime, datetime]] = (),
 ) -> list[Quantity]:
     """This function will return what a meter says of [start, end), group by group, as known at a cut; with a previous
-    cut, what that adds to what was known at it: negative where records were taken back.
+    cut, what that adds to what was known at it: negative where records were taken back. What occurred in the `gaps` is
+    left out (not of weighted_sum, whose levels hold on).
 
     Quantities are exact, in the unit of what is counted (charge and cost in the currency's major unit); records and
     digest are of the records between the cuts that occurred in the period. A group of which nothing is told is left
@@ -102,9 +123,9 @@ def aggregate(
     check_groups(meter.definition, group_by)
     check_chain(cut, previous_cut)
     _check_retired(cur, meter, start)
-    found = _between(cur, organization, meter, Period(start, end), cut, previous_cut, group_by)
+    period = Period(start, end, tuple(gaps))
+    found = _between(cur, organization, meter, period, cut, previous_cut, group_by)
     if not meter.definition.is_additive:
-        period = Period(start, end)
         now = _known(cur, organization, meter, period, cut, group_by)
         before = (
             {} if previous_cut is None else _known(cur, organization, meter, period, previous_cut, group_by)
@@ -241,14 +262,12 @@ def _known(
     rows = MeterRows(meter)
     weighs = meter.definition.aggregation == WEIGHTED_SUM
     values = {
-        "organization": organization, "start": period.start, "end": min(period.end, cut.until),
-        **cut_values(cut, "cut_new"),
+        "organization": organization, **period.values, "end": min(period.end, cut.until), **cut_values(cut, "cut_new"),
     }  # fmt: skip
     first = period.start if not weighs else None
     bounds, bound_values = _recorded(cur, organization, first, cut)
-    parts = ["f.organization = %(organization)s", in_cut("f", "cut_new"), "f.occurred_at < %(end)s", bounds]
-    if not weighs:
-        parts.append("f.occurred_at >= %(start)s")
+    within = "f.occurred_at < %(end)s" if weighs else period.condition
+    parts = ["f.organization = %(organization)s", in_cut("f", "cut_new"), within, bounds]
     if meter.definition.source == EVENTS:
         parts.append(
             f"f.sign = 1 AND NOT EXISTS (SELECT FROM meter_events c WHERE c.cancels = f.id AND {_gone()})"
@@ -295,9 +314,7 @@ def _period_condition(
     cur: Cursor, organization: UUID, rows: MeterRows, period: Period, cut: Cut, previous: Cut | None
 ) -> tuple[dict[str, Any], str]:
     between = difference(cur, organization, alias="f", cut=cut, previous=previous, occurred_from=period.start)
-    within = "f.occurred_at >= %(start)s AND f.occurred_at < %(end)s"
-    values = {**between.values, "start": period.start, "end": period.end}
-    return values, f"{between.sql} AND {within}"
+    return {**between.values, **period.values}, f"{between.sql} AND {period.condition}"
 
 
 def _recorded(

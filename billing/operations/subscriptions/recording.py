@@ -8,10 +8,11 @@ from uuid import UUID
 from billing.queries.coupons import redemptions_for
 from billing.queries.items import noted_of_items
 from billing.queries.plans import find_version
-from billing.queries.subscriptions import running_promotions, what_is_left
+from billing.queries.subscriptions import running_promotions, running_windows, what_is_left
 from billing.rules.couponterms import Redemption as Redeemed
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import Clawback
+from billing.rules.subscriptions.counting import Window
 from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.decision import Decision, Granted, fact_of
 from billing.rules.subscriptions.row import Redemption, Subscription
@@ -37,7 +38,14 @@ def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: 
         running=running_promotions(cur, organization=locked.id, at=at),
         coupons=coupons_of(cur, locked, row.id),
         noted=noted_of_items(cur, [fee.item for fee in row.fees if fee.item is not None]),
+        windows=_windows(cur, row),
     )
+
+
+def _windows(cur: Cursor, row: Subscription) -> list[Window]:
+    if row.period_start is None or not row.metered:
+        return []
+    return running_windows(cur, organization=row.organization, after=row.period_start)
 
 
 def coupons_of(cur: Cursor, locked: LockedOrganization, subscription: UUID) -> list[Redemption]:

@@ -29,8 +29,9 @@ from billing.rules.subscriptions.allowances import (
     still_running,
     without_ended,
 )
+from billing.rules.subscriptions.counting import Window, parts_of
 from billing.rules.subscriptions.couponing import adopted, counted, cut_off, discounts, percentage_left
-from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod
+from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod, metered_period
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
 from billing.rules.subscriptions.row import Allowance, Fee, Redemption, Subscription
 from billing.rules.subscriptions.steps import credit_steps, fee_steps
@@ -44,13 +45,15 @@ NOTHING: Final = Fraction(0)
 class Known:
     """What a decision must know beside the row: the terms of its plan, what is left of each grant, and
     promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
-    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units."""
+    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units.
+    `windows`: in which the organization's meters were counted before and that have not ended."""
 
     terms: PlanTerms
     free: Mapping[UUID, Left] = field(default_factory=dict)
     running: Sequence[Running] = ()
     coupons: Sequence[Redemption] | None = None
     noted: Mapping[UUID, int] = field(default_factory=dict)
+    windows: Sequence[Window] = ()
 
 
 @dataclass(slots=True)
@@ -305,18 +308,24 @@ def begin_metered(work: Work, at: datetime) -> None:
     work.change(metered=running)
 
 
-def end_metered(work: Work, *, keep: Iterable[str] = ()) -> None:
-    """End the metered periods, but for the charges to keep: their use up to now is to be rated."""
+def end_metered(work: Work, *, keep: Iterable[str] = (), left: Iterable[str] = ()) -> None:
+    """End the metered periods, but for the charges to keep: their use up to now is to be rated. Of those that are
+    `left` the rest of the period is given back, and its free units are not theirs."""
     kept = {}
     for key, since in work.row.metered.items():
         charge = work.terms.charge(key)
         if key in keep:
             kept[key] = since
         elif charge is not None and charge.meter and since < work.at:
-            work.metered.append(
-                MeteredPeriod(new_id(), key, charge.meter, since, work.at, work.row.selection.version)
-            )
+            work.metered += _metered_parts(work, key, charge.meter, since, is_left=key in left)
     work.change(metered=kept)
+
+
+def _metered_parts(
+    work: Work, key: str, meter: str, since: datetime, *, is_left: bool
+) -> list[MeteredPeriod]:
+    parts = parts_of(meter, work.row.period, since, work.at, work.known.windows)
+    return [metered_period(key, work.row.selection.version, one, is_left=is_left) for one in parts]
 
 
 def grant_due(work: Work) -> None:
