@@ -12,7 +12,7 @@ from uuid import UUID
 from billing.rules.items import NewItem, items_event_data
 from billing.rules.subscriptions.allowances import Clawback
 from billing.rules.subscriptions.counting import Part, Window
-from billing.rules.subscriptions.row import Subscription
+from billing.rules.subscriptions.row import Allowance, Subscription
 from billing.rules.subscriptions.writing import write_subscription
 from common.ids import new_id
 from orgs.rules.facts import Fact, id_text, time_text, with_changes
@@ -74,6 +74,20 @@ class Decision:
     def total(self) -> int:
         """Return what all items of the decision come to, in units."""
         return sum(item.amount for item in self.items)
+
+
+def granted_now(one: Allowance) -> Granted:
+    """Return the credit of an allowance whose time has come."""
+    assert one.grant is not None
+    return Granted(
+        grant=one.grant,
+        amount=one.amount,
+        deferred=one.deferred,
+        source=one.source,
+        priority=one.priority,
+        effective_at=one.start,
+        expires_at=one.end if one.expires else None,
+    )
 
 
 def metered_period(charge: str, plan_version: UUID, part: Part, *, is_left: bool) -> MeteredPeriod:

@@ -30,10 +30,23 @@ from billing.rules.subscriptions.allowances import (
     without_ended,
 )
 from billing.rules.subscriptions.counting import Window, parts_of
-from billing.rules.subscriptions.couponing import adopted, counted, cut_off, discounts, percentage_left
-from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod, metered_period
+from billing.rules.subscriptions.couponing import (
+    adopted,
+    counted,
+    cut_off,
+    discounts,
+    fees_as_invoiced,
+    percentage_left,
+)
+from billing.rules.subscriptions.decision import (
+    Decision,
+    Granted,
+    MeteredPeriod,
+    granted_now,
+    metered_period,
+)
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
-from billing.rules.subscriptions.row import Allowance, Fee, Redemption, Subscription
+from billing.rules.subscriptions.row import Fee, Redemption, Subscription
 from billing.rules.subscriptions.steps import credit_steps, fee_steps
 from common.ids import new_id
 from common.localtime import local_time
@@ -45,14 +58,16 @@ NOTHING: Final = Fraction(0)
 class Known:
     """What a decision must know beside the row: the terms of its plan, what is left of each grant, and
     promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
-    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units.
-    `windows`: in which the organization's meters were counted before and that have not ended."""
+    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units;
+    `invoiced`: amount and discount of items on living invoices. `windows`: in which the organization's meters were
+    counted before and that have not ended."""
 
     terms: PlanTerms
     free: Mapping[UUID, Left] = field(default_factory=dict)
     running: Sequence[Running] = ()
     coupons: Sequence[Redemption] | None = None
     noted: Mapping[UUID, int] = field(default_factory=dict)
+    invoiced: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
     windows: Sequence[Window] = ()
 
 
@@ -235,6 +250,7 @@ def credit_unused(
     worth only that is credited which came back. A credit never exceeds what was billed (house rule 25).
     """
     names = None if only is None else frozenset(only)
+    work.change(fees=fees_as_invoiced(work.row, work.known.invoiced, basis=work.basis))
     came_back = 0
     if keeps_credit is None:
         back = closed(work.row, work.at, basis=work.basis, free=work.known.free, day_is_used=day_is_used)
@@ -288,6 +304,7 @@ def credit_blocked(work: Work, until: datetime) -> None:
         return
     period = row.period
     share = blocked_share(period, work.row.blocks) - blocked_share(period, before)
+    work.change(fees=fees_as_invoiced(work.row, work.known.invoiced, basis=work.basis))
     for number, fee in enumerate(work.row.fees):
         amount = min(
             round_to_document(fee.price * share, currency=row.currency),
@@ -334,22 +351,9 @@ def grant_due(work: Work) -> None:
     for one in work.row.allowances:
         if one.grant is None and one.start <= work.at:
             one = replace(one, grant=new_id())
-            work.grants.append(_granted(one))
+            work.grants.append(granted_now(one))
         done.append(one)
     work.change(allowances=tuple(done))
-
-
-def _granted(one: Allowance) -> Granted:
-    assert one.grant is not None
-    return Granted(
-        grant=one.grant,
-        amount=one.amount,
-        deferred=one.deferred,
-        source=one.source,
-        priority=one.priority,
-        effective_at=one.start,
-        expires_at=one.end if one.expires else None,
-    )
 
 
 def _plan_allowances(work: Work, fees: list[Fee], start: datetime, end: datetime) -> list[Fee]:

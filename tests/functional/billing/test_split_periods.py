@@ -1,46 +1,19 @@
 """A metered period that is split (another plan and back, an add-on, an end and a new start) is rated as one."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from billing.rules.meters import Meter
 from tests.builders.billing import Billed, billed
+from tests.builders.counted import charge, counts, metered_lines, plan
 from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import unique
-from tests.builders.subscribed import fee, metered
-from tests.builders.subscriptions import acted, now_of, owner, sell, subscribe
+from tests.builders.subscribed import fee
+from tests.builders.subscriptions import acted, now_of, owner, subscribe
 
-CENT = 1_000_000
-DOLLAR = {"USD": {"model": "per_unit", "unit_price": "1"}}
 LADDER = {
     "USD": {"model": "graduated", "tiers": [{"up_to": "10", "unit_price": "1"}, {"unit_price": "0.10"}]},
 }
-
-
-def charge(meter: Meter, price: dict[str, Any] = DOLLAR, **given: Any) -> dict[str, Any]:
-    """A metered charge; of a dollar with ten free units unless it says otherwise."""
-    included = {"included": "10"} if price is DOLLAR else {}
-    return metered("use", meter=meter.key, prices=price, **{**included, **given})
-
-
-def plan(*charges: dict[str, Any], **given: Any) -> Any:
-    return sell(*charges, **{"upgrade": "invoice", "downgrade": "invoice", **given})
-
-
-def counts(made: Billed, meter: Meter, units: str, **data: Any) -> str:
-    """An event that a meter counts, a second ago, after an hour; its id."""
-    made.customer.pass_time(hours=1)
-    when = now_of(made.id) - timedelta(seconds=1)
-    found = record(made.id, new_event(meter.definition.event_type or "", when, {"units": units, **data}))
-    return str(found[0])
-
-
-def metered_lines(made: Billed) -> list[str]:
-    """What the metered lines of all invoices come to, oldest first."""
-    shown = [line for each in made.invoices() for line in made.lines(each["id"])]
-    return [line["amount"] for line in shown if line["kind"] == "metered"]
 
 
 def total(made: Billed) -> float:
