@@ -41,6 +41,7 @@ from events.store import Cursor
 Group = tuple[str | None, ...]
 NO_RECORDS: Final = sha256(b"").digest()
 _RECORDS_AT_ONCE: Final = 5_000
+FIRST_ID: Final = UUID(int=0)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EARLY: Final = timedelta(minutes=6)  # a fact may be dated up to five minutes ahead of its recording
 _VALUE: Final = {
@@ -200,10 +201,13 @@ def records(
     previous_cut: Cut | None = None,
     group_by: Sequence[str] = (),
     group: Group | None = None,
+    *,
+    after: UUID = FIRST_ID,
 ) -> Iterator[dict[str, Any]]:
     """This function will give the records behind a quantity, those of its digest in the order of their ids: id, time of
     occurrence, sign, value (Fraction, None where the meter has none), what is unique, groups, and what names the record
-    outside. With `group` only those of one group. It reads as it is asked, 5,000 at a time."""
+    outside. With `group` only those of one group, with `after` those whose id is greater. It reads as it is asked,
+    5,000 at a time."""
     check_groups(meter.definition, group_by)
     _check_retired(cur, meter, start)
     rows = MeterRows(meter)
@@ -220,11 +224,11 @@ def records(
         f"SELECT {', '.join(columns)} FROM ({inner}) AS r ORDER BY id"
         f" FETCH FIRST {_RECORDS_AT_ONCE} ROWS WITH TIES"
     )
-    after: UUID | None = UUID(int=0)
-    while after is not None:
-        page = cur.execute(statement, {**values, **rows.values, "after": after}).fetchall()
+    last: UUID | None = after
+    while last is not None:
+        page = cur.execute(statement, {**values, **rows.values, "after": last}).fetchall()
         yield from (_record(row, meter, group_by) for row in page)
-        after = page[-1][0] if len(page) >= _RECORDS_AT_ONCE else None
+        last = page[-1][0] if len(page) >= _RECORDS_AT_ONCE else None
 
 
 def _between(
