@@ -223,7 +223,7 @@ class RecountSerializer(serializers.Serializer[Any]):
     digest = TextField()
 
 
-class CountedSerializer(serializers.Serializer[Any]):
+class MeterRecountSerializer(serializers.Serializer[Any]):
     """What the records of a group of a metered line come to when they are counted one by one."""
 
     group = serializers.DictField(child=serializers.CharField(allow_null=True))
@@ -245,7 +245,7 @@ class LineExplanationSerializer(serializers.Serializer[Any]):
     price_versions = serializers.ListField(child=IdField())
     steps = StepSerializer(many=True)
     recount = RecountSerializer(allow_null=True)
-    counted = CountedSerializer(
+    counted = MeterRecountSerializer(
         many=True, allow_null=True, help_text="Of a metered line: its records counted again, by group."
     )
     agrees = FlagField(allow_null=True)
