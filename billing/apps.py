@@ -7,6 +7,7 @@ class BillingConfig(AppConfig):
     def ready(self) -> None:
         from billing import checks, jobs
         from billing.operations.payments import purposes
+        from billing.operations.subscriptions.closing import end_subscriptions
         from billing.projections import (
             catalog,
             commands,
@@ -23,6 +24,7 @@ class BillingConfig(AppConfig):
         from billing.queries import dunningintegrity, meterintegrity, paymentintegrity
         from billing.queries.unrated import UNRATED
         from ledger.operations.waiting import register_wait
+        from orgs.operations.closing import register_ending
 
         catalog.register_all()
         metering.register_all()
@@ -42,3 +44,4 @@ class BillingConfig(AppConfig):
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)
+        register_ending("billing.subscriptions", end_subscriptions)
