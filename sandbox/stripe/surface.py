@@ -17,6 +17,8 @@ from sandbox.stripe.resources import (
 )
 from sandbox.stripe.resources import (
     events as events,
+)
+from sandbox.stripe.resources import (
     invoices as invoices,
 )
 from sandbox.stripe.resources import (
@@ -33,6 +35,8 @@ from sandbox.stripe.resources import (
 )
 from sandbox.stripe.resources import (
     setup_intents as setup_intents,
+)
+from sandbox.stripe.resources import (
     subscriptions as subscriptions,
 )
 from sandbox.stripe.resources import (

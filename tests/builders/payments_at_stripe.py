@@ -20,7 +20,12 @@ def customer_with(simulator: Simulator, method: str = "pm_card_visa") -> tuple[s
 
 
 def pay(
-    simulator: Simulator, *, amount: int = 1234, method: str = "pm_card_visa", key: str | None = None, **more: Any
+    simulator: Simulator,
+    *,
+    amount: int = 1234,
+    method: str = "pm_card_visa",
+    key: str | None = None,
+    **more: Any,
 ) -> stripe.PaymentIntent:
     """An off-session payment by a new customer, with its charge and balance transaction."""
     customer, attached = customer_with(simulator, method)

@@ -20,7 +20,10 @@ class TestAnAccount:
         params: Any = {"country": "US", "controller": {"stripe_dashboard": {"type": "express"}},
                        "capabilities": {"transfers": {"requested": True}}}  # fmt: skip
         made = client.v1.accounts.create(params)
-        assert (made.payouts_enabled, made.capabilities and made.capabilities.transfers) == (False, "inactive")
+        assert (made.payouts_enabled, made.capabilities and made.capabilities.transfers) == (
+            False,
+            "inactive",
+        )
         stripe_simulator.fund(1000)
         with pytest.raises(stripe.InvalidRequestError) as caught:
             _transfer(stripe_simulator, made.id, 100)
@@ -56,7 +59,9 @@ class TestATransfer:
         with pytest.raises(stripe.InvalidRequestError) as caught:
             _transfer(stripe_simulator, destination, 500)
         assert caught.value.code == "balance_insufficient"
-        made = _transfer(stripe_simulator, destination, 500, source_transaction=charge.id, transfer_group="run 7")
+        made = _transfer(
+            stripe_simulator, destination, 500, source_transaction=charge.id, transfer_group="run 7"
+        )
         assert (made.amount_reversed, made.transfer_group) == (0, "run 7")
         with pytest.raises(stripe.InvalidRequestError):
             _transfer(stripe_simulator, destination, 501, source_transaction=charge.id)

@@ -40,7 +40,11 @@ class TestAPayment:
     def test_may_be_captured_in_part_once(self, stripe_simulator: Simulator) -> None:
         client = stripe_simulator.sdk()
         payment = pay(stripe_simulator, amount=1000, capture_method="manual")
-        assert (payment.status, payment.amount_capturable, rows(stripe_simulator)) == ("requires_capture", 1000, [])
+        assert (payment.status, payment.amount_capturable, rows(stripe_simulator)) == (
+            "requires_capture",
+            1000,
+            [],
+        )
         with pytest.raises(stripe.InvalidRequestError):
             client.v1.payment_intents.capture(payment.id, {"amount_to_capture": 1001})
         payment = client.v1.payment_intents.capture(payment.id, {"amount_to_capture": 400})
@@ -60,7 +64,11 @@ class TestAPayment:
     def test_by_debit_is_known_later(self, stripe_simulator: Simulator) -> None:
         stripe_simulator.next_payment("*", "asynchronous")
         payment = pay(stripe_simulator)
-        assert (payment.status, charge_of(payment).status, rows(stripe_simulator)) == ("processing", "pending", [])
+        assert (payment.status, charge_of(payment).status, rows(stripe_simulator)) == (
+            "processing",
+            "pending",
+            [],
+        )
         happened = [one["what"] for one in stripe_simulator.advance(60)]
         assert happened == ["charge.succeeded", "payment_intent.succeeded"]
         assert stripe_simulator.sdk().v1.payment_intents.retrieve(payment.id).status == "succeeded"
@@ -175,7 +183,9 @@ class TestARefund:
         client.v1.refunds.create({"payment_intent": payment.id})
         with pytest.raises(stripe.InvalidRequestError, match="already been refunded"):
             client.v1.refunds.create({"payment_intent": payment.id})
-        assert charge_of(client.v1.payment_intents.retrieve(payment.id, {"expand": ["latest_charge"]})).refunded
+        assert charge_of(
+            client.v1.payment_intents.retrieve(payment.id, {"expand": ["latest_charge"]})
+        ).refunded
         assert_conserved(stripe_simulator)
 
     def test_may_wait(self, stripe_simulator: Simulator) -> None:
@@ -205,7 +215,12 @@ class TestADispute:
         charge = charge_of(pay(stripe_simulator))
         dispute = stripe_simulator.dispute(charge.id)
         [row] = stripe_simulator.sdk().v1.disputes.retrieve(dispute["id"]).balance_transactions
-        assert (row.amount, row.fee, row.type, row.reporting_category) == (-1234, 1500, "adjustment", "dispute")
+        assert (row.amount, row.fee, row.type, row.reporting_category) == (
+            -1234,
+            1500,
+            "adjustment",
+            "dispute",
+        )
         with pytest.raises(stripe.InvalidRequestError) as caught:
             stripe_simulator.sdk().v1.refunds.create({"charge": charge.id})
         assert caught.value.code == "charge_disputed"

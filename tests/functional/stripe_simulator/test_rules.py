@@ -137,10 +137,15 @@ class TestAList:
     def test_is_expanded_up_to_four_levels(self, stripe_simulator: Simulator) -> None:
         pay(stripe_simulator)
         client = stripe_simulator.sdk()
-        found = client.v1.payment_intents.list({"expand": ["data.latest_charge.balance_transaction", "data.customer"]})
+        found = client.v1.payment_intents.list(
+            {"expand": ["data.latest_charge.balance_transaction", "data.customer"]}
+        )
         assert isinstance(found.data[0].customer, stripe.Customer)
         assert isinstance(found.data[0].latest_charge, stripe.Charge)
-        for wrong in ("data.latest_charge.payment_intent.latest_charge.payment_intent.customer", "data.nothing"):
+        for wrong in (
+            "data.latest_charge.payment_intent.latest_charge.payment_intent.customer",
+            "data.nothing",
+        ):
             with pytest.raises(stripe.InvalidRequestError):
                 client.v1.payment_intents.list({"expand": [wrong]})
 
@@ -225,7 +230,9 @@ FAULTS = [
 class TestAFault:
     """One refund, sent again under its key after each fault: it is made once."""
 
-    @pytest.mark.parametrize(("fault", "expected", "is_stored"), FAULTS, ids=[one[0]["kind"] for one in FAULTS])
+    @pytest.mark.parametrize(
+        ("fault", "expected", "is_stored"), FAULTS, ids=[one[0]["kind"] for one in FAULTS]
+    )
     def test_lets_the_effect_happen_once(
         self, stripe_simulator: Simulator, fault: dict[str, Any], expected: Any, is_stored: bool
     ) -> None:
@@ -247,7 +254,9 @@ class TestAFault:
         assert [row.type for row in rows(stripe_simulator)].count("refund") == happened
 
     def test_tells_the_sdk_whether_to_try_again(self, stripe_simulator: Simulator) -> None:
-        stripe_simulator.fail({"kind": "rate_limit", "nth": 1, "should_retry": "true", "path": "/v1/customers"})
+        stripe_simulator.fail(
+            {"kind": "rate_limit", "nth": 1, "should_retry": "true", "path": "/v1/customers"}
+        )
         assert stripe_simulator.sdk(retries=1).v1.customers.create({}).id.startswith("cus_")
         assert [entry["status"] for entry in stripe_simulator.requests("POST", "/v1/customers")] == [429, 200]
 
