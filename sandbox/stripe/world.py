@@ -68,7 +68,6 @@ class Call:
     request: str | None = None
     key: str | None = None
     params: Body = field(default_factory=dict)
-    test_clock: str | None = None
 
     @property
     def now(self) -> int:

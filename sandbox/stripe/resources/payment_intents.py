@@ -82,7 +82,7 @@ def _check_currency(currency: str) -> str:
     "POST",
     "/v1/payment_intents",
     f"amount:int! currency:str! {_FIELDS} {_CONFIRM} confirm:bool confirmation_method:automatic|manual "
-    "automatic_payment_methods{enabled:bool! allow_redirects:always|never} transfer_data:any",
+    "automatic_payment_methods{enabled:bool! allow_redirects:always|never}",
 )
 def create(call: Call) -> Body:
     given = call.params
