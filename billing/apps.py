@@ -6,16 +6,21 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import checks, jobs
+        from billing.operations.payments import purposes
         from billing.projections import (
             catalog,
+            commands,
             contracts,
+            dunning,
             invoices,
             items,
             metering,
+            mirroring,
+            payments,
             recognition,
             subscriptions,
         )
-        from billing.queries import meterintegrity
+        from billing.queries import dunningintegrity, meterintegrity, paymentintegrity
         from billing.queries.unrated import UNRATED
         from ledger.operations.waiting import register_wait
 
@@ -24,9 +29,16 @@ class BillingConfig(AppConfig):
         subscriptions.register_all()
         items.register_all()
         contracts.register_all()
+        dunning.register_all()
         invoices.register_all()
         recognition.register_all()
+        mirroring.register_all()
+        commands.register_all()
+        purposes.register_all()
+        payments.register_all()
         meterintegrity.register_checks()
+        dunningintegrity.register_checks()
+        paymentintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from celery import shared_task
 
+from billing.operations import commands as commanding
 from billing.operations import runs
 
 
@@ -11,3 +12,9 @@ from billing.operations import runs
 def bill_customers(*, organizations: list[str]) -> None:
     """Bill customers, one after the other."""
     runs.run_customers([UUID(organization) for organization in organizations])
+
+
+@shared_task
+def send_commands(*, commands: list[str], lease: str) -> None:
+    """Send commands to the processor, one after the other."""
+    commanding.send_commands([UUID(command) for command in commands], lease=UUID(lease))

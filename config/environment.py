@@ -34,6 +34,7 @@ VARIABLES = (
     "CELERY_BROKER_URL",
     "STRIPE_API_KEY",
     "STRIPE_API_BASE",
+    "STRIPE_CALLS_PER_SECOND",
     "STRIPE_WEBHOOK_SECRETS",
     "STRIPE_CONNECT_WEBHOOK_SECRETS",
     "SECRET_KEY",
@@ -48,6 +49,7 @@ VARIABLES = (
     "GATE_LANES",
     "API_KEY_CALLS_PER_SECOND",
     "TAX_PROVIDER",
+    "WEBHOOKS_TO_LOOPBACK",
 )
 DEFAULT_APPROVAL_ABOVE = "500"
 DEFAULT_EMAIL_FROM = "invoices@localhost"
@@ -81,6 +83,7 @@ class Environment:
     broker_was_given: bool
     stripe_api_key: str | None
     stripe_api_base: str | None
+    stripe_calls_per_second: int
     stripe_webhook_secrets: tuple[str, ...]
     stripe_connect_webhook_secrets: tuple[str, ...]
     secret_key: str | None
@@ -95,6 +98,7 @@ class Environment:
     gate_lanes: int
     api_key_calls_per_second: int
     tax_provider: str
+    webhooks_to_loopback: bool
 
 
 class _Reader:
@@ -212,6 +216,10 @@ def _class_problem(value: str) -> str | None:
     return None if _CLASS.fullmatch(value) else "must be module:class"
 
 
+def _flag_problem(value: str) -> str | None:
+    return None if value in ("0", "1") else "must be 0 or 1"
+
+
 def _home(reader: _Reader) -> Path:
     value = reader.text("COUNTERFOIL_HOME")
     home = CHECKOUT / value if value else CHECKOUT / "var"
@@ -292,6 +300,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         broker_was_given=broker is not None,
         stripe_api_key=stripe["key"],
         stripe_api_base=stripe["base"],
+        stripe_calls_per_second=reader.whole("STRIPE_CALLS_PER_SECOND", 20, most=1_000),
         stripe_webhook_secrets=reader.names("STRIPE_WEBHOOK_SECRETS"),
         stripe_connect_webhook_secrets=reader.names("STRIPE_CONNECT_WEBHOOK_SECRETS"),
         secret_key=reader.checked("SECRET_KEY", _secret_problem),
@@ -306,6 +315,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         gate_lanes=reader.whole("GATE_LANES", 1, most=16),
         api_key_calls_per_second=reader.whole("API_KEY_CALLS_PER_SECOND", 2_000, most=1_000_000),
         tax_provider=reader.checked("TAX_PROVIDER", _class_problem) or DEFAULT_TAX_PROVIDER,
+        webhooks_to_loopback=reader.checked("WEBHOOKS_TO_LOOPBACK", _flag_problem) == "1",
     )
     if reader.errors:
         raise WrongEnvironment(list(dict.fromkeys(reader.errors)))

@@ -1,17 +1,15 @@
 """The figures that Prometheus scrapes: counters of all processes together, and the state of the database."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from billing.queries.runs import troubled_customers
 from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction
-from events.queries.health import StoreHealth, store_health
-from spend.queries.health import Sample, samples
+from config.gauges import READ_AND_SHOWN
 
 MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -22,50 +20,13 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         try:
-            health, gate, billing = run_in_transaction(
-                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur))
-            )
+            found = run_in_transaction(lambda cur: [read(cur) for read, _ in READ_AND_SHOWN])
         except ServiceUnavailable:
             yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 0)
             return
         yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 1)
-        yield from _store_gauges(health)
-        yield from _gate_gauges(gate)
-        for name, count in zip(("retrying", "parked"), billing, strict=True):
-            text = f"Customers whose billing run failed and is {name}"
-            yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
-
-
-def _store_gauges(health: StoreHealth) -> Iterator[Metric]:
-    lag = GaugeMetricFamily(
-        "counterfoil_event_lag_seconds",
-        "Age of the oldest event that a reader has not read",
-        labels=["reader"],
-    )
-    for reader, seconds in health.lags.items():
-        lag.add_metric([reader], seconds)
-    yield lag
-    never = float("inf")
-    heartbeat = never if health.heartbeat_seconds is None else health.heartbeat_seconds
-    plain = {
-        "sealing_age_seconds": ("Age of the oldest fact that no seal covers", health.sealing_seconds),
-        "horizon_age_seconds": ("Age of the oldest writing transaction", health.horizon_seconds),
-        "worker_heartbeat_age_seconds": ("Time since a worker last took work", heartbeat),
-        "parked_subscribers": ("Readers of the events that wait for a person", health.parked_subscribers),
-        "default_partition_rows": ("Rows whose month has no partition", health.default_rows),
-        "failing_jobs": ("Due jobs whose last run failed", health.failing_jobs),
-    }
-    for name, (text, value) in plain.items():
-        yield GaugeMetricFamily(f"counterfoil_{name}", text, value)
-
-
-def _gate_gauges(found: Iterable[Sample]) -> Iterator[Metric]:
-    gauges: dict[str, GaugeMetricFamily] = {}
-    for sample in found:
-        name = f"counterfoil_{sample.name}"
-        gauge = gauges.setdefault(name, GaugeMetricFamily(name, sample.name, labels=list(sample.labels)))
-        gauge.add_metric(list(sample.labels.values()), sample.value)
-    yield from gauges.values()
+        for (_, shown), figures in zip(READ_AND_SHOWN, found, strict=True):
+            yield from shown(figures)
 
 
 def scrape() -> bytes:

@@ -205,10 +205,19 @@ TAX_PROVIDER = ENVIRONMENT.tax_provider
 
 ADJUSTMENT_APPROVAL_ABOVE_UNITS = ENVIRONMENT.adjustment_approval_above_units
 
+# The version of the processor's API that our calls speak and our webhook endpoints are made with.
+STRIPE_API_VERSION = "2026-10-28.endive"
 STRIPE_API_KEY = ENVIRONMENT.stripe_api_key
 STRIPE_API_BASE = ENVIRONMENT.stripe_api_base
+# To connect, and to wait for an answer.
+STRIPE_TIMEOUT_SECONDS = (3, 20)
+STRIPE_CALLS_PER_SECOND = ENVIRONMENT.stripe_calls_per_second
 STRIPE_WEBHOOK_SECRETS = ENVIRONMENT.stripe_webhook_secrets
 STRIPE_CONNECT_WEBHOOK_SECRETS = ENVIRONMENT.stripe_connect_webhook_secrets
+
+# --- Outbound webhooks ---
+
+WEBHOOKS_TO_LOOPBACK = ENVIRONMENT.webhooks_to_loopback
 
 LOGGING_CONFIG = None
 configure_logging()

@@ -1,10 +1,12 @@
 """The Celery worker's and beat's entry point: `celery -A config.worker worker`."""
 
+import contextlib
 import os
 from typing import Any
 
 from celery.signals import beat_init, worker_init, worker_ready
 from django.conf import settings
+from kombu.exceptions import OperationalError
 
 from config import process
 
@@ -21,6 +23,13 @@ def _check(**_: Any) -> None:
     from config.entry import refuse_a_wrong_start
 
     refuse_a_wrong_start()
+
+
+@worker_ready.connect
+def _catch_up(**_: Any) -> None:
+    """What Stripe sent while no worker was there is asked for at once. A message that is lost costs five minutes."""
+    with contextlib.suppress(OperationalError):
+        app.send_task("events.tasks.run_job", kwargs={"name": "webhooks.catch_up"}, expires=60)
 
 
 @worker_ready.connect

@@ -64,7 +64,9 @@ class EntitlementsSerializer(serializers.Serializer[Any]):
     at = InstantField(help_text="The organization's clock.")
     access = WordField(("full", "read_only", "none"))
     can_spend = FlagField(help_text="False: nothing can be spent, for the reasons that are named.")
-    reasons = ReasonsField(help_text="dunning:<state>, credit, no_plan.")
+    reasons = ReasonsField(
+        help_text="dunning:throttled, dunning:credit_only, dunning:suspended, credit, no_plan."
+    )
     features = FeaturesField(help_text="Values stay as they are while access is taken away.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from billing.operations.invoices.paying import METHODS
+from billing.operations.invoices.paying import METHODS, PROCESSOR
 from billing.rules.assembling import ACCOUNTS
 from billing.rules.invoices import CAUSES, STATES
 from billing.rules.items import KINDS, RECOGNITIONS
@@ -90,7 +90,7 @@ class PaymentSerializer(serializers.Serializer[Any]):
     id = IdField()
     amount = AmountField()
     applied = AmountField()
-    method = WordField(METHODS)
+    method = WordField((*METHODS, PROCESSOR))
     reference = TextField()
     paid_at = InstantField()
     entry = IdField()

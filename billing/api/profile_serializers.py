@@ -10,6 +10,7 @@ from rest_framework import serializers
 from billing.api.seller_serializers import ADDRESS, CheckedField, CountryField
 from billing.rules.profiles import (
     ANSWERS,
+    COLLECTIONS,
     CONSOLIDATIONS,
     LONGEST_GRACE_HOURS,
     LONGEST_NET_DAYS,
@@ -115,6 +116,13 @@ class BillingProfileChangeSerializer(StrictSerializer):
         CONSOLIDATIONS, required=False, help_text="One invoice per customer, or per subscription."
     )
     language = LanguageField(required=False)
+    collection = WordField(
+        COLLECTIONS,
+        required=False,
+        allow_null=True,
+        help_text="Whether an invoice is charged when it opens, or waits to be paid. Null: it is charged "
+        "where there is a payment method.",
+    )
     tax = TaxChangeField(required=False)
     contact = ContactField(required=False, help_text="Replaces all of it. Personal data: it can be erased.")
 
@@ -146,6 +154,7 @@ class BillingProfileSerializer(serializers.Serializer[Any]):
     purchase_order = TextField(allow_null=True)
     consolidation = WordField(CONSOLIDATIONS)
     language = LanguageField()
+    collection = WordField(COLLECTIONS, allow_null=True)
     tax = TaxProfileSerializer()
     contact = ContactField()
     version = QuantityField()

@@ -157,6 +157,7 @@ def show_profile(cur: Cursor, organization: UUID) -> dict[str, Any]:
         "purchase_order": profile.purchase_order,
         "consolidation": profile.consolidation,
         "language": profile.language,
+        "collection": profile.collection,
         "tax": {
             "country": tax.country,
             "vat_id": tax.vat_id,

@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID
 
 from billing.operations.billing import bill_customer
+from billing.operations.dunning.advancing import advance_customer
 from billing.operations.revenue.recognising import recognise_revenue
 from billing.queries.moments import next_moment
 from common.errors import InvalidPeriod, ProblemError
@@ -66,7 +67,8 @@ def simulate(
     *, organization: UUID, until: datetime, author: Author = AUTHOR, most_seconds: float | None = None
 ) -> Simulated:
     """This function will move a sandbox organization's clock to `until`, never over a moment at which something falls
-    due, and do at each what the jobs would do: expire reservations, bill, finalise, recognise revenue, expire grants.
+    due, and do at each what the jobs would do: expire reservations, bill, finalise, dun, recognise revenue, expire
+    grants.
 
     A clock that shows `until` or later already is not moved; what is due by it is done. With `most_seconds` (of the
     wall clock) it stops after the moment at which they are over: the same call goes on from there, as it does after
@@ -118,5 +120,6 @@ def _work(organization: UUID) -> None:
     """What the jobs do, for one organization: first what frees held money, last what takes credit away."""
     sweep_organization(organization)
     bill_customer(organization=organization)
+    run_in_transaction(partial(advance_customer, organization=organization))
     run_in_transaction(partial(recognise_revenue, organization=organization))
     expire_grants_of(organization)

@@ -92,6 +92,7 @@ BILLING_PROFILES: Final = DefinedTable(
         "vat_checked_at": "timestamptz",
         "exemption_code": "text",
         "contact_version": "integer",
+        "collection": "text",
         "created_at": "timestamptz",
     },
 )

@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from billing.queries.dunning import find_open_case
 from billing.queries.plans import versions_of
+from billing.rules.dunning.case import consequence_of
 from billing.rules.entitlements import LIVE, Credit, Entitlements, Override, PlanFeatures, resolve
 from common.errors import NotFound
 from events.store import Cursor
@@ -27,12 +29,11 @@ def entitlements(
     now: datetime,
     *,
     overrides: Sequence[Override] = (),
-    dunning: str = "none",
 ) -> Entitlements:
     """Return what an organization is entitled to at a time of its clock, with the source of every value.
 
-    `overrides` are those of its contracts, `dunning` its state; both say nothing by themselves. Without a credit
-    account nothing depends on credit. Raises NotFound.
+    `overrides` are those of its contracts. What dunning takes away is what it told the gate. Without a credit account
+    nothing depends on credit. Raises NotFound.
     """
     owner = find_organization(cur, organization=organization)
     values = {"organization": organization, "live": list(LIVE), "now": now}
@@ -43,7 +44,18 @@ def entitlements(
         for version, status in ((versions[identifier], status) for identifier, status in rows)
     ]
     credit = _credit(cur, organization, stops=owner.funding == "prepaid")
-    return resolve(plans, overrides=overrides, dunning=dunning, credit=credit)
+    return resolve(plans, overrides=overrides, dunning=dunning_of(cur, organization), credit=credit)
+
+
+def dunning_of(cur: Cursor, organization: UUID) -> str:
+    """Return what of dunning counts for entitlements, as the gate has it: one of billing.rules.entitlements.DUNNING."""
+    case = find_open_case(cur, organization)
+    if case is None:
+        return "none"
+    found = consequence_of(case)
+    if found.standing == "suspended":
+        return "credit_only" if found.spends_credit else "suspended"
+    return {"clear": "past_due", "throttled": "throttled"}[found.standing]
 
 
 def _credit(cur: Cursor, organization: UUID, *, stops: bool) -> Credit | None:

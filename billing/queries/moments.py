@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from billing.queries.dunning import OVERDUE
 from events.store import Cursor
 from ledger.operations.waiting import breakable
 
@@ -27,6 +28,10 @@ SELECT min(at) FROM (
     UNION ALL
     SELECT min(next_at) FROM recognition_schedules WHERE organization = %(organization)s AND status = 'open'
     UNION ALL
+    SELECT min(next_at) FROM dunning_cases WHERE organization = %(organization)s AND closed_at IS NULL
+    UNION ALL
+    SELECT min(i.due_at) FROM invoices i WHERE i.organization = %(organization)s AND {overdue}
+    UNION ALL
     SELECT min(greatest(g.expires_at, coalesce(g.breaks_at, g.expires_at))) FROM credit_grants g
     WHERE g.organization = %(organization)s AND g.expired_at IS NULL AND g.remaining > 0 AND {breakable}
     UNION ALL
@@ -37,8 +42,11 @@ SELECT min(at) FROM (
 
 def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
     """Return the earliest moment at which a customer's due work is to be done: the end of a billing cycle, a fee or a
-    metered period that falls due, a boundary of a subscription or contract, a month's revenue, the end of an invoice's
-    grace period, of a grant, of a reservation. In the past where it was not done yet; None when nothing is ever due."""
-    row = cur.execute(_NEXT.format(breakable=breakable()), {"organization": organization}).fetchone()
+    metered period that falls due, a boundary of a subscription or contract, a month's revenue, an invoice that falls
+    overdue, a step of dunning, the end of an invoice's grace period, of a grant, of a reservation. In the past where it
+    was not done yet; None when nothing is ever due."""
+    row = cur.execute(
+        _NEXT.format(breakable=breakable(), overdue=OVERDUE), {"organization": organization}
+    ).fetchone()
     found: datetime | None = row[0] if row else None
     return found

@@ -13,7 +13,8 @@ from events.store import Cursor
 _decode = msgspec.json.Decoder(dict[str, str]).decode
 _PROFILE: Final = """
 SELECT id, organization, legal_entity_id, net_days, grace_hours, purchase_order, cycle_anchor, consolidation, language,
-    country, vat_id, vat_answer, vat_checked_at, exemption_code, contact_version, version, created_at
+    country, vat_id, vat_answer, vat_checked_at, exemption_code, contact_version, version, created_at,
+    collection
 FROM billing_profiles
 """
 _WAITING: Final = (
@@ -42,11 +43,12 @@ def waiting_for_answers(cur: Cursor, *, limit: int) -> list[UUID]:
 
 def _profile(row: tuple[Any, ...]) -> BillingProfile:
     tax = TaxProfile(*row[9:14])
-    contact_version, version, created_at = row[14:]
+    contact_version, version, created_at, collection = row[14:]
     return replace(
         BillingProfile(*row[:9]),
         tax=tax,
         contact_version=contact_version,
         version=version,
         created_at=created_at,
+        collection=collection,
     )

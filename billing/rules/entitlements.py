@@ -13,7 +13,7 @@ from typing import Final
 
 from billing.rules.plans import Feature
 
-DUNNING: Final = ("none", "past_due", "restricted", "suspended")
+DUNNING: Final = ("none", "past_due", "throttled", "credit_only", "suspended")
 LIVE: Final = ("trialing", "active", "past_due")
 """The statuses of a subscription whose plan's features hold."""
 
@@ -56,7 +56,8 @@ class Entitlement:
 @dataclass(frozen=True, slots=True)
 class Entitlements:
     """All features by name. `access` is full, read_only (nothing new is made or spent) or none; `can_spend`: whether
-    the gate may fund a call; `reasons` say what took either away: dunning:<state>, credit, no_plan."""
+    the gate may fund a call; `reasons` say what took either away, or makes work slower: dunning:<state>, credit,
+    no_plan."""
 
     features: Mapping[str, Entitlement]
     access: str
@@ -85,8 +86,9 @@ def resolve(
 ) -> Entitlements:
     """Return what a customer is entitled to.
 
-    `dunning`: none or past_due take nothing away, restricted leaves reading, suspended nothing. `credit` None: nothing
-    is known of it, or nothing depends on it. Raises ValueError for a dunning state that there is not.
+    `dunning`: none and past_due take nothing away, throttled makes work slower, credit_only leaves reading and what
+    credit pays for, suspended nothing. `credit` None: nothing is known of it, or nothing depends on it. Raises
+    ValueError for a dunning state that there is not.
     """
     if dunning not in DUNNING:
         raise ValueError("a dunning state is one of DUNNING")
@@ -99,12 +101,14 @@ def resolve(
                 found[name] = Entitlement(name, value, plan.source)
     given = {each.feature: Entitlement(each.feature, each.value, each.source) for each in overrides}
     features = dict(sorted((found | given).items()))
-    access = {"restricted": "read_only", "suspended": "none"}.get(dunning, "full")
-    is_empty = credit is not None and credit.stops and credit.available <= 0
-    reasons = [] if access == "full" else [f"dunning:{dunning}"]
+    access = {"credit_only": "read_only", "suspended": "none"}.get(dunning, "full")
+    stops = credit is not None and (credit.stops or dunning == "credit_only")
+    is_empty = credit is not None and stops and credit.available <= 0
+    reasons = [f"dunning:{dunning}"] if access != "full" or dunning == "throttled" else []
     reasons += ["credit"] if is_empty else []
     reasons += [] if live or given else ["no_plan"]
-    return Entitlements(features, access, access == "full" and not is_empty, tuple(reasons))
+    can_spend = access == "full" or (dunning == "credit_only" and credit is not None)
+    return Entitlements(features, access, can_spend and not is_empty, tuple(reasons))
 
 
 def _is_more(value: Feature, than: Feature) -> bool:

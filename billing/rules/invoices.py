@@ -1,7 +1,8 @@
 """An invoice's states, its row, and what happens to it. Pure (S76).
 
 draft -> open -> paid is the rule. A draft whose tax nobody knows yet is tax_pending; one that cannot be finalised is
-failed, visible, and tried again by a person. Nothing leaves paid or void. Stripe's names where Stripe has the state.
+failed, visible, and tried again by a person. Nothing leaves void, and paid is left only when the money goes back to the
+payer: then it is open again. Stripe's names where Stripe has the state.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     FAILED: frozenset({TAX_PENDING, FAILED, OPEN, PAID, VOID}),
     OPEN: frozenset({OPEN, PAID, VOID, UNCOLLECTIBLE}),
     UNCOLLECTIBLE: frozenset({UNCOLLECTIBLE, PAID}),
-    PAID: frozenset({PAID}),
+    PAID: frozenset({PAID, OPEN}),
     VOID: frozenset(),
 }
 CAUSES: Final = ("cycle", "items", "threshold", "manual")
@@ -148,6 +149,19 @@ def settled(invoice: Invoice, *, now: datetime) -> Invoice:
     if invoice.status in (OPEN, UNCOLLECTIBLE) and left <= 0:
         return moved(invoice, PAID, paid_at=now)
     return moved(invoice, invoice.status)
+
+
+def repaid(invoice: Invoice, change: int, *, now: datetime) -> Invoice:
+    """Return an invoice of whose payments money went back (`change` < 0, units) or came back after all (> 0).
+
+    What is owed again makes a paid invoice open; of one that was written off it is a loss, too. Raises
+    InvalidTransition.
+    """
+    loss = invoice.written_off - (change if invoice.status == UNCOLLECTIBLE else 0)
+    after = replace(invoice, paid=invoice.paid + change, written_off=loss)
+    if invoice.status == PAID and change < 0:
+        return moved(after, OPEN, paid_at=None)
+    return settled(after, now=now)
 
 
 def fact(invoice: Invoice, verb: str, *, at: datetime, **more: Any) -> Fact:

@@ -21,6 +21,8 @@ from common.errors import InvalidField
 from orgs.rules.facts import Fact, id_text, time_text, with_changes
 
 CONSOLIDATIONS: Final = ("customer", "subscription")
+CHARGE_AUTOMATICALLY, SEND_INVOICE = "charge_automatically", "send_invoice"
+COLLECTIONS: Final = (CHARGE_AUTOMATICALLY, SEND_INVOICE)
 ANSWERS: Final = ("valid", "invalid", "unknown", "pending", "not_asked")
 STATED_ANSWERS: Final = ("valid", "invalid")
 LONGEST_NET_DAYS: Final = MAX_NET_DAYS
@@ -58,7 +60,9 @@ class BillingProfile:
     house has it; what a plan says holds before either.
 
     `cycle_anchor`: a wall time in the organization's zone that one of its billing boundaries falls on; None: the
-    calendar month. `consolidation`: one invoice per customer, or one per subscription. `version` 0: never changed.
+    calendar month. `consolidation`: one invoice per customer, or one per subscription. `collection`: whether an invoice
+    is charged when it opens, or waits to be paid; None: it is charged where there is a payment method. `version` 0:
+    never changed.
     """
 
     id: UUID
@@ -74,6 +78,13 @@ class BillingProfile:
     contact_version: int = 0
     version: int = 0
     created_at: datetime | None = None
+    collection: str | None = None
+
+    def charges(self, *, has_method: bool) -> bool:
+        """Whether its invoices are charged by themselves."""
+        if self.collection is None:
+            return has_method
+        return self.collection == CHARGE_AUTOMATICALLY and has_method
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,7 @@ def read_language(value: object, *, pointer: str = "") -> str:
 
 _OWN: Final = (
     "legal_entity_id", "net_days", "grace_hours", "purchase_order", "cycle_anchor", "consolidation", "language",
+    "collection",
 )  # fmt: skip
 
 
@@ -173,5 +185,6 @@ def _data(profile: BillingProfile) -> dict[str, Any]:
         "vat_checked_at": time_text(tax.vat_checked_at),
         "exemption_code": tax.exemption_code,
         "contact_version": profile.contact_version,
+        "collection": profile.collection,
         "created_at": time_text(profile.created_at),
     }

@@ -43,7 +43,7 @@ def read_object(request: HttpRequest) -> dict[str, Any]:
     if not has_body(request):
         raise InvalidJson("The body is empty.")
     check_media_type(request.META.get("CONTENT_TYPE", ""), request.META.get("HTTP_CONTENT_ENCODING"))
-    return parse_object(_limited_body(request))
+    return parse_object(limited_body(request))
 
 
 def read_raw(request: HttpRequest) -> bytes:
@@ -55,7 +55,7 @@ def read_raw(request: HttpRequest) -> bytes:
     if not has_body(request):
         raise InvalidJson("The body is empty.")
     check_media_type(JSON_MEDIA_TYPE, request.META.get("HTTP_CONTENT_ENCODING"))
-    return _limited_body(request)
+    return limited_body(request)
 
 
 def has_body(request: HttpRequest) -> bool:
@@ -81,7 +81,9 @@ def drain(request: HttpRequest) -> None:
         return
 
 
-def _limited_body(request: HttpRequest) -> bytes:
+def limited_body(request: HttpRequest) -> bytes:
+    """The bytes of a body exactly as they came, whatever they are called. Raises BodyTooLarge before they are read to
+    their end, and InvalidJson where they end before their announced length."""
     if (announced_bytes(request.META.get("CONTENT_LENGTH")) or 0) > MAX_BYTES:
         raise BodyTooLarge
     try:

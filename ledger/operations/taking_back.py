@@ -67,15 +67,21 @@ def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason:
                 "This source took another amount back already; a second part needs its own."
             )
         return entry_id
-    checked_units(books.posted - amount)
-    paid = [grant for grant in grants_of(cur, books) if _was_bought(grant) and _free(grant, books) > 0]
-    paid.sort(key=lambda grant: (grant.created_at, grant.id), reverse=True)
-    moved = take(paid, amount)
+    taken = credit_taken(cur, books, amount)
     made = _entry(books, "clawback", key=f"clawback:{key}", source=key, amount=amount, reason=text)
-    ledger = {"entries": [made], **as_effects(moved, account=books.credit)}
+    ledger = {"entries": [made], **taken}
     entry_id = UUID(made["id"])
     append(cur, [books.event("clawback", entry_id, "clawed_back", {"ledger": ledger}, author)])
     return entry_id
+
+
+def credit_taken(cur: Cursor, books: Books, amount: int) -> dict[str, Any]:
+    """This function will return what taking credit (units) back does beside the journal: free paid credit is burnt, the
+    newest grant first, and the rest is debt. Nothing is written. Raises AmountOutOfRange."""
+    checked_units(books.posted - amount)
+    paid = [grant for grant in grants_of(cur, books) if _was_bought(grant) and _free(grant, books) > 0]
+    paid.sort(key=lambda grant: (grant.created_at, grant.id), reverse=True)
+    return as_effects(take(paid, amount), account=books.credit)
 
 
 def _was_bought(grant: Grant) -> bool:

@@ -19,6 +19,12 @@ OWNED: Final = {
     "write_off": "record the payment that came after all",
     "credit_note": "it is a document",
     "recognition": "correct the invoice: its revenue follows",
+    "top_up": "refund the payment",
+    "overpayment": "refund the payment",
+    "processor_refund": "it is what the processor did",
+    "processor_fee": "it is what the processor did",
+    "dispute": "it is what the processor did",
+    "processor_payout": "it is what the processor did",
 }
 """Kinds of entries whose figures a document or a schedule states, and what corrects them instead of a reversal."""
 

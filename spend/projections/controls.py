@@ -1,4 +1,4 @@
-"""Events of switches, rate limits, run policies, overrides, approvals, incidents and velocity rules to rows.
+"""Events of switches, standings, rate limits, run policies, overrides, approvals, incidents and velocity rules to rows.
 
 Every event carries its row's whole new definition, so the last one wins. What the gate keeps in its cache raises the
 organization's config_epoch by one; incidents, approvals and velocity rules are not looked at by it.
@@ -131,7 +131,28 @@ VELOCITY_RULES: Final = DefinedTable(
         **_LIFE,
     },
 )
-TABLES: Final = (SWITCHES, RATE_LIMITS, RUN_POLICIES, OVERRIDES, APPROVALS, INCIDENTS, VELOCITY_RULES)
+STANDINGS: Final = DefinedTable(
+    "standing",
+    "standings",
+    {
+        "standing": "text",
+        "since": "timestamptz",
+        "per_minute": "integer",
+        "case_id": "uuid",
+        "spends_credit": "boolean",
+    },
+    is_cached=True,
+)
+TABLES: Final = (
+    SWITCHES,
+    RATE_LIMITS,
+    RUN_POLICIES,
+    OVERRIDES,
+    APPROVALS,
+    INCIDENTS,
+    VELOCITY_RULES,
+    STANDINGS,
+)
 
 
 def register_all() -> None:

@@ -89,6 +89,7 @@ class GateConfig:
         self.is_ordinary = (
             self.rules.is_empty
             and not self.rules.switches
+            and self.rules.standing is None
             and not any(budget.has_stops or budget.window_kind == "rolling" for budget in budgets)
         )
 

@@ -42,7 +42,8 @@ from spend.rules.layers import open_counters, open_layers, start_runs
 from spend.rules.meters import SHADOW, take
 from spend.rules.plan import Places, Plan, Who, written
 from spend.rules.runs import remember
-from spend.rules.state import Layer, OrganizationState, Reservation
+from spend.rules.state import Books, Layer, OrganizationState, Reservation
+from spend.rules.suspension import bought_credit, suspension
 
 MAX_TTL_SECONDS = 86_400
 
@@ -54,15 +55,18 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     check_holding(state.books, rated.charge_units)
     layers = open_layers(state, plan)
     duty = _duty(state, who)
+    books = state.books
+    if state.standing is not None:
+        books = _in_arrears(state, duty)
     judged = judge(state, command, plan, layers) if _has_rules(state, command, places) else None
     failing = [*duty, *judged.failing] if judged is not None else duty
     is_stopped = any(kind.status == 403 for kind, _ in failing)
     if not is_stopped:
         failing += [(kind, layer_binding(layer)) for layer in layers if (kind := refusal_of_layer(layer))]
     charge, grants = rated.charge_units, who.route.grants
-    receipt, credit, line = fund(state.books, charge, grants, state.now) if charge else ([], 0, 0)
+    receipt, credit, line = fund(books, charge, grants, state.now) if charge else ([], 0, 0)
     if charge and credit + line < charge and not is_stopped:
-        failing.append(_credit_failure(state, plan, credit + line))
+        failing.append(_credit_failure(state, plan, credit + line, books))
     if failing:
         return _refuse(state, command, plan, failing, layers, judged, effects)
     if (judged is not None and not places.is_plain) or (state.switches and state.has_observed_switches):
@@ -151,9 +155,21 @@ def _duty(state: OrganizationState, who: Who) -> list[tuple[type[Denied], Bindin
     return []
 
 
-def _credit_failure(state: OrganizationState, plan: Plan, funded: int) -> tuple[type[Denied], Binding]:
+def _in_arrears(state: OrganizationState, duty: list[tuple[type[Denied], Binding]]) -> Books:
+    """Refuse what a suspended customer may not do; return the books that pay for the rest."""
+    standing = state.standing
+    if standing is not None and standing.shuts and not duty:
+        duty.append(suspension(standing))
+    return bought_credit(state.books) if standing is not None and standing.shuts_line else state.books
+
+
+def _credit_failure(
+    state: OrganizationState, plan: Plan, funded: int, books: Books
+) -> tuple[type[Denied], Binding]:
     assert plan.who is not None and plan.rated is not None
-    books, grants = state.books, plan.who.route.grants
+    grants = plan.who.route.grants
+    if state.standing is not None and state.standing.shuts_line:
+        return suspension(state.standing)
     idle = free_without_holds(books.grants, state.now, grants, debt=books.credit.debt)
     if books.open_line is not None:
         idle += max(0, (books.open_line.room() or 0) + books.open_line.held)

@@ -120,6 +120,12 @@ class AttemptsExceeded(Denied):
     code = "attempts_exceeded"
 
 
+class Suspended(Denied):
+    """Invoices of this organization are overdue, and its work is suspended until they are paid."""
+
+    code = "suspended"
+
+
 class ApprovalRequired(Denied):
     """The budget has reached a level from which on a person must approve."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ledger.rules.grants import Grant
 from spend.rules.budgets import BudgetDefinition
+from spend.rules.standings import Standing
 from spend.rules.switches import Switch
 
 CounterKey = tuple[str, str, datetime]
@@ -190,7 +191,7 @@ class OrganizationState:
     `switches` are those that are set, by scope and target; `traces` by run, `tried` by run and step, `run_sums`
     (charged + held by run) and `tree_sums` (of a root run and all below it) hold what the commands named; `run_keys`
     are the keys of a run and its root by the run's id; `begun` has beside them when the root began, of runs whose
-    commits may cross a threshold.
+    commits may cross a threshold; `standing` is that of a customer in arrears, None of all others.
     """
 
     id: str
@@ -210,6 +211,7 @@ class OrganizationState:
     tree_sums: dict[str, int] = field(default_factory=dict)
     run_keys: dict[str, tuple[str, str]] = field(default_factory=dict)
     begun: dict[str, tuple[str, str, datetime]] = field(default_factory=dict)
+    standing: Standing | None = None
 
     @property
     def has_observed_switches(self) -> bool:

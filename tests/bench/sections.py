@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.bench.attribution import AttributionQuery
 from tests.bench.books import Posting, UsageInProcess, UsageOverHttp
+from tests.bench.dunning import daily_run
 from tests.bench.figures import Report
 from tests.bench.filling import lifecycles_in_batches
 from tests.bench.floor import Floor, make_floor_database
@@ -246,6 +247,23 @@ def _invoices(bench: Bench) -> None:
     bench.afterwards.append(("invoices", work))
 
 
+def _dunning(bench: Bench) -> None:
+    def work() -> None:
+        customers = bench.given.dunned or (100_000 if bench.given.full else 10_000)
+        found = daily_run(customers, bench.place.postmaster)
+        name = f"dunning.{customers}"
+        bench.report.add(
+            {
+                f"{name}.opening_s": found.opening_s,
+                f"{name}.daily_s": found.escalating_s,
+                f"{name}.idle_s": found.idle_s,
+                f"{name}.cpu_us": found.cpu_us,
+            }
+        )
+
+    bench.afterwards.append(("dunning", work))
+
+
 # In the order in which they prepare: databases are copied before a web server holds connections to the first.
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "storage": _storage,
@@ -262,5 +280,6 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "events": _events,
     "proofs": _proofs,
     "invoices": _invoices,
+    "dunning": _dunning,
 }
 LATER = ("webhooks.accepted_per_s", "webhooks.processed_per_s")

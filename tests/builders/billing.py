@@ -43,11 +43,13 @@ CHECKS = {
         LEFT JOIN invoice_items t ON t.id = l.item_id AND t.invoice_id = l.invoice_id AND t.line = l.n
         WHERE i.organization = %(organization)s AND i.status <> 'void' AND l.item_id IS NOT NULL AND t.id IS NULL
     """,
-    "receivable is what is due on finalised invoices": """
-        SELECT b.posted, d.due FROM v_balances b, LATERAL (
+    "receivable is what is due on finalised invoices, and what disputes may bring back": """
+        SELECT b.posted, d.due, p.pending FROM v_balances b, LATERAL (
             SELECT COALESCE(sum(total - paid - credited - written_off), 0) AS due FROM invoices
-            WHERE organization = b.organization AND status IN ('open', 'paid', 'uncollectible') AND total > 0) d
-        WHERE b.organization = %(organization)s AND b.account_kind = 'receivable' AND -b.posted <> d.due
+            WHERE organization = b.organization AND status IN ('open', 'paid', 'uncollectible') AND total > 0) d,
+            LATERAL (SELECT COALESCE(sum(invoice_back - reopened), 0) AS pending FROM payments
+            WHERE organization = b.organization) p
+        WHERE b.organization = %(organization)s AND b.account_kind = 'receivable' AND -b.posted <> d.due + p.pending
     """,
     "B5 unbilled is what was postpaid and is on no living, finalised invoice": """
         SELECT b.posted, u.used, l.billed FROM v_balances b, LATERAL (

@@ -44,12 +44,14 @@ def at(text: str) -> datetime:
 
 
 def at_start(start: datetime, **given: Any) -> Billed:
-    """A customer of a seller of its own, whose clock shows `start`: its invoices are numbered from one."""
+    """A customer of a seller of its own, whose clock shows `start`: its invoices are numbered from one. `net_days`: how
+    long it has to pay."""
+    changes = {"net_days": given.pop("net_days", None)}
     made = billed(**given)
     entity = make_entity()
     write(
         lambda cur: change_billing_profile(
-            cur, made.id, {"legal_entity": entity.key, "tax": {"country": "DE"}}, author=AUTHOR
+            cur, made.id, {"legal_entity": entity.key, "tax": {"country": "DE"}, **changes}, author=AUTHOR
         )
     )
     move_to(made.id, start)

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from billing.operations.dunning.settling import payment_settled
 from billing.operations.invoices.booking import booked, burned, entry_of, payable
 from billing.queries.invoices import find_invoice, is_known_payment, open_invoices
-from billing.rules.invoices import OPEN, UNCOLLECTIBLE, Invoice, fact, moved, settled
+from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, moved, settled
 from billing.rules.postings import payment_postings, write_off_postings
 from billing.rules.rounding import document_step
 from common.errors import (
@@ -30,8 +31,10 @@ from orgs.operations.facts import Author, record
 from orgs.rules.facts import time_text
 
 CREDIT: Final = "credit"
+PROCESSOR: Final = "processor"
+"""Money that the payment processor holds for us. Nobody records that by hand: it comes with the processor's objects."""
 METHODS: Final = ("bank_transfer", "card", "cash", "cheque", CREDIT, "other")
-CONTRA: Final[Mapping[str, str]] = {CREDIT: "customer_credit"}
+CONTRA: Final[Mapping[str, str]] = {CREDIT: "customer_credit", PROCESSOR: "processor_clearing"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ def record_payment(
         "entry": str(entry_of(ledger)),
     }
     record(cur, [fact(done, "payment_recorded", at=books.now, payments=[told], ledger=ledger)], author=author)
+    if done.status == PAID:
+        payment_settled(cur, organization=organization, author=author)
     return done
 
 
@@ -119,6 +124,7 @@ def write_off(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str, au
     )
     done = moved(found, UNCOLLECTIBLE, written_off=due, uncollectible_at=books.now)
     record(cur, [fact(done, "written_off", at=books.now, reason=text, ledger=ledger)], author=author)
+    payment_settled(cur, organization=organization, author=author)
     return done
 
 

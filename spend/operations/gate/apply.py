@@ -340,7 +340,8 @@ class Gate:
         if late := history(batch, ruled):  # what the rules of before did not want to know
             await wire.ask(late)
         for name, state in batch.states.items():
-            state.switches = dict(batch.planners[name].config.rules.switches)
+            rules = batch.planners[name].config.rules
+            state.switches, state.standing = dict(rules.switches), rules.standing
         for name, key in batch.asked_runs:
             batch.planners[name].known_runs[key] = batch.found_runs.get((name, key))
 

@@ -74,6 +74,11 @@ class TestTheBenchmarks:
         assert "| `gate.http.hot.64.operations_per_s` / `floor.hot.64` |" in table
         assert (tmp_path / "latency.svg").read_text(encoding="utf-8").startswith("<svg")
 
+    def test_measure_a_day_of_dunning(self, tmp_path: Path) -> None:
+        _, written = bench(tmp_path, "dunning", "--dunned", "40")
+        for name in ("opening_s", "daily_s", "idle_s", "cpu_us"):
+            assert written["figures"][f"dunning.40.{name}"]["value"] > 0, name
+
     def test_refuse_a_section_that_does_not_exist(self, tmp_path: Path) -> None:
         with pytest.raises(AssertionError, match="unknown section invoice"):
             bench(tmp_path, "invoice")

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from django.db import connections
 
+from billing.operations.dunning.due import advance_due
 from billing.operations.runs import bill_due_customers, run_customer
 from billing.operations.simulating import SimulationStuck, simulate
 from billing.queries.moments import next_moment
@@ -17,7 +18,7 @@ from common.errors import ServiceUnavailable
 from events.jobs import jobs
 from ledger.operations.expiry import expire_due_grants
 from spend.operations.gate.sweeping import sweep
-from tests.builders.billing import Billed, billed
+from tests.builders.billing import Billed, billed, with_invoice
 from tests.builders.books import rows
 from tests.builders.metering import make_meter
 from tests.builders.orgs import write
@@ -30,10 +31,12 @@ MONTHLY = [{"amounts": {"USD": "20"}, "every": {"unit": "month", "count": 1}}]
 BY_THE_WALL = {
     "billing.ask_vat_ids": "asks a register that has no customer's clock",
     "billing.close_books": "does what a person decided",
+    "billing.dunning_notices": "sends what was decided; the mail server has no customer's clock",
+    "billing.dunning_settled": "closes what waits for nothing, whenever it is",
     "ledger.snapshot_accounts": "folds what transactions have ended",
 }
 BY_THE_CUSTOMER = {
-    "billing.recognise_revenue", "billing.run", "ledger.expire_grants", "spend.expire_reservations",
+    "billing.dunning", "billing.recognise_revenue", "billing.run", "ledger.expire_grants", "spend.expire_reservations",
     "spend.forget_minutes", "spend.judge_velocity",
 }  # fmt: skip
 
@@ -76,6 +79,14 @@ def test_a_job_does_what_is_due_by_the_customers_own_clock(run: Callable[[], Any
     run()
     assert done in types(ahead.id)
     assert done not in types(behind.id)
+
+
+def test_dunning_opens_a_case_by_the_customers_own_clock() -> None:
+    (ahead, _), (behind, _) = (with_invoice("5") for _ in range(2))
+    ahead.customer.pass_time(days=40)
+    advance_due()
+    assert "dunning_case.opened" in types(ahead.id)
+    assert "dunning_case.opened" not in types(behind.id)
 
 
 class TestMoments:

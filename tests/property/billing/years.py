@@ -14,6 +14,7 @@ from typing import Any
 from billing.operations.profiles import change_billing_profile
 from billing.operations.simulating import simulate
 from billing.rules.meters import Meter
+from billing.rules.profiles import LONGEST_NET_DAYS
 from common.errors import ServiceUnavailable
 from tests.builders.billing import Billed, billed
 from tests.builders.catalog import make_coupon
@@ -89,7 +90,12 @@ class Year:
         self.made: Billed = billed(
             time_zone=self.chance.choice(ZONES), funding=self.chance.choice(("prepaid", "postpaid"))
         )
-        profile = {"legal_entity": self.entity, "tax": {"country": self.chance.choice(("DE", "FR"))}}
+        # It has time to pay: whom dunning stops has nothing more to tell.
+        profile = {
+            "legal_entity": self.entity,
+            "tax": {"country": self.chance.choice(("DE", "FR"))},
+            "net_days": LONGEST_NET_DAYS,
+        }
         write(lambda cur: change_billing_profile(cur, self.made.id, profile, author=AUTHOR))
         self.who: Caller = decide(self.made)
         self.platform = platform()

@@ -57,7 +57,8 @@ class TestDunning:
         [
             ("none", "full", True, 10),
             ("past_due", "full", True, 10),
-            ("restricted", "read_only", False, 10),
+            ("throttled", "full", True, 10),
+            ("credit_only", "read_only", False, 10),
             ("suspended", "none", False, False),
         ],
     )
@@ -67,7 +68,13 @@ class TestDunning:
         found = resolve([LARGE], dunning=state)
         assert (found.access, found.can_spend, found.value("max_agents")) == (access, can_spend, agents)
         assert found.features == resolve([LARGE]).features
-        assert found.reasons == (() if access == "full" else (f"dunning:{state}",))
+        is_told = access != "full" or state == "throttled"
+        assert found.reasons == ((f"dunning:{state}",) if is_told else ())
+
+    def test_of_a_suspended_customer_may_leave_what_it_bought(self) -> None:
+        rich, poor = (resolve([LARGE], dunning="credit_only", credit=Credit(left, False)) for left in (5, 0))
+        assert (rich.access, rich.can_spend, rich.reasons) == ("read_only", True, ("dunning:credit_only",))
+        assert (poor.can_spend, poor.reasons) == (False, ("dunning:credit_only", "credit"))
 
     def test_has_no_other_states(self) -> None:
         with pytest.raises(ValueError):

@@ -1,0 +1,149 @@
+"""Doing what is due with a case, step by step and each at its own date, until nothing is (S92, S95)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from billing.operations.dunning.collection import collect
+from billing.operations.dunning.recording import Turn, mark_subscriptions
+from billing.operations.dunning.settling import close_if_settled
+from billing.operations.invoices.paying import write_off
+from billing.operations.subscriptions.ending import Cancellation, cancel_subscription
+from billing.queries.dunning import Overdue, find_open_case, overdue_of, unpaid_of
+from billing.queries.dunning_policies import policy_for
+from billing.queries.subscriptions import subscriptions_of
+from billing.rules.dunning import machine
+from billing.rules.dunning.case import Case
+from billing.rules.dunning.machine import TIMER, Action, next_action
+from billing.rules.dunning.states import CANCELED, WRITTEN_OFF
+from common.ids import new_id
+from events.store import Cursor
+from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
+
+AUTHOR: Final = Author("system:dunning")
+BY_POLICY: Final = "dunning: what the policy says of unpaid invoices"
+
+
+def advance_customer(
+    cur: Cursor, *, organization: UUID, author: Author = AUTHOR, trigger: str = TIMER
+) -> bool:
+    """This function will do whatever is due in a customer's dunning by its own clock, and return whether that was
+    something.
+
+    The first overdue invoice opens the case, later ones join it. A case that waits for nothing is closed. Then every
+    step that is due is done in order, late ones as those of their own dates: a retry is asked for and the steps behind
+    it wait for its outcome. Repeated, or beside a webhook, it finds nothing. Raises NotFound.
+    """
+    locked = lock_organization(cur, organization)
+    case = find_open_case(cur, organization)
+    turn = Turn(cur, locked, case, author, trigger)
+    take_in(turn, case)
+    if not turn.has_case:
+        return False
+    if not close_if_settled(turn):
+        advance(turn)
+    return case is None or turn.case.version != case.version
+
+
+def take_in(turn: Turn, case: Case | None) -> None:
+    """Open a case for what is overdue and in none, or let it join the open one."""
+    found = overdue_of(turn.cur, turn.locked.id, turn.locked.now)
+    if not found:
+        return
+    new = tuple(each.id for each in found)
+    now, trigger = turn.locked.now, turn.trigger
+    if case is not None:
+        turn.take(machine.joined(case, new, now=now, trigger=trigger))
+    else:
+        turn.take(
+            machine.opened(
+                identifier=new_id(),
+                organization=turn.locked.id,
+                policy=policy_for(turn.cur, organization=turn.locked.id, invoice=found[0].id),
+                zone=turn.locked.time_zone,
+                anchor_at=_anchor(found[0], turn),
+                invoices=new,
+                now=now,
+                trigger=trigger,
+            )
+        )
+    mark_subscriptions(turn, new)
+
+
+def _anchor(first: Overdue, turn: Turn) -> datetime:
+    return turn.locked.now if first.was_settled else first.due_at
+
+
+def advance(turn: Turn) -> None:
+    """Do every step that is due, and tell the gate what the case means after them."""
+    while (action := next_action(turn.case, turn.locked.now)) is not None:
+        _do(turn, action)
+    turn.publish()
+
+
+def _do(turn: Turn, action: Action) -> None:
+    now, trigger = turn.locked.now, turn.trigger
+    if action.kind == "retry":
+        ask(turn, action)
+    elif action.kind == "move" and action.target is not None:
+        move(turn, action.target, action=action)
+    elif action.kind == "notify":
+        turn.take(machine.reminded(turn.case, action, now=now, trigger=trigger))
+    elif action.kind == "stop_waiting":
+        turn.take(machine.waited(turn.case, action, now=now, trigger=trigger))
+        if turn.case.wants_retry:
+            ask(turn, None)
+    elif action.kind == "end_exemption":
+        turn.take(machine.exemption_ended(turn.case, now=now, trigger=trigger))
+    else:
+        turn.take(machine.skipped(turn.case, action, now=now, trigger=trigger))
+
+
+def ask(turn: Turn, action: Action | None) -> None:
+    """Ask for everything that is unpaid: by a step, or at once (None)."""
+    wanted = [found.id for found in unpaid_of(turn.cur, turn.case) if found.status == "open"]
+    pending = collect(turn.cur, organization=turn.locked.id, invoices=wanted, author=turn.author)
+    turn.take(
+        machine.asked(
+            turn.case,
+            pending,
+            now=turn.locked.now,
+            trigger=turn.trigger,
+            due_at=None if action is None else action.due_at,
+            is_step=action is not None,
+        )
+    )
+
+
+def move(turn: Turn, target: str, *, action: Action | None = None, reason: str | None = None) -> None:
+    """Move the case, and do what that means for subscriptions and invoices. Raises InvalidTransition."""
+    due = None if action is None else action.due_at
+    turn.take(
+        machine.moved(turn.case, target, now=turn.locked.now, trigger=turn.trigger, due_at=due, reason=reason)
+    )
+    if target == CANCELED:
+        _cancel(turn, reason)
+    elif target == WRITTEN_OFF:
+        _write_off(turn, reason)
+
+
+def _cancel(turn: Turn, reason: str | None) -> None:
+    """End the customer's subscriptions now; what is unused is not credited, for it was not paid."""
+    if turn.locked.status != "active":
+        return
+    wanted = Cancellation(when="now", reason=reason or BY_POLICY)
+    for row in subscriptions_of(turn.cur, organization=turn.locked.id):
+        cancel_subscription(turn.cur, turn.locked.id, row.id, wanted, author=turn.author)
+
+
+def _write_off(turn: Turn, reason: str | None) -> None:
+    for found in unpaid_of(turn.cur, turn.case):
+        if found.status == "open":
+            _give_up(turn, found.id, reason or BY_POLICY)
+
+
+def _give_up(turn: Turn, invoice: UUID, reason: str) -> None:
+    write_off(turn.cur, organization=turn.locked.id, invoice=invoice, reason=reason, author=turn.author)

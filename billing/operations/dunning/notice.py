@@ -1,0 +1,66 @@
+"""What others tell dunning, in their own transaction: an invoice is due, a payment went or failed, a new method came.
+
+One authority (S95): webhook, command, timer, admin and reconciliation all come through these and through `commanding`;
+each locks the organization, lets the machine decide, and records what follows. Without a case, and with nothing
+overdue, they do nothing.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from billing.operations.dunning.advancing import advance, advance_customer, ask, take_in
+from billing.operations.dunning.recording import Turn
+from billing.operations.dunning.settling import payment_settled
+from billing.queries.dunning import find_open_case, unpaid_of
+from billing.rules.dunning import machine
+from billing.rules.dunning.machine import INVOICE, METHOD, PAYMENT
+from billing.rules.payments.views import Failure
+from events.store import Cursor
+from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
+
+
+def invoice_opened_or_overdue(cur: Cursor, *, organization: UUID, author: Author) -> None:
+    """This function will open a case for a customer's first overdue invoice, or let further ones join it, and do what
+    is due. Raises NotFound."""
+    advance_customer(cur, organization=organization, author=author, trigger=INVOICE)
+
+
+def payment_failed(
+    cur: Cursor, *, organization: UUID, invoice: UUID, failure: Failure, author: Author
+) -> None:
+    """This function will note that a payment of an invoice failed, and take the step that waited for its outcome.
+
+    An overdue invoice in no case opens or joins one first. A failure of an invoice that is settled meanwhile, or not
+    due yet, changes nothing. A hard decline skips further retries until there is a new method. Raises NotFound.
+    """
+    locked = lock_organization(cur, organization)
+    case = find_open_case(cur, organization)
+    turn = Turn(cur, locked, case, author, PAYMENT)
+    if case is None or invoice not in case.invoices:
+        take_in(turn, case)
+    if not turn.has_case or invoice not in {found.id for found in unpaid_of(cur, turn.case)}:
+        return
+    turn.take(machine.failed(turn.case, invoice, failure, now=locked.now, trigger=PAYMENT))
+    if turn.case.wants_retry and not turn.case.pending:
+        ask(turn, None)
+    advance(turn)
+
+
+def method_changed(cur: Cursor, *, organization: UUID, author: Author) -> None:
+    """This function will have everything that is unpaid in the customer's case collected at once by a new payment
+    method; while another payment is under way, as soon as that has failed. Raises NotFound."""
+    locked = lock_organization(cur, organization)
+    case = find_open_case(cur, organization)
+    if case is None:
+        return
+    turn = Turn(cur, locked, case, author, METHOD)
+    if case.pending:
+        turn.take(machine.method_noted(case, now=locked.now, trigger=METHOD))
+    else:
+        ask(turn, None)
+    advance(turn)
+
+
+__all__ = ["invoice_opened_or_overdue", "method_changed", "payment_failed", "payment_settled"]

@@ -1,0 +1,113 @@
+"""From what the machine says to stored events, the customer's letters, and what the gate obeys: in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from django_fsm import TransitionNotAllowed
+
+from billing.models import DunningCase
+from billing.operations.subscriptions.ending import mark_past_due, mark_recovered
+from billing.queries.subscriptions import subscriptions_of
+from billing.rules.dunning.case import Case, consequence_of
+from billing.rules.dunning.machine import Turned
+from billing.rules.dunning.states import CANCELED, CLOSED, GRACE, SUSPENDED, WRITTEN_OFF
+from billing.rules.subscriptions.states import ACTIVE, PAST_DUE
+from common.errors import InvalidTransition
+from common.ids import new_id
+from events.store import Cursor
+from orgs.operations.facts import Author, record
+from orgs.rules.rows import LockedOrganization
+from spend.operations.standing import publish_standing
+
+_GUARDS: Final[dict[str, Callable[[DunningCase], None]]] = {
+    GRACE: DunningCase.throttle,
+    SUSPENDED: DunningCase.suspend,
+    CANCELED: DunningCase.cancel,
+    WRITTEN_OFF: DunningCase.write_off,
+    CLOSED: DunningCase.close,
+}
+_NOTICE: Final = """
+INSERT INTO dunning_notices (id, organization, case_id, notice, state, made_at, status, attempts, next_try_at)
+VALUES (%s, %s, %s, %s, %s, %s, 'waiting', 0, clock_timestamp()) ON CONFLICT (case_id, notice) DO NOTHING
+"""
+_NAMED: Final = """
+SELECT DISTINCT subscription FROM invoice_lines WHERE invoice_id = ANY(%s) AND subscription IS NOT NULL
+"""
+
+
+class Turn:
+    """A case under its organization's lock, and who moves it. `case` is what it is after the last fact."""
+
+    def __init__(
+        self, cur: Cursor, locked: LockedOrganization, case: Case | None, author: Author, trigger: str
+    ) -> None:
+        self.cur, self.locked, self.author, self.trigger = cur, locked, author, trigger
+        self._case = case
+
+    @property
+    def has_case(self) -> bool:
+        """Whether there is one."""
+        return self._case is not None
+
+    @property
+    def case(self) -> Case:
+        """The case. Only once there is one."""
+        assert self._case is not None
+        return self._case
+
+    def take(self, turned: Turned) -> Case:
+        """Record one fact, and the letter that it brings. Raises InvalidTransition for what the table does not have."""
+        case, made = turned
+        if self._case is not None and case.state != self._case.state:
+            guard(self._case.state, case.state)
+        record(self.cur, [made], author=self.author)
+        notice = made.data.get("notice")
+        if notice is not None:
+            given = (new_id(), case.organization, case.id, notice, case.state, self.locked.now)
+            self.cur.execute(_NOTICE, given)
+        self._case = case
+        return case
+
+    def publish(self) -> None:
+        """Tell the gate what the case means now; it obeys at its next decision."""
+        found = consequence_of(self.case)
+        publish_standing(
+            self.cur,
+            organization=self.locked.id,
+            standing=found.standing,
+            per_minute=found.per_minute,
+            case=self.case.id,
+            spends_credit=found.spends_credit,
+            author=self.author,
+        )
+
+
+def guard(state: str, target: str) -> None:
+    """Refuse what the model's own guard rail does not allow. Raises InvalidTransition."""
+    row = DunningCase(state=state)
+    try:
+        _GUARDS[target](row)
+    except TransitionNotAllowed as error:
+        raise InvalidTransition(f"A dunning case that is {state} does not become {target}.") from error
+
+
+def mark_subscriptions(turn: Turn, invoices: tuple[UUID, ...]) -> None:
+    """Note at the subscriptions of these invoices that they are overdue; they go on."""
+    named = {row[0] for row in turn.cur.execute(_NAMED, (list(invoices),)).fetchall()}
+    if not named or turn.locked.status != "active":
+        return
+    for row in subscriptions_of(turn.cur, organization=turn.locked.id):
+        if row.id in named and row.status == ACTIVE:
+            mark_past_due(turn.cur, turn.locked.id, row.id, author=turn.author)
+
+
+def mark_all_recovered(turn: Turn) -> None:
+    """Note at every subscription that nothing is overdue any more. What was canceled stays so."""
+    if turn.locked.status != "active":
+        return
+    for row in subscriptions_of(turn.cur, organization=turn.locked.id):
+        if row.status == PAST_DUE:
+            mark_recovered(turn.cur, turn.locked.id, row.id, author=turn.author)

@@ -1,0 +1,42 @@
+"""Closing a case: whoever settles an invoice says so in that very transaction, and the gate is open after it (S91)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from billing.operations.dunning.recording import Turn, mark_all_recovered
+from billing.queries.dunning import find_open_case, unpaid_of
+from billing.rules.dunning.machine import PAYMENT, moved, outcomes_in
+from billing.rules.dunning.states import CLOSED
+from events.store import Cursor
+from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
+
+
+def payment_settled(cur: Cursor, *, organization: UUID, author: Author) -> None:
+    """This function will close the customer's case when all its invoices are settled: paid, credited in full, void, or
+    written off (those of a case that is itself written off: paid after all).
+
+    With it the gate opens for whatever is funded: the first call after this transaction passes. With something unpaid
+    the case stays as it is, and no longer waits for the invoices that are settled. Without a case nothing happens.
+    Raises NotFound.
+    """
+    locked = lock_organization(cur, organization)
+    case = find_open_case(cur, organization)
+    if case is not None:
+        close_if_settled(Turn(cur, locked, case, author, PAYMENT))
+
+
+def close_if_settled(turn: Turn) -> bool:
+    """This function will close a case that waits for nothing any more, and return whether it did."""
+    unpaid = {found.id for found in unpaid_of(turn.cur, turn.case)}
+    now = turn.locked.now
+    if unpaid:
+        fewer = outcomes_in(turn.case, unpaid, now=now, trigger=turn.trigger)
+        if fewer is not None:
+            turn.take(fewer)
+        return False
+    turn.take(moved(turn.case, CLOSED, now=now, trigger=turn.trigger, is_settled=True))
+    turn.publish()
+    mark_all_recovered(turn)
+    return True

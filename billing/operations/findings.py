@@ -1,0 +1,98 @@
+"""Opening, assigning and resolving findings: differences that a person must see (ADR 0016)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from billing.queries.findings import find_finding, open_one
+from billing.rules.findings import OPEN, Finding, assigned, fact, noted, resolved
+from common.ids import new_id
+from events.store import Cursor
+from orgs import PLATFORM_ID
+from orgs.operations.facts import Author, record
+from orgs.operations.locks import lock_organization
+
+
+def open_finding(
+    cur: Cursor,
+    *,
+    organization: UUID | None,
+    kind: str,
+    subject: str,
+    detail: Mapping[str, Any],
+    proposed: Mapping[str, Any] | None = None,
+    author: Author,
+) -> UUID:
+    """This function will open a finding and return its id; while one of its kind and subject is open, that one's.
+
+    `organization`: whom it is about; None: nobody but the platform. `detail` is the evidence as JSON (units, ids, times
+    as text), `proposed` the entry or step that would settle it. It locks the organization. Raises NotFound.
+    """
+    owner = organization or PLATFORM_ID
+    locked = lock_organization(cur, owner)
+    known = open_one(cur, organization=owner, kind=kind, subject=subject)
+    if known is not None:
+        return known.id
+    made = Finding(
+        id=new_id(),
+        organization=owner,
+        kind=kind,
+        subject=subject,
+        status=OPEN,
+        detail=dict(detail),
+        proposed=None if proposed is None else dict(proposed),
+        assigned_to=None,
+        notes=[],
+        opened_at=locked.now,
+        opened_by=author.actor,
+        resolved_at=None,
+        resolved_by=None,
+        resolution=None,
+        version=1,
+    )
+    record(cur, [fact(made, "opened", at=locked.now)], author=author)
+    return made.id
+
+
+def assign_finding(cur: Cursor, *, finding: UUID, to: str, author: Author) -> Finding:
+    """This function will say who looks after a finding. Raises NotFound, InvalidTransition and InvalidField."""
+    return _changed(cur, finding, "assigned", lambda found, _: assigned(found, to), author)
+
+
+def note_finding(cur: Cursor, *, finding: UUID, text: str, author: Author) -> Finding:
+    """This function will add a note to an open finding. Raises NotFound, InvalidTransition and InvalidField."""
+    return _changed(
+        cur, finding, "noted", lambda found, now: noted(found, text, by=author.actor, at=now), author
+    )
+
+
+def resolve_finding(cur: Cursor, *, finding: UUID, reason: str, author: Author) -> Finding:
+    """This function will settle a finding. Raises NotFound, InvalidTransition and InvalidField without a reason."""
+    return _changed(
+        cur, finding, "resolved", lambda found, now: resolved(found, reason, by=author.actor, at=now), author
+    )
+
+
+def resolve_open(
+    cur: Cursor, *, organization: UUID | None, kind: str, subject: str, reason: str, author: Author
+) -> bool:
+    """This function will settle the open finding of a kind about a subject, and say whether there was one: what it was
+    about is over by itself."""
+    owner = organization or PLATFORM_ID
+    lock_organization(cur, owner)
+    known = open_one(cur, organization=owner, kind=kind, subject=subject)
+    if known is not None:
+        resolve_finding(cur, finding=known.id, reason=reason, author=author)
+    return known is not None
+
+
+def _changed(
+    cur: Cursor, finding: UUID, verb: str, change: Callable[[Finding, datetime], Finding], author: Author
+) -> Finding:
+    locked = lock_organization(cur, find_finding(cur, finding=finding).organization)
+    done = change(find_finding(cur, finding=finding), locked.now)
+    record(cur, [fact(done, verb, at=locked.now)], author=author)
+    return done

@@ -1,0 +1,136 @@
+"""Applying what the processor says of its own subscriptions and invoices: mirrored; a paid one gives credit once.
+
+What is kept of an object is what it is now, so that order and number of events do not matter (W2). The credit of a paid
+invoice is given in the transaction that keeps the invoice as paid, and the row says that it was (W1, S83).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from billing.queries.mirroring import find_invoice, find_subscription, linked_customer, live_prices
+from billing.rules.mirroring.rows import (
+    ENDED,
+    MirroredInvoice,
+    credit_of,
+    invoice_fact,
+    lifetime_of,
+    seen_invoice,
+    seen_subscription,
+    subscription_fact,
+)
+from billing.rules.mirroring.views import InvoiceView, SubscriptionView
+from billing.rules.payments.applied import APPLIED, PARKED, UNCHANGED, Applied
+from events.store import Cursor
+from ledger.operations.books import Books, lock_books
+from ledger.operations.grants import NewGrant, grant_credit
+from ledger.operations.posting import NewEntry, post_entry
+from orgs.operations.facts import Author, record
+
+_NOBODY: Final = Applied(PARKED, "no organization is this customer")
+
+
+def apply_subscription(cur: Cursor, view: SubscriptionView, *, author: Author) -> Applied:
+    """This function will keep a subscription as the processor says that it is. One that has ended stays ended (S84)."""
+    organization = _organization_of(cur, view.customer)
+    if organization is None:
+        return _NOBODY
+    books = lock_books(cur, organization)
+    before = find_subscription(cur, view.id)
+    after = seen_subscription(organization, view)
+    if before is not None:
+        if before.organization != organization:
+            return Applied(PARKED, "it was mirrored for another organization")
+        if before.status in ENDED and after.status not in ENDED:
+            return Applied(UNCHANGED, "it has ended")
+        after = replace(after, version=before.version)
+    if after == before:
+        return Applied(UNCHANGED)
+    record(cur, [subscription_fact(after, at=books.now)], author=author)
+    return Applied(APPLIED, after.status)
+
+
+def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
+    """This function will keep an invoice as the processor says that it is, and give the credit of a paid one, once.
+
+    In another currency than the organization's, or where none of its prices gives credit, nothing is given: it is
+    parked, and given when the price has its credit and the invoice is applied again.
+    """
+    organization = _organization_of(cur, view.customer)
+    if organization is None:
+        return _NOBODY
+    books = lock_books(cur, organization)
+    before = find_invoice(cur, view.id)
+    if before is not None and before.organization != organization:
+        return Applied(PARKED, "it was mirrored for another organization")
+    if before is not None and before.status == "paid" and view.status != "paid":
+        return Applied(UNCHANGED, "it is paid")
+    after, said = _with_credit(cur, books, seen_invoice(organization, view, before=before), view, author)
+    if after == before:
+        return Applied(UNCHANGED, said.detail) if said.outcome != PARKED else said
+    is_given = after.grant is not None and (before is None or before.grant is None)
+    record(cur, [invoice_fact(after, is_given=is_given, at=books.now)], author=author)
+    return said
+
+
+def _with_credit(
+    cur: Cursor, books: Books, row: MirroredInvoice, view: InvoiceView, author: Author
+) -> tuple[MirroredInvoice, Applied]:
+    if view.status != "paid" or row.grant is not None:
+        return row, Applied(APPLIED, row.status)
+    if view.currency != books.currency:
+        return row, Applied(
+            PARKED, f"it is in {view.currency}, the organization's currency is {books.currency}"
+        )
+    prices = live_prices(cur, [line.price for line in view.lines if line.price])
+    foreign = [price.price for price in prices.values() if price.currency != books.currency]
+    if foreign:
+        return row, Applied(PARKED, f"the credit of {foreign[0]} is in another currency")
+    credit = credit_of(view.lines, prices)
+    if not credit:
+        paid_for = [line for line in view.lines if line.amount > 0]
+        said = Applied(PARKED, "none of its prices gives credit") if paid_for and view.paid else None
+        return row, said or Applied(APPLIED, row.status)
+    days = lifetime_of(view.lines, prices)
+    return _given(cur, books, replace(row, credit=credit), days, author), Applied(
+        APPLIED, "its credit was given"
+    )
+
+
+def _given(
+    cur: Cursor, books: Books, row: MirroredInvoice, days: int | None, author: Author
+) -> MirroredInvoice:
+    """The credit stands against what the processor holds for it, and what it is worth above that was given away. What
+    was paid besides (a fee, tax) is in suspense until finance says what it is."""
+    held = min(row.credit, row.paid)
+    parts = (("processor_clearing", held), ("promotional_expense", row.credit - held))
+    grant = grant_credit(
+        cur,
+        NewGrant(
+            organization=books.organization.id,
+            amount=row.credit,
+            currency=row.currency,
+            reason=f"Invoice {row.number or row.invoice} of the processor",
+            lifetime=None if days is None else timedelta(days=days),
+            contra=tuple((kind, amount) for kind, amount in parts if amount),
+        ),
+        author=author,
+    )
+    if rest := row.paid - held:
+        entry = NewEntry(
+            kind="mirrored_invoice",
+            key=f"mirrored_invoice:{row.invoice}",
+            source=f"mirrored_invoice:{row.invoice}",
+            lines=[("processor_clearing", -rest), ("suspense", rest)],
+            reason="Paid to the processor besides credit",
+        )
+        post_entry(cur, organization=books.organization.id, entry=entry, author=author)
+    return replace(row, grant=grant)
+
+
+def _organization_of(cur: Cursor, customer: str) -> UUID | None:
+    linked = linked_customer(cur, customer)
+    return None if linked is None else linked[0]

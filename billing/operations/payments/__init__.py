@@ -1,0 +1,1 @@
+"""Payments: what is asked of the processor, and what it did."""

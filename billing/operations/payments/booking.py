@@ -1,0 +1,297 @@
+"""Booking the effects of a payment's facts: each one event with its ledger part, its effect key and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+from uuid import UUID
+
+from billing.operations.dunning import notice
+from billing.operations.findings import open_finding, resolve_open
+from billing.operations.invoices.booking import booked
+from billing.operations.invoices.paying import PROCESSOR, NewPayment, record_payment
+from billing.operations.payments import automatic
+from billing.queries.invoices import find_invoice
+from billing.queries.payments import note_credit_left
+from billing.rules import invoices
+from billing.rules.payments.applied import APPLIED, UNCHANGED, Applied
+from billing.rules.payments.effects import Effect, pending_effects
+from billing.rules.payments.returning import Standing, fee_postings, receipt_postings, returned
+from billing.rules.payments.row import (
+    CANCELED,
+    FAILED,
+    INVOICE,
+    SUCCEEDED,
+    TOP_UP,
+    Payment,
+    fact,
+    next_version,
+)
+from billing.rules.payments.views import Failure
+from events.store import Cursor
+from ledger.operations.books import Books, lock_books
+from ledger.operations.taking_back import credit_taken
+from orgs.operations.facts import Author, record
+
+DEBT: Final = "debt_after_refund"
+_KINDS: Final[Mapping[str, str]] = {
+    "refunded": "processor_refund",
+    "refund_failed": "processor_refund",
+    "disputed": "dispute",
+    "reinstated": "dispute",
+    "dispute_lost": "dispute",
+}
+_REASONS: Final[Mapping[str, str]] = {
+    "refunded": "Refund {}",
+    "refund_failed": "Refund {} failed, its money came back",
+    "disputed": "Dispute {}: withdrawn",
+    "reinstated": "Dispute {}: reinstated",
+    "dispute_lost": "Dispute {} was lost",
+}
+
+
+def book(cur: Cursor, before: Payment, merged: Payment, *, told: int = 0, author: Author) -> Applied:
+    """This function will write a payment's new facts and book every effect of theirs that is not booked yet.
+
+    The caller holds the organization's lock and read `before` under it; `merged` has the new facts. Each effect is one
+    event; without any the facts alone are written. W1: a key is booked once. Then dunning and the automatic top-up are
+    told.
+    """
+    effects = pending_effects(merged, told=told)
+    if not effects and merged == before:
+        return Applied(UNCHANGED)
+    row = merged
+    if not effects:
+        row = next_version(merged)
+        now = lock_books(cur, row.organization).now
+        record(cur, [fact(row, _verb(before, merged), at=now)], author=author)
+    for effect in effects:
+        row = _effect(cur, row, effect, author)
+    _follow(cur, before, row, author)
+    return Applied(APPLIED, ", ".join(effect.key for effect in effects))
+
+
+def _verb(before: Payment, merged: Payment) -> str:
+    return "updated" if before.status == merged.status else merged.status
+
+
+def _effect(cur: Cursor, row: Payment, effect: Effect, author: Author) -> Payment:
+    books = lock_books(cur, row.organization)
+    if effect.verb == "received":
+        return _received(cur, books, row, effect, author)
+    if effect.verb in ("fee_known", "warned"):
+        return _noted(cur, books, row, effect, author)
+    return _returned(cur, books, row, effect, author)
+
+
+def _received(cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author) -> Payment:
+    """Money came: it settles its invoice as far as that is due, all else is the customer's credit."""
+    settled = _settle(cur, row, effect, author) if row.purpose == INVOICE else 0
+    over = effect.amount - settled
+    done = next_version(
+        row,
+        status=SUCCEEDED,
+        failure=None,
+        received=row.received + effect.amount,
+        settled=row.settled + settled,
+        excess=row.excess + over,
+        applied=(*row.applied, effect.key),
+        paid_at=row.paid_at or books.now,
+    )
+    ledger: dict[str, Any] = {}
+    if over and not settled:
+        ledger = booked(
+            books,
+            receipt_postings(over),
+            kind="top_up" if row.purpose == TOP_UP else "overpayment",
+            key=effect.key,
+            source=f"payment:{row.id}",
+            reason="Credit was bought" if row.purpose == TOP_UP else "The invoice was settled already",
+        )
+    _record(cur, books, done, effect, ledger, author)
+    if over and row.purpose == INVOICE:
+        detail = {"payment": str(row.id), "invoice": str(row.invoice_id), "amount": over}
+        proposed = {"step": "refund it, or leave it as the customer's credit"}
+        _find(cur, row, "paid_too_much", effect.key, detail, author, proposed)
+    return done
+
+
+def _settle(cur: Cursor, row: Payment, effect: Effect, author: Author) -> int:
+    """How much of it settled the invoice; what is over is credit by the same entry."""
+    assert row.invoice_id is not None
+    found = find_invoice(cur, organization=row.organization, invoice=row.invoice_id)
+    if found.status not in (invoices.OPEN, invoices.UNCOLLECTIBLE):
+        return 0
+    left = found.total - found.paid - found.credited
+    payment = NewPayment(effect.amount, row.currency, PROCESSOR, effect.key)
+    record_payment(cur, organization=row.organization, invoice=found.id, payment=payment, author=author)
+    return min(effect.amount, left)
+
+
+def _noted(cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author) -> Payment:
+    done = next_version(row, fee=row.fee + effect.fee, applied=(*row.applied, effect.key))
+    ledger = booked(
+        books,
+        fee_postings(effect.fee),
+        kind="processor_fee",
+        key=effect.key,
+        source=f"payment:{row.id}",
+        reason="What the processor kept",
+    )
+    _record(cur, books, done, effect, ledger, author)
+    if effect.verb == "warned":
+        warning = {"payment": str(row.id), **row.warnings[str(effect.object)]}
+        step = {"step": "refund the payment before it is disputed, or wait"}
+        _find(cur, row, "fraud_warning", effect.key, warning, author, step)
+        return done
+    balance = row.balances[effect.key.removeprefix("balance_transaction:")]
+    if balance["currency"] != row.currency:
+        detail = {"payment": str(row.id), **balance}
+        _find(cur, row, "balance_in_other_currency", effect.key, detail, author)
+    return done
+
+
+def _returned(cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author) -> Payment:
+    """Money went back, or came back from there."""
+    told = replace(row, applied=(*row.applied, effect.key))
+    moved = returned(told, effect, _standing(cur, row))
+    done = next_version(moved.payment)
+    name = effect.object
+    ledger = booked(
+        books,
+        moved.postings,
+        kind=_KINDS[effect.verb],
+        key=effect.key,
+        source=f"payment:{row.id}",
+        reason=_REASONS[effect.verb].format(name),
+    )
+    taken = -moved.postings.get("customer_credit", 0)
+    if taken > 0:
+        ledger |= credit_taken(cur, books, taken)
+    _record(cur, books, done, effect, ledger, author)
+    if moved.paid:
+        _move_invoice(cur, books, row, moved.paid, author)
+    _find_returned(cur, row, done, effect, taken, author)
+    return done
+
+
+def _standing(cur: Cursor, row: Payment) -> Standing:
+    if row.invoice_id is None:
+        return Standing()
+    found = find_invoice(cur, organization=row.organization, invoice=row.invoice_id)
+    is_loss = found.status == invoices.UNCOLLECTIBLE
+    return Standing(
+        paid=found.paid,
+        due=found.written_off if is_loss else found.due,
+        note_credit=note_credit_left(cur, found.id),
+        is_written_off=is_loss,
+    )
+
+
+def _move_invoice(cur: Cursor, books: Books, row: Payment, change: int, author: Author) -> None:
+    assert row.invoice_id is not None
+    found = find_invoice(cur, organization=row.organization, invoice=row.invoice_id)
+    after = invoices.repaid(found, change, now=books.now)
+    verb = "payment_reversed" if change < 0 else "payment_restored"
+    told = {"payment": str(row.id), "amount": abs(change)}
+    record(cur, [invoices.fact(after, verb, at=books.now, **told)], author=author)
+    if change < 0:
+        notice.invoice_opened_or_overdue(cur, organization=row.organization, author=author)
+    else:
+        notice.payment_settled(cur, organization=row.organization, author=author)
+
+
+def _find_returned(
+    cur: Cursor, before: Payment, after: Payment, effect: Effect, taken: int, author: Author
+) -> None:
+    detail: dict[str, Any] = {
+        "payment": str(before.id),
+        "invoice": None if before.invoice_id is None else str(before.invoice_id),
+        "amount": abs(effect.amount),
+        "owed_again": after.reopened - before.reopened,
+        "credit_taken": taken,
+    }
+    subject = f"{effect.source}"
+    if effect.verb == "refund_failed":
+        why = "The refund failed."
+        _settled_finding(cur, before, "refund_without_note", subject, why, author)
+    if effect.verb == "refunded" and before.purpose == INVOICE and taken < -effect.amount:
+        step = {"step": "issue a credit note over what is owed again, or collect it"}
+        _find(cur, before, "refund_without_note", subject, detail, author, step)
+    if effect.verb == "dispute_lost":
+        step = {"step": "collect what is owed again, or write it off"}
+        _find(cur, before, "dispute_lost", subject, detail, author, step)
+    _find_beyond(cur, before, after, detail, author)
+    if taken > 0 and (debt := lock_books(cur, before.organization).debt):
+        step = {"step": "ask for a top-up, or write the debt off by an adjustment"}
+        owed = {**detail, "debt": debt, "effect": effect.key}
+        _find(cur, before, DEBT, _credit_of(before.organization), owed, author, step)
+
+
+def _find_beyond(
+    cur: Cursor, before: Payment, after: Payment, detail: Mapping[str, Any], author: Author
+) -> None:
+    """Whatever made it: while more went back than came, there is one finding about the payment."""
+    subject = f"payment:{before.id}"
+    if after.beyond > before.beyond:
+        beyond = {**detail, "in_suspense": after.beyond}
+        _find(cur, before, "returned_more_than_paid", subject, beyond, author)
+    if before.beyond and not after.beyond:
+        why = "What was too much came back."
+        _settled_finding(cur, before, "returned_more_than_paid", subject, why, author)
+
+
+def _follow(cur: Cursor, before: Payment, after: Payment, author: Author) -> None:
+    """Tell those who wait for the payment's end; debt that is repaid is no finding any more."""
+    if after.status in (FAILED, CANCELED) and before.is_under_way:
+        failure = after.failure or {"code": after.status}
+        if after.invoice_id is not None:
+            notice.payment_failed(
+                cur,
+                organization=after.organization,
+                invoice=after.invoice_id,
+                failure=Failure(**failure),
+                author=author,
+            )
+        automatic.payment_ended(cur, after, author=author)
+    if after.received > before.received:
+        automatic.payment_ended(cur, after, author=author)
+    if lock_books(cur, after.organization).debt == 0:
+        subject, why = _credit_of(after.organization), "The debt is repaid."
+        _settled_finding(cur, after, DEBT, subject, why, author)
+
+
+def _record(
+    cur: Cursor, books: Books, done: Payment, effect: Effect, ledger: dict[str, Any], author: Author
+) -> None:
+    told = {"effects": [[effect.source, effect.key]], "ledger": ledger}
+    record(cur, [fact(done, effect.verb, at=books.now, **told)], author=author)
+
+
+def _credit_of(organization: UUID) -> str:
+    return f"customer_credit:{organization}"
+
+
+def _find(
+    cur: Cursor,
+    row: Payment,
+    kind: str,
+    subject: str,
+    detail: Mapping[str, Any],
+    author: Author,
+    proposed: Mapping[str, Any] | None = None,
+) -> None:
+    open_finding(
+        cur,
+        organization=row.organization,
+        kind=kind,
+        subject=subject,
+        detail={"currency": row.currency, **detail},
+        proposed=proposed,
+        author=author,
+    )
+
+
+def _settled_finding(cur: Cursor, row: Payment, kind: str, subject: str, reason: str, author: Author) -> None:
+    resolve_open(cur, organization=row.organization, kind=kind, subject=subject, reason=reason, author=author)

@@ -1,0 +1,139 @@
+"""Collecting invoices: our invoice is the document, a payment off-session pays it (ADR 0016).
+
+Never two payments are under way for one invoice, and none is over more than what is due when it is asked for. What
+comes twice nevertheless (somebody paid by bank meanwhile) becomes the customer's credit, with a finding.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from billing.operations.payments.charging import (
+    CANCEL,
+    NoPaymentMethod,
+    request_cancellation,
+    request_charge,
+)
+from billing.queries.customers import customer_of
+from billing.queries.invoices import find_invoice
+from billing.queries.payments import find_payment, list_payments
+from billing.queries.profiles import billing_profile
+from billing.rules.invoices import OPEN, Invoice
+from billing.rules.payments.commands import Command
+from billing.rules.payments.minor import FinerThanProcessor, charged_step
+from billing.rules.payments.row import FAILED, INVOICE, Payment
+from common.errors import InvalidTransition, ProblemError
+from events.store import Cursor
+from ledger.operations.books import Books, lock_books
+from orgs.operations.facts import Author
+
+AUTHENTICATE: Final = "authentication_required"
+"""The failure of a payment that its customer may still complete."""
+_REFUSED_TO_END: Final = """
+SELECT 1 FROM outbound_commands WHERE organization = %s AND purpose = %s AND state = 'refused'
+    AND target = ANY(%s) LIMIT 1
+"""
+_MOST: Final = 100
+
+
+class PaymentUnderWay(ProblemError):
+    """A payment of this is under way already; wait for what becomes of it."""
+
+    code = "payment_under_way"
+    status = 409
+    retryable = True
+
+
+def request_collection(
+    cur: Cursor, *, organization: UUID, invoice: UUID, cause: str, author: Author
+) -> Payment | None:
+    """This function will ask for a payment of what is due on an open invoice by the customer's method, and return it.
+
+    None: nothing can be collected now (it is not open, nothing is due, there is no method, a payment is under way, the
+    processor cannot move such an amount, the organization is a sandbox). `cause`: who asks. Raises NotFound.
+    """
+    books = lock_books(cur, organization)
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    if _obstacle(cur, books, found) is not None:
+        return None
+    return _collect(cur, books, found, cause, author)
+
+
+def collect_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> Payment:
+    """This function will ask for a payment of an invoice as `request_collection` does, and say why when it cannot.
+
+    Raises NotFound, InvalidTransition (not open), PaymentUnderWay, NoPaymentMethod and FinerThanProcessor.
+    """
+    books = lock_books(cur, organization)
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    obstacle = _obstacle(cur, books, found)
+    if obstacle is not None:
+        raise obstacle
+    return _collect(cur, books, found, "manual", author)
+
+
+def collect_opened(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> Payment | None:
+    """This function will collect an invoice that has just opened, if its customer is charged automatically. Raises
+    NotFound."""
+    row = customer_of(cur, organization)
+    if not billing_profile(cur, organization).charges(has_method=row.can_pay):
+        return None
+    return request_collection(
+        cur, organization=organization, invoice=invoice, cause="collection", author=author
+    )
+
+
+def reason_not_to_pay(cur: Cursor, command: Command) -> str | None:
+    """This function will say why a payment is not wanted any more, before it is sent: its invoice is paid, or less is
+    due by now, or an earlier payment of it turns out to have gone through."""
+    payment = find_payment(cur, organization=command.organization, payment=payment_of(command))
+    if not payment.is_under_way:
+        return f"The payment is {payment.status}."
+    if payment.invoice_id is None:
+        return None
+    found = find_invoice(cur, organization=command.organization, invoice=payment.invoice_id)
+    if found.status != OPEN or found.due < payment.amount:
+        return f"The invoice is {found.status}, {found.due} units are due."
+    earlier = [one.intent for one in _payments(cur, found) if one.intent and one.status == FAILED]
+    refused = cur.execute(_REFUSED_TO_END, (command.organization, CANCEL, earlier)).fetchone()
+    return "An earlier payment could not be ended: it may have gone through." if refused else None
+
+
+def payment_of(command: Command) -> UUID:
+    """This function will return which payment of ours a command is for."""
+    return UUID(command.params["metadata"]["payment"])
+
+
+def _collect(cur: Cursor, books: Books, found: Invoice, cause: str, author: Author) -> Payment:
+    for earlier in _payments(cur, found):
+        code = (earlier.failure or {}).get("code")
+        if earlier.status == FAILED and earlier.intent is not None and code == AUTHENTICATE:
+            request_cancellation(
+                cur,
+                organization=found.organization,
+                intent=earlier.intent,
+                customer=earlier.customer,
+                author=author,
+            )
+    payment = request_charge(
+        cur, books, purpose=INVOICE, invoice=found.id, amount=found.due, cause=cause, author=author
+    )
+    return find_payment(cur, organization=found.organization, payment=payment)
+
+
+def _obstacle(cur: Cursor, books: Books, found: Invoice) -> ProblemError | None:
+    """What keeps an invoice from being collected now."""
+    if found.status != OPEN or found.due <= 0:
+        return InvalidTransition(f"An invoice that is {found.status} is not collected.")
+    if any(one.is_under_way for one in _payments(cur, found)):
+        return PaymentUnderWay(retry_after=60)
+    if books.organization.sandbox or not customer_of(cur, found.organization).can_pay:
+        return NoPaymentMethod()
+    if found.currency != books.currency or found.due % charged_step(found.currency):
+        return FinerThanProcessor()
+    return None
+
+
+def _payments(cur: Cursor, found: Invoice) -> list[Payment]:
+    return list_payments(cur, organization=found.organization, invoice=found.id, limit=_MOST)

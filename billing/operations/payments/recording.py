@@ -1,0 +1,56 @@
+"""Payments that are asked for: the row that says what the money is for, before there is any."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from billing.rules.payments.row import INVOICE, PURPOSES, Payment, fact
+from billing.rules.rounding import document_step
+from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
+from common.ids import new_id
+from common.money import checked_units
+from events.store import Cursor
+from ledger.operations.books import Books
+from orgs.operations.facts import Author, record
+
+
+def new_payment(
+    cur: Cursor,
+    books: Books,
+    *,
+    purpose: str,
+    invoice: UUID | None,
+    amount: int,
+    currency: str,
+    command: UUID | None,
+    author: Author,
+    payment: UUID | None = None,
+    cause: str = "manual",
+) -> UUID:
+    """This function will record that a payment (units) is asked for and return its id, which stands in the object's
+    `metadata["payment"]`.
+
+    `books` are the organization's under its lock. `payment`: the id that it is to have, where the command was made
+    first; `cause`: who asks. Raises InvalidField (unknown purpose, or an invoice where none belongs), CurrencyMismatch
+    and InvalidAmount (nothing, or finer than the currency).
+    """
+    if purpose not in PURPOSES or (purpose == INVOICE) != (invoice is not None):
+        raise InvalidField("A payment is for an invoice, or for credit.", pointer="/purpose")
+    if currency != books.currency:
+        raise CurrencyMismatch(f"The organization's currency is {books.currency}.", pointer="/currency")
+    if amount <= 0 or amount % document_step(currency):
+        raise InvalidAmount(f"Nobody pays a fraction of the smallest coin of {currency}.", pointer="/amount")
+    made = Payment(
+        id=payment or new_id(),
+        organization=books.organization.id,
+        purpose=purpose,
+        invoice_id=invoice,
+        cause=cause,
+        amount=checked_units(amount),
+        currency=currency,
+        command=command,
+        status="requested",
+        created_at=books.now,
+    )
+    record(cur, [fact(made, "requested", at=books.now)], author=author)
+    return made.id

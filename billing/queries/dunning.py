@@ -1,0 +1,175 @@
+"""Dunning cases: the open one, what of it is unpaid, what is overdue besides, and whose turn it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from billing.rules.dunning.case import STREAM, Case
+from billing.rules.dunning.policy import parse_policy
+from common.errors import NotFound
+from events.queries.log import LogFilter, event_log
+from events.reading import StoredEvent
+from events.store import Cursor
+
+_READ: Final = """
+SELECT id, organization, state, policy_id, policy_number, policy::text, zone, anchor_at, opened_at, changed_at,
+    invoices::text, step, shift_days, pending::text, waits_until, asked_at, wants_retry, is_hard, failures,
+    failure::text, exempt_until, extended_until, closed_at, closing, version
+FROM dunning_cases
+"""
+# What is written off is not paid: a case that gave it up stays until it is, one that did not is over.
+_UNPAID: Final = """
+SELECT i.id, i.number, i.currency, i.due_at, i.status, i.total - i.paid - i.credited FROM invoices i
+WHERE i.organization = %(organization)s AND i.id = ANY(%(invoices)s)
+    AND (i.status = 'open' OR i.status = 'uncollectible' AND %(gave_up)s) ORDER BY i.due_at, i.id
+"""
+OVERDUE: Final = """
+i.status = 'open' AND NOT EXISTS (
+    SELECT FROM dunning_cases c WHERE c.organization = i.organization AND (c.closed_at IS NULL OR c.closing = 'finance')
+        AND jsonb_exists(c.invoices, i.id::text))
+"""
+"""An invoice `i` that is to be paid, is in no open case, and was not let be by finance."""
+# What was paid and is owed again, as after a dispute, is a new debt: its days count from now.
+_OVERDUE_OF: Final = f"""
+SELECT i.id, i.due_at, EXISTS (SELECT FROM dunning_cases c WHERE c.organization = i.organization
+        AND jsonb_exists(c.invoices, i.id::text))
+    OR coalesce((SELECT sum(p.applied) FROM invoice_payments p WHERE p.invoice_id = i.id), 0) > i.paid
+FROM invoices i WHERE i.organization = %(organization)s AND i.due_at <= %(now)s AND {OVERDUE} ORDER BY i.due_at, i.id
+"""
+# Nothing is decided here, so the clock may be asked. A moved clock is ahead, so the others are found by the index.
+_DUE: Final = f"""
+SELECT organization FROM (
+    SELECT organization FROM dunning_cases WHERE closed_at IS NULL AND next_at <= clock_timestamp()
+    UNION
+    SELECT c.organization FROM organizations o JOIN dunning_cases c ON c.organization = o.id
+    WHERE o.clock_offset > '0' AND c.closed_at IS NULL AND c.next_at <= clock_timestamp() + o.clock_offset
+    UNION
+    SELECT i.organization FROM invoices i WHERE i.due_at <= clock_timestamp() AND {OVERDUE}
+    UNION
+    SELECT i.organization FROM organizations o JOIN invoices i ON i.organization = o.id
+    WHERE o.clock_offset > '0' AND i.due_at <= clock_timestamp() + o.clock_offset AND {OVERDUE}
+) due WHERE %(after)s::uuid IS NULL OR organization > %(after)s ORDER BY organization LIMIT %(limit)s
+"""
+_SETTLED: Final = """
+SELECT c.organization FROM dunning_cases c WHERE c.closed_at IS NULL AND NOT EXISTS (
+    SELECT FROM invoices i WHERE i.organization = c.organization AND jsonb_exists(c.invoices, i.id::text)
+        AND (i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off'))
+ORDER BY c.organization LIMIT %s
+"""
+_LIST: Final = f"""
+{_READ} WHERE (%(organization)s::uuid IS NULL OR organization = %(organization)s)
+    AND (%(state)s::text IS NULL OR state = %(state)s)
+    AND (%(open)s::boolean IS NULL OR (closed_at IS NULL) = %(open)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
+ORDER BY id DESC LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaid:
+    """An invoice that a case waits for; `due` in units, also what was written off."""
+
+    id: UUID
+    number: str
+    currency: str
+    due_at: datetime
+    status: str
+    due: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An invoice that is overdue and in no case. `was_settled`: it was paid once and is owed again."""
+
+    id: UUID
+    due_at: datetime
+    was_settled: bool
+
+
+def find_open_case(cur: Cursor, organization: UUID) -> Case | None:
+    """Return the organization's open case; None without one."""
+    row = cur.execute(f"{_READ} WHERE organization = %s AND closed_at IS NULL", (organization,)).fetchone()
+    return None if row is None else _case(row)
+
+
+def find_case(cur: Cursor, *, organization: UUID, case: UUID) -> Case:
+    """Return a case of the organization. Raises NotFound."""
+    row = cur.execute(f"{_READ} WHERE organization = %s AND id = %s", (organization, case)).fetchone()
+    if row is None:
+        raise NotFound("There is no such dunning case.")
+    return _case(row)
+
+
+def organization_of_case(cur: Cursor, case: UUID) -> UUID:
+    """Return whose case this is; for the platform's own requests only. Raises NotFound."""
+    row = cur.execute("SELECT organization FROM dunning_cases WHERE id = %s", (case,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such dunning case.")
+    owner: UUID = row[0]
+    return owner
+
+
+def list_cases(
+    cur: Cursor,
+    *,
+    organization: UUID | None,
+    state: str | None = None,
+    is_open: bool | None = None,
+    before: UUID | None = None,
+    limit: int,
+) -> list[Case]:
+    """Return up to `limit` cases, newest first; of one organization, or of all (the platform's own list)."""
+    given = {
+        "organization": organization,
+        "state": state,
+        "open": is_open,
+        "before": before,
+        "limit": limit,
+    }
+    return [_case(row) for row in cur.execute(_LIST, given).fetchall()]
+
+
+def unpaid_of(cur: Cursor, case: Case) -> list[Unpaid]:
+    """Return what has to be settled before the case closes, the longest due first."""
+    given = {
+        "organization": case.organization,
+        "invoices": list(case.invoices),
+        "gave_up": case.state == "written_off",
+    }
+    return [Unpaid(*row) for row in cur.execute(_UNPAID, given).fetchall()]
+
+
+def overdue_of(cur: Cursor, organization: UUID, now: datetime) -> list[Overdue]:
+    """Return the organization's overdue invoices that are in no case, the longest due first."""
+    rows = cur.execute(_OVERDUE_OF, {"organization": organization, "now": now}).fetchall()
+    return [Overdue(*row) for row in rows]
+
+
+def organizations_due(cur: Cursor, *, after: UUID | None, limit: int) -> list[UUID]:
+    """Return organizations with an overdue invoice outside of any case, or a case whose time has come by their own
+    clock, in the order of their ids after one."""
+    return [row[0] for row in cur.execute(_DUE, {"after": after, "limit": limit}).fetchall()]
+
+
+def organizations_settled(cur: Cursor, *, limit: int) -> list[UUID]:
+    """Return organizations whose open case waits for nothing: who settled it did not say so."""
+    return [row[0] for row in cur.execute(_SETTLED, (limit,)).fetchall()]
+
+
+def history_of_case(cur: Cursor, case: Case, *, after: int | None, limit: int) -> list[StoredEvent]:
+    """Return what happened to a case, oldest first: every event of its stream with trigger, time and actor."""
+    wanted = LogFilter(stream_type=STREAM, stream_id=case.id)
+    return event_log(cur, organization=case.organization, wanted=wanted, after=after, limit=limit)
+
+
+def _case(row: Sequence[Any]) -> Case:
+    values: Any = list(row)
+    values[5] = parse_policy(json.loads(row[5]))
+    for place in (10, 13):
+        values[place] = tuple(UUID(each) for each in json.loads(row[place]))
+    values[19] = json.loads(row[19] or "null")
+    return Case(*values)

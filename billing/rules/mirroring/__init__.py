@@ -1,0 +1,1 @@
+"""Subscriptions and invoices that live at the processor: mirrored, never written."""

@@ -1,0 +1,79 @@
+"""The one way to the processor: a client with deadlines, few retries, our API version and no globals.
+
+payouts uses it for connected accounts.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+import stripe
+from django.conf import settings
+from django.db import connections
+
+from common.errors import ProblemError
+
+NETWORK_RETRIES: Final = 1
+"""The SDK's own, for blips, under the same key. What lasts longer is sent again by the command's rules."""
+LONGEST_CALL_SECONDS: Final = 51
+"""Connecting and reading with their deadlines, once more, and the pause between: see STRIPE_TIMEOUT_SECONDS."""
+
+
+class NotConfigured(RuntimeError):
+    """There is no key for the processor: STRIPE_API_KEY is not set."""
+
+
+class CallInTransaction(RuntimeError):
+    """A defect: the processor is never called while a transaction is open (ADR 0016)."""
+
+
+class ProcessorMissing(ProblemError):
+    """There is no payment processor here: nothing can be charged."""
+
+    code = "no_payment_processor"
+    status = 503
+
+
+def client() -> stripe.StripeClient:
+    """Return the client of the platform's account. Raises NotConfigured, and CallInTransaction inside a transaction:
+    the lock of an organization must not wait for somebody else's server."""
+    require_no_transaction()
+    if not settings.STRIPE_API_KEY:
+        raise NotConfigured("STRIPE_API_KEY is not set.")
+    return _client(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE, settings.STRIPE_TIMEOUT_SECONDS)
+
+
+def options(*, account: str | None = None, key: str | None = None, version: str | None = None) -> Any:
+    """Return a call's options: whose account it is for, its idempotency key, and another API version than ours."""
+    given = {"stripe_account": account, "idempotency_key": key, "stripe_version": version}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def is_configured() -> bool:
+    """Whether there is a key for the processor."""
+    return bool(settings.STRIPE_API_KEY)
+
+
+def require_configured() -> None:
+    """Refuse where there is no key for the processor. Raises ProcessorMissing."""
+    if not is_configured():
+        raise ProcessorMissing
+
+
+def require_no_transaction() -> None:
+    """Refuse to go on while a transaction is open on any of this thread's connections. Raises CallInTransaction."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            raise CallInTransaction("The processor is called outside of transactions only.")
+
+
+@lru_cache(maxsize=8)
+def _client(key: str, base: str | None, timeout: tuple[int, int]) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        stripe_version=settings.STRIPE_API_VERSION,
+        max_network_retries=NETWORK_RETRIES,
+        base_addresses={"api": base} if base else None,
+        http_client=stripe.RequestsClient(timeout=timeout),
+    )

@@ -1,0 +1,139 @@
+"""One object as it is now, by its id. Each raises NotAtProcessor, ProcessorUnavailable, ProcessorRejected, Unreadable,
+NotConfigured and CallInTransaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import stripe
+
+from billing.rules.payments.events import EventView
+from billing.rules.payments.views import (
+    BalanceView,
+    ChargeView,
+    CustomerView,
+    DisputeView,
+    MethodView,
+    PaymentView,
+    PayoutView,
+    RefundView,
+    SetupView,
+    WarningView,
+)
+from billing.stripe_gateway.client import client, options
+from billing.stripe_gateway.errors import reading
+from billing.stripe_gateway.mapping import Unreadable, plain, view_of
+
+_View = TypeVar("_View")
+
+
+def payment(identifier: str, *, account: str | None = None) -> PaymentView:
+    """Return a PaymentIntent with its latest charge and that one's balance transaction."""
+    return fetch(
+        PaymentView,
+        lambda api: api.payment_intents.retrieve,
+        identifier,
+        account=account,
+        expand=["latest_charge.balance_transaction"],
+    )
+
+
+def charge(identifier: str, *, account: str | None = None) -> ChargeView:
+    """Return a charge with its balance transaction."""
+    return fetch(
+        ChargeView,
+        lambda api: api.charges.retrieve,
+        identifier,
+        account=account,
+        expand=["balance_transaction"],
+    )
+
+
+def refund(identifier: str, *, account: str | None = None) -> RefundView:
+    """Return a refund with its balance transaction."""
+    return fetch(
+        RefundView,
+        lambda api: api.refunds.retrieve,
+        identifier,
+        account=account,
+        expand=["balance_transaction"],
+    )
+
+
+def dispute(identifier: str, *, account: str | None = None) -> DisputeView:
+    """Return a dispute; its balance transactions are part of it."""
+    return fetch(DisputeView, lambda api: api.disputes.retrieve, identifier, account=account)
+
+
+def warning(identifier: str, *, account: str | None = None) -> WarningView:
+    """Return an early fraud warning."""
+    return fetch(
+        WarningView, lambda api: api.radar.early_fraud_warnings.retrieve, identifier, account=account
+    )
+
+
+def setup(identifier: str, *, account: str | None = None) -> SetupView:
+    """Return a SetupIntent."""
+    return fetch(SetupView, lambda api: api.setup_intents.retrieve, identifier, account=account)
+
+
+def setup_secret(identifier: str) -> str:
+    """Return the client secret of a SetupIntent, with which a browser confirms it. It is never stored."""
+    with reading():
+        found = plain(client().v1.setup_intents.retrieve(identifier))
+    return str(found["client_secret"])
+
+
+def payment_secret(identifier: str) -> str:
+    """Return the client secret of a PaymentIntent, with which its customer authenticates it. It is never stored."""
+    with reading():
+        found = plain(client().v1.payment_intents.retrieve(identifier))
+    return str(found["client_secret"])
+
+
+def method(identifier: str, *, account: str | None = None) -> MethodView:
+    """Return a payment method."""
+    return fetch(MethodView, lambda api: api.payment_methods.retrieve, identifier, account=account)
+
+
+def customer(identifier: str, *, account: str | None = None) -> CustomerView:
+    """Return a customer, also one that was deleted."""
+    return fetch(CustomerView, lambda api: api.customers.retrieve, identifier, account=account)
+
+
+def payout(identifier: str, account: str | None = None) -> PayoutView:
+    """Return a payout with its balance transactions."""
+    expand = ["balance_transaction", "failure_balance_transaction"]
+    return fetch(PayoutView, lambda api: api.payouts.retrieve, identifier, account=account, expand=expand)
+
+
+def balance_transaction(identifier: str, *, account: str | None = None) -> BalanceView:
+    """Return a balance transaction."""
+    return fetch(BalanceView, lambda api: api.balance_transactions.retrieve, identifier, account=account)
+
+
+def event(identifier: str, account: str | None = None) -> EventView:
+    """Return an event, at most 30 days old."""
+    return fetch(EventView, lambda api: api.events.retrieve, identifier, account=account)
+
+
+def fetch(
+    kind: type[_View],
+    call: Callable[[Any], Any],
+    identifier: str,
+    *,
+    account: str | None = None,
+    expand: list[str] | None = None,
+) -> _View:
+    """This function will fetch an object and return its view, which is of this kind. `call` picks the SDK's method of
+    `client.v1`. See the module for what it raises."""
+    if not identifier or not identifier.isascii() or "/" in identifier:
+        raise Unreadable("That is no id of the processor.")
+    api: stripe.StripeClient = client()
+    with reading():
+        found = call(api.v1)(identifier, {"expand": expand} if expand else None, options(account=account))
+    view = view_of(plain(found))
+    if not isinstance(view, kind):
+        raise Unreadable(f"{identifier} is no {kind.__name__}.")
+    return view

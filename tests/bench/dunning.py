@@ -1,0 +1,84 @@
+"""The daily run of dunning over many customers: every one has an escalation that day, with its event, its letter and
+its word to the gate.
+
+Customers and their invoices are written by SQL, without events: what is measured is dunning alone.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from common.transactions import run_in_transaction
+from events.jobs import job
+from events.store import Cursor
+from ledger.operations.organizations import NewOrganization, create_organization
+from orgs.operations.facts import Author
+from tests.bench.cpu import own_seconds, tree_seconds
+
+AUTHOR: Final = Author("system:bench")
+AT_ONCE: Final = 5_000
+_COLUMNS: Final = """
+SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
+WHERE table_name = 'organizations' AND table_schema = current_schema() AND column_name NOT IN ('id', 'name')
+"""
+_INVOICE: Final = """
+INSERT INTO invoices (id, organization, status, cause, currency, legal_entity, series, year, counter, number, seller,
+    customer, dated_at, period_start, period_end, net_days, finalize_at, due_at, subtotal, discount, net, tax, total,
+    discounts, taxes, paid, credited, written_off, created_at, finalized_at, version)
+SELECT gen_random_uuid(), o.id, 'open', 'cycle', 'USD', %(entity)s, 'BENCH', 2026, n.c, 'B-' || n.c, '{}', '{}', at,
+    at, at, 0, at, at, 100000000, 0, 100000000, 0, 100000000, '[]', '[]', 0, 0, 0, at, at, 1
+FROM (SELECT id, %(first)s + row_number() OVER (ORDER BY id) AS c FROM organizations WHERE name LIKE %(names)s) n
+    JOIN organizations o ON o.id = n.id, (SELECT clock_timestamp() - interval '1 hour' AS at) t
+"""
+# A week later: the clock of a server cannot be moved, so the days of the cases are.
+_LATER: Final = """
+UPDATE dunning_cases SET anchor_at = anchor_at - interval '7 days', step = 1, next_at = next_at - interval '7 days'
+WHERE closed_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DailyRun:
+    """Seconds of opening so many cases, of a day on which each escalates, of one on which nothing is due; and the
+    processor's time of an escalation in microseconds, the server's included."""
+
+    opening_s: float
+    escalating_s: float
+    idle_s: float
+    cpu_us: float
+
+
+def daily_run(customers: int, postmaster: int) -> DailyRun:
+    """Return how long dunning takes over that many customers; see DailyRun."""
+    _prepare(customers)
+    opening = _timed(customers)
+    run_in_transaction(lambda cur: cur.execute(_LATER))
+    before = tree_seconds(postmaster) + own_seconds()
+    escalating = _timed(customers)
+    used = tree_seconds(postmaster) + own_seconds() - before
+    return DailyRun(opening, escalating, _timed(0), used / customers * 1e6)
+
+
+def _timed(expected: int) -> float:
+    begun = time.perf_counter()
+    assert job("billing.dunning").run() == expected
+    return time.perf_counter() - begun
+
+
+def _prepare(customers: int) -> None:
+    def make(cur: Cursor) -> UUID:
+        return create_organization(cur, NewOrganization("Dunned", funding="postpaid"), author=AUTHOR)
+
+    template = run_in_transaction(make)
+    (columns,) = run_in_transaction(lambda cur: cur.execute(_COLUMNS).fetchone() or ("",))
+    copied = f"""
+    INSERT INTO organizations (id, name, {columns})
+    SELECT gen_random_uuid(), 'dunned-' || %(template)s || '-' || n, {columns} FROM organizations o,
+        generate_series(%(first)s::int, %(last)s::int) n WHERE o.id = %(template)s
+    """
+    for first in range(1, customers + 1, AT_ONCE):
+        given = {"template": template, "first": first, "last": min(first + AT_ONCE - 1, customers)}
+        run_in_transaction(lambda cur, given=given: cur.execute(copied, given))
+    named = {"entity": template, "first": int(time.time() * 1000), "names": f"dunned-{template}-%"}
+    run_in_transaction(lambda cur: cur.execute(_INVOICE, named))

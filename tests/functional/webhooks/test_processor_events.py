@@ -1,0 +1,238 @@
+"""From a delivery of the simulator's over HTTP to the books, and what was never delivered found again (S82, S88)."""
+
+import json
+from typing import Any
+
+import pytest
+import stripe
+
+from common.transactions import run_in_transaction
+from tests.builders.deliveries import make_due, post, row_of, stored
+from tests.builders.orgs import caller, make_organization, platform
+from tests.builders.processor import CENT, Payer, effects, header, listed, payer, state
+from tests.builders.stripe import Simulator
+from tests.invariants import Still, assert_sound
+from webhooks.operations.inbound.catching_up import catch_up, catch_up_objects
+from webhooks.operations.inbound.processing import process_due
+from webhooks.queries.inbox import list_inbox
+
+
+@pytest.fixture
+def customer(stripe_simulator: Simulator) -> Payer:
+    process_due()
+    forget_watermarks()
+    return payer(stripe_simulator)
+
+
+def forget_watermarks() -> None:
+    """The simulator of another test had other events."""
+    run_in_transaction(
+        lambda cur: cur.execute("UPDATE stripe_watermarks SET event = NULL, created = NULL, swept_at = NULL")
+    )
+
+
+def deliver_all(simulator: Simulator) -> list[dict[str, Any]]:
+    bodies = listed(simulator)
+    for body in bodies:
+        assert post(body, header(body)).status_code == 200
+    return [json.loads(body) for body in bodies]
+
+
+def process_all() -> None:
+    while process_due():
+        pass
+
+
+def credit(customer: Payer) -> int:
+    return int(state(customer.organization)["balances"].get("customer_credit", 0))
+
+
+class TestADeliveryOfTheProcessor:
+    def test_reaches_the_books_through_the_real_servers(
+        self, web: str, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        stripe_simulator.register(f"{web}/webhooks/stripe/")
+        stripe_simulator.register(f"{web}/webhooks/stripe", version="2025-02-24.acacia")
+        customer.pay(2_500)
+        stripe_simulator.drain()
+        assert {entry["state"] for entry in stripe_simulator.deliveries()} == {"delivered"}
+        process_all()
+        assert credit(customer) == 2_500 * CENT
+        assert effects(customer.organization) >= 1
+        assert_sound(customer.organization)
+
+    def test_of_every_kind_ends_in_one_effect_each(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        intent = customer.pay(10_000)
+        stripe_simulator.refund(intent.latest_charge, 1_000)
+        other = customer.pay(5_000)
+        dispute = stripe_simulator.dispute(other.latest_charge)
+        stripe_simulator.close_dispute(dispute["id"], "lost")
+        stripe_simulator.warn(intent.latest_charge)
+        deliver_all(stripe_simulator)
+        process_all()
+        found = state(customer.organization)
+        assert [row[0] for row in found["payments"]] == ["succeeded", "succeeded"]
+        assert found["refunds"] == [(1_000 * CENT, "succeeded")]
+        assert [row[:2] for row in found["disputes"]] == [(5_000 * CENT, "lost")]
+        assert credit(customer) == 9_000 * CENT
+        with Still(customer.organization):
+            deliver_all(stripe_simulator)
+            process_all()
+        assert_sound(customer.organization)
+
+    def test_that_was_declined_first_is_credited_once(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        payment = customer.ask(1_200)
+        with pytest.raises(stripe.CardError):
+            customer.pay(1_200, "pm_card_visa_chargeDeclined", payment=payment)
+        deliver_all(stripe_simulator)
+        process_all()
+        assert credit(customer) == 0
+        customer.pay(1_200, payment=payment)
+        deliver_all(stripe_simulator)
+        process_all()
+        assert credit(customer) == 1_200 * CENT
+
+    def test_whose_fee_comes_late_is_booked_with_its_charge(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        stripe_simulator.next_payment(customer.customer, "fee_later")
+        customer.pay(1_000)
+        deliver_all(stripe_simulator)
+        process_all()
+        assert "processor_fees" not in state(customer.organization)["balances"]
+        stripe_simulator.advance(3_600)
+        deliver_all(stripe_simulator)
+        process_all()
+        assert state(customer.organization)["balances"]["processor_fees"] == -59 * CENT
+
+    def test_of_a_payment_that_is_not_ours_is_parked_and_moves_nothing(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        with Still(customer.organization):
+            stripe_simulator.sdk().v1.payment_intents.create(
+                {"amount": 700, "currency": "usd", "customer": customer.customer, "payment_method": "pm_card_visa",
+                 "confirm": True, "off_session": True}
+            )  # fmt: skip
+            events = deliver_all(stripe_simulator)
+            process_all()
+        (value,) = [event for event in events if event["type"] == "payment_intent.succeeded"]
+        row = row_of(value)
+        assert (row.state, row.reason, row.next_at) == ("parked", "foreign", None)
+
+    def test_whose_object_is_away_waits_for_the_processor(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        customer.pay(900)
+        events = deliver_all(stripe_simulator)
+        stripe_simulator.fail({"kind": "error_before", "path": "/v1/payment_intents/.*", "count": 100})
+        process_due()
+        (value,) = [event for event in events if event["type"] == "payment_intent.succeeded"]
+        assert (row_of(value).state, row_of(value).reason, row_of(value).attempts) == ("received", "busy", 0)
+        stripe_simulator.fail()
+        make_due(row_of(value).id)
+        process_all()
+        assert credit(customer) == 900 * CENT
+
+
+class TestCatchingUp:
+    def test_finds_what_was_never_delivered(self, stripe_simulator: Simulator, customer: Payer) -> None:
+        for cents in (1_000, 2_000, 3_000):
+            customer.pay(cents)
+        assert credit(customer) == 0
+        assert catch_up() > 0
+        process_all()
+        assert credit(customer) == 6_000 * CENT
+        row = next(row for row in inbox() if row.type == "payment_intent.succeeded")
+        assert (row.via, row.secret, row.state) == ("list", None, "applied")
+        with Still(customer.organization):
+            assert catch_up() == 0
+            deliver_all(stripe_simulator)
+            process_all()
+
+    def test_goes_on_where_it_was(self, stripe_simulator: Simulator, customer: Payer) -> None:
+        customer.pay(1_000)
+        catch_up()
+        before = len(stripe_simulator.requests("GET", "/v1/events"))
+        customer.pay(2_000)
+        assert catch_up() > 0
+        asked = stripe_simulator.requests("GET", "/v1/events")[before:]
+        assert any("ending_before" in str(entry) for entry in asked)
+        process_all()
+        assert credit(customer) == 3_000 * CENT
+
+    def test_after_a_month_finds_the_objects(self, stripe_simulator: Simulator, customer: Payer) -> None:
+        intent = customer.pay(1_000)
+        stripe_simulator.refund(intent.latest_charge, 400)
+        start = inbox_time()
+        assert catch_up_objects(created_from=start) > 0
+        process_all()
+        assert credit(customer) == 600 * CENT
+        assert {row.via for row in inbox() if row.object_id == intent.id} == {"objects"}
+
+    def test_that_fails_keeps_what_it_has_and_its_place(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        customer.pay(1_000)
+        broken = {"kind": "error_before", "path": "/v1/events"}
+        stripe_simulator.fail({**broken, "nth": 3}, {**broken, "nth": 4})  # the SDK asks once more
+        with pytest.raises(Exception, match="processor"):
+            catch_up()
+        stripe_simulator.fail()
+        catch_up()
+        process_all()
+        assert credit(customer) == 1_000 * CENT
+
+    def test_does_nothing_without_a_key(
+        self, stripe_simulator: Simulator, customer: Payer, settings: Any
+    ) -> None:
+        settings.STRIPE_API_KEY = None
+        customer.pay(100)
+        assert catch_up() == 0
+
+
+class TestTheInbox:
+    def test_is_read_and_replayed_by_the_platform_alone(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        customer.pay(800)
+        events = deliver_all(stripe_simulator)
+        process_all()
+        (value,) = [event for event in events if event["type"] == "payment_intent.succeeded"]
+        row = stored(value["id"])
+        assert row is not None
+        who = platform()
+        shown = who.get(f"/v1/stripe-events/{row.id}").json()
+        assert (shown["event"], shown["state"], shown["attempts"], shown["endpoint"]) == (
+            value["id"], "applied", 0, "platform",
+        )  # fmt: skip
+        assert who.get("/v1/stripe-events", event=value["id"]).json()["data"] == [shown]
+        listed_ = who.get("/v1/stripe-events", state="applied", object=shown["object"], limit="1").json()
+        assert listed_["next_cursor"] is not None
+        with Still(customer.organization):
+            again = who.post(f"/v1/stripe-events/{row.id}/replay")
+            assert (again.status_code, again.json()["state"]) == (200, "received")
+            process_all()
+        assert who.get(f"/v1/stripe-events/{row.id}").json()["state"] == "applied"
+        other = caller(make_organization(), "admin", "billing:read")
+        for answer in (
+            other.get("/v1/stripe-events"),
+            other.get(f"/v1/stripe-events/{row.id}"),
+            other.post(f"/v1/stripe-events/{row.id}/replay"),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert who.get(f"/v1/stripe-events/{customer.organization}").status_code == 404
+        assert who.get("/v1/stripe-events", state="lost").json()["code"] == "invalid_parameter"
+
+
+def inbox() -> Any:
+    return run_in_transaction(lambda cur: list_inbox(cur, limit=200))
+
+
+def inbox_time() -> Any:
+    from datetime import UTC, datetime, timedelta
+
+    return datetime.now(UTC) - timedelta(hours=1)

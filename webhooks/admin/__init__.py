@@ -1,0 +1,4 @@
+"""The staff's pages of this app; Django finds them here."""
+
+from webhooks.admin import inbound as inbound
+from webhooks.admin import outbound as outbound

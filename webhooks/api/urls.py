@@ -1,0 +1,29 @@
+"""The addresses of this app: under /v1/, and where Stripe delivers."""
+
+from django.urls import URLPattern, path
+
+from webhooks.api import deliveries, doors, endpoints, inbound
+
+urlpatterns: list[URLPattern] = [
+    path("stripe-events", inbound.StripeEventListView.as_view()),
+    path("stripe-events/<str:name>", inbound.StripeEventDetailView.as_view()),
+    path("stripe-events/<str:name>/replay", inbound.StripeEventReplayView.as_view()),
+    path("webhook-endpoints", endpoints.EndpointListView.as_view()),
+    path("webhook-endpoints/<str:name>", endpoints.EndpointDetailView.as_view()),
+    path("webhook-endpoints/<str:name>/archive", endpoints.EndpointArchiveView.as_view()),
+    path("webhook-endpoints/<str:name>/rotate-secret", endpoints.EndpointRotateView.as_view()),
+    path("webhook-endpoints/<str:name>/test", endpoints.EndpointTestView.as_view()),
+    path("webhook-endpoints/<str:name>/replay", endpoints.EndpointReplayView.as_view()),
+    path("webhook-deliveries", deliveries.DeliveryListView.as_view()),
+    path("webhook-deliveries/<str:name>", deliveries.DeliveryDetailView.as_view()),
+    path("webhook-deliveries/<str:name>/replay", deliveries.DeliveryReplayView.as_view()),
+    path("webhook-event-types", endpoints.EventTypeListView.as_view()),
+]
+
+# A redirect would be a failed delivery, so the addresses are good with and without the last slash.
+door_urlpatterns: list[URLPattern] = [
+    path("stripe", doors.platform_door),
+    path("stripe/", doors.platform_door),
+    path("stripe/connect", doors.connect_door),
+    path("stripe/connect/", doors.connect_door),
+]

@@ -1,0 +1,72 @@
+"""A delivery at the door: verified over its raw bytes, read, stored once. Nothing is applied here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.conf import settings
+
+from billing import stripe_gateway
+from common.errors import ProblemError
+from common.transactions import run_in_transaction
+from webhooks.operations.inbound.storing import Arrived, store_events
+from webhooks.queries.wallclock import CLOCK
+from webhooks.rules.inbound.judging import PLATFORM
+from webhooks.rules.inbound.reading import InvalidPayload, read_event
+
+MOST_HEADER_CHARACTERS: Final = 4_096
+
+
+class InvalidSignature(ProblemError):
+    """The delivery is not signed with a secret of this endpoint, or not in these minutes."""
+
+    code = "invalid_signature"
+    status = 400
+
+
+class WebhooksNotConfigured(ProblemError):
+    """This endpoint has no secret, so no delivery can be verified; set STRIPE_WEBHOOK_SECRETS and
+    STRIPE_CONNECT_WEBHOOK_SECRETS."""
+
+    code = "webhooks_not_configured"
+    status = 503
+    retryable = True
+
+
+def receive(*, body: bytes, header: str | None, source: str) -> bool:
+    """This function will verify a delivery and store its event; whether it was new (S81, S82).
+
+    Every secret of the endpoint is tried, and which one matched is kept. Raises WebhooksNotConfigured,
+    InvalidSignature (nothing is stored), InvalidPayload (signed, but no event), ServiceUnavailable.
+    """
+    secrets = secrets_of(source)
+    if not secrets:
+        raise WebhooksNotConfigured
+    if not header or len(header) > MOST_HEADER_CHARACTERS:
+        raise InvalidSignature
+    matched = _verified(body, header, secrets)
+    arrived = Arrived(read_event(body), body, source, "delivery", matched)
+    return run_in_transaction(lambda cur: store_events(cur, [arrived])) > 0
+
+
+def secrets_of(source: str) -> tuple[str, ...]:
+    """The secrets of a kind of endpoint, the newest first."""
+    found = settings.STRIPE_WEBHOOK_SECRETS if source == PLATFORM else settings.STRIPE_CONNECT_WEBHOOK_SECRETS
+    return tuple(found)
+
+
+def _verified(body: bytes, header: str, secrets: tuple[str, ...]) -> int:
+    try:
+        return stripe_gateway.verify(body, header, secrets, CLOCK.now()).secret
+    except stripe_gateway.SignatureRejected as error:
+        # What is no UTF-8 cannot be verified by the SDK, and would be no event under any signature.
+        is_payload = error.reason in ("body", "shape") or not _is_utf8(body)
+        raise (InvalidPayload if is_payload else InvalidSignature) from None
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,121 @@
+"""Which operation each kind of object is handed to. Rows for connected accounts come with payouts.
+
+A refund, a dispute and a warning come with their payment, which is applied first: money must be here before it can go.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from billing import stripe_gateway
+from billing.operations.mirroring.applying import apply_invoice, apply_subscription
+from billing.operations.payments import applying
+from billing.operations.payments.customers import apply_customer
+from billing.operations.payments.methods import apply_method, apply_setup
+from billing.rules.payments.applied import APPLIED, FOREIGN, PARKED, UNCHANGED, Applied
+from billing.rules.payments.views import ChargeView, MethodView, PaymentView, RefundView
+from billing.stripe_gateway import mirrored
+from events.store import Cursor
+from orgs.operations.facts import Author
+from webhooks.operations.inbound import handlers
+from webhooks.operations.inbound.handlers import Apply, Fetch, Handler
+from webhooks.rules.inbound.judging import PLATFORM
+
+_WORST_FIRST: Final = (PARKED, FOREIGN, APPLIED, UNCHANGED)
+
+
+def register_all() -> None:
+    """This function will register the handlers of what billing applies."""
+    for kind, (fetch, apply) in ROWS.items():
+        handlers.register(Handler(PLATFORM, kind, fetch, apply))
+
+
+def _charge(name: str, account: str | None) -> PaymentView | ChargeView:
+    """A charge's payment; the charge where it has none."""
+    found = stripe_gateway.charge(name, account=account)
+    return found if found.payment is None else stripe_gateway.payment(found.payment, account=account)
+
+
+def _apply_charge(cur: Cursor, found: PaymentView | ChargeView, author: Author) -> Any:
+    if isinstance(found, ChargeView):
+        return Applied(FOREIGN, "a charge without a payment")
+    return applying.apply_payment(cur, found, author=author)
+
+
+def _refund(name: str, account: str | None) -> tuple[list[RefundView], PaymentView | None]:
+    found = stripe_gateway.refund(name, account=account)
+    return [found], _payment_of(found.payment, account)
+
+
+def _refunds(name: str, account: str | None) -> tuple[list[RefundView], PaymentView | None]:
+    """All refunds of a charge: its event does not say which one is new."""
+    charge = stripe_gateway.charge(name, account=account)
+    if charge.payment is None:
+        return [], None
+    found = list(stripe_gateway.list_refunds(payment=charge.payment, account=account))
+    return found[::-1], _payment_of(charge.payment, account)
+
+
+def _apply_refunds(cur: Cursor, found: tuple[list[RefundView], PaymentView | None], author: Author) -> Any:
+    refunds, payment = found
+    done: list[Any] = [applying.apply_refund(cur, each, payment, author=author) for each in refunds]
+    if not done:
+        return Applied(FOREIGN, "a charge without a payment")
+    return min(done, key=lambda each: _WORST_FIRST.index(each.outcome))
+
+
+def _payment_of(name: str | None, account: str | None) -> PaymentView | None:
+    return None if name is None else stripe_gateway.payment(name, account=account)
+
+
+def _apply_method(cur: Cursor, found: MethodView, author: Author) -> Applied:
+    return apply_method(cur, found, attached=found.customer is not None, author=author)
+
+
+def _about_a_payment(read: Any) -> Fetch:
+    """The object with its payment as it is now."""
+
+    def fetch(name: str, account: str | None) -> Any:
+        found = read(name, account=account)
+        return found, _payment_of(found.payment, account)
+
+    return fetch
+
+
+def _after_its_payment(apply: Any) -> Apply:
+    """The payment first, so that an object that is told of before its money finds it."""
+
+    def applied(cur: Cursor, found: Any, author: Author) -> Any:
+        view, payment = found
+        if payment is not None:
+            before = applying.apply_payment(cur, payment, author=author)
+            if before.outcome in (PARKED, FOREIGN):
+                return before
+        return apply(cur, view, author=author)
+
+    return applied
+
+
+def _applies(apply: Any) -> Apply:
+    return lambda cur, found, author: apply(cur, found, author=author)
+
+
+def _fetches(read: Any) -> Fetch:
+    return lambda name, account: read(name, account=account)
+
+
+ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
+    "payment": (_fetches(stripe_gateway.payment), _applies(applying.apply_payment)),
+    "charge": (_charge, _apply_charge),
+    "refund": (_refund, _apply_refunds),
+    "charge_refunds": (_refunds, _apply_refunds),
+    "dispute": (_about_a_payment(stripe_gateway.dispute), _after_its_payment(applying.apply_dispute)),
+    "warning": (_about_a_payment(stripe_gateway.warning), _after_its_payment(applying.apply_warning)),
+    "setup": (_fetches(stripe_gateway.setup), _applies(apply_setup)),
+    "method": (_fetches(stripe_gateway.method), _apply_method),
+    "customer": (_fetches(stripe_gateway.customer), _applies(apply_customer)),
+    "payout": (_fetches(stripe_gateway.payout), _applies(applying.apply_payout)),
+    "subscription": (_fetches(mirrored.subscription), _applies(apply_subscription)),
+    "invoice": (_fetches(mirrored.invoice), _applies(apply_invoice)),
+}
+"""By the kind of object of the platform's own events: how it is fetched, and the one operation that it is handed to."""

@@ -1,0 +1,1 @@
+"""What an event of Stripe is to us: plain values."""
