@@ -58,7 +58,6 @@ def record_outcome(
     *,
     command: Command,
     outcome: Outcome,
-    lease: UUID,
     clock: Clock,
     jitter: int,
     author: Author,
@@ -143,7 +142,7 @@ def _alert(cur: Cursor, before: Command, done: Command, author: Author) -> None:
     """A command that stopped is a finding until it has ended after all."""
     subject = f"command:{done.id}"
     if done.state == WRONG:
-        logger.error("command.wrong", extra={"command": str(done.id), "reason": done.error})
+        logger.error("command stopped", extra={"command": str(done.id), "reason": done.error})
         open_finding(
             cur,
             organization=done.organization,

@@ -63,7 +63,7 @@ def charge(made: Payer) -> UUID:
             author=AUTHOR,
         )
     )
-    return made.commands("payment.create")[-1].id
+    return made.commands("create_payment")[-1].id
 
 
 def give_back(made: Payer) -> UUID:
@@ -98,14 +98,14 @@ def choose(made: Payer) -> UUID:
         made.add_method()
     other = next(one["id"] for one in made.methods() if not one["is_default"])
     write(lambda cur: choose_method(cur, organization=made.id, method=other, author=AUTHOR))
-    return made.commands("customer.update")[-1].id
+    return made.commands("update_customer")[-1].id
 
 
 def detach(made: Payer) -> UUID:
     """A method detached."""
     gone = made.add_method()
     write(lambda cur: detach_method(cur, organization=made.id, method=gone, author=AUTHOR))
-    return made.commands("method.detach")[-1].id
+    return made.commands("detach_method")[-1].id
 
 
 ASKED: Final[dict[str, Callable[[Payer], UUID]]] = {
@@ -295,7 +295,7 @@ class TestAKeyThatIsForgotten:
 
         assert states == ["unknown", "unknown", "lapsed"]
         assert made.charged() == []
-        first, second = made.commands("payment.create")
+        first, second = made.commands("create_payment")
         assert (first.generation, second.generation, first.key != second.key) == (1, 2, True)
         finish(made, start=hours + 2 * STEP)
         assert made.charged() == [1_000]

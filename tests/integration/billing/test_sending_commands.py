@@ -12,7 +12,7 @@ from django.db import connection, connections
 from django.test import Client
 
 from billing import stripe_gateway
-from billing.operations.commands import Purpose, deliver, register_purpose, request, send_due
+from billing.operations.commands import Purpose, deliver, register_purpose, request, send_commands, send_due
 from billing.operations.payments.methods import settle_nothing
 from billing.queries.commands import backlog, find_command
 from billing.stripe_gateway import pacing
@@ -24,7 +24,7 @@ from tests.builders.paying import Payer, payer, paying
 from tests.builders.stripe import Simulator
 from tests.integration.billing.test_killed_commands import charge, later
 
-STRANGE = "test.strange"
+STRANGE = "strange"
 register_purpose(Purpose(STRANGE, "customers", "create", settle_nothing))
 
 
@@ -196,6 +196,11 @@ class TestACommandThatStops:
             deliver(command.id)
 
         assert stripe_simulator.requests("POST", "/v1/customers") == []
+        other = strange(made, description="another")
+        send_commands([command.id, other.id], clock=later(timedelta(minutes=2)))
+        stuck = write(lambda cur: find_command(cur, command.id))
+        assert (stuck.state, str(stuck.note)[:10]) == ("sending", "ValueError")
+        assert write(lambda cur: find_command(cur, other.id)).state == "succeeded"
         write(
             lambda cur: cur.execute(
                 'UPDATE outbound_commands SET params = params || \'{"description": "ours"}\' WHERE id = %s',
