@@ -341,7 +341,7 @@ class TestADispute:
 
 
 def test_the_books_of_a_payment_are_not_reversed_by_hand() -> None:
-    customer, paying = topped_up()
+    customer, _ = topped_up()
     entry = rows("SELECT id FROM journal_entries WHERE organization = %s AND kind = 'top_up'", customer.id)[
         0
     ][0]
