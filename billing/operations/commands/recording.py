@@ -46,7 +46,8 @@ UPDATE outbound_commands SET lease = NULL, lease_until = NULL, next_try_at = %(n
     looked_at = %(now)s, note = 'looked, found nothing' WHERE id = %(id)s RETURNING looks
 """
 _AT_ONCE: Final = """
-UPDATE outbound_commands SET next_try_at = %s, looks = 0, looked_at = NULL, lease = NULL, lease_until = NULL WHERE id = %s
+UPDATE outbound_commands SET next_try_at = %s, looks = 0, looked_at = NULL, lease = NULL, lease_until = NULL
+WHERE id = %s
 """
 STOPPED: Final = "command_stopped"
 """The kind of the finding about a command that waits for a person."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, connections
@@ -19,6 +20,7 @@ from billing.stripe_gateway import pacing
 from common.clock import wall_now
 from common.transactions import run_in_transaction
 from config.metrics import scrape
+from sandbox.children import Child
 from tests.builders.orgs import AUTHOR, platform, unique, write
 from tests.builders.paying import Payer, payer, paying
 from tests.builders.stripe import Simulator
@@ -126,6 +128,20 @@ class TestTheJob:
 
         assert write(lambda cur: find_command(cur, command)).state == "succeeded"
         assert len(stripe_simulator.requests("POST", "/v1/payment_intents")) == 1
+
+
+class TestAWorker:
+    def test_sends_what_beat_finds_due(self, stripe_simulator: Simulator, worker: Child) -> None:
+        made = paying(stripe_simulator)
+        command = charge(made)
+
+        def is_done() -> bool:
+            current_app.send_task("events.tasks.run_due_jobs")
+            time.sleep(1)
+            return write(lambda cur: find_command(cur, command)).state == "succeeded"
+
+        assert any(is_done() for _ in range(60))
+        assert made.charged() == [1_000]
 
 
 class TestTheBucket:
