@@ -7,6 +7,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_late
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from billing.queries.commands import Backlog, backlog
 from billing.queries.findings import oldest_finding_seconds, open_findings
 from billing.queries.runs import troubled_customers
 from common.errors import ServiceUnavailable
@@ -23,11 +24,12 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         try:
-            health, gate, billing, found = run_in_transaction(
+            health, gate, billing, waiting, found = run_in_transaction(
                 lambda cur: (
                     store_health(cur),
                     samples(cur),
                     troubled_customers(cur),
+                    backlog(cur),
                     (open_findings(cur), oldest_finding_seconds(cur)),
                 )
             )
@@ -40,6 +42,7 @@ class DatabaseCollector:
         for name, count in zip(("retrying", "parked"), billing, strict=True):
             text = f"Customers whose billing run failed and is {name}"
             yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
+        yield from _command_gauges(waiting)
         yield from _finding_gauges(*found)
 
 
@@ -64,6 +67,16 @@ def _store_gauges(health: StoreHealth) -> Iterator[Metric]:
     }
     for name, (text, value) in plain.items():
         yield GaugeMetricFamily(f"counterfoil_{name}", text, value)
+
+
+def _command_gauges(found: Backlog) -> Iterator[Metric]:
+    name, text = "counterfoil_payment_commands", "Commands to the payment processor that have not ended"
+    gauge = GaugeMetricFamily(name, text, labels=["state"])
+    for state, count in (("open", found.waiting), ("unknown", found.unknown), ("wrong", found.wrong)):
+        gauge.add_metric([state], count)
+    yield gauge
+    text = "Age of the oldest command to the payment processor that is to be done"
+    yield GaugeMetricFamily(f"{name}_oldest_seconds", text, found.oldest_seconds)
 
 
 def _finding_gauges(by_kind: Mapping[str, int], oldest: float) -> Iterator[Metric]:

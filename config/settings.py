@@ -209,6 +209,8 @@ ADJUSTMENT_APPROVAL_ABOVE_UNITS = ENVIRONMENT.adjustment_approval_above_units
 STRIPE_API_VERSION = "2026-10-28.endive"
 STRIPE_API_KEY = ENVIRONMENT.stripe_api_key
 STRIPE_API_BASE = ENVIRONMENT.stripe_api_base
+# To connect, and to wait for an answer.
+STRIPE_TIMEOUT_SECONDS = (3, 20)
 STRIPE_CALLS_PER_SECOND = ENVIRONMENT.stripe_calls_per_second
 STRIPE_WEBHOOK_SECRETS = ENVIRONMENT.stripe_webhook_secrets
 STRIPE_CONNECT_WEBHOOK_SECRETS = ENVIRONMENT.stripe_connect_webhook_secrets

@@ -21,11 +21,11 @@ from billing.operations.payments.collecting import AUTHENTICATE, collect_invoice
 from billing.operations.payments.refunding import refund_credit_note, refund_payment
 from billing.queries.invoices import organization_of_invoice, organization_of_note
 from billing.queries.payments import find_payment, organization_of_payment
-from billing.rules.payments.row import REQUIRES_ACTION, Payment
+from billing.rules.payments.row import FAILED, REQUIRES_ACTION, Payment
 from common.api.answers import json_response
 from common.api.views import path_id
 from common.errors import CurrencyMismatch, InvalidField, InvalidTransition
-from common.money import format_amount
+from common.money import format_document_amount
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import OrgsView, checked, refuse_fields
@@ -69,8 +69,8 @@ class PaymentRefundView(OrgsView):
     money_moves = True
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Give back a payment or a part of it by the way it came. At most what came, less what went back, is disputed, or
-        is on its way back. The refund is made after the answer."""
+        """Give back a payment or a part of it by the way it came. At most what came, less what went back, is disputed,
+        or is on its way back. The refund is made after the answer."""
         values = checked(RefundPaymentSerializer, request)
         payment = path_id(name)
         organization = self.for_object(name, organization_of_payment)
@@ -149,7 +149,7 @@ def show_collected(made: Payment) -> dict[str, Any]:
         "id": made.id,
         "invoice": made.invoice_id,
         "command": made.command,
-        "amount": format_amount(made.amount),
+        "amount": format_document_amount(made.amount, currency=made.currency),
         "currency": made.currency,
         "status": made.status,
     }
@@ -158,6 +158,7 @@ def show_collected(made: Payment) -> dict[str, Any]:
 def _waiting_intent(found: Payment) -> str:
     """Raises InvalidTransition unless the payment waits for its customer."""
     code = (found.failure or {}).get("code")
-    if found.intent is None or (found.status != REQUIRES_ACTION and code != AUTHENTICATE):
+    is_refused = found.status == FAILED and code == AUTHENTICATE
+    if found.intent is None or not (found.status == REQUIRES_ACTION or is_refused):
         raise InvalidTransition(_WAITS)
     return found.intent

@@ -27,7 +27,7 @@ class PaymentCommandSerializer(serializers.Serializer[Any]):
 
     id = IdField()
     organization = IdField()
-    purpose = TextField(help_text="Such as payment.create.")
+    purpose = TextField(help_text="Such as create_payment.")
     business_key = TextField(help_text="What is to happen; each generation of it has a key of its own.")
     generation = QuantityField()
     idempotency_key = TextField(help_text="As the processor gets it, the same with every try.")
@@ -67,7 +67,7 @@ class PaymentMethodSerializer(serializers.Serializer[Any]):
 class PaymentMethodListSerializer(serializers.Serializer[Any]):
     """All payment methods of a customer, the newest first."""
 
-    data = PaymentMethodSerializer(many=True)
+    data = PaymentMethodSerializer(many=True)  # type: ignore[assignment]
 
 
 @extend_schema_field({"type": "string", "enum": ["requires_payment_method", "requires_confirmation",

@@ -102,8 +102,8 @@ class PaymentCommandLookView(OrgsView):
     bodiless = ("POST",)
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Have a command that is in doubt, or was stopped, looked for at the processor. What is found is taken over; what
-        is not found twice, an hour apart, is asked for anew."""
+        """Have a command that is in doubt, or was stopped, looked for at the processor. What is found is taken over;
+        what is not found twice, an hour apart, is asked for anew."""
         refuse_fields(request)
         command = path_id(name)
         return self.idempotent(

@@ -77,8 +77,8 @@ class PaymentMethodSetupView(PaymentMethodView):
     bodiless = ("POST",)
 
     def post(self, request: Request) -> HttpResponse:
-        """Begin to leave a payment method: the answer's secret is for the customer's browser, which confirms the setup at
-        the processor. Under the same idempotency key it is the same setup."""
+        """Begin to leave a payment method: the answer's secret is for the customer's browser, which confirms the setup
+        at the processor. Under the same idempotency key it is the same setup."""
         refuse_fields(request)
         organization = self.for_list()
         require_setup(organization=organization, author=self.author)

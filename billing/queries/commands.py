@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +13,10 @@ from billing.rules.payments.commands import HOLDING, Command
 from common.errors import NotFound
 from events.store import Cursor
 
+_PARAMS: Final = 9
+"""The column that is JSON text."""
 _COMMAND: Final = """
-SELECT id, organization, purpose, business_key, generation, key, resource, verb, target, params, params_hash,
+SELECT id, organization, purpose, business_key, generation, key, resource, verb, target, params::text, params_hash,
     api_version, account, order_key, state, requested_at, first_sent_at, ended_at, object_id, request_id, error_code,
     decline_code, error, version, attempts, next_try_at, lease_until, looks, looked_at, note
 FROM outbound_commands c
@@ -35,7 +38,8 @@ _ABOUT: Final = f"""{_COMMAND}
 WHERE organization = %s AND purpose = %s AND state = ANY(%s) AND params->'metadata'->>%s = %s ORDER BY id
 """
 _WAITING: Final = f"""
-SELECT count(*), min(requested_at), count(*) FILTER (WHERE state = 'unknown'),
+SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(requested_at)), 0)::float8,
+    count(*) FILTER (WHERE state = 'unknown'),
     (SELECT count(*) FROM outbound_commands WHERE state = 'wrong')
 FROM outbound_commands WHERE {_OPEN}
 """
@@ -43,10 +47,10 @@ FROM outbound_commands WHERE {_OPEN}
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Commands that wait: how many, since when the oldest does, how many are in doubt, how many need a person."""
+    """Commands that wait: how many, how long the oldest has, how many of them are in doubt; how many need a person."""
 
     waiting: int
-    oldest: datetime | None
+    oldest_seconds: float
     unknown: int
     wrong: int
 
@@ -56,13 +60,13 @@ def find_command(cur: Cursor, command: UUID, *, organization: UUID | None = None
     row = cur.execute(f"{_COMMAND} WHERE id = %s", (command,)).fetchone()
     if row is None or organization not in (None, row[1]):
         raise NotFound("There is no such command.")
-    return Command(*row)
+    return _command(row)
 
 
 def newest_command(cur: Cursor, *, organization: UUID, purpose: str, business_key: str) -> Command | None:
     """Return the newest generation of what is to happen; None: nobody asked for it."""
     row = cur.execute(_NEWEST, (organization, purpose, business_key)).fetchone()
-    return None if row is None else Command(*row)
+    return None if row is None else _command(row)
 
 
 def due_commands(cur: Cursor, *, now: datetime, limit: int) -> list[UUID]:
@@ -87,7 +91,7 @@ def has_open_command(cur: Cursor, *, organization: UUID, purpose: str) -> bool:
 def commands_about(cur: Cursor, *, organization: UUID, purpose: str, name: str, value: str) -> list[Command]:
     """Return the commands of a purpose that were done, or may still be, whose metadata says this."""
     rows = cur.execute(_ABOUT, (organization, purpose, list(HOLDING), name, value)).fetchall()
-    return [Command(*row) for row in rows]
+    return [_command(row) for row in rows]
 
 
 def list_commands(
@@ -109,11 +113,17 @@ def list_commands(
     given = {text: value for text, value in wanted.items() if value is not None}
     where = f"WHERE {' AND '.join(given)}" if given else ""
     rows = cur.execute(f"{_COMMAND} {where} ORDER BY id DESC LIMIT %s", (*given.values(), limit)).fetchall()
-    return [Command(*row) for row in rows]
+    return [_command(row) for row in rows]
 
 
 def backlog(cur: Cursor) -> Backlog:
-    """Return how many commands wait, and since when."""
+    """Return how many commands wait, and for how long."""
     row = cur.execute(_WAITING).fetchone()
     assert row is not None
     return Backlog(row[0], row[1], row[2], row[3])
+
+
+def _command(row: tuple[Any, ...]) -> Command:
+    values: list[Any] = list(row)
+    values[_PARAMS] = json.loads(values[_PARAMS])
+    return Command(*values)

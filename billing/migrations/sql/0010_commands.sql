@@ -27,7 +27,7 @@ CREATE TABLE outbound_commands (
     error text,
     version integer NOT NULL,
     attempts integer NOT NULL DEFAULT 0,                          -- operational, as is all below
-    next_try_at timestamptz NOT NULL DEFAULT '-infinity',
+    next_try_at timestamptz NOT NULL DEFAULT '1970-01-01T00:00:00Z',
     lease uuid,
     lease_until timestamptz,
     looks integer NOT NULL DEFAULT 0,    -- that found nothing

@@ -23,7 +23,7 @@ class Purpose:
     """What a command is for. `resource` and `verb` are the SDK's: `client.v1.<resource>.<verb>`.
 
     `settle(cur, command, outcome)` does what follows, in the transaction that records the outcome, under the
-    organization's lock; it is called for Succeeded, Refused and, of one that lapses, with Refused("not_found").
+    organization's lock; it is called for Succeeded and Refused. One that lapses is asked for anew and settles nothing.
     `check(cur, command)` is asked before the command is sent for the first time: a text says why it is not wanted
     any more, and withdraws it; then `settle` gets Refused("withdrawn").
     """

@@ -11,8 +11,10 @@ from uuid import UUID
 
 from billing.operations.commands.purposes import purpose_of
 from billing.operations.commands.requesting import next_generation
+from billing.operations.findings import open_finding, resolve_open
 from billing.queries.commands import find_command
 from billing.rules.payments.commands import (
+    ASKED_TO_LOOK,
     LOOK_APART,
     LOOKS,
     REFUSED,
@@ -46,6 +48,8 @@ UPDATE outbound_commands SET lease = NULL, lease_until = NULL, next_try_at = %(n
 _AT_ONCE: Final = """
 UPDATE outbound_commands SET next_try_at = %s, looks = 0, looked_at = NULL WHERE id = %s
 """
+STOPPED: Final = "command_stopped"
+"""The kind of the finding about a command that waits for a person."""
 _VERBS: Final = {SUCCEEDED: "succeeded", REFUSED: "refused", WRONG: "stopped"}
 
 
@@ -54,7 +58,6 @@ def record_outcome(
     *,
     command: Command,
     outcome: Outcome,
-    lease: UUID,
     clock: Clock,
     jitter: int,
     author: Author,
@@ -76,8 +79,7 @@ def record_outcome(
         return found
     done = ended(found, outcome, at=now)
     record(cur, [fact(done, _VERBS.get(done.state, "doubted"), at=locked.now)], author=author)
-    if done.state == WRONG:
-        logger.error("command.wrong", extra={"command": str(done.id), "reason": done.error})
+    _alert(cur, found, done, author)
     if isinstance(outcome, (Succeeded, Refused)):
         purpose_of(done.purpose).settle(cur, done, outcome)
     return done
@@ -134,3 +136,28 @@ def send_again(cur: Cursor, *, command: UUID, clock: Clock, author: Author) -> C
     now = clock(cur)
     cur.execute("UPDATE outbound_commands SET next_try_at = %s WHERE id = %s", (now, command))
     return replace(found, next_try_at=now)
+
+
+def _alert(cur: Cursor, before: Command, done: Command, author: Author) -> None:
+    """A command that stopped is a finding until it has ended after all."""
+    subject = f"command:{done.id}"
+    if done.state == WRONG:
+        logger.error("command stopped", extra={"command": str(done.id), "reason": done.error})
+        open_finding(
+            cur,
+            organization=done.organization,
+            kind=STOPPED,
+            subject=subject,
+            detail={"purpose": done.purpose, "code": done.error_code, "error": done.error},
+            proposed={"step": "look at the processor what became of it: POST /v1/payment-commands/{id}/look"},
+            author=author,
+        )
+    elif before.error_code == ASKED_TO_LOOK and done.state in (SUCCEEDED, REFUSED):
+        resolve_open(
+            cur,
+            organization=done.organization,
+            kind=STOPPED,
+            subject=subject,
+            reason=f"The command {done.state}.",
+            author=author,
+        )

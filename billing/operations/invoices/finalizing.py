@@ -15,11 +15,13 @@ from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.paying import pay_open_invoices
 from billing.operations.invoices.taxing import TaxAnswers
+from billing.operations.payments.collecting import collect_opened
 from billing.operations.revenue.scheduling import opened_schedules
 from billing.queries.invoices import LineRow, find_invoice, lines_of
 from billing.queries.parties import contact_of, seller_named
 from billing.rules.invoices import (
     FAILED,
+    OPEN,
     TAX_PENDING,
     UNFINISHED,
     Invoice,
@@ -54,7 +56,8 @@ def finalize_invoice(
     An invoice whose tax is still not known becomes tax_pending and is tried again an hour later, without a number. One
     with nothing to pay is paid at once; one below zero becomes credit of the customer, which pays what it owes first.
     Its entry is in effect at the date that it is for, or where that month is closed at the beginning of the first open
-    one. Lines that defer revenue open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the
+    one. A payment of an open one is asked for, where the customer is charged automatically. Lines that defer revenue
+    open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the
     transaction; None: its tax is known. Raises NotFound, InvalidTransition (finalised or void), TaxRateUnknown,
     AmountOutOfRange, and ServiceUnavailable when the parties changed since it was asked, or it was not asked about a
     line that waits.
@@ -99,6 +102,8 @@ def finalize_locked(
     _address(cur, done)
     if done.total < 0:
         pay_open_invoices(cur, organization=organization, credit=done, author=author)
+    elif done.status == OPEN:
+        collect_opened(cur, organization=organization, invoice=done.id, author=author)
     return done
 
 

@@ -21,7 +21,7 @@ from billing.queries.payments import find_payment, list_payments
 from billing.queries.profiles import billing_profile
 from billing.rules.invoices import OPEN, Invoice
 from billing.rules.payments.commands import Command
-from billing.rules.payments.minor import FinerThanProcessor, charged_step, from_minor
+from billing.rules.payments.minor import FinerThanProcessor, charged_step
 from billing.rules.payments.row import FAILED, INVOICE, Payment
 from common.errors import InvalidTransition, ProblemError
 from events.store import Cursor
@@ -103,11 +103,6 @@ def reason_not_to_pay(cur: Cursor, command: Command) -> str | None:
 def payment_of(command: Command) -> UUID:
     """This function will return which payment of ours a command is for."""
     return UUID(command.params["metadata"]["payment"])
-
-
-def asked_amount(command: Command) -> int:
-    """This function will return the amount (units) that a command moves."""
-    return from_minor(command.params["amount"], currency=command.params["currency"].upper())
 
 
 def _collect(cur: Cursor, books: Books, found: Invoice, cause: str, author: Author) -> Payment:

@@ -6,12 +6,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.operations.commands.requesting import request
-from billing.operations.payments.collecting import asked_amount
 from billing.queries.commands import commands_about
 from billing.queries.invoices import find_note
 from billing.queries.payments import find_payment, list_payments
 from billing.rules.payments.commands import SUCCEEDED, Command
-from billing.rules.payments.minor import charged_step, to_minor
+from billing.rules.payments.minor import charged_step, from_minor, to_minor
 from billing.rules.payments.row import Payment
 from common.errors import AmountExceedsAvailable, InvalidTransition
 from common.ids import new_id
@@ -20,7 +19,7 @@ from ledger.operations.books import lock_books
 from ledger.rules.adjustments import require_reason
 from orgs.operations.facts import Author
 
-REFUND: Final = "refund.create"
+REFUND: Final = "create_refund"
 REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer")
 _GONE: Final = frozenset({"failed", "canceled"})
 _MOST: Final = 100
@@ -57,8 +56,8 @@ def refund_payment(
 
 
 def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: Author) -> list[Command]:
-    """This function will have what a credit note gave back as credit refunded to the payments of its invoice, the newest
-    first, as far as they reach; the credit goes when the refund does. What is left over stays credit.
+    """This function will have what a credit note gave back as credit refunded to the payments of its invoice, the
+    newest first, as far as they reach; the credit goes when the refund does. What is left over stays credit.
 
     Asked again, the same commands are returned. Raises NotFound, and InvalidTransition when it gave no credit back, or
     no payment of its invoice came through the processor.
@@ -88,10 +87,10 @@ def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: A
 
 def refundable(cur: Cursor, row: Payment) -> int:
     """This function will return what of a payment (units) can be refunded: less what is disputed or on its way."""
-    known = sum(one["amount"] for one in row.refunds.values() if one["status"] not in _GONE)
+    known: int = sum(one["amount"] for one in row.refunds.values() if one["status"] not in _GONE)
     told = set(row.refunds)
     on_its_way = sum(
-        asked_amount(one)
+        from_minor(one.params["amount"], currency=row.currency)
         for one in commands_about(
             cur, organization=row.organization, purpose=REFUND, name="payment", value=str(row.id)
         )

@@ -61,6 +61,7 @@ class TestAProfile:
             "purchase_order": None,
             "consolidation": "customer",
             "language": "en",
+            "collection": None,
             "tax": {
                 "country": None,
                 "vat_id": None,
@@ -76,7 +77,12 @@ class TestAProfile:
     def test_is_changed_by_the_customer(self) -> None:
         organization = make_organization()
         who = billing(organization)
-        body = {"purchase_order": "PO-7", "language": "de", "consolidation": "subscription"}
+        body = {
+            "purchase_order": "PO-7",
+            "language": "de",
+            "consolidation": "subscription",
+            "collection": "send_invoice",
+        }
         changed = who.patch(PATH, body).json()
         assert {name: changed[name] for name in body} == body
         assert changed["version"] == 1
@@ -137,6 +143,7 @@ class TestAProfile:
             ({"cycle_anchor": "2026-01-31"}, (400, "invalid_datetime", ["/cycle_anchor"])),
             ({"cycle_anchor": 1_700_000_000}, (400, "invalid_datetime", ["/cycle_anchor"])),
             ({"consolidation": "none"}, (400, "invalid_field", ["/consolidation"])),
+            ({"collection": "sometimes"}, (400, "invalid_field", ["/collection"])),
             ({"consolidation": None}, (400, "invalid_field", ["/consolidation"])),
             ({"language": "German"}, (400, "invalid_field", ["/language"])),
             ({"purchase_order": "a\u0007b"}, (400, "invalid_text", ["/purchase_order"])),

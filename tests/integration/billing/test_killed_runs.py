@@ -1,63 +1,18 @@
 """A billing run whose connection is cut at a statement, and then run again: the same invoices, none twice (B1, B2)."""
 
-import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connections
 
 from common.errors import ServiceUnavailable
 from tests.builders.billing import DOLLAR, Billed, billed, item, owe
+from tests.builders.cutting import dying_after
 from tests.builders.subscribed import fee
 from tests.builders.subscriptions import now_of, owner, sell, subscribe
 
 STEP = 9
 """Of every nine statements of a run one is tried as its last, each at another place of its nine."""
-
-
-class Dying(psycopg.Cursor[Any]):
-    """A cursor whose connection is lost at the statement after so many."""
-
-    left = -1
-
-    def execute(self, *args: Any, **given: Any) -> Any:
-        """Count down."""
-        Dying.left -= 1
-        if Dying.left == 0:
-            self.connection.close()
-            raise psycopg.OperationalError("the connection is lost")
-        return super().execute(*args, **given)
-
-
-@contextmanager
-def dying_after(*, statements: int = -1, commits: int = -1) -> Iterator[None]:
-    """A block in which this thread's connection is lost at a statement, or at a COMMIT."""
-    connections.close_all()
-    connection = connections["default"]
-    connection.ensure_connection()
-    raw = connection.connection
-    usual = raw.cursor_factory
-    raw.cursor_factory = Dying
-    Dying.left = statements
-    committing = itertools.count(1)
-
-    def commit() -> None:
-        if next(committing) == commits:
-            raw.close()
-            raise psycopg.OperationalError("the connection is lost")
-        type(raw).commit(raw)
-
-    raw.commit = commit
-    try:
-        yield
-    finally:
-        Dying.left = -1
-        raw.cursor_factory = usual
-        del raw.commit
-        connections.close_all()
 
 
 def due_customer() -> Billed:
