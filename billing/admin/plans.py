@@ -207,6 +207,7 @@ def _facts(terms: PlanTerms) -> list[tuple[str, str]]:
         ("Currencies", ", ".join(terms.currencies)),
         ("Trial", f"{terms.trial_days} days"),
         ("Proration", terms.proration.replace("_", " ")),
+        ("Recognition", terms.recognition.replace("_", " ")),
         ("Upgrade", terms.upgrade.replace("_", " ")),
         ("Downgrade", terms.downgrade.replace("_", " ")),
         ("Funding", terms.funding.replace("_", " ")),

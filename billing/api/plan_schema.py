@@ -20,6 +20,7 @@ from billing.rules.plans import (
     SOURCES,
     TIMINGS,
 )
+from billing.rules.recognition import METHODS
 from common.api.serializers import AMOUNT_PATTERN, FINE_PATTERN
 from common.fields import MAX_NAME
 
@@ -171,6 +172,7 @@ PLAN_DEFINITION: Final = _closed(
         },
         "trial_days": _whole(MAX_TRIAL_DAYS, 0),
         "proration": _word(PRORATIONS, "per_second"),
+        "recognition": _word(METHODS, "per_second", "How a fee is revenue over its service."),
         "upgrade": _word(CHANGES, "prorate"),
         "downgrade": _word(CHANGES, "next_period"),
         "charges": {"type": "array", "maxItems": MAX_CHARGES, "items": _CHARGE},

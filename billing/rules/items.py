@@ -23,7 +23,9 @@ KINDS: Final = (
     "recurring", "licensed", "one_time", "proration_credit", "proration_charge", "minimum", "commitment", "true_up",
     "overage", "adjustment",
 )  # fmt: skip
-RECOGNITIONS: Final = ("straight", "at_once")
+STRAIGHT: Final = ("straight", "per_day", "even_month")
+"""Over the service period: by seconds, by local days, or as much for every month (rules/recognition.py)."""
+RECOGNITIONS: Final = (*STRAIGHT, "at_once")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class NewItem:
 
     `amount` in units, at the precision of its currency. [service_start, service_end) is what it is for; neither for
     what has no duration. `credits` names the item that a credit takes back. `included`: the units of credit whose worth
-    comes out of this fee. `steps` explain the amount. `recognition`: revenue straight over the service period, or at
-    once when it is invoiced. Raises ValueError for what contradicts itself: a defect of the writer.
+    comes out of this fee. `steps` explain the amount. `recognition`: revenue over the service period in one of
+    the ways of STRAIGHT, or at once when it is invoiced. Raises ValueError for what contradicts itself: a defect of
+    the writer.
     """
 
     kind: str
@@ -65,7 +68,7 @@ class NewItem:
 def _contradictions(item: NewItem) -> list[str]:
     step = 10 ** (UNIT_DECIMALS - exponent_of(item.currency))
     start, end = item.service_start, item.service_end
-    is_straight = item.recognition == "straight"
+    is_straight = item.recognition in STRAIGHT
     said = {
         "no such kind": item.kind not in KINDS,
         "no such recognition": item.recognition not in RECOGNITIONS,

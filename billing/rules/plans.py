@@ -16,6 +16,7 @@ from billing.rules.charges.flat import Flat
 from billing.rules.charges.formula import INCLUDED
 from billing.rules.periods import INTERVAL_UNITS
 from billing.rules.periods import Interval as Interval
+from billing.rules.recognition import METHODS
 from common import fields
 from common.bodies import BodyReader
 from common.currencies import exponent_of
@@ -51,7 +52,7 @@ MAX_FEATURE: Final = 10**12
 
 _PLAN_FIELDS: Final = frozenset(
     """name interval currencies trial_days proration upgrade downgrade charges credits funding features
-    credit_blocked_time grace_hours net_days""".split()
+    credit_blocked_time grace_hours net_days recognition""".split()
 )
 _CHARGE_FIELDS: Final = frozenset(
     "key name kind timing addon included meter group_by discountable tax_code prices".split()
@@ -103,6 +104,7 @@ class PlanTerms:
     features: Mapping[str, Feature] = field(default_factory=dict)
     trial_days: int = 0
     proration: str = "per_second"
+    recognition: str = "per_second"
     upgrade: str = "prorate"
     downgrade: str = "next_period"
     funding: str = "credit_only"
@@ -133,6 +135,7 @@ def parse_plan(document: Mapping[str, Any], pointer: str = "") -> PlanTerms:
         features=reader.defaulted("features", read_features, {}),
         trial_days=reader.defaulted("trial_days", fields.integer, 0, minimum=0, maximum=MAX_TRIAL_DAYS),
         proration=reader.defaulted("proration", fields.choice, "per_second", options=PRORATIONS),
+        recognition=reader.defaulted("recognition", fields.choice, "per_second", options=METHODS),
         upgrade=reader.defaulted("upgrade", fields.choice, "prorate", options=CHANGES),
         downgrade=reader.defaulted("downgrade", fields.choice, "next_period", options=CHANGES),
         funding=reader.defaulted("funding", fields.choice, "credit_only", options=FUNDINGS),
@@ -152,6 +155,7 @@ def write_plan(terms: PlanTerms) -> JsonObject:
         "currencies": list(terms.currencies),
         "trial_days": terms.trial_days,
         "proration": terms.proration,
+        "recognition": terms.recognition,
         "upgrade": terms.upgrade,
         "downgrade": terms.downgrade,
         "charges": [_written_charge(charge) for charge in terms.charges],

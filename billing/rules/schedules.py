@@ -15,7 +15,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 from billing.rules.assembling import DEFERRED
 from billing.rules.months import month_end, month_of, next_month
-from billing.rules.recognition import elapsed_share
+from billing.rules.recognition import METHODS, elapsed_share
 from common.money import round_half_up
 from orgs.rules.facts import id_text, time_text
 
@@ -137,7 +137,7 @@ def opened(
         changes=(),
         service_start=start,
         service_end=end,
-        method=PER_SECOND if has_service else AT_ONCE,
+        method=_method(line) if has_service else AT_ONCE,
         zone=zone,
         opened_at=at,
         ended_at=None,
@@ -147,6 +147,12 @@ def opened(
         status=DONE if line.net == included else OPEN,
         version=1,
     )
+
+
+def _method(line: DeferredLine) -> str:
+    """The way that the item of a line says; of one that says none, or only that it is straight, by seconds."""
+    said = line.detail.get("recognition")
+    return said if said in METHODS else PER_SECOND
 
 
 def credited(schedule: Schedule, amount: int, *, at: datetime, ends: bool, zone: str) -> Schedule:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from billing.queries.items import Item
 from billing.rules.assembling import DEFERRED, REVENUE, Owed
+from billing.rules.items import STRAIGHT
 
 
 def owed_of_items(items: Iterable[Item]) -> list[Owed]:
@@ -15,7 +16,7 @@ def owed_of_items(items: Iterable[Item]) -> list[Owed]:
 
 
 def _owed(item: Item) -> Owed:
-    is_deferred = item.recognition == "straight" or item.included > 0
+    is_deferred = item.recognition in STRAIGHT or item.included > 0
     return Owed(
         key=f"item:{item.id}",
         kind=item.kind,

@@ -75,6 +75,12 @@ class Work:
         """Return how the plan prorates in the running interval."""
         return basis_for(self.row.interval, self.terms.proration)
 
+    @property
+    def straight(self) -> str:
+        """Return how its fees are revenue over their service, as items say it."""
+        method = self.terms.recognition
+        return "straight" if method == "per_second" else method
+
     def change(self, **values: Any) -> None:
         """Set fields of the row."""
         self.row = replace(self.row, **values)
@@ -212,7 +218,7 @@ def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
                 service_start=fee.start,
                 service_end=at,
                 steps=fee_steps(price, fee.price, share, amount),
-                recognition="straight",
+                recognition=work.straight,
                 **_item_of(work, price),
             )
         )
@@ -422,7 +428,7 @@ def _with_item(
         service_end=span[1],
         steps=fee_steps(price, price.units, share, amount),
         included=fee.worth if told else 0,
-        recognition="straight",
+        recognition=work.straight,
         **{**common, "discountable": common["discountable"] and not prorated},
     )
     work.items.append(item)
@@ -451,7 +457,7 @@ def _credit_item(
         steps=credit_steps(price, fee, share, amount, currency=work.row.currency),
         credits=fee.item,
         included=min(worth, amount),
-        recognition="straight",
+        recognition=work.straight,
         **{**_item_of(work, price), "discountable": False},
     )
     work.items.append(item)

@@ -82,18 +82,23 @@ class Party:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+SOURCES = ("allowance", "commitment", "credit")
+ONE_SOURCE = {"agent": ("credit",), "user": ("commitment",), "run": ("allowance",)}
+"""Where there is one source alone, it pays: whatever chance brings, each of them is seen."""
+
+
 def make_party(tight: str, chance: random.Random, market: Market, *, ruled: bool = False) -> Party:
     """An organization with two teams, agents of each and of none, two workflows and random limits on every layer, of
     which one kind is tight; some have rate limits and policies of runs, too. `ruled`: several of each, and a ladder of
     thresholds on every budget.
     """
     tightness = {scope: 0.25 if scope == tight else chance.choice((1, 4)) for scope in LIMITS}
-    prepaid = chance.random() < 0.75
+    prepaid = chance.random() < 0.75 or tight in ONE_SOURCE
     credit = text(_around("credit", tightness, chance))
     given = {} if prepaid else {"funding": "postpaid", "credit_limit": int(float(credit) * 10**8)}
     customer = make_customer("0", agents=(), **given)
     if prepaid:
-        some_grants(customer, credit, chance)
+        some_grants(customer, credit, chance, sources=ONE_SOURCE.get(tight, SOURCES))
     for team in ("research", "sales"):
         make_team(customer.id, team, team.title())
     for agent, team in AGENTS.items():
@@ -118,15 +123,17 @@ def make_party(tight: str, chance: random.Random, market: Market, *, ruled: bool
     return party
 
 
-def some_grants(customer: Customer, amount: str, chance: random.Random) -> None:
-    """So much in grants of any source, kind and priority."""
+def some_grants(
+    customer: Customer, amount: str, chance: random.Random, *, sources: tuple[str, ...] = SOURCES
+) -> None:
+    """So much in grants of any of these sources, of any kind and priority."""
     left = units(amount)
     for last in (False, False, True):
         part = left if last else left * chance.randrange(0, 50) // 100
         left -= part
         if part:
             kind = chance.choice(("paid", "promotional", "included", "committed"))
-            priority, source = chance.randrange(2), chance.choice(("allowance", "commitment", "credit"))
+            priority, source = chance.randrange(2), chance.choice(sources)
             customer.grant(text(part), kind=kind, source=source, priority=priority)
 
 

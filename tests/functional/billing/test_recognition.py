@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 import pytest
 
@@ -191,6 +192,24 @@ class TestWhenItIsRun:
         assert revenue(other) == {}
         job("billing.recognise_revenue").run()
         assert sum(revenue(made).values()) == 30 * DOLLAR
+
+
+class TestAPlanThatSaysHow:
+    @pytest.mark.parametrize("method", ["per_day", "even_month"])
+    def test_has_its_fees_recognised_that_way(self, method: str) -> None:
+        made, start = at_month_start()
+        plan = sell(fee("90"), interval={"unit": "quarter", "count": 1}, recognition=method)
+        subscribe(owner(made.id), plan)
+        first, _, third = months_from(start, 3)
+        go_to(made, first)
+        made.run()
+        recognise(made)
+        (schedule,) = schedules(made)
+        assert (schedule.method, schedule.amount) == (method, 90 * DOLLAR)
+        days = Fraction((first - start).days, (third - start).days)
+        share = Fraction(1, 3) if method == "even_month" else days
+        assert revenue(made) == {named(start, 1)[0]: int(90 * DOLLAR * share + Fraction(1, 2))}
+        assert wrong(made) == []
 
 
 class TestACreditNote:

@@ -51,6 +51,7 @@ class TestAPlan:
             "currencies": ["USD"],
             "trial_days": 0,
             "proration": "per_second",
+            "recognition": "per_second",
             "upgrade": "prorate",
             "downgrade": "next_period",
             "charges": [],
