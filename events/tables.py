@@ -79,7 +79,7 @@ OPERATIONAL: Final = frozenset(
         "month_partitioned", "retired_months", "api_idempotency_keys", "member_profiles", "account_snapshots",
         "snapshot_horizon",
         "usage_keys", "meter_event_keys", "retired_usage_hourly", "retired_usage_runs", "retired_usage_commits",
-        "usage_by_minute", "velocity_bursts", "billing_contacts", "billing_runs", "invoice_addressees",
+        "usage_by_minute", "velocity_bursts", "billing_contacts", "billing_runs", "payment_methods", "processor_buckets", "invoice_addressees",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_admin_log", "django_content_type", "django_migrations",
         "django_session",

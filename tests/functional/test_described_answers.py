@@ -27,10 +27,12 @@ from tests.builders.orgs import (
 from tests.builders.prices import waiting_change
 
 # What is free in truth: the provider's own usage object, an event's data, which depends on its type, and the evidence
-# of an incident, which depends on the rule.
+# of an incident or a finding, which depends on the rule or the kind.
 FREE = {
     "Event.data",
     "Incident.evidence",
+    "Finding.detail",
+    "Finding.proposed",
     "GateCommit.provider_usage",
     "GateUsageFact.provider_usage",
     "post /v1/reservations/commit_batch request.items[].provider_usage",
