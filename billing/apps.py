@@ -19,7 +19,7 @@ class BillingConfig(AppConfig):
             recognition,
             subscriptions,
         )
-        from billing.queries import meterintegrity
+        from billing.queries import meterintegrity, paymentintegrity
         from billing.queries.unrated import UNRATED
         from ledger.operations.waiting import register_wait
 
@@ -30,11 +30,12 @@ class BillingConfig(AppConfig):
         contracts.register_all()
         invoices.register_all()
         recognition.register_all()
-        mirroring.register_all()
+        payments.register_all()
         commands.register_all()
         purposes.register_all()
-        payments.register_all()
+        mirroring.register_all()
         meterintegrity.register_checks()
+        paymentintegrity.register_checks()
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)

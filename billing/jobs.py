@@ -3,6 +3,7 @@
 from typing import Final
 
 from billing.operations.commands import send_due
+from billing.operations.payments.topups import top_up_due
 from billing.operations.revenue.closing import close_due_books
 from billing.operations.revenue.recognising import recognise_due
 from billing.operations.runs import bill_due_customers
@@ -11,6 +12,7 @@ from events.jobs import DueJob, register
 
 BILL_SECONDS: Final = 10
 SEND_SECONDS: Final = 1
+TOP_UP_SECONDS: Final = 10
 ASK_SECONDS: Final = 300
 RECOGNISE_SECONDS: Final = 60
 CLOSE_SECONDS: Final = 10
@@ -18,10 +20,11 @@ CLOSE_SECONDS: Final = 10
 
 def register_all() -> None:
     """This function will register the asking about VAT ids that wait for an answer, the billing run, the
-    recognition of revenue after it, the closing of books that are to be closed, and the sending of commands to the
-    processor."""
+    recognition of revenue after it, the closing of books that are to be closed, the sending of commands to the
+    processor, and automatic top-ups."""
     register(DueJob("billing.ask_vat_ids", ask_waiting_vat_ids, ASK_SECONDS))
     register(DueJob("billing.run", bill_due_customers, BILL_SECONDS))
     register(DueJob("billing.recognise_revenue", recognise_due, RECOGNISE_SECONDS))
     register(DueJob("billing.close_books", close_due_books, CLOSE_SECONDS))
     register(DueJob("billing.send_commands", send_due, SEND_SECONDS))
+    register(DueJob("billing.top_up", top_up_due, TOP_UP_SECONDS))

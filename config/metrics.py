@@ -1,12 +1,13 @@
 """The figures that Prometheus scrapes: counters of all processes together, and the state of the database."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from billing.queries.findings import oldest_finding_seconds, open_findings
 from billing.queries.runs import troubled_customers
 from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction
@@ -23,8 +24,14 @@ class DatabaseCollector:
     def collect(self) -> Iterator[Metric]:
         """Yield the gauges."""
         try:
-            health, gate, billing, inbox = run_in_transaction(
-                lambda cur: (store_health(cur), samples(cur), troubled_customers(cur), inbox_health(cur))
+            health, gate, billing, found, inbox = run_in_transaction(
+                lambda cur: (
+                    store_health(cur),
+                    samples(cur),
+                    troubled_customers(cur),
+                    (open_findings(cur), oldest_finding_seconds(cur)),
+                    inbox_health(cur),
+                )
             )
         except ServiceUnavailable:
             yield GaugeMetricFamily("counterfoil_database_up", "Whether the database answers", 0)
@@ -36,6 +43,7 @@ class DatabaseCollector:
         for name, count in zip(("retrying", "parked"), billing, strict=True):
             text = f"Customers whose billing run failed and is {name}"
             yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
+        yield from _finding_gauges(*found)
 
 
 def _store_gauges(health: StoreHealth) -> Iterator[Metric]:
@@ -59,6 +67,14 @@ def _store_gauges(health: StoreHealth) -> Iterator[Metric]:
     }
     for name, (text, value) in plain.items():
         yield GaugeMetricFamily(f"counterfoil_{name}", text, value)
+
+
+def _finding_gauges(by_kind: Mapping[str, int], oldest: float) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily("counterfoil_open_findings", "Findings that are open", labels=["kind"])
+    for kind, count in by_kind.items():
+        gauge.add_metric([kind], count)
+    yield gauge
+    yield GaugeMetricFamily("counterfoil_finding_age_seconds", "Age of the oldest open finding", oldest)
 
 
 def _gate_gauges(found: Iterable[Sample]) -> Iterator[Metric]:

@@ -6,6 +6,7 @@ from billing.admin import contracts as contracts
 from billing.admin import invoices as invoices
 from billing.admin import metering as metering
 from billing.admin import mirroring as mirroring
+from billing.admin import payments as payments
 from billing.admin import plans as plans
 from billing.admin import revenue as revenue
 from billing.admin import subscriptions as subscriptions

@@ -121,6 +121,9 @@ class Caller:
         headers = self._headers() | ({"Idempotency-Key": key} if key else {})
         return http().post(path, body, content_type="application/json", headers=headers)
 
+    def put(self, path: str, body: Any) -> Any:
+        return http().put(path, body, content_type="application/json", headers=self._headers())
+
     def patch(self, path: str, body: Any) -> Any:
         return http().patch(path, body, content_type="application/json", headers=self._headers())
 

@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from billing.operations.payments import applying
-from billing.operations.payments.booking import Applied
 from billing.operations.payments.recording import new_payment
+from billing.queries.customers import customer_of
 from billing.queries.findings import list_findings
 from billing.queries.payments import find_payment
 from billing.rules.findings import Finding
+from billing.rules.payments import customers
+from billing.rules.payments.applied import Applied
 from billing.rules.payments.row import Payment
 from billing.rules.payments.views import (
     BalanceView,
@@ -23,7 +25,10 @@ from billing.rules.payments.views import (
     RefundView,
     WarningView,
 )
+from events.store import Cursor
 from ledger.operations.books import lock_books
+from orgs.operations.facts import record
+from orgs.operations.locks import lock_organization
 from tests.builders.gate import UNIT
 from tests.builders.orgs import AUTHOR, unique, write
 
@@ -211,6 +216,21 @@ def asked(
         )
     )
     return Paying(organization, payment, amount, currency)
+
+
+def with_method(organization: UUID) -> str:
+    """Let the organization be a customer at the processor with a method that pays, and return the customer's id."""
+    name = unique("cus_")
+
+    def operation(cur: Cursor) -> None:
+        now = lock_organization(cur, organization).now
+        made = customers.created(customer_of(cur, organization), name, livemode=False, at=now)
+        record(cur, [customers.fact(made, "created", at=now)], author=AUTHOR)
+        paying = customers.attached(made, unique("pm_"))
+        record(cur, [customers.fact(paying, "method_attached", at=now)], author=AUTHOR)
+
+    write(operation)
+    return name
 
 
 def findings(organization: UUID, status: str | None = "open") -> list[Finding]:

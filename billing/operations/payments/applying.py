@@ -13,10 +13,11 @@ from typing import Any
 from uuid import UUID
 
 from billing.operations.findings import open_finding, resolve_open
-from billing.operations.payments.booking import APPLIED as APPLIED
-from billing.operations.payments.booking import FOREIGN, PARKED, UNCHANGED, Applied, book
+from billing.operations.payments.booking import book
 from billing.operations.payments.payouts import apply_payout as apply_payout
+from billing.queries.customers import customer_of
 from billing.queries.payments import find_payment, payment_named
+from billing.rules.payments.applied import FOREIGN, PARKED, UNCHANGED, Applied
 from billing.rules.payments.checking import (
     Mismatch,
     dispute_mismatch,
@@ -140,7 +141,8 @@ def apply_balance(cur: Cursor, view: BalanceView, charge: str, *, author: Author
 
 def _applied_payment(cur: Cursor, row: Payment, view: PaymentView, author: Author) -> Applied:
     row = _locked(cur, row)
-    wrong = payment_mismatch(row, view, customer=None)
+    ours = customer_of(cur, row.organization).customer
+    wrong = payment_mismatch(row, view, customer=ours)
     if wrong is not None:
         return _park(cur, row, wrong, f"payment_intent:{view.id}", view.created, author)
     came = told(view)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from billing.operations.payments import automatic
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import note_credit_left
 from billing.rules import invoices
+from billing.rules.payments.applied import APPLIED, UNCHANGED, Applied
 from billing.rules.payments.effects import Effect, pending_effects
 from billing.rules.payments.returning import Standing, fee_postings, receipt_postings, returned
 from billing.rules.payments.row import (
@@ -33,7 +34,6 @@ from ledger.operations.books import Books, lock_books
 from ledger.operations.taking_back import credit_taken
 from orgs.operations.facts import Author, record
 
-APPLIED, UNCHANGED, PARKED, FOREIGN = "applied", "unchanged", "parked", "foreign"
 DEBT: Final = "debt_after_refund"
 _KINDS: Final[Mapping[str, str]] = {
     "refunded": "processor_refund",
@@ -49,15 +49,6 @@ _REASONS: Final[Mapping[str, str]] = {
     "reinstated": "Dispute {}: reinstated",
     "dispute_lost": "Dispute {} was lost",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What became of an object: applied, unchanged (nothing new), parked (it waits, or a person sees it), or foreign
-    (none of ours)."""
-
-    outcome: str
-    detail: str = ""
 
 
 def book(cur: Cursor, before: Payment, merged: Payment, *, told: int = 0, author: Author) -> Applied:
@@ -225,20 +216,30 @@ def _find_returned(
     if effect.verb == "refund_failed":
         why = "The refund failed."
         _settled_finding(cur, before, "refund_without_note", subject, why, author)
-        return
-    if effect.verb == "refunded" and after.reopened > before.reopened:
+    if effect.verb == "refunded" and before.purpose == INVOICE and taken < -effect.amount:
         step = {"step": "issue a credit note over what is owed again, or collect it"}
         _find(cur, before, "refund_without_note", subject, detail, author, step)
     if effect.verb == "dispute_lost":
         step = {"step": "collect what is owed again, or write it off"}
         _find(cur, before, "dispute_lost", subject, detail, author, step)
-    if after.beyond > before.beyond:
-        beyond = {**detail, "in_suspense": after.beyond - before.beyond}
-        _find(cur, before, "returned_more_than_paid", subject, beyond, author)
+    _find_beyond(cur, before, after, detail, author)
     if taken > 0 and (debt := lock_books(cur, before.organization).debt):
         step = {"step": "ask for a top-up, or write the debt off by an adjustment"}
         owed = {**detail, "debt": debt, "effect": effect.key}
         _find(cur, before, DEBT, _credit_of(before.organization), owed, author, step)
+
+
+def _find_beyond(
+    cur: Cursor, before: Payment, after: Payment, detail: Mapping[str, Any], author: Author
+) -> None:
+    """Whatever made it: while more went back than came, there is one finding about the payment."""
+    subject = f"payment:{before.id}"
+    if after.beyond > before.beyond:
+        beyond = {**detail, "in_suspense": after.beyond}
+        _find(cur, before, "returned_more_than_paid", subject, beyond, author)
+    if before.beyond and not after.beyond:
+        why = "What was too much came back."
+        _settled_finding(cur, before, "returned_more_than_paid", subject, why, author)
 
 
 def _follow(cur: Cursor, before: Payment, after: Payment, author: Author) -> None:

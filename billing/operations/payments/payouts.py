@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
-from billing.operations.payments.booking import APPLIED, PARKED, UNCHANGED, Applied
+from billing.rules.payments.applied import APPLIED, PARKED, UNCHANGED, Applied
 from billing.rules.payments.payouts import STATUSES, Payout, fact, moved, payout_stream
 from billing.rules.payments.views import PayoutView
 from common.ids import new_id
