@@ -52,7 +52,7 @@ class TestADeadLetter:
     def test_is_seen_and_replayed_to_one_effect(self, objects: Objects) -> None:
         value = dead(objects)
         row, name = row_of(value), value["data"]["object"]["id"]
-        client = staff("view_stripeevent", "change_stripeevent")
+        client = staff("view_stripeevent", "change_stripeevent", "view_stripewatermark")
         assert value["id"] in client.get(PAGE, {"state": "dead", "q": value["id"]}).content.decode()
         shown = client.get(f"{PAGE}{row.id}/change/").content.decode()
         assert "broken for good" in shown and name in shown
