@@ -1,7 +1,7 @@
 """What must hold between payments, their effects and the books, by code that their writers do not share (W1).
 
 P1: of each organization, what the processor holds by its payments is received - refunded - disputed - fees. P2: each
-effect that a payment names stands once in `effects`, and none without it. P3: what a payment brought is settled or
+effect that a payment or a mirrored invoice names stands once in `effects`, and none without it. P3: what a payment brought is settled or
 credited, and each invoice's paid is what came less what went back. P4: the platform's payouts are in its books.
 """
 
@@ -33,6 +33,7 @@ _EFFECTS: Final = """
 WITH named AS (
     SELECT p.organization, k.key FROM payments p, jsonb_array_elements_text(p.applied) AS k(key)
     UNION ALL SELECT e.organization, e.idempotency_key FROM journal_entries e WHERE e.kind = 'processor_payout'
+    UNION ALL SELECT organization, 'invoice:' || invoice FROM mirrored_invoices WHERE grant_id IS NOT NULL
 )
 SELECT coalesce(n.organization, e.organization), 'effect ' || coalesce(n.key, e.effect_key),
     CASE WHEN e.effect_key IS NULL THEN 'a payment names it, it stands nowhere' ELSE 'no payment names it' END
