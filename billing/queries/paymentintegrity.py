@@ -1,8 +1,9 @@
 """What must hold between payments, their effects and the books, by code that their writers do not share (W1).
 
 P1: of each organization, what the processor holds by its payments is received - refunded - disputed - fees. P2: each
-effect that a payment or a mirrored invoice names stands once in `effects`, and none without it. P3: what a payment brought is settled or
-credited, and each invoice's paid is what came less what went back. P4: the platform's payouts are in its books.
+effect that a payment or a mirrored invoice names stands once in `effects`, and none without it. P3: what a payment
+brought is settled or credited, and each invoice's paid is what came less what went back. P4: the platform's payouts are
+in its books.
 """
 
 from __future__ import annotations
