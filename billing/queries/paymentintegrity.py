@@ -1,6 +1,6 @@
 """What must hold between payments, their effects and the books, by code that their writers do not share.
 
-W1: each effect that a payment names stands once in `effects`, each entry of a payment has one, and none is without. M1:
+W1: each effect that a payment or a mirrored invoice names stands once in `effects`, each entry of a payment has one, and none is without. M1:
 of each organization, what the processor holds by its payments is received - refunded - disputed - fees. M2: what is
 paid on an invoice is what came, less credit notes and what went back. M3: the platform's payouts are in its books.
 """
@@ -33,6 +33,7 @@ _EFFECTS: Final = """
 WITH named AS (
     SELECT p.organization, k.key FROM payments p, jsonb_array_elements_text(p.applied) AS k(key)
     UNION ALL SELECT e.organization, e.idempotency_key FROM journal_entries e WHERE e.kind = 'processor_payout'
+    UNION ALL SELECT organization, 'invoice:' || invoice FROM mirrored_invoices WHERE grant_id IS NOT NULL
 )
 SELECT coalesce(n.organization, e.organization), 'effect ' || coalesce(n.key, e.effect_key),
     CASE WHEN e.effect_key IS NULL THEN 'a payment names it, it stands nowhere' ELSE 'no payment names it' END
