@@ -6,7 +6,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import checks, jobs
+        from billing.operations.dunning.collection import register_collector
         from billing.operations.payments import purposes
+        from billing.operations.payments.collecting import collect_again
         from billing.operations.subscriptions.closing import end_subscriptions
         from billing.projections import (
             catalog,
@@ -45,3 +47,4 @@ class BillingConfig(AppConfig):
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)
         register_ending("billing.subscriptions", end_subscriptions)
+        register_collector(collect_again)

@@ -1,8 +1,9 @@
 """What must hold between payments, their effects and the books, by code that their writers do not share.
 
-W1: each effect that a payment or a mirrored invoice names stands once in `effects`, each entry of a payment has one, and none is without. M1:
-of each organization, what the processor holds by its payments is received - refunded - disputed - fees. M2: what is
-paid on an invoice is what came, less credit notes and what went back. M3: the platform's payouts are in its books.
+W1: each effect that a payment or a mirrored invoice names stands once in `effects`, each entry of a payment has one,
+and none is without. M1: of each organization, what the processor holds by its payments is received - refunded -
+disputed - fees. M2: what is paid on an invoice is what came, less credit notes and what went back. M3: the platform's
+payouts are in its books.
 """
 
 from __future__ import annotations
