@@ -81,13 +81,9 @@ def record_decision(
     comes of what was decided before.
 
     The ledger's part rides along: what is clawed back in the subscription's event, every grant in one of its own. All
-<<<<<<< HEAD
-    are dated at the decision. What the customer is entitled to from then on is published to the gate. Raises NotFound
-    for an organization without books and AmountOutOfRange.
-=======
-    are dated at the decision. Raises MeterInUse when it is to count what another subscription counts, NotFound for an
-    organization without books, and AmountOutOfRange.
->>>>>>> main
+    are dated at the decision. What the customer is entitled to from then on is published to the gate. Raises MeterInUse
+    when it is to count what another subscription counts, NotFound for an organization without books, and
+    AmountOutOfRange.
     """
     if decision is None:
         return None
