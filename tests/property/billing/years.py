@@ -36,7 +36,7 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asi
 MONTH = {"unit": "month", "count": 1}
 REFUSED = (402, 403, 404, 409, 422, 429)
 # What is asked without looking: seats of a plan that has none, an amendment from a day after the contract's last.
-WRONG = {"quantity": ("invalid_field",), "amend": ("invalid_period",)}
+WRONG = {"quantity": ("unknown_field", "invalid_field"), "amend": ("invalid_period",)}
 PRICE, INCLUDED = "0.013", "5"
 TRIES = 30
 
