@@ -89,7 +89,8 @@ class Discounted:
 
 def step_of(currency: str) -> int:
     """Return the smallest amount that a document of this currency shows, in 10^-8."""
-    return UNITS_PER_MAJOR // 10 ** exponent_of(currency)
+    step: int = UNITS_PER_MAJOR // 10 ** exponent_of(currency)
+    return step
 
 
 def in_order(coupons: Sequence[Coupon]) -> list[Coupon]:
