@@ -91,7 +91,7 @@ class MetricView(OrgsView):
         organization = self.query.uuid("organization")
         if organization is not None:
             sandbox = find_organization(cur, organization=organization).sandbox
-        now = now_of(cur, sandbox=sandbox)
+        now = now_of(cur, sandbox=sandbox, organization=organization)
         until = min(self.query.optional("as_of", _moment) or now, now)
         first, last = self._span(until)
         currency = self.query.optional("currency", fields.currency)

@@ -13,7 +13,8 @@ _MOVED: Final = f"""
 SELECT m.organization, m.currency, date_trunc('month', m.at AT TIME ZONE 'UTC')::date, m.kind, sum(m.amount)::bigint,
     count(DISTINCT m.at)
 FROM mrr_movements m JOIN organizations o ON o.id = m.organization
-WHERE m.at < %(end)s AND (%(currency)s::text IS NULL OR m.currency = %(currency)s) AND {CUSTOMERS}
+WHERE m.at < %(end)s AND m.at <= clock_timestamp() + o.clock_offset
+    AND (%(currency)s::text IS NULL OR m.currency = %(currency)s) AND {CUSTOMERS}
 GROUP BY 1, 2, 3, 4
 """
 _STANDING: Final = f"""
@@ -22,10 +23,11 @@ SELECT l.currency, coalesce(sum(l.mrr), 0)::bigint, coalesce(sum(l.trial), 0)::b
     count(*) FILTER (WHERE l.status = 'trialing'), count(*) FILTER (WHERE l.status = 'paused'),
     count(DISTINCT l.organization) FILTER (WHERE l.mrr > 0)
 FROM (
-    SELECT DISTINCT ON (source) * FROM recurring_levels WHERE at < %(until)s ORDER BY source, at DESC
-) l JOIN organizations o ON o.id = l.organization
-WHERE (%(currency)s::text IS NULL OR l.currency = %(currency)s) AND {CUSTOMERS}
-GROUP BY 1 ORDER BY 1
+    SELECT DISTINCT ON (r.source) r.* FROM recurring_levels r JOIN organizations o ON o.id = r.organization
+    WHERE r.at < %(until)s AND r.at <= clock_timestamp() + o.clock_offset
+        AND (%(currency)s::text IS NULL OR r.currency = %(currency)s) AND {CUSTOMERS}
+    ORDER BY r.source, r.at DESC
+) l GROUP BY 1 ORDER BY 1
 """
 _COMMITTED: Final = f"""
 SELECT c.currency, coalesce(sum(c.committed), 0)::bigint FROM (
