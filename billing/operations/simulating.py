@@ -23,7 +23,7 @@ from common.transactions import run_in_transaction
 from events.queries.log import last_number
 from events.store import Cursor
 from ledger.operations.expiry import expire_grants_of
-from orgs.operations.clock import LONGEST_STEP, advance_clock_to, locked_sandbox
+from orgs.operations.clock import LONGEST_STEP, locked_sandbox, move_clock_to
 from orgs.operations.facts import Author
 from spend.operations.gate.sweeping import sweep_organization
 
@@ -112,7 +112,7 @@ def _turn(cur: Cursor, *, organization: UUID, until: datetime, is_new: bool, aut
     target = until if at is None else min(at, until)
     if target <= locked.now:
         return _Turn(locked.now, is_there=True)
-    shown = advance_clock_to(cur, organization=organization, to=target, author=author)
+    shown = move_clock_to(cur, locked, to=target, author=author)
     return _Turn(shown, has_work=at is not None and at <= shown)
 
 
