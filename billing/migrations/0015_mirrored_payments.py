@@ -6,6 +6,6 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0013_mirroring")]
+    dependencies = [("billing", "0014_funding")]
 
     operations = [sql_operation(__file__, "0015_mirrored_payments.sql")]

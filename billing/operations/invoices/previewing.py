@@ -63,7 +63,7 @@ def upcoming_invoices(*, organization: UUID) -> list[Drafted]:
         raise
 
 
-def _upcoming(organization: UUID) -> Drafted | None:
+def _upcoming(organization: UUID) -> list[Drafted]:
     boundary = run_in_transaction(partial(_boundary, organization=organization))
     sums = run_in_transaction(partial(_sums, organization=organization, boundary=boundary))
     answers = ask_tax(organization=organization, codes=_CODES, at=boundary.at)
