@@ -59,7 +59,11 @@ class PaymentMethodView(BillingView):
         return run_in_transaction(lambda cur: show_methods(cur, organization))
 
 
-@extend_schema_view(get=extend_schema(responses=PaymentMethodListSerializer, tags=["payment methods"]))
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="payment_methods_list", responses=PaymentMethodListSerializer, tags=["payment methods"]
+    )
+)
 class PaymentMethodListView(PaymentMethodView):
     """GET /v1/payment-methods."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from billing.rules import findings
@@ -48,6 +49,7 @@ class PaymentObjectSerializer(serializers.Serializer[Any]):
     created_at = InstantField()
 
 
+@extend_schema_serializer(component_name="ProcessorPayment")
 class PaymentSerializer(serializers.Serializer[Any]):
     """A payment by the processor. received = settled + credited; refunded + disputed is what went back."""
 

@@ -11,6 +11,7 @@ from django.test import Client
 
 from billing.api.urls import urlpatterns as of_billing
 from common.ids import new_id
+from payouts.api.urls import urlpatterns as of_payouts
 from tests.builders.gate import Customer, body_of, make_customer
 from tests.builders.orgs import Caller, caller, make_connection, make_team, make_workflow
 from webhooks.api.urls import urlpatterns as of_webhooks
@@ -44,7 +45,10 @@ OF_OTHERS = {
     "/v1/exchange-rates", "/v1/exchange-rates/{name}", "/v1/organizations/{name}/clock",
 }  # fmt: skip
 # Decided by the scopes and roles of these apps, which these keys do not have; their functional tests look at them.
-UPPER = {"/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(each.pattern)) for each in (*of_billing, *of_webhooks)}
+UPPER = {
+    "/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(each.pattern))
+    for each in (*of_billing, *of_payouts, *of_webhooks)
+}
 
 
 @dataclass
