@@ -6,10 +6,10 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import checks, jobs
+        from billing.operations.closing import end_agreements
         from billing.operations.dunning.collection import register_collector
         from billing.operations.payments import purposes
         from billing.operations.payments.collecting import collect_again
-        from billing.operations.subscriptions.closing import end_subscriptions
         from billing.projections import (
             catalog,
             commands,
@@ -47,5 +47,5 @@ class BillingConfig(AppConfig):
         checks.register_all()
         jobs.register_all()
         register_wait("billing.unrated", UNRATED)
-        register_ending("billing.subscriptions", end_subscriptions)
+        register_ending("billing.agreements", end_agreements)
         register_collector(collect_again)

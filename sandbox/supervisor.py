@@ -132,7 +132,12 @@ class Supervisor:
             self.family.wait_until_ready(self._stripe)
             secrets = self._processor.endpoints(web=self.urls["http"])
             step.note(f"port {self._processor.port}")
-        return {**self._processor.environment(), **secrets}
+        return {**self._processor.environment(), **secrets, **self._loopback()}
+
+    def _loopback(self) -> dict[str, str]:
+        """Where everything is simulated and nobody else can reach it, webhooks may go to this machine: the story's."""
+        is_alone = self.environment.bind in ("127.0.0.1", "::1", "localhost")
+        return {} if self.bare or not is_alone else {"WEBHOOKS_TO_LOOPBACK": "1"}
 
     def _start_valkey(self) -> Broker:
         with self.progress.step("Valkey") as step:

@@ -194,14 +194,21 @@ class InvoiceLineSerializer(serializers.Serializer[Any]):
     digest = TextField(allow_null=True, help_text="Over id and charge of all its records.")
 
 
-class UpcomingInvoiceSerializer(InvoiceFiguresSerializer):
-    """The next invoice as it would be if nothing were used any more; `lines` is empty when nothing is owed."""
+class UpcomingOneSerializer(InvoiceFiguresSerializer):
+    """One of the invoices that are to come."""
 
     dated_at = InstantField(allow_null=True)
     period_start = InstantField(allow_null=True)
     period_end = InstantField(allow_null=True)
     tax_is_known = FlagField()
     lines = InvoiceLineSerializer(many=True)
+
+
+class UpcomingInvoiceSerializer(UpcomingOneSerializer):
+    """The next invoice as it would be if nothing were used any more; `lines` is empty when nothing is owed. Where there
+    will be several, the sums of all of them and the lines of all, numbered as on theirs."""
+
+    invoices = UpcomingOneSerializer(many=True, help_text="Each invoice: one, several, or none.")
 
 
 class StepSerializer(serializers.Serializer[Any]):

@@ -29,7 +29,7 @@ from billing.api.invoice_serializers import (
     UpcomingInvoiceSerializer,
 )
 from billing.api.metered_csv import csv_cell, metered_csv
-from billing.operations.invoices.previewing import upcoming_invoice
+from billing.operations.invoices.previewing import upcoming_invoices
 from billing.queries.explaining import explain_line, metered_records, usage_range
 from billing.queries.invoices import (
     find_invoice,
@@ -118,10 +118,11 @@ class UpcomingInvoiceView(InvoiceView):
     """GET /v1/invoices/upcoming."""
 
     def get(self, request: Request) -> HttpResponse:
-        """The next invoice as it would be if nothing were used any more, from the code that will make it."""
+        """The next invoice as it would be if nothing were used any more, from the code that will make it. Where the
+        customer has one for each subscription, `invoices` has each of them, and the figures above are their sums."""
         organization = self.for_list()
         currency = run_in_transaction(lambda cur: find_organization(cur, organization=organization).currency)
-        return json_response(show_upcoming(upcoming_invoice(organization=organization), currency))
+        return json_response(show_upcoming(upcoming_invoices(organization=organization), currency))
 
 
 @extend_schema_view(get=extend_schema(responses=InvoiceDetailSerializer, tags=["invoices"]))

@@ -20,11 +20,9 @@ SELECT min(at) FROM (
     SELECT min(finalize_at) FROM invoices
     WHERE organization = %(organization)s AND status IN ('draft', 'tax_pending')
     UNION ALL
-    SELECT min(s.next_at) FROM subscriptions s JOIN organizations o ON o.id = s.organization
-    WHERE s.organization = %(organization)s AND o.status = 'active'
+    SELECT min(next_at) FROM subscriptions WHERE organization = %(organization)s
     UNION ALL
-    SELECT min(c.next_at) FROM contracts c JOIN organizations o ON o.id = c.organization
-    WHERE c.organization = %(organization)s AND o.status = 'active'
+    SELECT min(next_at) FROM contracts WHERE organization = %(organization)s
     UNION ALL
     SELECT next_at FROM gate_entitlements WHERE organization = %(organization)s
     UNION ALL

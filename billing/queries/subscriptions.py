@@ -23,8 +23,7 @@ STATUSES: Final = STATES
 # As one JSON text, so that a row and an event are read by the same code on any connection.
 _READ: Final = "SELECT row_to_json(s)::text FROM subscriptions s"
 _DUE: Final = f"""
-{_READ} JOIN organizations o ON o.id = s.organization
-WHERE s.organization = %s AND s.next_at <= %s AND o.status = 'active' ORDER BY s.next_at, s.id LIMIT 1
+{_READ} WHERE s.organization = %s AND s.next_at <= %s ORDER BY s.next_at, s.id LIMIT 1
 """
 _ENDED: Final = f"""
 {_READ} WHERE s.organization = %s AND s.ended_at IS NOT NULL AND EXISTS (
@@ -126,7 +125,7 @@ def subscriptions_of(cur: Cursor, *, organization: UUID) -> list[Subscription]:
 
 
 def next_due(cur: Cursor, *, organization: UUID, until: datetime) -> Subscription | None:
-    """Return the subscription whose boundary is the earliest up to and at `until`; none of a closed organization."""
+    """Return the subscription whose boundary is the earliest up to and at `until`."""
     row = cur.execute(_DUE, (organization, until)).fetchone()
     return None if row is None else _row(row)
 

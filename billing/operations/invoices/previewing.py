@@ -41,14 +41,14 @@ class PreviewTimeout(ServiceUnavailable):
 class _Undone(Exception):
     """Carries a preview out of its transaction, which is rolled back."""
 
-    def __init__(self, drafted: Drafted | None) -> None:
+    def __init__(self, drafted: list[Drafted]) -> None:
         super().__init__()
         self.drafted = drafted
 
 
-def upcoming_invoice(*, organization: UUID) -> Drafted | None:
+def upcoming_invoices(*, organization: UUID) -> list[Drafted]:
     """This function will return the invoice of the end of the customer's cycle as it would be if nothing were used any
-    more; None when nothing would be owed.
+    more; none when nothing would be owed, several where the customer wants them apart.
 
     Use of the gate is summed without a lock, for SUM_SECONDS at most. Then, in a transaction that is rolled back,
     subscriptions are moved over their boundaries until then, metered use is rated and charged, and the draft is made as
@@ -63,7 +63,7 @@ def upcoming_invoice(*, organization: UUID) -> Drafted | None:
         raise
 
 
-def _upcoming(organization: UUID) -> Drafted | None:
+def _upcoming(organization: UUID) -> list[Drafted]:
     boundary = run_in_transaction(partial(_boundary, organization=organization))
     sums = run_in_transaction(partial(_sums, organization=organization, boundary=boundary))
     answers = ask_tax(organization=organization, codes=_CODES, at=boundary.at)
