@@ -113,7 +113,9 @@ class BillingProfileChangeSerializer(StrictSerializer):
     )
     purchase_order = TextField(required=False, allow_null=True, help_text="Stands on every invoice.")
     consolidation = WordField(
-        CONSOLIDATIONS, required=False, help_text="One invoice per customer, or per subscription."
+        CONSOLIDATIONS,
+        required=False,
+        help_text="One invoice per customer, or per subscription and contract.",
     )
     language = LanguageField(required=False)
     collection = WordField(

@@ -286,7 +286,9 @@ def _credit(
     else:
         whole = span_share(period, fee.start, period.end, basis=work.basis)
         bound = round_to_document(fee.worth * share / whole if whole else NOTHING, currency=row.currency)
-        amount = min(max(raw - bound, 0) + came_back, billed)
+        # What stays of the credit that the fee paid for stays paid, to the cent: both sides are rounded by themselves.
+        stays_paid = max(fee.billed - (fee.worth - came_back), 0)
+        amount = min(max(raw - bound, 0) + came_back, billed, stays_paid)
     if amount and work.at < period.end:
         _credit_item(work, fee, amount, share, (work.at, period.end), due_at, worth=came_back)
 

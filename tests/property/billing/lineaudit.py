@@ -10,7 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
@@ -103,31 +105,65 @@ def wrong_records(organization: UUID) -> Iterator[str]:
 
 
 def wrong_quantities(organization: UUID, *, price: str, included: str) -> Iterator[str]:
-    """Yield the metered periods that were not billed what their events come to, as the last line's cut saw them."""
+    """Yield the windows of metered use that were not billed what their events come to, as the lines' last cuts saw it.
+
+    The parts of a split period are one count: its free units are the share of a period that the parts are, with what
+    was still to come of it. Each line is rounded by itself.
+    """
     events = rows(
         "SELECT occurred_at, tx::text, epoch, sign, data->>'units' FROM meter_events WHERE organization = %s",
         organization,
     )
-    periods: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    billed: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in _lines(organization, "metered"):
-        periods[line["detail"]["period"]].append(line)
-    for period, lines in periods.items():
-        last = max(lines, key=lambda line: line["detail"]["cut"]["taken_at"])
-        cut = last["detail"]["cut"]
-        total = sum(
-            (
+        billed[line["detail"]["period"]].append(line)
+    for window, parts in _windows(organization).items():
+        if any(part.id not in billed for part in parts):
+            continue  # an invoice of its was voided, and its lines wait
+        reached = accumulate(part.share for part in parts)
+        share = min(
+            max(so_far + part.ahead for so_far, part in zip(reached, parts, strict=True)), Fraction(1)
+        )
+        total, lines = Decimal(0), 0
+        amount = Decimal(0)
+        for part in parts:
+            cut = max(billed[part.id], key=lambda line: line["detail"]["cut"]["taken_at"])["detail"]["cut"]
+            total += sum(
                 Decimal(units) * sign
                 for at, tx, epoch, sign, units in events
-                if last["start"] <= at < last["end"] and in_cut(cut, tx=int(tx), epoch=epoch, at=at)
-            ),
-            Decimal(0),
-        )
-        due = (max(total - Decimal(included), Decimal(0)) * Decimal(price)).quantize(CENT, ROUND_HALF_UP)
-        billed = sum(
-            Decimal(line["charge"] if line["charge"] else min(line["exact"], 0)) / UNIT for line in lines
-        )
-        if billed != due:
-            yield f"period {period}: {total} is {due}, billed {billed}"
+                if part.start <= at < part.end and in_cut(cut, tx=int(tx), epoch=epoch, at=at)
+            )
+            lines += len(billed[part.id])
+            amount += sum(
+                Decimal(line["charge"] if line["charge"] else min(line["exact"], 0)) / UNIT
+                for line in billed[part.id]
+            )
+        due = max(Fraction(total) - Fraction(included) * share, Fraction(0)) * Fraction(price)
+        if abs(Fraction(amount) - due) > Fraction(CENT) / 2 * lines:
+            yield f"window {window}: {total} with {share} of the free units is {float(due)}, billed {amount}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A metered period: a part of the window in which its use is counted, and how much of a period it is."""
+
+    id: str
+    start: datetime
+    end: datetime
+    share: Fraction
+    ahead: Fraction
+
+
+def _windows(organization: UUID) -> dict[tuple[Any, ...], list[Part]]:
+    """The parts of each window in the order of time."""
+    found: defaultdict[tuple[Any, ...], list[Part]] = defaultdict(list)
+    for row in rows(
+        'SELECT meter, "interval", window_start, window_end, id, start_at, end_at, share, ahead FROM metered_periods'
+        " WHERE organization = %s ORDER BY start_at",
+        organization,
+    ):
+        found[row[:4]].append(Part(str(row[4]), row[5], row[6], Fraction(row[7]), Fraction(row[8])))
+    return dict(found)
 
 
 def lines_of(organization: UUID) -> tuple[int, int]:

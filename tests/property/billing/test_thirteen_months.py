@@ -1,7 +1,7 @@
 """The big proof of billing: thirteen months by the clock, for many customers who change their minds at random.
 
 BILLING_CUSTOMERS and SOAK_SEED set size and seed; a customer's year depends on both seeds' text alone, so one that
-failed is lived again with `SOAK_SEED=… BILLING_ONLY=<number>`.
+failed is lived again with `SOAK_SEED=… BILLING_ONLY=<number>,…`.
 """
 
 import os
@@ -34,7 +34,7 @@ def lived(year: Year) -> Year:
 
 def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order() -> None:
     seed = int(os.environ.get("SOAK_SEED") or secrets.randbits(32))
-    numbers = [int(ONLY)] if ONLY else range(CUSTOMERS)
+    numbers = [int(number) for number in ONLY.split(",")] if ONLY else range(CUSTOMERS)
     print(f"seed {seed}, {len(numbers)} customers, begun {datetime.now(UTC):%H:%M:%S}")
     entity, catalog = make_entity(), make_catalog()
     years = [Year(f"{seed}:{number}", catalog, entity.key) for number in numbers]

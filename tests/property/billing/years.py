@@ -15,7 +15,7 @@ from typing import Any
 from billing.operations.profiles import change_billing_profile
 from billing.operations.simulating import simulate
 from billing.rules.meters import Meter
-from billing.rules.profiles import LONGEST_NET_DAYS
+from billing.rules.profiles import CONSOLIDATIONS, LONGEST_NET_DAYS
 from common.errors import ServiceUnavailable
 from tests.builders.billing import Billed, billed
 from tests.builders.catalog import make_coupon
@@ -108,6 +108,7 @@ class Year:
             "legal_entity": self.entity,
             "tax": {"country": self.chance.choice(("DE", "FR"))},
             "net_days": LONGEST_NET_DAYS,
+            "consolidation": random.Random(f"{self.seed} apart").choice(CONSOLIDATIONS),
         }
         write(lambda cur: change_billing_profile(cur, self.made.id, profile, author=AUTHOR))
         self.who: Caller = decide(self.made)
