@@ -57,9 +57,10 @@ class Payer:
         before = {one["id"] for one in self.methods()}
         setup = self.api.post("/v1/payment-methods/setup", None).expect(201)
         self.control("decide", setup_intent=setup["setup_intent"], method=card)
-        return wait(
+        found: str = wait(
             "a card", lambda: next((one["id"] for one in self.methods() if one["id"] not in before), None)
         )
+        return found
 
     def methods(self) -> list[dict[str, Any]]:
         """What it may pay with, the newest first."""
