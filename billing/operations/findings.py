@@ -82,6 +82,9 @@ def resolve_open(
     """This function will settle the open finding of a kind about a subject, and say whether there was one: what it was
     about is over by itself."""
     owner = organization or PLATFORM_ID
+    known = open_one(cur, organization=owner, kind=kind, subject=subject)
+    if known is None:
+        return False  # most of the time; who opens one holds the same lock as the caller
     lock_organization(cur, owner)
     known = open_one(cur, organization=owner, kind=kind, subject=subject)
     if known is not None:

@@ -21,15 +21,13 @@ PAGE_OF_LINES: Final = 10
 
 def subscription(identifier: str, *, account: str | None = None) -> SubscriptionView:
     """Return a subscription, also one that has ended. Raises as `reads` does."""
-    found: SubscriptionView = fetch(
-        SubscriptionView, lambda api: api.subscriptions.retrieve, identifier, account=account
-    )
+    found: SubscriptionView = fetch(SubscriptionView, "subscriptions", identifier, account=account)
     return found
 
 
 def invoice(identifier: str, *, account: str | None = None) -> InvoiceView:
     """Return an invoice with all its lines, and what paid it. Raises as `reads` does."""
-    found: InvoiceView = fetch(InvoiceView, lambda api: api.invoices.retrieve, identifier, account=account)
+    found: InvoiceView = fetch(InvoiceView, "invoices", identifier, account=account)
     if found.paid:
         params = {"invoice": identifier, "status": "paid"}
         rows = list_raw(lambda api: api.invoice_payments.list, params, account)

@@ -47,6 +47,9 @@ class TestTheStory:
             "allowance 60, credit 10",
             "tax 19 %   31.45",
             "total  196.95",
+            "2 deliveries, 50.00 USD",
+            "403 suspended: Zephyr Desk",
+            "its receiver heard of all of it",
             f"All {CHECKS} checks hold",
         ):
             assert figure in printed

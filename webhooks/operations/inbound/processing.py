@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from celery import current_app, current_task
@@ -95,8 +96,13 @@ def _fetch_all(claims: Sequence[Claim]) -> list[Any]:
     """What each object is now, or the error that came instead; outside any transaction."""
     if len(claims) < 2:
         return [_fetched(claim) for claim in claims]
-    with ThreadPoolExecutor(len(claims)) as pool:
-        return list(pool.map(_in_thread, claims))
+    return list(_threads(os.getpid()).map(_in_thread, claims))
+
+
+@lru_cache(maxsize=1)
+def _threads(process: int) -> ThreadPoolExecutor:
+    """This process's threads, which keep their connections to the processor: each new one is a handshake."""
+    return ThreadPoolExecutor(BATCH, thread_name_prefix=f"stripe-{process}")
 
 
 def _in_thread(claim: Claim) -> Any:
