@@ -5,6 +5,7 @@ from typing import Final
 from billing.operations.commands import send_due
 from billing.operations.dunning.due import advance_due, close_settled
 from billing.operations.dunning.telling import send_due_notices
+from billing.operations.entitling import entitle_due, entitle_untold
 from billing.operations.payments.topups import top_up_due
 from billing.operations.revenue.closing import close_due_books
 from billing.operations.revenue.recognising import recognise_due
@@ -18,20 +19,25 @@ TOP_UP_SECONDS: Final = 10
 ASK_SECONDS: Final = 300
 RECOGNISE_SECONDS: Final = 60
 CLOSE_SECONDS: Final = 10
-DUNNING_SECONDS: Final = 60
+DUNNING_SECONDS: Final = 10
 SETTLED_SECONDS: Final = 3_600
 NOTICE_SECONDS: Final = 30
+ENTITLE_SECONDS: Final = 60
+UNTOLD_SECONDS: Final = 3_600
 
 
 def register_all() -> None:
     """This function will register the asking about VAT ids that wait for an answer, the billing run, the
-    recognition of revenue after it, the closing of books that are to be closed, dunning with its letters, the sending
+    recognition of revenue after it, the closing of books that are to be closed, dunning with its letters,
+    what customers are entitled to, the sending
     of commands to the processor, and automatic top-ups."""
     register(DueJob("billing.ask_vat_ids", ask_waiting_vat_ids, ASK_SECONDS))
     register(DueJob("billing.run", bill_due_customers, BILL_SECONDS))
     register(DueJob("billing.recognise_revenue", recognise_due, RECOGNISE_SECONDS))
     register(DueJob("billing.close_books", close_due_books, CLOSE_SECONDS))
     register(DueJob("billing.dunning", advance_due, DUNNING_SECONDS))
+    register(DueJob("billing.entitlements", entitle_due, ENTITLE_SECONDS))
+    register(DueJob("billing.entitlements_untold", entitle_untold, UNTOLD_SECONDS))
     register(DueJob("billing.dunning_settled", close_settled, SETTLED_SECONDS))
     register(DueJob("billing.dunning_notices", send_due_notices, NOTICE_SECONDS))
     register(DueJob("billing.send_commands", send_due, SEND_SECONDS))

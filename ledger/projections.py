@@ -19,8 +19,9 @@ INSERT INTO accounts (id, organization, kind, currency, counterparty, live, cred
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::uuid[], %s::boolean[], %s::bigint[], %s::int[])
 """
 UPDATE_LIMITS = """
-UPDATE accounts a SET credit_limit = e.credit_limit
-FROM unnest(%s::uuid[], %s::bigint[]) AS e(organization, credit_limit)
+UPDATE accounts a SET credit_limit = CASE WHEN e.said OR a.line IS NULL THEN e.credit_limit ELSE a.credit_limit END,
+    line = CASE WHEN e.said THEN e.line ELSE a.line END
+FROM unnest(%s::uuid[], %s::bigint[], %s::boolean[], %s::text[]) AS e(organization, credit_limit, said, line)
 WHERE a.organization = e.organization AND a.kind = 'unbilled_receivable'
 """
 INSERT_ENTRIES = """
@@ -236,9 +237,23 @@ def project_adjustments(cur: Cursor, events: Sequence[Event]) -> None:
 
 
 def change_limits(cur: Cursor, events: Sequence[Event]) -> None:
-    """This function will give each postpaid line the last credit limit of its organization."""
-    limits = {event.organization: event.data["credit_limit"] for event in events}
-    _insert(cur, UPDATE_LIMITS, list(limits.items()))
+    """This function will give each postpaid line the last credit limit of its organization, unless somebody above has
+    published that it is closed, or open, whatever the organization's own limit says."""
+    limits: dict[UUID, tuple[int | None, bool, str | None]] = {}
+    for event in events:
+        organization = event.organization
+        _, said, line = limits.get(organization, (None, False, None))
+        published = _published_line(event)
+        if published is not None:
+            limits[organization] = (published["credit_limit"], True, published["line"])
+        elif line is None:
+            limits[organization] = (event.data["credit_limit"], said, None)
+    _insert(cur, UPDATE_LIMITS, [(name, *row) for name, row in limits.items()])
+
+
+def _published_line(event: Event) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (event.data.get("ledger") or {}).get("line")
+    return found
 
 
 def _insert(cur: Cursor, sql: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -258,10 +273,14 @@ ADJUSTMENTS = Projector(
     project=project_adjustments,
     tables=(ProjectedTable("adjustments", ("id",)),),
 )
-# After ACCOUNTS: a chunk may open an account and change its limit. An account's limit comes from one stream only.
+# After ACCOUNTS: a chunk may open an account and change its limit. The two streams that an account's limit comes from
+# are taken by one projector, in the order in which they were written.
 LIMITS = Projector(
     name="ledger.limits",
-    wants=lambda event: event.type == "organization.changed" and "credit_limit" in event.data["changed"],
+    wants=lambda event: (
+        _published_line(event) is not None
+        or (event.type == "organization.changed" and "credit_limit" in event.data["changed"])
+    ),
     project=change_limits,
     looks_inside=True,
 )

@@ -4,8 +4,8 @@
     python -m sandbox.supervisor --once    play the story, stop; exit code = the story's
     python -m sandbox.supervisor --bare    serve without demo data and story
 
-Starts PostgreSQL, Valkey and a simulated Stripe (unless the environment names real ones), migrates, loads the demo data, starts
-web, app, worker and beat, says where to log in, and plays the demo story when there is one.
+Starts PostgreSQL, Valkey and a simulated Stripe (unless the environment names real ones), migrates, loads
+the demo data, starts web, app, worker and beat, says where to log in, and plays the demo story when there is one.
 """
 
 import argparse
@@ -132,7 +132,12 @@ class Supervisor:
             self.family.wait_until_ready(self._stripe)
             secrets = self._processor.endpoints(web=self.urls["http"])
             step.note(f"port {self._processor.port}")
-        return {**self._processor.environment(), **secrets}
+        return {**self._processor.environment(), **secrets, **self._loopback()}
+
+    def _loopback(self) -> dict[str, str]:
+        """Where everything is simulated and nobody else can reach it, webhooks may go to this machine: the story's."""
+        is_alone = self.environment.bind in ("127.0.0.1", "::1", "localhost")
+        return {} if self.bare or not is_alone else {"WEBHOOKS_TO_LOOPBACK": "1"}
 
     def _start_valkey(self) -> Broker:
         with self.progress.step("Valkey") as step:

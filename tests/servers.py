@@ -16,12 +16,15 @@ import pytest
 from django.conf import settings
 
 from config.metrics import MULTIPROCESS_FOLDER
-from config.servers import app_command, web_command, worker_command
+from config.servers import app_command, beat_command, web_command, worker_command
 from sandbox.children import Child, ChildSpec
 from sandbox.places import free_port, is_listening
 from sandbox.valkey import Broker, broker_at
 from tests.builders.stripe import CONNECT_SECRET, KEY, SECRET, Simulator
 from tests.database import session_of
+
+TO_LOOPBACK = {"WEBHOOKS_TO_LOOPBACK": "1"}
+"""The receivers of tests are on this machine."""
 
 
 @contextmanager
@@ -92,7 +95,7 @@ def app_spec(socket: Path) -> ChildSpec:
         name="app",
         argv=app_command(address=f"unix:{socket}", processes=1),
         ready=lambda _: is_listening(socket),
-        environment=dict(os.environ),
+        environment=dict(os.environ) | TO_LOOPBACK,
         prepare=lambda: socket.unlink(missing_ok=True),
     )
 
@@ -121,9 +124,18 @@ def worker_spec(home: Path) -> ChildSpec:
         name="worker",
         argv=worker_command(),
         ready=lambda pid: (home / "run" / f"ready-{pid}").exists(),
-        environment=dict(os.environ),
+        environment=dict(os.environ) | TO_LOOPBACK,
         patience_seconds=5,
     )
+
+
+@pytest.fixture
+def beat(pytestconfig: pytest.Config, worker: Child) -> Iterator[Child]:
+    """A real beat beside the worker: everything that falls due is done by itself."""
+    home = session_of(pytestconfig).home
+    spec = replace(worker_spec(home), name="beat", argv=beat_command())
+    with serving(spec, folder=home / "log") as child:
+        yield child
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,11 @@ from billing.operations.plans import archive_plan, create_plan, draft_version, p
 from billing.queries.plans import find_plan, find_version, key_is_taken, version_on_sale
 from billing.rules.catalog import PlanVersion as Version
 from billing.rules.plans import PlanTerms, parse_plan
-from billing.rules.plantexts import charge_texts, credit_texts, interval_text
+from billing.rules.plantexts import charge_texts, credit_texts, feature_text, interval_text
 from common import fields
 from common.errors import NotFound, ProblemError
 from common.fields import is_id
+from common.money import format_amount
 from common.strictjson import parse_object
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -168,10 +169,7 @@ class PlanVersionAdmin(ReadOnlyAdmin):
             "facts": _facts(version.terms),
             "charges": charge_texts(version.terms),
             "credits": credit_texts(version.terms),
-            "features": [
-                (name, "without limit" if value is None else value)
-                for name, value in version.terms.features.items()
-            ],
+            "features": [(name, feature_text(value)) for name, value in version.terms.features.items()],
             "on_sale": on_sale,
             "confirming": confirming,
             "may_publish": version.status == "draft" and self.has_operate_permission(request),
@@ -201,6 +199,12 @@ def _found(name: str) -> tuple[Version, int | None]:
         raise Http404 from None
 
 
+def _limit_text(terms: PlanTerms) -> str:
+    if terms.credit_limit is None:
+        return "the organization's own"
+    return ", ".join(f"{format_amount(units)} {currency}" for currency, units in terms.credit_limit.items())
+
+
 def _facts(terms: PlanTerms) -> list[tuple[str, str]]:
     return [
         ("Period", interval_text(terms.interval)),
@@ -211,6 +215,7 @@ def _facts(terms: PlanTerms) -> list[tuple[str, str]]:
         ("Upgrade", terms.upgrade.replace("_", " ")),
         ("Downgrade", terms.downgrade.replace("_", " ")),
         ("Funding", terms.funding.replace("_", " ")),
+        ("Credit limit", _limit_text(terms)),
         ("Blocked time is credited", "yes" if terms.credit_blocked_time else "no"),
         ("Draft to final invoice", f"{terms.grace_hours} hours"),
         ("Due after", f"{terms.net_days} days"),

@@ -15,7 +15,7 @@ from billing.rules.contracts.terms import (
     UNITS,
     WINDOWS,
 )
-from billing.rules.plans import MAX_FEATURE, MAX_FEATURES
+from billing.rules.plans import MAX_FEATURE, MAX_FEATURES, MAX_NAMES
 from common.api.serializers import AMOUNT_PATTERN, FINE_PATTERN
 from spend.api.price_serializers import COMPONENTS
 
@@ -134,6 +134,7 @@ DEFINITION: Final = _closed(
                     {"type": "boolean"},
                     {"type": "integer", "minimum": 0, "maximum": MAX_FEATURE},
                     NAME,
+                    {"type": "array", "items": NAME, "maxItems": MAX_NAMES},
                     {"type": "null"},
                 ]
             },

@@ -13,15 +13,18 @@ from rest_framework.request import Request
 
 from billing.api.acting import BillingView
 from billing.api.catalog import utc
-from billing.queries.contracts import contract_features
 from billing.queries.entitlements import entitlements
 from billing.rules.entitlements import Entitlements
+from billing.rules.plans import write_features
 from common import fields
 from common.api.answers import json_response
-from common.api.serializers import FlagField, IdField, InstantField, StrictField, WordField
+from common.api.serializers import AmountField, FlagField, IdField, InstantField, StrictField, WordField
+from common.money import format_amount
 from common.transactions import run_in_transaction
 from events.store import Cursor
+from ledger.queries.funding import LineMode, line_mode
 from spend.queries.budgets import business_now
+from spend.rules.entitled import obeyed
 
 FEATURES: Final[dict[str, Any]] = {
     "type": "object",
@@ -31,13 +34,18 @@ FEATURES: Final[dict[str, Any]] = {
         "additionalProperties": False,
         "properties": {
             "value": {
-                "type": ["boolean", "integer", "string", "null"],
+                "type": ["boolean", "integer", "string", "array", "null"],
+                "items": {"type": "string"},
                 "description": "Null: without limit.",
             },
-            "source": {"type": "string", "description": "plan:<key>@<version number>, or the contract."},
+            "source": {
+                "type": "string",
+                "description": "plan:<key>@<version number>, several of them for a list of all, or the contract.",
+            },
+            "gate": {"type": "boolean", "description": "Whether the gate obeys it by itself."},
         },
     },
-    "examples": [{"max_agents": {"value": 10, "source": "plan:advanced@2"}}],
+    "examples": [{"max_agents": {"value": 10, "source": "plan:advanced@2", "gate": True}}],
 }
 
 
@@ -57,6 +65,14 @@ class ReasonsField(StrictField):
         super().__init__(fields.text_list, **kwargs)
 
 
+class EntitledFundingSerializer(serializers.Serializer[Any]):
+    """What becomes of use that no credit covers."""
+
+    mode = WordField(("credit_only", "credit_then_invoice"), help_text="What the gate obeys.")
+    credit_limit = AmountField(allow_null=True, help_text="Null: no limit, or no line.")
+    said_by = serializers.CharField(help_text="organization, or plan:<key>@<version number>.")
+
+
 class EntitlementsSerializer(serializers.Serializer[Any]):
     """What an organization may use now."""
 
@@ -67,6 +83,7 @@ class EntitlementsSerializer(serializers.Serializer[Any]):
     reasons = ReasonsField(
         help_text="dunning:throttled, dunning:credit_only, dunning:suspended, credit, no_plan."
     )
+    funding = EntitledFundingSerializer()
     features = FeaturesField(help_text="Values stay as they are while access is taken away.")
 
 
@@ -82,14 +99,16 @@ class EntitlementsView(BillingView):
 
         def read(cur: Cursor) -> dict[str, Any]:
             now = business_now(cur, organization)
-            overrides = contract_features(cur, organization=organization, at=now)
-            found = entitlements(cur, organization, now, overrides=overrides)
-            return show_entitlements(organization, now, found)
+            found = entitlements(cur, organization, now)
+            funding = line_mode(cur, organization=organization)
+            return show_entitlements(organization, now, found, funding)
 
         return json_response(run_in_transaction(read))
 
 
-def show_entitlements(organization: UUID, now: datetime, found: Entitlements) -> dict[str, Any]:
+def show_entitlements(
+    organization: UUID, now: datetime, found: Entitlements, funding: LineMode
+) -> dict[str, Any]:
     """Entitlements as answers show them."""
     return {
         "organization": organization,
@@ -97,7 +116,13 @@ def show_entitlements(organization: UUID, now: datetime, found: Entitlements) ->
         "access": found.access,
         "can_spend": found.can_spend,
         "reasons": list(found.reasons),
+        "funding": {
+            "mode": funding.mode,
+            "credit_limit": None if funding.limit is None else format_amount(funding.limit),
+            "said_by": found.funding.source or "organization",
+        },
         "features": {
-            name: {"value": each.value, "source": each.source} for name, each in found.features.items()
+            name: {"value": value, "source": found.features[name].source, "gate": obeyed(name, value)}
+            for name, value in write_features({n: e.value for n, e in found.features.items()}).items()
         },
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,10 @@ from billing.queries.explaining import Explained
 from billing.queries.invoices import CreditNote, LineRow, Payment
 from billing.queries.items import Item
 from billing.rules.addresses import address_lines
+from billing.rules.amounts import exact_text
 from billing.rules.invoices import Invoice, line_data
 from billing.rules.profiles import Contact
+from billing.rules.recounting import CountedAgain, MeterRecount
 from common.money import format_amount, format_document_amount
 
 
@@ -127,20 +130,53 @@ def show_line(line: LineRow, currency: str) -> dict[str, Any]:
     )
 
 
-def show_upcoming(found: Drafted | None, currency: str) -> dict[str, Any]:
-    """The upcoming invoice; without anything owed, one of zero without lines."""
-    if found is None:
-        zero = format_document_amount(0, currency=currency)
-        money = dict.fromkeys(("subtotal", "discount", "net", "tax", "total"), zero)
-        nothing = {"dated_at": None, "period_start": None, "period_end": None, "tax_is_known": True}
-        return {
-            "currency": currency,
-            **money,
-            **nothing,
-            "discounts": [],
-            "taxes": [],
-            "lines": [],
-        }
+def show_upcoming(found: Sequence[Drafted], currency: str) -> dict[str, Any]:
+    """The upcoming invoice, or the sum of several and each; without anything owed, one of zero without lines."""
+    invoices = [_show_drafted(each, currency) for each in found]
+    if len(found) == 1:
+        return {**invoices[0], "invoices": invoices}
+
+    def total(name: str) -> str:
+        return format_document_amount(sum(getattr(each.invoice, name) for each in found), currency=currency)
+
+    money = {name: total(name) for name in ("subtotal", "discount", "net", "tax", "total")}
+    times = ("dated_at", "period_start", "period_end")
+    return {
+        "currency": currency,
+        **money,
+        **{name: invoices[0][name] if invoices else None for name in times},
+        "tax_is_known": all(each["tax_is_known"] for each in invoices),
+        "discounts": [
+            {"coupon": coupon, "amount": format_document_amount(amount, currency=currency)}
+            for coupon, amount in _all_discounts(found).items()
+        ],
+        "taxes": [show_tax(tax, currency) for tax in _all_taxes(found)],
+        "lines": [line for each in invoices for line in each["lines"]],
+        "invoices": invoices,
+    }
+
+
+def _all_discounts(found: Iterable[Drafted]) -> dict[str, int]:
+    amounts: Counter[str] = Counter()
+    for each in found:
+        for one in each.invoice.discounts:
+            amounts[one["coupon"]] += one["amount"]
+    return dict(amounts)
+
+
+def _all_taxes(found: Iterable[Drafted]) -> list[dict[str, Any]]:
+    """Base and tax of each treatment over all invoices."""
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in found:
+        for tax in each.invoice.taxes:
+            key = tuple(tax[name] for name in ("rate", "category", "country", "exemption_code"))
+            whole = merged.setdefault(key, {**tax, "base": 0, "tax": 0})
+            whole["base"] += tax["base"]
+            whole["tax"] += tax["tax"]
+    return list(merged.values())
+
+
+def _show_drafted(found: Drafted, currency: str) -> dict[str, Any]:
     return {
         **show_figures(found.invoice),
         "dated_at": utc(found.invoice.dated_at),
@@ -184,7 +220,19 @@ def show_explained(found: Explained, currency: str) -> dict[str, Any]:
             "postpaid": format_amount(recount.postpaid),
             "digest": recount.digest,
         },
+        "counted": None
+        if found.metered is None
+        else [_counted(found.metered, one) for one in found.metered.counted],
         "agrees": found.agrees,
+    }
+
+
+def _counted(recount: MeterRecount, one: CountedAgain) -> dict[str, Any]:
+    return {
+        "group": dict(zip(recount.group_by, one.group, strict=True)),
+        "quantity": None if one.quantity is None else exact_text(one.quantity),
+        "records": one.records,
+        "digest": one.digest,
     }
 
 

@@ -194,14 +194,21 @@ class InvoiceLineSerializer(serializers.Serializer[Any]):
     digest = TextField(allow_null=True, help_text="Over id and charge of all its records.")
 
 
-class UpcomingInvoiceSerializer(InvoiceFiguresSerializer):
-    """The next invoice as it would be if nothing were used any more; `lines` is empty when nothing is owed."""
+class UpcomingOneSerializer(InvoiceFiguresSerializer):
+    """One of the invoices that are to come."""
 
     dated_at = InstantField(allow_null=True)
     period_start = InstantField(allow_null=True)
     period_end = InstantField(allow_null=True)
     tax_is_known = FlagField()
     lines = InvoiceLineSerializer(many=True)
+
+
+class UpcomingInvoiceSerializer(UpcomingOneSerializer):
+    """The next invoice as it would be if nothing were used any more; `lines` is empty when nothing is owed. Where there
+    will be several, the sums of all of them and the lines of all, numbered as on theirs."""
+
+    invoices = UpcomingOneSerializer(many=True, help_text="Each invoice: one, several, or none.")
 
 
 class StepSerializer(serializers.Serializer[Any]):
@@ -223,6 +230,18 @@ class RecountSerializer(serializers.Serializer[Any]):
     digest = TextField()
 
 
+class MeterRecountSerializer(serializers.Serializer[Any]):
+    """What the records of a group of a metered line come to when they are counted one by one."""
+
+    group = serializers.DictField(child=serializers.CharField(allow_null=True))
+    quantity = TextField(
+        allow_null=True,
+        help_text="What the line's time adds to earlier parts of its window. Null of a level (weighted_sum).",
+    )
+    records = WholeNumberField(minimum=0, maximum=100_000)
+    digest = TextField(help_text="SHA-256 over the ids in order, hex.")
+
+
 class LineExplanationSerializer(serializers.Serializer[Any]):
     """Why a line says what it says. `agrees` is null where no records were read again."""
 
@@ -233,6 +252,9 @@ class LineExplanationSerializer(serializers.Serializer[Any]):
     price_versions = serializers.ListField(child=IdField())
     steps = StepSerializer(many=True)
     recount = RecountSerializer(allow_null=True)
+    counted = MeterRecountSerializer(
+        many=True, allow_null=True, help_text="Of a metered line: its records counted again, by group."
+    )
     agrees = FlagField(allow_null=True)
 
 

@@ -13,6 +13,7 @@ from billing.rules.plans import (
     MAX_CURRENCIES,
     MAX_FEATURES,
     MAX_GRACE_HOURS,
+    MAX_NAMES,
     MAX_NET_DAYS,
     MAX_PRIORITY,
     MAX_TRIAL_DAYS,
@@ -157,7 +158,11 @@ FEATURES: Final = {
     "type": "object",
     "maxProperties": MAX_FEATURES,
     "description": "What a subscriber is entitled to; null: without limit.",
-    "additionalProperties": {"type": ["boolean", "integer", "string", "null"]},
+    "additionalProperties": {
+        "type": ["boolean", "integer", "string", "array", "null"],
+        "items": {"type": "string"},
+        "maxItems": MAX_NAMES,
+    },
     "examples": [{"max_agents": 10, "sso": True}],
 }
 PLAN_DEFINITION: Final = _closed(
@@ -177,7 +182,18 @@ PLAN_DEFINITION: Final = _closed(
         "downgrade": _word(CHANGES, "next_period"),
         "charges": {"type": "array", "maxItems": MAX_CHARGES, "items": _CHARGE},
         "credits": {"type": "array", "maxItems": MAX_CREDITS, "items": _CREDIT},
-        "funding": _word(FUNDINGS, "credit_only", "What happens when the credit is used up."),
+        "funding": _word(
+            FUNDINGS,
+            "organization",
+            "What happens when the credit is used up: as the organization has it; the gate stops; the rest is "
+            "invoiced, up to the credit limit.",
+        ),
+        "credit_limit": {
+            "type": ["object", "null"],
+            "description": "Only with credit_then_invoice: what an organization may owe that has no line of its own. "
+            "One for each of the plan's currencies.",
+            "additionalProperties": _text(AMOUNT_PATTERN, "The most that is used and on no invoice yet."),
+        },
         "features": FEATURES,
         "credit_blocked_time": {
             "type": "boolean",

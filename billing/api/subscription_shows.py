@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from billing.api.catalog import utc
-from billing.queries.subscriptions import HistoryRow, plan_names
+from billing.queries.subscriptions import HistoryRow, funding_words, plan_names
 from billing.rules.items import NewItem
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.row import Subscription
@@ -29,7 +29,8 @@ def show_subscriptions(cur: Cursor, rows: Sequence[Subscription]) -> list[dict[s
     versions = {row.selection.version for row in rows}
     versions |= {row.pending.selection.version for row in rows if row.pending is not None}
     names = plan_names(cur, versions)
-    return [_shown(row, names) for row in rows]
+    words = funding_words(cur, versions)
+    return [{**_shown(row, names), "funding": words[row.selection.version]} for row in rows]
 
 
 def show_preview(cur: Cursor, row: Subscription, decision: Decision | None, now: datetime) -> dict[str, Any]:
@@ -89,7 +90,6 @@ def _shown(row: Subscription, names: Names) -> dict[str, Any]:
         "number": number,
         "plan_version": row.selection.version,
         "currency": row.currency,
-        "funding": row.funding,
         "quantities": _counts(row.selection.quantities),
         "add_ons": list(row.selection.add_ons),
         "interval": {"unit": row.interval.unit, "count": row.interval.count},

@@ -16,11 +16,12 @@ from typing import Final
 from uuid import UUID
 
 from billing.operations.boundaries import advance
+from billing.operations.closing import end_agreements_at
 from billing.operations.invoices.drafting import Boundary, Seen, draft, with_cut
 from billing.operations.invoices.finalizing import fail_invoice, finalize_locked
 from billing.operations.invoices.previewing import read_boundary
 from billing.operations.invoices.taxing import TaxAnswers, ask_tax_of_invoice
-from billing.queries.standing import Dues, Waiting, dues_of, standing_of, unbilled_of
+from billing.queries.standing import Dues, Waiting, dues_of, standing_of, unbilled_of, unended_since
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -106,7 +107,7 @@ def _next_step(cur: Cursor, locked: LockedOrganization, run: Run) -> Step | None
     waiting = dues.waiting if dues.waiting is not None and dues.waiting.at <= limit else None
     boundary = _boundary(cur, locked, dues, limit)
     first = min((found.at for found in (waiting, boundary) if found is not None), default=limit)
-    turn = dues.turn if locked.status == "active" else None
+    turn = _turn(cur, locked, dues)
     if turn is not None and turn <= first:
         return Step(turn)
     if waiting is not None and (boundary is None or waiting.at <= boundary.at):
@@ -114,6 +115,12 @@ def _next_step(cur: Cursor, locked: LockedOrganization, run: Run) -> Step | None
     if boundary is None:
         return None
     return Step(boundary.at, boundary=with_cut(cur, boundary))
+
+
+def _turn(cur: Cursor, locked: LockedOrganization, dues: Dues) -> datetime | None:
+    """When what was agreed moves on: by its own dates, but not beyond the closing of its organization."""
+    closed_at = None if locked.status == "active" else unended_since(cur, locked.id)
+    return dues.turn if closed_at is None else min(closed_at, dues.turn or closed_at)
 
 
 def _boundary(cur: Cursor, locked: LockedOrganization, dues: Dues, limit: datetime) -> Boundary | None:
@@ -137,7 +144,11 @@ def _lock(cur: Cursor, run: Run) -> LockedOrganization:
 
 def _advance(cur: Cursor, run: Run, *, until: datetime) -> LockedOrganization:
     locked = _lock(cur, run)
-    advance(cur, locked, until=until, author=run.author)
+    closed_at = None if locked.status == "active" else unended_since(cur, locked.id)
+    if closed_at is None or until < closed_at:
+        advance(cur, locked, until=until, author=run.author)
+    else:
+        end_agreements_at(cur, locked, at=closed_at, author=run.author)
     return locked
 
 

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from billing.operations.billing import bill_customer
 from billing.operations.dunning.advancing import advance_customer
+from billing.operations.entitling import entitle_customer
 from billing.operations.revenue.recognising import recognise_revenue
 from billing.queries.moments import next_moment
 from common.errors import InvalidPeriod, ProblemError
@@ -23,7 +24,7 @@ from common.transactions import run_in_transaction
 from events.queries.log import last_number
 from events.store import Cursor
 from ledger.operations.expiry import expire_grants_of
-from orgs.operations.clock import LONGEST_STEP, locked_sandbox, move_clock_to
+from orgs.operations.clock import LONGEST_STEP, advance_locked_to, locked_sandbox
 from orgs.operations.facts import Author
 from spend.operations.gate.sweeping import sweep_organization
 
@@ -101,8 +102,8 @@ def _now(cur: Cursor, *, organization: UUID) -> datetime:
 
 def _turn(cur: Cursor, *, organization: UUID, until: datetime, is_new: bool, author: Author) -> _Turn:
     """Move the clock to the next moment, unless something is due already. Looking and moving are one transaction, so
-    what another call makes meanwhile cannot be jumped over. The first turn moves nothing: a threshold that was
-    reached is due without a moment of its own."""
+    what another call makes meanwhile cannot be jumped over; the clock, which goes on by itself, is read once in it. The
+    first turn moves nothing: a threshold that was reached is due without a moment of its own."""
     locked = locked_sandbox(cur, organization)
     at = next_moment(cur, organization)
     if at is not None and at <= locked.now:
@@ -112,7 +113,7 @@ def _turn(cur: Cursor, *, organization: UUID, until: datetime, is_new: bool, aut
     target = until if at is None else min(at, until)
     if target <= locked.now:
         return _Turn(locked.now, is_there=True)
-    shown = move_clock_to(cur, locked, to=target, author=author)
+    shown = advance_locked_to(cur, locked, to=target, author=author)
     return _Turn(shown, has_work=at is not None and at <= shown)
 
 
@@ -120,6 +121,7 @@ def _work(organization: UUID) -> None:
     """What the jobs do, for one organization: first what frees held money, last what takes credit away."""
     sweep_organization(organization)
     bill_customer(organization=organization)
+    run_in_transaction(partial(entitle_customer, organization=organization))
     run_in_transaction(partial(advance_customer, organization=organization))
     run_in_transaction(partial(recognise_revenue, organization=organization))
     expire_grants_of(organization)

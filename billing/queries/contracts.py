@@ -18,8 +18,7 @@ STATUSES: Final = STATES
 # As one JSON text, so that a row and an event are read by the same code on any connection.
 _READ: Final = "SELECT row_to_json(c)::text FROM contracts c"
 _DUE: Final = f"""
-{_READ} JOIN organizations o ON o.id = c.organization
-WHERE c.organization = %s AND c.next_at <= %s AND o.status = 'active' ORDER BY c.next_at, c.id LIMIT 1
+{_READ} WHERE c.organization = %s AND c.next_at <= %s ORDER BY c.next_at, c.id LIMIT 1
 """
 _HISTORY: Final = """
 SELECT version, type, occurred_at, recorded_at, actor, data::text FROM events
@@ -117,9 +116,15 @@ def list_contracts(
 
 
 def next_due(cur: Cursor, *, organization: UUID, until: datetime) -> Contract | None:
-    """Return the contract whose boundary is the earliest up to and at `until`; none of a closed organization."""
+    """Return the contract whose boundary is the earliest up to and at `until`."""
     row = cur.execute(_DUE, (organization, until)).fetchone()
     return None if row is None else _row(row)
+
+
+def unended_contracts(cur: Cursor, *, organization: UUID) -> list[Contract]:
+    """Return the organization's contracts that have not ended, drafts among them, oldest first."""
+    cur.execute(f"{_READ} WHERE c.organization = %s AND c.ended_at IS NULL ORDER BY c.id", (organization,))
+    return [_row(row) for row in cur.fetchall()]
 
 
 def overlaps_another(cur: Cursor, row: Contract, *, start: datetime, end: datetime) -> bool:

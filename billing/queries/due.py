@@ -10,21 +10,21 @@ _NEXT: Final = """
 SELECT least(
     (SELECT min(s.next_at) FROM subscriptions s WHERE s.organization = o.id AND s.next_at IS NOT NULL),
     (SELECT min(c.next_at) FROM contracts c WHERE c.organization = o.id AND c.next_at IS NOT NULL))
-FROM organizations o WHERE o.id = %s AND o.status = 'active'
+FROM organizations o WHERE o.id = %s
 """
 # Nothing is decided here, so the clock may be asked.
 _DUE: Final = """
 SELECT s.organization FROM subscriptions s JOIN organizations o ON o.id = s.organization
-WHERE s.next_at <= clock_timestamp() + o.clock_offset AND o.status = 'active'
+WHERE s.next_at <= clock_timestamp() + o.clock_offset
 UNION
 SELECT c.organization FROM contracts c JOIN organizations o ON o.id = c.organization
-WHERE c.next_at <= clock_timestamp() + o.clock_offset AND o.status = 'active' ORDER BY 1
+WHERE c.next_at <= clock_timestamp() + o.clock_offset ORDER BY 1
 """
 
 
 def next_boundary(cur: Cursor, organization: UUID) -> datetime | None:
     """Return the earliest boundary of the organization's subscriptions and contracts, in the past after a standstill;
-    None when there is none, or the organization is closed."""
+    None when there is none."""
     row = cur.execute(_NEXT, (organization,)).fetchone()
     found: datetime | None = row[0] if row else None
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,22 +24,42 @@ FROM dunning_cases
 """
 # What is written off is not paid: a case that gave it up stays until it is, one that did not is over.
 _UNPAID: Final = """
-SELECT i.id, i.number, i.currency, i.due_at, i.status, i.total - i.paid - i.credited FROM invoices i
-WHERE i.organization = %(organization)s AND i.id = ANY(%(invoices)s)
+SELECT i.id, i.number, i.currency, i.due_at, i.status, i.due, i.is_ours FROM (
+    SELECT id, organization, number, currency, due_at, status, total - paid - credited AS due, true AS is_ours
+    FROM invoices
+    UNION ALL
+    SELECT id, organization, coalesce(number, invoice), currency, coalesce(due_at, created_at), status, remaining, false
+    FROM mirrored_invoices
+) i WHERE i.organization = %(organization)s AND i.id = ANY(%(invoices)s)
     AND (i.status = 'open' OR i.status = 'uncollectible' AND %(gave_up)s) ORDER BY i.due_at, i.id
 """
-OVERDUE: Final = """
-i.status = 'open' AND NOT EXISTS (
+_IN_NO_CASE: Final = """
+NOT EXISTS (
     SELECT FROM dunning_cases c WHERE c.organization = i.organization AND (c.closed_at IS NULL OR c.closing = 'finance')
         AND jsonb_exists(c.invoices, i.id::text))
 """
-"""An invoice `i` that is to be paid, is in no open case, and was not let be by finance."""
+# A first collection that is under way comes before any dunning. What was asked for and not made within a day is a
+# command that a person has to look at; a bank debit takes its time.
+OVERDUE: Final = f"""
+i.status = 'open' AND {_IN_NO_CASE} AND NOT EXISTS (
+    SELECT FROM payments p WHERE p.invoice_id = i.id AND (p.status = 'processing'
+        OR p.status = 'requested' AND p.created_at > clock_timestamp() - interval '1 day'))
+"""
+"""An invoice `i` that is to be paid, is not being collected for the first time, is in no open case, and was not let be
+by finance."""
+FAILED_THERE: Final = f"i.status = 'open' AND i.failed AND {_IN_NO_CASE}"
+"""An invoice `i` that lives at the processor, which tried to collect it and could not, and that is in no case."""
 # What was paid and is owed again, as after a dispute, is a new debt: its days count from now.
 _OVERDUE_OF: Final = f"""
 SELECT i.id, i.due_at, EXISTS (SELECT FROM dunning_cases c WHERE c.organization = i.organization
         AND jsonb_exists(c.invoices, i.id::text))
     OR coalesce((SELECT sum(p.applied) FROM invoice_payments p WHERE p.invoice_id = i.id), 0) > i.paid
-FROM invoices i WHERE i.organization = %(organization)s AND i.due_at <= %(now)s AND {OVERDUE} ORDER BY i.due_at, i.id
+FROM invoices i WHERE i.organization = %(organization)s AND i.due_at <= %(now)s AND {OVERDUE}
+UNION ALL
+SELECT i.id, least(coalesce(i.due_at, i.created_at), %(now)s), EXISTS (SELECT FROM dunning_cases c
+    WHERE c.organization = i.organization AND jsonb_exists(c.invoices, i.id::text))
+FROM mirrored_invoices i WHERE i.organization = %(organization)s AND {FAILED_THERE}
+ORDER BY 2, 1
 """
 # Nothing is decided here, so the clock may be asked. A moved clock is ahead, so the others are found by the index.
 _DUE: Final = f"""
@@ -53,11 +73,19 @@ SELECT organization FROM (
     UNION
     SELECT i.organization FROM organizations o JOIN invoices i ON i.organization = o.id
     WHERE o.clock_offset > '0' AND i.due_at <= clock_timestamp() + o.clock_offset AND {OVERDUE}
-) due WHERE %(after)s::uuid IS NULL OR organization > %(after)s ORDER BY organization LIMIT %(limit)s
+    UNION
+    SELECT i.organization FROM mirrored_invoices i WHERE {FAILED_THERE}
+) due WHERE NOT EXISTS (
+    SELECT FROM dunning_claims g
+    WHERE g.organization = due.organization AND g.claimed_at > clock_timestamp() - %(claim)s)
+ORDER BY organization LIMIT %(limit)s
 """
 _SETTLED: Final = """
 SELECT c.organization FROM dunning_cases c WHERE c.closed_at IS NULL AND NOT EXISTS (
     SELECT FROM invoices i WHERE i.organization = c.organization AND jsonb_exists(c.invoices, i.id::text)
+        AND (i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off'))
+    AND NOT EXISTS (
+    SELECT FROM mirrored_invoices i WHERE i.organization = c.organization AND jsonb_exists(c.invoices, i.id::text)
         AND (i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off'))
 ORDER BY c.organization LIMIT %s
 """
@@ -71,7 +99,8 @@ ORDER BY id DESC LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class Unpaid:
-    """An invoice that a case waits for; `due` in units, also what was written off."""
+    """An invoice that a case waits for; `due` in units, also what was written off. One that is not `is_ours` lives at
+    the processor, which collects it: here nothing of it is written."""
 
     id: UUID
     number: str
@@ -79,6 +108,7 @@ class Unpaid:
     due_at: datetime
     status: str
     due: int
+    is_ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +179,10 @@ def overdue_of(cur: Cursor, organization: UUID, now: datetime) -> list[Overdue]:
     return [Overdue(*row) for row in rows]
 
 
-def organizations_due(cur: Cursor, *, after: UUID | None, limit: int) -> list[UUID]:
+def organizations_due(cur: Cursor, *, limit: int, claim: timedelta) -> list[UUID]:
     """Return organizations with an overdue invoice outside of any case, or a case whose time has come by their own
-    clock, in the order of their ids after one."""
-    return [row[0] for row in cur.execute(_DUE, {"after": after, "limit": limit}).fetchall()]
+    clock, and that nobody has claimed for as long as `claim`, in the order of their ids."""
+    return [row[0] for row in cur.execute(_DUE, {"claim": claim, "limit": limit}).fetchall()]
 
 
 def organizations_settled(cur: Cursor, *, limit: int) -> list[UUID]:

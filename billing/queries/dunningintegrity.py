@@ -32,7 +32,8 @@ WHERE (coalesce(s.standing, 'clear'), s.most, coalesce(s.spends, false))
 _D2: Final = """
 SELECT c.organization, 'dunning case ' || c.id, 'it is ' || c.state || ', and everything is settled'
 FROM dunning_cases c WHERE c.closed_at IS NULL AND NOT EXISTS (
-    SELECT FROM jsonb_array_elements_text(c.invoices) AS w(id) JOIN invoices i ON i.id = w.id::uuid
+    SELECT FROM jsonb_array_elements_text(c.invoices) AS w(id) JOIN (
+        SELECT id, status FROM invoices UNION ALL SELECT id, status FROM mirrored_invoices) i ON i.id = w.id::uuid
     WHERE i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off')
 """
 

@@ -41,6 +41,7 @@ from events.store import Cursor
 Group = tuple[str | None, ...]
 NO_RECORDS: Final = sha256(b"").digest()
 _RECORDS_AT_ONCE: Final = 5_000
+FIRST_ID: Final = UUID(int=0)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EARLY: Final = timedelta(minutes=6)  # a fact may be dated up to five minutes ahead of its recording
 _VALUE: Final = {
@@ -77,10 +78,28 @@ class PeriodRetired(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A closed period [start, end)."""
+    """A closed period [start, end), without what lies in its gaps."""
 
     start: datetime
     end: datetime
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
+
+    @property
+    def condition(self) -> str:
+        """Return the SQL of whether a row `f` occurred in it."""
+        without = "".join(
+            f" AND NOT (f.occurred_at >= %(gap{place}_start)s AND f.occurred_at < %(gap{place}_end)s)"
+            for place in range(len(self.gaps))
+        )
+        return f"f.occurred_at >= %(start)s AND f.occurred_at < %(end)s{without}"
+
+    @property
+    def values(self) -> dict[str, datetime]:
+        """Return the values of the parameters that the condition names."""
+        found = {"start": self.start, "end": self.end}
+        for place, (start, end) in enumerate(self.gaps):
+            found |= {f"gap{place}_start": start, f"gap{place}_end": end}
+        return found
 
 
 def aggregate(
@@ -92,9 +111,12 @@ def aggregate(
     cut: Cut,
     previous_cut: Cut | None = None,
     group_by: Sequence[str] = (),
+    *,
+    gaps: Sequence[tuple[datetime, datetime]] = (),
 ) -> list[Quantity]:
     """This function will return what a meter says of [start, end), group by group, as known at a cut; with a previous
-    cut, what that adds to what was known at it: negative where records were taken back.
+    cut, what that adds to what was known at it: negative where records were taken back. What occurred in the `gaps` is
+    left out (not of weighted_sum, whose levels hold on).
 
     Quantities are exact, in the unit of what is counted (charge and cost in the currency's major unit); records and
     digest are of the records between the cuts that occurred in the period. A group of which nothing is told is left
@@ -104,7 +126,7 @@ def aggregate(
     check_groups(meter.definition, group_by)
     check_chain(cut, previous_cut)
     _check_retired(cur, meter, start)
-    period = Period(start, end)
+    period = Period(start, end, tuple(gaps))
     if previous_cut is None and not meter.definition.is_additive:
         return _told(_at_once(cur, organization, meter, period, cut, group_by))
     found = _between(cur, organization, meter, period, cut, previous_cut, group_by)
@@ -181,10 +203,13 @@ def records(
     previous_cut: Cut | None = None,
     group_by: Sequence[str] = (),
     group: Group | None = None,
+    *,
+    after: UUID = FIRST_ID,
 ) -> Iterator[dict[str, Any]]:
     """This function will give the records behind a quantity, those of its digest in the order of their ids: id, time of
     occurrence, sign, value (Fraction, None where the meter has none), what is unique, groups, and what names the record
-    outside. With `group` only those of one group. It reads as it is asked, 5,000 at a time."""
+    outside. With `group` only those of one group, with `after` those whose id is greater. It reads as it is asked,
+    5,000 at a time."""
     check_groups(meter.definition, group_by)
     _check_retired(cur, meter, start)
     rows = MeterRows(meter)
@@ -201,11 +226,11 @@ def records(
         f"SELECT {', '.join(columns)} FROM ({inner}) AS r ORDER BY id"
         f" FETCH FIRST {_RECORDS_AT_ONCE} ROWS WITH TIES"
     )
-    after: UUID | None = UUID(int=0)
-    while after is not None:
-        page = cur.execute(statement, {**values, **rows.values, "after": after}).fetchall()
+    last: UUID | None = after
+    while last is not None:
+        page = cur.execute(statement, {**values, **rows.values, "after": last}).fetchall()
         yield from (_record(row, meter, group_by) for row in page)
-        after = page[-1][0] if len(page) >= _RECORDS_AT_ONCE else None
+        last = page[-1][0] if len(page) >= _RECORDS_AT_ONCE else None
 
 
 def _between(
@@ -252,7 +277,7 @@ def _at_once(
     value = _VALUE.get(meter.definition.aggregation, _WEIGHT).format(counts="counts")
     statement = (
         f"SELECT {_list(names)} total, {_COUNTED[rows.repeats]} FROM (SELECT {_list(names)} {value} AS total,"
-        " array_agg(id) FILTER (WHERE occurred_at >= %(start)s) AS ids"
+        f" array_agg(id) FILTER (WHERE {period.condition.replace('f.', '')}) AS ids"
         f" FROM ({_levels(inner, ['counts', *series]) if weighs else inner}) AS r {_grouped(names)}) AS grouped"
     )
     found = {}
@@ -287,11 +312,10 @@ def _known_condition(
 ) -> tuple[str, dict[str, Any]]:
     """Which rows say what a period gives as a cut knows it: those of it, and where levels hold on, all before it."""
     bounds, bound_values = _recorded(cur, organization, None if weighs else period.start, cut)
-    parts = ["f.organization = %(organization)s", in_cut("f", "cut_new"), "f.occurred_at < %(end)s", bounds]
-    if not weighs:
-        parts.append("f.occurred_at >= %(start)s")
+    within = "f.occurred_at < %(end)s" if weighs else period.condition
+    parts = ["f.organization = %(organization)s", in_cut("f", "cut_new"), within, bounds]
     values = {
-        "organization": organization, "start": period.start, "end": min(period.end, cut.until),
+        "organization": organization, **period.values, "end": min(period.end, cut.until),
         **cut_values(cut, "cut_new"), **bound_values,
     }  # fmt: skip
     return " AND ".join(parts), values
@@ -344,9 +368,7 @@ def _period_condition(
     cur: Cursor, organization: UUID, rows: MeterRows, period: Period, cut: Cut, previous: Cut | None
 ) -> tuple[dict[str, Any], str]:
     between = difference(cur, organization, alias="f", cut=cut, previous=previous, occurred_from=period.start)
-    within = "f.occurred_at >= %(start)s AND f.occurred_at < %(end)s"
-    values = {**between.values, "start": period.start, "end": period.end}
-    return values, f"{between.sql} AND {within}"
+    return {**between.values, **period.values}, f"{between.sql} AND {period.condition}"
 
 
 def _recorded(

@@ -20,11 +20,11 @@ SELECT min(at) FROM (
     SELECT min(finalize_at) FROM invoices
     WHERE organization = %(organization)s AND status IN ('draft', 'tax_pending')
     UNION ALL
-    SELECT min(s.next_at) FROM subscriptions s JOIN organizations o ON o.id = s.organization
-    WHERE s.organization = %(organization)s AND o.status = 'active'
+    SELECT min(next_at) FROM subscriptions WHERE organization = %(organization)s
     UNION ALL
-    SELECT min(c.next_at) FROM contracts c JOIN organizations o ON o.id = c.organization
-    WHERE c.organization = %(organization)s AND o.status = 'active'
+    SELECT min(next_at) FROM contracts WHERE organization = %(organization)s
+    UNION ALL
+    SELECT next_at FROM gate_entitlements WHERE organization = %(organization)s
     UNION ALL
     SELECT min(next_at) FROM recognition_schedules WHERE organization = %(organization)s AND status = 'open'
     UNION ALL
@@ -42,7 +42,8 @@ SELECT min(at) FROM (
 
 def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
     """Return the earliest moment at which a customer's due work is to be done: the end of a billing cycle, a fee or a
-    metered period that falls due, a boundary of a subscription or contract, a month's revenue, an invoice that falls
+    metered period that falls due, a boundary of a subscription or contract, other
+    entitlements, a month's revenue, an invoice that falls
     overdue, a step of dunning, the end of an invoice's grace period, of a grant, of a reservation. In the past where it
     was not done yet; None when nothing is ever due."""
     row = cur.execute(

@@ -99,6 +99,7 @@ def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
         grace=timedelta(hours=GRACE_HOURS if profile.grace_hours is None else profile.grace_hours),
         purchase_order=(agreed and agreed.purchase_order) or profile.purchase_order,
         cycle_anchor=profile.cycle_anchor,
+        consolidation=profile.consolidation,
         data={name: value for name, value in data.items() if value is not None},
     )
 

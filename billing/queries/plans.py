@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from billing.rules.catalog import Plan, PlanVersion
-from billing.rules.plans import parse_plan
+from billing.rules.plans import read_stored_plan
 from common.errors import NotFound
 from common.fields import is_id
 from events.store import Cursor
@@ -112,5 +112,5 @@ def list_versions(
 
 def _version(row: tuple[Any, ...]) -> PlanVersion:
     values = list(row)
-    values[5] = parse_plan(_decode(values[5]))
+    values[5] = read_stored_plan(_decode(values[5]))
     return PlanVersion(*values)

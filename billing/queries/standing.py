@@ -47,8 +47,8 @@ SELECT {_LEFT} FROM accounts a WHERE a.organization = %s AND a.kind = 'unbilled_
 _WAITS: Final = (
     ("billing_customers", "next_at", "true"),
     ("invoice_items", "due_at", "w.invoice_id IS NULL"),
-    ("subscriptions", "next_at", "w.next_at IS NOT NULL AND o.status = 'active'"),
-    ("contracts", "next_at", "w.next_at IS NOT NULL AND o.status = 'active'"),
+    ("subscriptions", "next_at", "w.next_at IS NOT NULL"),
+    ("contracts", "next_at", "w.next_at IS NOT NULL"),
     ("metered_periods", "end_at", "w.invoice_id IS NULL"),
     ("invoices", "finalize_at", "w.status IN ('draft', 'tax_pending')"),
 )
@@ -88,6 +88,16 @@ SELECT d.organization FROM (
     )
 }
 ) d GROUP BY d.organization ORDER BY min(d.at), d.organization LIMIT %(limit)s
+"""
+
+
+# Since closing ends what was agreed, only an organization that was closed before has any of this.
+_UNENDED: Final = """
+SELECT e.occurred_at FROM events e
+WHERE e.organization = %(organization)s AND e.stream_type = 'organization' AND e.stream_id = %(organization)s
+    AND e.type = 'organization.closed'
+    AND (EXISTS (SELECT FROM subscriptions s WHERE s.organization = e.organization AND s.ended_at IS NULL)
+        OR EXISTS (SELECT FROM contracts c WHERE c.organization = e.organization AND c.ended_at IS NULL))
 """
 
 
@@ -132,6 +142,12 @@ def dues_of(cur: Cursor, organization: UUID) -> Dues:
     item, metered, subscription, invoice, at, lacks_tax = row[6:]
     waiting = None if invoice is None else Waiting(invoice, at, lacks_tax)
     return Dues(_standing(row[:6]), item, metered, subscription, waiting)
+
+
+def unended_since(cur: Cursor, organization: UUID) -> datetime | None:
+    """Return when a closed organization was closed if a subscription or contract of its did not end with it."""
+    row = cur.execute(_UNENDED, {"organization": organization}).fetchone()
+    return None if row is None else row[0]
 
 
 def standing_of(cur: Cursor, organization: UUID) -> Standing:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from billing.queries.plans import versions_of
 from billing.rules.subscriptions.allowances import Left, Running, still_running
+from billing.rules.subscriptions.counting import Window
 from billing.rules.subscriptions.couponing import held
 from billing.rules.subscriptions.decision import STREAM
 from billing.rules.subscriptions.row import Subscription
@@ -21,8 +23,7 @@ STATUSES: Final = STATES
 # As one JSON text, so that a row and an event are read by the same code on any connection.
 _READ: Final = "SELECT row_to_json(s)::text FROM subscriptions s"
 _DUE: Final = f"""
-{_READ} JOIN organizations o ON o.id = s.organization
-WHERE s.organization = %s AND s.next_at <= %s AND o.status = 'active' ORDER BY s.next_at, s.id LIMIT 1
+{_READ} WHERE s.organization = %s AND s.next_at <= %s ORDER BY s.next_at, s.id LIMIT 1
 """
 _ENDED: Final = f"""
 {_READ} WHERE s.organization = %s AND s.ended_at IS NOT NULL AND EXISTS (
@@ -35,9 +36,14 @@ _HAD_COUPON: Final = """
 SELECT EXISTS (SELECT FROM coupon_redemptions r JOIN subscriptions s ON s.id = r.subscription_id
     WHERE r.organization = %s AND r.coupon_id = %s AND s.ended_at IS NOT NULL)
 """
-_METERED: Final = """
-SELECT id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line
-FROM metered_periods
+METERED_COLUMNS: Final = """
+id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line,
+window_start, window_end, "interval", share, ahead
+"""
+_METERED: Final = f"SELECT {METERED_COLUMNS} FROM metered_periods"
+_WINDOWS: Final = """
+SELECT DISTINCT meter, "interval", window_start, window_end FROM metered_periods
+WHERE organization = %s AND window_end > %s
 """
 _HISTORY: Final = """
 SELECT version, type, occurred_at, recorded_at, actor, data::text FROM events
@@ -61,6 +67,11 @@ class MeteredRow(NamedTuple):
     created_at: datetime
     invoice_id: UUID | None
     line: int | None
+    window_start: datetime
+    window_end: datetime
+    interval: str
+    share: str
+    ahead: str
 
 
 class HistoryRow(NamedTuple):
@@ -114,7 +125,7 @@ def subscriptions_of(cur: Cursor, *, organization: UUID) -> list[Subscription]:
 
 
 def next_due(cur: Cursor, *, organization: UUID, until: datetime) -> Subscription | None:
-    """Return the subscription whose boundary is the earliest up to and at `until`; none of a closed organization."""
+    """Return the subscription whose boundary is the earliest up to and at `until`."""
     row = cur.execute(_DUE, (organization, until)).fetchone()
     return None if row is None else _row(row)
 
@@ -174,6 +185,29 @@ def has_metered_periods(cur: Cursor, *, organization: UUID) -> bool:
     return cur.fetchone() == (True,)
 
 
+def find_metered_period(cur: Cursor, period: UUID) -> MeteredRow:
+    """Return a metered period. Raises NotFound."""
+    row = cur.execute(f"{_METERED} WHERE id = %s", (period,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such metered period.")
+    return MeteredRow(*row)
+
+
+def parts_of_window(cur: Cursor, row: MeteredRow) -> list[MeteredRow]:
+    """Return the metered periods of a meter that are counted in the same window as one, in order of time."""
+    cur.execute(
+        f"{_METERED} WHERE organization = %s AND meter = %s AND window_start = %s AND window_end = %s"
+        ' AND "interval" = %s ORDER BY start_at, id',
+        (row.organization, row.meter, row.window_start, row.window_end, row.interval),
+    )
+    return [MeteredRow(*each) for each in cur.fetchall()]
+
+
+def running_windows(cur: Cursor, *, organization: UUID, after: datetime) -> list[Window]:
+    """Return the windows in which the organization's meters were counted and that end after a moment."""
+    return [Window(*row) for row in cur.execute(_WINDOWS, (organization, after)).fetchall()]
+
+
 def history_of(
     cur: Cursor, *, organization: UUID, subscription: UUID, before: int | None, limit: int
 ) -> list[HistoryRow]:
@@ -189,6 +223,11 @@ def history_of(
         },
     )
     return [HistoryRow._make((*row[:5], json.loads(row[5]))) for row in cur.fetchall()]
+
+
+def funding_words(cur: Cursor, versions: Iterable[UUID]) -> dict[UUID, str]:
+    """Return what plan versions say of use that no credit covers, by their id."""
+    return {name: version.terms.funding for name, version in versions_of(cur, versions).items()}
 
 
 def plan_names(cur: Cursor, versions: Iterable[UUID]) -> dict[UUID, tuple[str, int]]:

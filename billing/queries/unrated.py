@@ -8,6 +8,5 @@ from typing import Final
 UNRATED: Final = """
 EXISTS (SELECT FROM metered_periods m
     WHERE m.organization = g.organization AND m.invoice_id IS NULL AND m.start_at < g.expires_at)
-OR EXISTS (SELECT FROM subscriptions s JOIN organizations p ON p.id = s.organization
-    WHERE s.organization = g.organization AND s.next_at <= g.expires_at AND p.status = 'active')
+OR EXISTS (SELECT FROM subscriptions s WHERE s.organization = g.organization AND s.next_at <= g.expires_at)
 """

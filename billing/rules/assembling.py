@@ -15,8 +15,10 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
-from billing.rules.coupons import Coupon, DiscountableLine, apply_coupons
+from billing.rules.amounts import ZERO
+from billing.rules.coupons import Coupon, DiscountableLine, Discounted, apply_coupons, step_of
 from billing.rules.rounding import round_to_document
+from billing.rules.sharing import largest_remainder
 from billing.rules.tax import TaxableLine, TaxedDocument, TaxPending, Treatment, tax_document
 from common.money import checked_units
 
@@ -145,7 +147,20 @@ def assemble(
     A coupon's targets are keys of lines; it lowers none that is not discountable or not above 0. Raises
     AmountOutOfRange, and what `taxing` raises.
     """
-    amounts = [(one, round_to_document(one.exact, currency=currency)) for one in owed]
+    (document,) = assemble_apart([owed], currency=currency, taxing=taxing, coupons=coupons)
+    return document
+
+
+def assemble_apart(
+    parts: Sequence[Sequence[Owed]], *, currency: str, taxing: Taxing, coupons: Sequence[Coupon] = ()
+) -> list[Document]:
+    """This function will return a document for each part of what is owed, in their order.
+
+    Coupons lower all lines as if they stood on one document, so that every line costs the same however lines are
+    parted; tax is rounded once per rate on each document. Raises AmountOutOfRange, and what `taxing` raises.
+    """
+    priced = [[(one, round_to_document(one.exact, currency=currency)) for one in part] for part in parts]
+    amounts = [each for part in priced for each in part]
     open_lines = [
         DiscountableLine(one.key, amount)
         for one, amount in (amounts if coupons else ())
@@ -153,18 +168,52 @@ def assemble(
     ]
     discounted = apply_coupons(open_lines, coupons, currency=currency)
     taken = dict(zip((line.key for line in open_lines), discounted.units, strict=True))
-    treatments = {code: taxing(code) for code in dict.fromkeys(one.tax_code for one in owed)}
+    treatments = {code: taxing(code) for code in dict.fromkeys(one.tax_code for one, _ in amounts)}
+    lowered = [line.key for line in open_lines]
+    found = []
+    for part in priced:
+        discounts = _whole(discounted) if len(priced) == 1 else _shared(discounted, lowered, part, currency)
+        found.append(_document(part, taken, discounts, treatments, currency))
+    return found
+
+
+def _document(
+    amounts: Sequence[tuple[Owed, int]],
+    taken: Mapping[str, int],
+    discounts: Sequence[Discount],
+    treatments: Mapping[str, Treatment | TaxPending],
+    currency: str,
+) -> Document:
     taxed = _taxed(amounts, taken, treatments, currency)
     document = Document(
         currency,
         tuple(_line(place, one, amount, taken, taxed) for place, (one, amount) in enumerate(amounts)),
-        tuple(Discount(each.coupon.code, each.units) for each in discounted.coupons if each.units),
+        tuple(each for each in discounts if each.amount),
         _taxes(taxed),
         taxed is None,
     )
     for figure in (document.subtotal, document.discount, document.total):
         checked_units(figure)
     return document
+
+
+def _whole(discounted: Discounted) -> list[Discount]:
+    return [Discount(each.coupon.code, each.units) for each in discounted.coupons]
+
+
+def _shared(
+    discounted: Discounted, keys: Sequence[str], part: Sequence[tuple[Owed, int]], currency: str
+) -> list[Discount]:
+    """Each coupon's part of what is taken off one of several documents, which is the sum of its lines'."""
+    names = {one.key for one, _ in part}
+    places = [place for place, key in enumerate(keys) if key in names]
+    step = step_of(currency)
+    whole = sum(discounted.units[place] for place in places)
+    exact = [sum((each.shares[place] for place in places), ZERO) for each in discounted.coupons]
+    units = largest_remainder(whole // step, exact)
+    return [
+        Discount(each.coupon.code, unit * step) for each, unit in zip(discounted.coupons, units, strict=True)
+    ]
 
 
 def _line(place: int, one: Owed, amount: int, taken: Mapping[str, int], taxed: TaxedDocument | None) -> Line:

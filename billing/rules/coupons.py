@@ -87,6 +87,12 @@ class Discounted:
     coupons: tuple[AppliedCoupon, ...]
 
 
+def step_of(currency: str) -> int:
+    """Return the smallest amount that a document of this currency shows, in 10^-8."""
+    step: int = UNITS_PER_MAJOR // 10 ** exponent_of(currency)
+    return step
+
+
 def in_order(coupons: Sequence[Coupon]) -> list[Coupon]:
     """Return coupons in the order in which they apply: percentages first, else as given (house rule 2)."""
     return sorted(coupons, key=lambda coupon: coupon.share is None)
@@ -100,7 +106,7 @@ def apply_coupons(
     The shares of all lines sum to the parts of all coupons. Raises ValueError for a line or coupon finer than
     the currency, and for a negative line.
     """
-    step = UNITS_PER_MAJOR // 10 ** exponent_of(currency)
+    step = step_of(currency)
     remaining = [Fraction(_whole_steps(line.units, step)) for line in lines]
     before = tuple(remaining)
     taken = []

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from billing.rules.plans import Feature
+from billing.rules.plans import CREDIT_ONLY, CREDIT_THEN_INVOICE, Feature
 
 DUNNING: Final = ("none", "past_due", "throttled", "credit_only", "suspended")
 LIVE: Final = ("trialing", "active", "past_due")
@@ -20,11 +20,14 @@ LIVE: Final = ("trialing", "active", "past_due")
 
 @dataclass(frozen=True, slots=True)
 class PlanFeatures:
-    """What one subscription's plan gives. `source` names it, such as plan:advanced@2; the oldest come first."""
+    """What one subscription's plan gives. `source` names it, such as plan:advanced@2; the oldest come first. `funding`:
+    one of billing.rules.plans.FUNDINGS, with the plan's credit limit in the customer's currency, in units."""
 
     source: str
     features: Mapping[str, Feature]
     status: str = "active"
+    funding: str = "organization"
+    credit_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """What is left to spend, in units. `stops`: nothing can be spent without it (funding credit_only)."""
+    """What is left to spend, in units. `stops`: nothing can be spent without it (the gate has no line to draw on)."""
 
     available: int
     stops: bool
@@ -54,6 +57,16 @@ class Entitlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Funding:
+    """What plans say of use that no credit covers: the line is closed, or open up to a limit (units); None: they say
+    nothing, and it is as the organization has it."""
+
+    line: str | None = None
+    credit_limit: int | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entitlements:
     """All features by name. `access` is full, read_only (nothing new is made or spent) or none; `can_spend`: whether
     the gate may fund a call; `reasons` say what took either away, or makes work slower: dunning:<state>, credit,
@@ -63,6 +76,7 @@ class Entitlements:
     access: str
     can_spend: bool
     reasons: tuple[str, ...]
+    funding: Funding = Funding()
 
     def value(self, feature: str) -> Feature:
         """Return the value of a feature now: nothing is entitled to anything without access."""
@@ -74,6 +88,8 @@ class Entitlements:
         value = self.value(feature)
         if value is None or isinstance(value, bool):
             return value is not False
+        if isinstance(value, tuple):
+            return wanted <= len(value)
         return wanted <= value if isinstance(value, int) else True
 
 
@@ -83,12 +99,13 @@ def resolve(
     overrides: Iterable[Override] = (),
     dunning: str = "none",
     credit: Credit | None = None,
+    is_postpaid: bool = False,
 ) -> Entitlements:
     """Return what a customer is entitled to.
 
     `dunning`: none and past_due take nothing away, throttled makes work slower, credit_only leaves reading and what
-    credit pays for, suspended nothing. `credit` None: nothing is known of it, or nothing depends on it. Raises
-    ValueError for a dunning state that there is not.
+    credit pays for, suspended nothing. `credit` None: nothing is known of it, or nothing depends on it. `is_postpaid`:
+    the organization has a line of its own. Raises ValueError for a dunning state that there is not.
     """
     if dunning not in DUNNING:
         raise ValueError("a dunning state is one of DUNNING")
@@ -96,9 +113,7 @@ def resolve(
     found: dict[str, Entitlement] = {}
     for plan in live:
         for name, value in plan.features.items():
-            known = found.get(name)
-            if known is None or _is_more(value, known.value):
-                found[name] = Entitlement(name, value, plan.source)
+            found[name] = _more(found.get(name), Entitlement(name, value, plan.source))
     given = {each.feature: Entitlement(each.feature, each.value, each.source) for each in overrides}
     features = dict(sorted((found | given).items()))
     access = {"credit_only": "read_only", "suspended": "none"}.get(dunning, "full")
@@ -108,13 +123,40 @@ def resolve(
     reasons += ["credit"] if is_empty else []
     reasons += [] if live or given else ["no_plan"]
     can_spend = access == "full" or (dunning == "credit_only" and credit is not None)
-    return Entitlements(features, access, can_spend and not is_empty, tuple(reasons))
+    funding = funding_of(live, is_postpaid=is_postpaid)
+    return Entitlements(features, access, can_spend and not is_empty, tuple(reasons), funding)
 
 
-def _is_more(value: Feature, than: Feature) -> bool:
-    """Whether one plan's value is more generous than another's: no limit before a number before true before false, and
-    of texts the first stays."""
-    return _rank(value) > _rank(than)
+def funding_of(plans: Iterable[PlanFeatures], *, is_postpaid: bool) -> Funding:
+    """Return what the plans of live subscriptions make of the line.
+
+    One that says credit_then_invoice goes before one that says credit_only, and that before those that say nothing: a
+    plan that is bought in addition must not stop what another one lets go on. The limit is the organization's own where
+    it has a line, which somebody decided on for it alone; else the highest of the plans, never their sum.
+    """
+    known = list(plans)
+    opening = [each for each in known if each.funding == CREDIT_THEN_INVOICE]
+    if opening and is_postpaid:
+        return Funding()
+    limited = [(each.credit_limit, each) for each in opening if each.credit_limit is not None]
+    if limited:
+        most, best = max(limited, key=lambda each: each[0])
+        return Funding("open", most, best.source)
+    closing = next((each for each in known if each.funding == CREDIT_ONLY), None)
+    return Funding() if closing is None else Funding("closed", None, closing.source)
+
+
+def _more(known: Entitlement | None, new: Entitlement) -> Entitlement:
+    """What is more generous of two plans: no limit before a number before true before false, of lists everything that
+    is on either, and of texts the first stays."""
+    if known is None:
+        return new
+    if isinstance(known.value, tuple) and isinstance(new.value, tuple):
+        both = tuple(sorted({*known.value, *new.value}))
+        if both in (known.value, new.value):
+            return known if both == known.value else new
+        return Entitlement(new.feature, both, f"{known.source}, {new.source}")
+    return new if _rank(new.value) > _rank(known.value) else known
 
 
 def _rank(value: Feature) -> tuple[int, int]:
@@ -122,4 +164,6 @@ def _rank(value: Feature) -> tuple[int, int]:
         return (3, 0)
     if isinstance(value, bool):
         return (1, 0) if value else (0, 0)
+    if isinstance(value, tuple):
+        return (0, 1)
     return (2, value) if isinstance(value, int) else (1, 0)

@@ -137,9 +137,12 @@ def finalized(
     )
 
 
-def with_document(invoice: Invoice, document: Document, codes: Mapping[str, str]) -> Invoice:
+def with_document(
+    invoice: Invoice, document: Document, codes: Mapping[str, str], *, together: UUID
+) -> Invoice:
     """Return the invoice with the figures of a document, whose coupons are named by their redemptions; `codes` names
-    the coupon of each."""
+    the coupon of each. `together`: the first invoice of those that are drafted at once, which a coupon that lowers
+    several of them counts once."""
     return replace(
         invoice,
         subtotal=document.subtotal,
@@ -148,7 +151,12 @@ def with_document(invoice: Invoice, document: Document, codes: Mapping[str, str]
         tax=document.tax,
         total=document.total,
         discounts=[
-            {"coupon": codes[one.coupon], "redemption": one.coupon, "amount": one.amount}
+            {
+                "coupon": codes[one.coupon],
+                "redemption": one.coupon,
+                "amount": one.amount,
+                "together": str(together),
+            }
             for one in document.discounts
         ],
         taxes=[{**treatment_data(one.treatment), "base": one.base, "tax": one.tax} for one in document.taxes],

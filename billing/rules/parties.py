@@ -41,7 +41,7 @@ class Seller:
 class Buyer:
     """How a customer is billed. `customer`: as tax rules see it, None while its country is not known; `vat_answer`:
     what the register said of its VAT id. `grace`: from a draft to its number. `cycle_anchor`: a local wall time, None:
-    the calendar month."""
+    the calendar month. `consolidation`: see `consolidating`."""
 
     name: str
     customer: Customer | None
@@ -50,6 +50,7 @@ class Buyer:
     grace: timedelta
     purchase_order: str | None
     cycle_anchor: datetime | None
+    consolidation: str
     data: Mapping[str, Any]
 
 

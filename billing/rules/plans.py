@@ -25,7 +25,7 @@ from common.money import QUANTITY_SCALE, format_amount, format_quantity
 from common.strictjson import child_pointer
 
 JsonObject = dict[str, Any]
-Feature = bool | int | str | None
+Feature = bool | int | str | tuple[str, ...] | None
 
 MAX_COUNT_OF: Final[Mapping[str, int]] = {"week": 52, "month": 36, "quarter": 12, "year": 5}
 
@@ -36,7 +36,9 @@ CHANGES: Final = ("invoice", "prorate", "next_period", "reset")
 FEES: Final = ("recurring", "one_time")
 """The kinds that are a flat fee; the others are priced on a quantity."""
 SEAT_MODELS: Final = ("per_unit", "graduated", "volume", "package", "blocks")
-FUNDINGS: Final = ("credit_only", "credit_then_invoice")
+FUNDINGS: Final = ("organization", "credit_only", "credit_then_invoice")
+"""What becomes of use that no credit covers: as the organization has it; the gate stops; it is invoiced."""
+AS_ORGANIZATION, CREDIT_ONLY, CREDIT_THEN_INVOICE = FUNDINGS
 SOURCES: Final = ("allowance", "credit")
 
 MAX_CURRENCIES: Final = 20
@@ -49,9 +51,11 @@ MAX_GRACE_HOURS: Final = 720
 MAX_NET_DAYS: Final = 365
 MAX_PRIORITY: Final = 1_000
 MAX_FEATURE: Final = 10**12
+MAX_NAMES: Final = 100
+"""In a feature that is a list."""
 
 _PLAN_FIELDS: Final = frozenset(
-    """name interval currencies trial_days proration upgrade downgrade charges credits funding features
+    """name interval currencies trial_days proration upgrade downgrade charges credits funding credit_limit features
     credit_blocked_time grace_hours net_days recognition""".split()
 )
 _CHARGE_FIELDS: Final = frozenset(
@@ -94,7 +98,8 @@ class PlanCredit:
 @dataclass(frozen=True, slots=True)
 class PlanTerms:
     """What a version of a plan sells. `features`: what a subscriber is entitled to; None is without limit.
-    `grace_hours`, `net_days` None: as the customer's billing profile says."""
+    `credit_limit`: units by currency, how much of credit_then_invoice an organization may owe that has no line of its
+    own. `grace_hours`, `net_days` None: as the customer's billing profile says."""
 
     name: str
     interval: Interval
@@ -107,7 +112,8 @@ class PlanTerms:
     recognition: str = "per_second"
     upgrade: str = "prorate"
     downgrade: str = "next_period"
-    funding: str = "credit_only"
+    funding: str = AS_ORGANIZATION
+    credit_limit: Mapping[str, int] | None = None
     credit_blocked_time: bool = False
     grace_hours: int | None = None
     net_days: int | None = None
@@ -138,13 +144,27 @@ def parse_plan(document: Mapping[str, Any], pointer: str = "") -> PlanTerms:
         recognition=reader.defaulted("recognition", fields.choice, "per_second", options=METHODS),
         upgrade=reader.defaulted("upgrade", fields.choice, "prorate", options=CHANGES),
         downgrade=reader.defaulted("downgrade", fields.choice, "next_period", options=CHANGES),
-        funding=reader.defaulted("funding", fields.choice, "credit_only", options=FUNDINGS),
+        funding=reader.defaulted("funding", fields.choice, AS_ORGANIZATION, options=FUNDINGS),
+        credit_limit=reader.optional("credit_limit", _by_currency, each=fields.amount, currencies=currencies),
         credit_blocked_time=reader.defaulted("credit_blocked_time", fields.boolean, False),
         grace_hours=reader.defaulted("grace_hours", fields.integer, None, minimum=0, maximum=MAX_GRACE_HOURS),
         net_days=reader.defaulted("net_days", fields.integer, None, minimum=0, maximum=MAX_NET_DAYS),
     )
+    if terms.credit_limit is not None and terms.funding != CREDIT_THEN_INVOICE:
+        detail = "Only what is invoiced after credit has a credit limit."
+        reader.refuse(InvalidField(detail, pointer=reader.pointer("credit_limit")))
     reader.check()
     return terms
+
+
+def read_stored_plan(document: Mapping[str, Any]) -> PlanTerms:
+    """Return what a stored document says. Those from before plans had a say in it hold no `credit_limit`; of them
+    `credit_only` was the default that moved nothing, so it means what it did: as the organization has it. Raises what
+    `parse_plan` raises."""
+    terms = parse_plan(document)
+    if "credit_limit" in document or terms.funding != CREDIT_ONLY:
+        return terms
+    return replace(terms, funding=AS_ORGANIZATION)
 
 
 def write_plan(terms: PlanTerms) -> JsonObject:
@@ -161,7 +181,8 @@ def write_plan(terms: PlanTerms) -> JsonObject:
         "charges": [_written_charge(charge) for charge in terms.charges],
         "credits": [_written_credit(credit) for credit in terms.credits],
         "funding": terms.funding,
-        "features": dict(terms.features),
+        "credit_limit": _written_limit(terms.credit_limit),
+        "features": write_features(terms.features),
         "credit_blocked_time": terms.credit_blocked_time,
         "grace_hours": terms.grace_hours,
         "net_days": terms.net_days,
@@ -198,7 +219,8 @@ def read_currencies(value: object, *, pointer: str = "") -> tuple[str, ...]:
 
 
 def read_features(value: object, *, pointer: str = "") -> dict[str, Feature]:
-    """Return features by key: true or false, a whole number, a text, or null for what is without limit.
+    """Return features by key: true or false, a whole number, a text, a list of texts, or null for what is without
+    limit.
 
     Raises InvalidField and InvalidText.
     """
@@ -210,6 +232,11 @@ def read_features(value: object, *, pointer: str = "") -> dict[str, Feature]:
         )
         for name, feature in value.items()
     }
+
+
+def write_features(features: Mapping[str, Feature]) -> JsonObject:
+    """Return features as JSON."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in features.items()}
 
 
 def divides(part: Interval, whole: Interval) -> bool:
@@ -346,6 +373,8 @@ def _feature(value: object, *, pointer: str) -> Feature:
         return value
     if type(value) is int:
         return fields.integer(value, minimum=0, maximum=MAX_FEATURE, pointer=pointer)
+    if isinstance(value, list):
+        return tuple(sorted(set(fields.text_list(value, max_items=MAX_NAMES, pointer=pointer))))
     return fields.text(value, pointer=pointer)
 
 
@@ -363,6 +392,10 @@ def _written_charge(charge: PlanCharge) -> JsonObject:
         "tax_code": charge.tax_code,
         "prices": {c: write_charge(_including(p, Fraction(0))) for c, p in charge.prices.items()},
     }
+
+
+def _written_limit(limit: Mapping[str, int] | None) -> JsonObject | None:
+    return None if limit is None else {name: format_amount(units) for name, units in limit.items()}
 
 
 def _written_credit(credit: PlanCredit) -> JsonObject:

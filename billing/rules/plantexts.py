@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from billing.rules.amounts import exact_text
 from billing.rules.charges.definition import ChargeDefinition, write_charge
-from billing.rules.plans import Interval, PlanCharge, PlanTerms
+from billing.rules.plans import Feature, Interval, PlanCharge, PlanTerms
 from common.money import format_amount
 
 _SHOWN_APART: Final = ("model", "tiers", "prices", "included")
@@ -28,6 +28,13 @@ class ChargeText:
 def interval_text(interval: Interval) -> str:
     """Return "month", or "3 months"."""
     return interval.unit if interval.count == 1 else f"{interval.count} {interval.unit}s"
+
+
+def feature_text(value: Feature) -> str:
+    """Return what a feature is, in words."""
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return "without limit" if value is None else str(value)
 
 
 def charge_texts(terms: PlanTerms) -> list[ChargeText]:

@@ -20,7 +20,8 @@ from billing.rules.tax import Customer, id_to_ask_for
 from common.errors import InvalidField
 from orgs.rules.facts import Fact, id_text, time_text, with_changes
 
-CONSOLIDATIONS: Final = ("customer", "subscription")
+PER_SUBSCRIPTION: Final = "subscription"
+CONSOLIDATIONS: Final = ("customer", PER_SUBSCRIPTION)
 CHARGE_AUTOMATICALLY, SEND_INVOICE = "charge_automatically", "send_invoice"
 COLLECTIONS: Final = (CHARGE_AUTOMATICALLY, SEND_INVOICE)
 ANSWERS: Final = ("valid", "invalid", "unknown", "pending", "not_asked")

@@ -62,7 +62,6 @@ SEED_PLANS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
             {"max_agents": 25, "max_members": 10, "history_days": 90, "sso": False, "support": "mail"},
             _seats("3", "9"),
             trial_days=14,
-            funding="credit_then_invoice",
         ),
         "enterprise": _plan(
             "Enterprise",
@@ -70,7 +69,6 @@ SEED_PLANS: Final[Mapping[str, dict[str, Any]]] = MappingProxyType(
             "1000",
             {"max_agents": None, "max_members": None, "history_days": 400, "sso": True, "support": "phone"},
             _seats("25", "29"),
-            funding="credit_then_invoice",
             net_days=30,
             grace_hours=24,
         ),

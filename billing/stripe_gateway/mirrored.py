@@ -28,8 +28,12 @@ def subscription(identifier: str, *, account: str | None = None) -> Subscription
 
 
 def invoice(identifier: str, *, account: str | None = None) -> InvoiceView:
-    """Return an invoice with all its lines. Raises as `reads` does."""
+    """Return an invoice with all its lines, and what paid it. Raises as `reads` does."""
     found: InvoiceView = fetch(InvoiceView, lambda api: api.invoices.retrieve, identifier, account=account)
+    if found.paid:
+        params = {"invoice": identifier, "status": "paid"}
+        rows = list_raw(lambda api: api.invoice_payments.list, params, account)
+        found = replace(found, payments=tuple(_payments(rows, found.currency)))
     if len(found.lines) < PAGE_OF_LINES:
         return found
     lines = list_raw(lambda api: partial(api.invoices.line_items.list, identifier), {}, account)
@@ -100,6 +104,14 @@ def invoice_view(values: Values) -> InvoiceView:
         next_attempt_at=_moment(values.get("next_payment_attempt")),
         lines=tuple(_line(each, currency) for each in (values.get("lines") or {}).get("data", ())),
     )
+
+
+def _payments(rows: Iterator[Values], currency: str) -> Iterator[tuple[str, int]]:
+    """The PaymentIntents of an invoice; what was paid in another way is none of the processor's balance."""
+    for values in rows:
+        intent = (values.get("payment") or {}).get("payment_intent")
+        if intent is not None and values.get("amount_paid"):
+            yield _named(intent), from_minor(values["amount_paid"], currency=currency)
 
 
 def _line(values: Values, currency: str) -> InvoiceLineView:

@@ -12,7 +12,8 @@ from ledger.rules.grants import SOURCES, available, is_live
 
 # One statement, so that all of it is of one moment.
 _FUNDING: Final = """
-SELECT o.currency, o.funding, clock_timestamp() + o.clock_offset, a.debt, l.posted, l.held, l.credit_limit, g.id,
+SELECT o.currency, o.funding, clock_timestamp() + o.clock_offset, a.debt, l.posted, l.held, l.credit_limit, l.line,
+    g.id,
     g.kind, g.priority, g.scope, g.scope_target, g.remaining, g.held, g.effective_at, g.expires_at, g.created_at,
     g.expired_at, g.funding_source, g.gift, g.organization, g.currency, g.amount, g.reason
 FROM organizations o JOIN accounts a ON a.organization = o.id AND a.kind = 'customer_credit' AND a.currency = o.currency
@@ -21,6 +22,11 @@ JOIN accounts l ON l.organization = o.id AND l.kind = 'unbilled_receivable' AND 
     AND l.counterparty IS NULL
 LEFT JOIN credit_grants g ON g.account_id = a.id AND g.remaining > 0
 WHERE o.id = %s ORDER BY g.id
+"""
+_LINE: Final = """
+SELECT o.funding, l.line, l.credit_limit FROM organizations o JOIN accounts l ON l.organization = o.id
+    AND l.currency = o.currency AND l.kind = 'unbilled_receivable' AND l.counterparty IS NULL
+WHERE o.id = %s
 """
 
 
@@ -57,6 +63,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class LineMode:
+    """credit_only, or credit_then_invoice up to a limit in units (None: no limit)."""
+
+    mode: str
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Funding:
     """The sources in the order of S75, then the line that a postpaid organization has; amounts in units."""
 
@@ -81,17 +95,30 @@ def funding_of(cur: Cursor, *, organization: UUID) -> Funding:
     rows = cur.execute(_FUNDING, (organization,)).fetchall()
     if not rows:
         raise NotFound("This organization has no credit account.")
-    currency, funding, now, debt, posted, held, limit = rows[0][:7]
-    grants = [grant_row(row[7:]) for row in rows if row[7] is not None]
-    is_postpaid = funding == "postpaid"
+    currency, funding, now, debt, posted, held, limit, line = rows[0][:8]
+    grants = [grant_row(row[8:]) for row in rows if row[8] is not None]
+    is_open = is_line_open(funding, line)
     return Funding(
         currency,
-        "credit_then_invoice" if is_postpaid else "credit_only",
+        "credit_then_invoice" if is_open else "credit_only",
         debt,
         [_source(source, grants, now) for source in SOURCES],
-        Line(-posted, held, limit) if is_postpaid else None,
+        Line(-posted, held, limit) if is_open or posted or held else None,
         now,
     )
+
+
+def is_line_open(funding: str, line: str | None) -> bool:
+    """Whether what credit does not cover is invoiced: as was published from above, else as the organization has it."""
+    return funding == "postpaid" if line is None else line == "open"
+
+
+def line_mode(cur: Cursor, *, organization: UUID) -> LineMode:
+    """Return what becomes of what credit does not cover. Without an account for it, it is not invoiced."""
+    row = cur.execute(_LINE, (organization,)).fetchone()
+    if row is None or not is_line_open(row[0], row[1]):
+        return LineMode("credit_only", None)
+    return LineMode("credit_then_invoice", row[2])
 
 
 def _source(source: str, rows: list[GrantRow], now: datetime) -> Source:

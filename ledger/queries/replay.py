@@ -63,14 +63,17 @@ class _Books:
     open_holds: dict[str, int] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     findings: list[_Finding] = field(default_factory=list)
+    overruled: bool = False
 
     def apply(self, kind: str, stream: UUID, at: datetime, data: dict[str, Any]) -> None:
         if kind == "account.opened" and data["live"]:
             self.accounts[str(stream)] = _Account(data["kind"], data.get("credit_limit"))
         elif kind == "organization.changed" and "credit_limit" in data.get("changed", ()):
-            for account in self.accounts.values():
-                if account.kind == "unbilled_receivable":
-                    account.limit = data["credit_limit"]
+            self._set_limit(data["credit_limit"], is_own=True)
+        elif "line" in (data.get("ledger") or ()):
+            said = data["ledger"]["line"]
+            self.overruled = said["line"] is not None
+            self._set_limit(said["credit_limit"], is_own=False)
         part = expanded(
             event_type=kind, stream_id=stream, part=data.get("ledger") or {}, usage=data.get("usage")
         )
@@ -80,6 +83,12 @@ class _Books:
         for hold in part.get("placed", ()):
             self._place(hold, at)
         self._move(part)
+
+    def _set_limit(self, limit: int | None, *, is_own: bool) -> None:
+        """A line that is closed or opened from above does not listen to its organization's own limit."""
+        for account in self.accounts.values():
+            if account.kind == "unbilled_receivable" and not (is_own and self.overruled):
+                account.limit = limit
 
     def _place(self, hold: dict[str, Any], at: datetime) -> None:
         account = self.accounts[hold["account"]]

@@ -44,12 +44,12 @@ def advance_clock_to(cur: Cursor, *, organization: UUID, to: datetime, author: A
 
     Raises NotFound, NotASandbox, and InvalidPeriod for a moment that is not ahead, or more than ten years.
     """
-    return move_clock_to(cur, locked_sandbox(cur, organization), to=to, author=author)
+    return advance_locked_to(cur, locked_sandbox(cur, organization), to=to, author=author)
 
 
-def move_clock_to(cur: Cursor, locked: LockedOrganization, *, to: datetime, author: Author) -> datetime:
-    """This function will do so for a sandbox organization that is locked; what is ahead is what was so when it was
-    locked, for its clock runs on. Raises InvalidPeriod as above."""
+def advance_locked_to(cur: Cursor, locked: LockedOrganization, *, to: datetime, author: Author) -> datetime:
+    """This function will do the same for a sandbox that the caller has locked: ahead is what is after the moment at
+    which that was, not what is still to come now. Raises InvalidPeriod."""
     if not locked.now < to <= locked.now + LONGEST_STEP:
         raise InvalidPeriod("A clock goes forward, by at most ten years.", pointer="/to")
     return _move(cur, locked, -((locked.now - to) // _SECOND), author)

@@ -7,6 +7,7 @@ from uuid import UUID
 from common.ids import new_id
 from events.store import Cursor
 from orgs.operations.facts import Author, record
+from orgs.operations.guards import check_guards
 from orgs.operations.locks import lock_organization
 from orgs.queries.subjects import key_is_taken, name_has_lookalike, resolve_team
 from orgs.rules import members, subjects
@@ -41,12 +42,13 @@ def create_agent(
 
     `permit` gets the team's id and raises when the caller may not make agents there.
     Raises NotFound (also for another organization's team), OrganizationClosed, InvalidTransition (an archived
-    team) and NameConflict.
+    team), NameConflict, and what apps above have registered with `guards`.
     """
     locked = _locked(cur, new.organization)
     team_id = usable_team(cur, organization=new.organization, name=team)
     if permit is not None:
         permit({team_id})
+    check_guards(cur, new.organization)
     return _create(cur, _subject(subjects.AGENT, new, locked, team_id=team_id), author)
 
 

@@ -59,10 +59,10 @@ def invoice(play: Play, customer: Customer) -> dict[str, Any]:
                       shown=f"{len(lines)} lines")  # fmt: skip
     customer.pass_until(customer.ends_at + AFTER_GRACE)
     final = customer.api.get(f"/v1/invoices/{draft['id']}")
-    prefix = f"STORY-{customer.ends_at.year}-"
+    prefix = f"TEST-{customer.ends_at.year}-"
     took_it = draft["number"] is None and final["status"] == "open" and final["number"].startswith(prefix)
-    play.checks.true("B2", "after an hour of grace it took a number of its series and year", holds=took_it,
-                     shown=final["number"])  # fmt: skip
+    play.checks.true("B2", "after an hour of grace it took a number of the sandboxes' series and its year",
+                     holds=took_it, shown=final["number"])  # fmt: skip
     return final
 
 

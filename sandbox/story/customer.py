@@ -105,21 +105,31 @@ def open_customer(*, url: str, platform_key: str, keys: Keys) -> Customer:
         f"/v1/organizations/{organization}/api-keys", {"name": "story", "scopes": list(SCOPES)}
     )["secret"]
     api = Api(url=url, bearer=secret, keys=keys)
-    api.make("/v1/teams", {"key": ANALYST.team, "name": "Analysis"})
-    api.make("/v1/workflows", {"key": ANALYST.workflow, "name": "Filings"})
-    api.make("/v1/connections", {"key": ANALYST.connection, "name": "Anthropic", "billing": "resold"})
-    api.make("/v1/agents", {"key": ANALYST.key, "name": ANALYST.name, "team": ANALYST.team})
+    equip(api)
     starts_at = _next_month(datetime.now(UTC))
     caller = Caller(api=api, account=Account())
     return Customer(organization, name, api, platform, caller, starts_at, _next_month(starts_at))
 
 
+def equip(api: Api) -> None:
+    """Make the analyst and what it works with."""
+    api.make("/v1/teams", {"key": ANALYST.team, "name": "Analysis"})
+    api.make("/v1/workflows", {"key": ANALYST.workflow, "name": "Filings"})
+    api.make("/v1/connections", {"key": ANALYST.connection, "name": "Anthropic", "billing": "resold"})
+    api.make("/v1/agents", {"key": ANALYST.key, "name": ANALYST.name, "team": ANALYST.team})
+
+
 def _offer(platform: Api) -> None:
-    """The catalog is one for all customers, and its keys are for ever: what is there is used again."""
     for address, body in (("legal-entities", _SELLER), ("meters", _METER)):
         if platform.find(f"/v1/{address}/{body['key']}") is None:
             platform.make(f"/v1/{address}", body)
-    for key, definition in PLANS.items():
+    offer_plans(platform, PLANS)
+
+
+def offer_plans(platform: Api, plans: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put plans on sale. The catalog is one for all customers, and its keys are for ever: what is there is used
+    again."""
+    for key, definition in plans.items():
         plan = platform.find(f"/v1/plans/{key}")
         if plan is None:
             platform.make("/v1/plans", {"key": key, "definition": definition})

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.story import accounting, bill, billing, brakes, proving, runaway, working
+from sandbox.story import accounting, bill, billing, brakes, paying, proving, runaway, working
 from sandbox.story.amounts import money
 from sandbox.story.api import Keys
 from sandbox.story.calls import Account, Caller
 from sandbox.story.cast import AGENTS
 from sandbox.story.checks import Checks
 from sandbox.story.customer import Customer, open_customer
+from sandbox.story.payer import Payer, open_payer
 from sandbox.story.play import Play
 from sandbox.story.proof import Books
 from sandbox.story.stage import AGENT_LIMIT, ORGANIZATION_LIMIT, RUN_CEILING, Stage, build, seconds_to_wait
@@ -28,6 +29,7 @@ def play_story(
     keys = Keys()
     stage = build(url=urls["http"], platform_key=demo["platform_key"], keys=keys)
     customer = open_customer(url=urls["http"], platform_key=demo["platform_key"], keys=keys)
+    payer = _payer(urls, demo, keys)
     play = Play(
         stage=stage,
         caller=Caller(api=stage.api, account=Account()),
@@ -40,15 +42,28 @@ def play_story(
     try:
         _open(transcript, stage)
         _acts(play)
+        if payer is not None:
+            paying.subscribe(payer)  # the billing run makes its invoice during the next acts
         _billing_acts(play, customer)
+        if payer is not None:
+            _paying_act(play, payer)
         _proof(play, home)
     finally:
         stage.api.close()
         customer.close()
+        if payer is not None:
+            payer.close()
     seconds = time.monotonic() - started_at
     transcript.say(
         f"\n[bold green]All {play.checks.count} checks hold[/bold green] [dim]({seconds:.1f} s)[/dim]"
     )
+
+
+def _payer(urls: Mapping[str, str], demo: Mapping[str, Any], keys: Keys) -> Payer | None:
+    """Nobody pays where a real Stripe is named: the story has no control over banks."""
+    if "stripe" not in urls:
+        return None
+    return open_payer(url=urls["http"], stripe=urls["stripe"], platform_key=demo["platform_key"], keys=keys)
 
 
 def _acts(play: Play) -> None:
@@ -84,6 +99,14 @@ def _billing_acts(play: Play, customer: Customer) -> None:
     final = bill.invoice(play, customer)
     bill.explain(play, customer, final)
     bill.settle(play, customer, final)
+
+
+def _paying_act(play: Play, payer: Payer) -> None:
+    play.transcript.act("A customer pays by card, falls behind, and is back at once")
+    paying.top_up(play, payer)
+    paying.collected(play, payer)
+    invoice = paying.falls_behind(play, payer)
+    paying.recovers(play, payer, invoice)
 
 
 def _proof(play: Play, home: Path) -> None:

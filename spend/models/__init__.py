@@ -11,6 +11,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from spend.models.entitled import GateEntitlement as GateEntitlement
 from spend.models.standings import Standing as Standing
 from spend.models.stops import Incident as Incident
 from spend.models.stops import Switch as Switch

@@ -1,4 +1,5 @@
-"""Events of switches, standings, rate limits, run policies, overrides, approvals, incidents and velocity rules to rows.
+"""Events of switches, standings, entitlements, rate limits, run policies, overrides, approvals, incidents and
+velocity rules to rows.
 
 Every event carries its row's whole new definition, so the last one wins. What the gate keeps in its cache raises the
 organization's config_epoch by one; incidents, approvals and velocity rules are not looked at by it.
@@ -143,6 +144,19 @@ STANDINGS: Final = DefinedTable(
     },
     is_cached=True,
 )
+ENTITLEMENTS: Final = DefinedTable(
+    "entitlement",
+    "gate_entitlements",
+    {
+        "features": "jsonb",
+        "line": "text",
+        "credit_limit": "bigint",
+        "line_source": "text",
+        "next_at": "timestamptz",
+        "published_at": "timestamptz",
+    },
+    is_cached=True,
+)
 TABLES: Final = (
     SWITCHES,
     RATE_LIMITS,
@@ -152,6 +166,7 @@ TABLES: Final = (
     INCIDENTS,
     VELOCITY_RULES,
     STANDINGS,
+    ENTITLEMENTS,
 )
 
 

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from events.store import Cursor
 from orgs import PLATFORM_ID
+from spend.queries.entitled import load_entitled
 from spend.queries.overrides import load_overrides
 from spend.queries.ratelimits import load_limits, load_named
 from spend.queries.runpolicies import load_policies
 from spend.queries.standings import load_standing
 from spend.rules.budgets import BudgetDefinition, passive
+from spend.rules.entitled import ENTITLEMENT, Entitled
 from spend.rules.limits import RateLimit
 from spend.rules.meters import Meter, ceilings_of, meter_of_limit, strikes_of
 from spend.rules.overrides import Override
@@ -51,13 +53,14 @@ class Rules:
     definition as one that only counts; and all budgets by id. `rates` are the meters that thresholds slow down by their
     limit's id, also of limits that judge nothing any more: what is slower must not become free by that.
 
-    `standing`: that of a customer in arrears; one that is throttled has a limit more. `by_key`: whether a limit counts
-    API keys; `observes_runs`: whether a run policy is in mode observe; `is_empty`: there is nothing that places would
-    have to look at.
+    `standing`: that of a customer in arrears; one that is throttled has a limit more. `entitled`: what stops calls of
+    a customer beside limits. `by_key`: whether a limit counts API keys; `observes_runs`: whether a run policy is in
+    mode observe; `is_empty`: there is nothing that places would have to look at.
     """
 
     switches: dict[tuple[str, str], Switch] = field(default_factory=dict)
     standing: Standing | None = None
+    entitled: Entitled | None = None
     limits: list[LimitRule] = field(default_factory=list)
     policies: list[PolicyRule] = field(default_factory=list)
     overrides: dict[str, list[Override]] = field(default_factory=dict)
@@ -83,6 +86,9 @@ def load_rules(cur: Cursor, organization: UUID, budgets: Iterable[BudgetDefiniti
     rules.standing, throttle = load_standing(cur, organization)
     if throttle is not None:
         rules.limits.append(LimitRule(throttle, meter_of_limit(throttle, kind="dunning"), None))
+    entitled, limits = load_entitled(cur, organization)
+    rules.entitled = entitled if entitled is not None and entitled.judges_calls else None
+    rules.limits += [LimitRule(one, meter_of_limit(one, kind=ENTITLEMENT), None) for one in limits]
     rules.rates = _rates(cur, organization, budgets, rules.limits)
     rules.policies = [PolicyRule(policy, ceilings_of(policy)) for policy in load_policies(cur, organization)]
     rules.observes_runs = any(rule.policy.mode == "observe" for rule in rules.policies)

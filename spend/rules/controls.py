@@ -19,6 +19,7 @@ from spend.rules.denials import (
     RateLimited,
     RunCeilingReached,
 )
+from spend.rules.entitled import ENTITLEMENT, feature_of_unit
 from spend.rules.happenings import Happening, fire_all, refuse_by_level
 from spend.rules.layers import open_counters, open_layer
 from spend.rules.meters import SHADOW, Meter, Wait, refusal_of_meter
@@ -136,6 +137,7 @@ def _meter_binding(layer: Layer, wait: Wait) -> Binding:
         "target": layer.label,
         "rule": str(meter.id),
         "kind": meter.kind,
+        "feature": feature_of_unit(meter.unit) if meter.kind == ENTITLEMENT else None,
         "unit": meter.unit,
         "limit": meter.limit_text,
         "burst": str(meter.burst) if gcra else None,

@@ -37,6 +37,7 @@ from spend.rules.denials import (
     TtlLimit,
 )
 from spend.rules.effects import Answer, DecisionRow, Effects
+from spend.rules.entitled import refusals
 from spend.rules.happenings import Happening, fire_all
 from spend.rules.layers import open_counters, open_layers, start_runs
 from spend.rules.meters import SHADOW, take
@@ -55,6 +56,8 @@ def decide_reserve(state: OrganizationState, command: Reserve, plan: Plan, effec
     check_holding(state.books, rated.charge_units)
     layers = open_layers(state, plan)
     duty = _duty(state, who)
+    if state.entitled is not None and not duty:
+        duty = refusals(state.entitled, command)
     books = state.books
     if state.standing is not None:
         books = _in_arrears(state, duty)

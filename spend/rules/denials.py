@@ -154,6 +154,10 @@ class NotAmongCaps(NotPermitted):
     """A budget has reached a level from which on it allows only some models or tools, and this is none of them."""
 
 
+class NotEntitled(NotPermitted):
+    """The organization's plan, or its contract, does not allow this; `binding` names the feature and what it allows."""
+
+
 class EstimateRequired(ProblemError):
     """There is no estimate and too little history to make one; send `estimate`."""
 

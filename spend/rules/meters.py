@@ -31,9 +31,10 @@ _DIRECTIONS: Final = {"input": "i", "output": "o"}
 class Meter:
     """One such rule. `counts` is the letter of what it asks of a call, `letter` that of its receipt.
 
-    kind: rate, dunning (of a customer in arrears), throttle (a threshold's), ceiling (of a run), strikes (of an
-    escalation, refuses nothing). A GCRA lets one unit pass each `interval_ns`, `burst` at once. `escalate` is (denials,
-    seconds). It has what a budget has for counting it: id, scope, letter, most, shown, version and rolling_seconds.
+    kind: rate, dunning (of a customer in arrears), entitlement, throttle (a threshold's), ceiling (of a run), strikes
+    (of an escalation, refuses nothing). A GCRA lets one unit pass each `interval_ns`, `burst` at once. `escalate`
+    is (denials, seconds). It has what a budget has for counting it: id, scope, letter, most, shown, version and
+    rolling_seconds.
     """
 
     __slots__ = (
@@ -148,7 +149,7 @@ def meter_start(meter: Meter) -> datetime:
 
 
 def meter_of_limit(limit: RateLimit, *, kind: str = "rate") -> Meter:
-    """Return the meter that a rate limit is; `kind` dunning: of a customer in arrears."""
+    """Return the meter that a rate limit is; `kind` dunning: of a customer in arrears; entitlement."""
     counts = _DIRECTIONS.get(limit.direction or "", _UNITS[limit.unit])
     window = limit.window_kind or "lifetime"
     burst = limit.burst or (limit.amount_limit or 1 if window == "second" else 0)

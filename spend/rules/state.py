@@ -191,7 +191,8 @@ class OrganizationState:
     `switches` are those that are set, by scope and target; `traces` by run, `tried` by run and step, `run_sums`
     (charged + held by run) and `tree_sums` (of a root run and all below it) hold what the commands named; `run_keys`
     are the keys of a run and its root by the run's id; `begun` has beside them when the root began, of runs whose
-    commits may cross a threshold; `standing` is that of a customer in arrears, None of all others.
+    commits may cross a threshold; `standing` is that of a customer in arrears, None of all others; `entitled` (see
+    spend.rules.entitled) what a customer may call, None where nothing is stopped by that.
     """
 
     id: str
@@ -212,6 +213,7 @@ class OrganizationState:
     run_keys: dict[str, tuple[str, str]] = field(default_factory=dict)
     begun: dict[str, tuple[str, str, datetime]] = field(default_factory=dict)
     standing: Standing | None = None
+    entitled: Any = None
 
     @property
     def has_observed_switches(self) -> bool:

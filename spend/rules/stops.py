@@ -119,12 +119,13 @@ def forbidden(caps: Iterable[tuple[Layer, Caps]], command: Reserve) -> list[Refu
         model = command.action.model
         if cap.models is not None and model is not None and model not in cap.models:
             found.append((NotAmongCaps, budget_binding(layer, model=model, models=list(cap.models))))
-        if cap.tools is not None and (extra := sorted(_tools(command) - set(cap.tools))):
+        if cap.tools is not None and (extra := sorted(tools_of(command) - set(cap.tools))):
             found.append((NotAmongCaps, budget_binding(layer, tool=extra[0], tools=list(cap.tools))))
     return found
 
 
-def _tools(command: Reserve) -> set[str]:
+def tools_of(command: Reserve) -> set[str]:
+    """Return the tools that a call names."""
     estimate: Estimate | None = command.estimate
     named = {use.name for use in estimate.tool_calls} if estimate is not None else set()
     return named | ({command.action.tool} if command.action.tool is not None else set())

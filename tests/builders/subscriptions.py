@@ -17,8 +17,9 @@ PATH = "/v1/subscriptions"
 
 
 def sell(*charges: dict[str, Any], **given: Any) -> PlanVersion:
-    """A published plan with these charges, and no credit unless it says so."""
-    return make_plan(**{"charges": list(charges or (fee("30"),)), "credits": [], **given})
+    """A published plan with these charges, and no credit and no features unless it says so."""
+    usual = {"charges": list(charges or (fee("30"),)), "credits": [], "features": {}}
+    return make_plan(**{**usual, **given})
 
 
 def subscribe(who: Caller, plan: PlanVersion | str, **given: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
+from billing.operations.entitling import publish_entitlements
 from billing.rules.contracts.decision import Decision, Granted, Taking, fact_of
 from billing.rules.contracts.row import Contract
 from events.store import Cursor, append
@@ -28,7 +29,8 @@ def record_decision(
     """This function will append a decision's events and project them; nothing for None.
 
     The ledger's part rides along: what lapses or goes back in the contract's event, every grant in one of its own. All
-    are dated at the decision. Raises NotFound for an organization without books and AmountOutOfRange.
+    are dated at the decision. What the customer is entitled to from then on is published to the gate. Raises NotFound
+    for an organization without books and AmountOutOfRange.
     """
     if decision is None:
         return None
@@ -42,6 +44,8 @@ def record_decision(
             books, decision.grants, partial(_grant, books, decision), at=decision.at, author=author
         )
     append(cur, events)
+    if decision.row.activated_at is not None:
+        publish_entitlements(cur, locked, at=decision.at, author=author)
     return decision
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
 
 AUTHOR: Final = Author("system:dunning")
+LATE: Final = timedelta(days=1)
 BY_POLICY: Final = "dunning: what the policy says of unpaid invoices"
 
 
@@ -74,7 +75,10 @@ def take_in(turn: Turn, case: Case | None) -> None:
 
 
 def _anchor(first: Overdue, turn: Turn) -> datetime:
-    return turn.locked.now if first.was_settled else first.due_at
+    """Day 0. A customer that is found long after its time has all its days before it: nobody races through them in a
+    day. Of one that the timer came to a little late, the days are those of its due date."""
+    is_late = turn.locked.now - first.due_at >= LATE
+    return turn.locked.now if first.was_settled or is_late else first.due_at
 
 
 def advance(turn: Turn) -> None:
@@ -104,7 +108,7 @@ def _do(turn: Turn, action: Action) -> None:
 
 def ask(turn: Turn, action: Action | None) -> None:
     """Ask for everything that is unpaid: by a step, or at once (None)."""
-    wanted = [found.id for found in unpaid_of(turn.cur, turn.case) if found.status == "open"]
+    wanted = [each.id for each in unpaid_of(turn.cur, turn.case) if each.status == "open" and each.is_ours]
     pending = collect(turn.cur, organization=turn.locked.id, invoices=wanted, author=turn.author)
     turn.take(
         machine.asked(
@@ -141,7 +145,7 @@ def _cancel(turn: Turn, reason: str | None) -> None:
 
 def _write_off(turn: Turn, reason: str | None) -> None:
     for found in unpaid_of(turn.cur, turn.case):
-        if found.status == "open":
+        if found.status == "open" and found.is_ours:
             _give_up(turn, found.id, reason or BY_POLICY)
 
 

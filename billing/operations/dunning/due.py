@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
+
+from celery import current_app, current_task
 
 from billing.operations.dunning.advancing import advance_customer
 from billing.queries.dunning import organizations_due, organizations_settled
@@ -16,27 +19,70 @@ from events.store import Cursor
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 1_000
+MOST_OUT: Final = 4_000
+"""Customers that are handed out and not done: more would lose their claim before a worker comes to them."""
+BATCH: Final = 20
+CLAIM: Final = timedelta(seconds=60)
+_OUT: Final = "SELECT count(*) FROM dunning_claims WHERE claimed_at > clock_timestamp() - %s"
+_CLAIMED: Final = """
+INSERT INTO dunning_claims AS g (organization, claimed_at) SELECT unnest(%s::uuid[]), clock_timestamp()
+ON CONFLICT (organization) DO UPDATE SET claimed_at = EXCLUDED.claimed_at
+WHERE g.claimed_at <= clock_timestamp() - %s
+RETURNING organization
+"""
+_DONE: Final = "DELETE FROM dunning_claims WHERE organization = ANY(%s::uuid[])"
 
 
 def advance_due() -> int:
-    """This function will do what is due in every customer's dunning, each in a transaction of its own, and return for
-    how many that was something. What stands in one's way is reported, stops nobody else, and is due again."""
-    done, after = 0, None
-    while due := run_in_transaction(partial(organizations_due, after=after, limit=AT_ONCE)):
-        done += sum(_attempted(each) for each in due)
-        after = due[-1]
-    return done
+    """This function will have what is due in every customer's dunning done, each in a transaction of its own, and
+    return how many customers it handed out.
+
+    In a worker some are a job, so that many run at once; by hand (`run_due`) one comes after the other. A claim keeps a
+    customer from being handed out again for a minute; when its job is lost, it is due again after that.
+    """
+    hand_over = _send if current_task else advance_customers
+    seen: set[UUID] = set()
+    while new := [each for each in run_in_transaction(claim_due) if each not in seen]:
+        for start in range(0, len(new), BATCH):
+            hand_over(new[start : start + BATCH])
+        seen.update(new)
+    return len(seen)
+
+
+def claim_due(cur: Cursor) -> list[UUID]:
+    """This function will claim customers whose time has come; fewer or none while many are handed out."""
+    row = cur.execute(_OUT, (CLAIM,)).fetchone()
+    room = min(AT_ONCE, MOST_OUT - (0 if row is None else int(row[0])))
+    due = organizations_due(cur, limit=room, claim=CLAIM) if room > 0 else []
+    if not due:
+        return []
+    return [row[0] for row in cur.execute(_CLAIMED, (due, CLAIM)).fetchall()]
+
+
+def advance_customers(organizations: Sequence[UUID]) -> int:
+    """This function will do what is due in these customers' dunning, and return for how many that was something. What
+    stands in one's way is reported, stops nobody else, and is due again when its claim has ended."""
+    done = [(each, _attempted(each)) for each in organizations]
+    well = [each for each, found in done if found is not None]
+    run_in_transaction(lambda cur: cur.execute(_DONE, (well,)))
+    return sum(bool(found) for _, found in done)
 
 
 def close_settled() -> int:
     """This function will close cases whose invoices are settled although nobody said so, and return how many."""
-    return sum(_attempted(each) for each in run_in_transaction(partial(organizations_settled, limit=AT_ONCE)))
+    due = run_in_transaction(partial(organizations_settled, limit=AT_ONCE))
+    return sum(bool(_attempted(each)) for each in due)
 
 
-def _attempted(organization: UUID) -> bool:
+def _attempted(organization: UUID) -> bool | None:
     operation: Callable[[Cursor], Any] = partial(advance_customer, organization=organization)
     try:
         return bool(run_in_transaction(operation, prepared=True))
     except Exception as error:
         logger.warning("dunning.failed", exc_info=error, extra={"organization": str(organization)})
-        return False
+        return None
+
+
+def _send(organizations: Sequence[UUID]) -> None:
+    names = [str(organization) for organization in organizations]
+    current_app.send_task("billing.tasks.advance_dunning", kwargs={"organizations": names}, expires=60)

@@ -22,8 +22,10 @@ from billing.rules.subscriptions.couponing import held, kept_redemption
 from billing.rules.subscriptions.row import Redemption, Subscription
 from events.store import Cursor
 
+# Before there were several of one boundary, nothing said which belong together.
 _USED: Final = """
-SELECT count(*) FROM invoices WHERE organization = %s AND status <> 'void' AND discounts @> %s::jsonb
+SELECT count(DISTINCT COALESCE(d->>'together', i.id::text)) FROM invoices i, jsonb_array_elements(i.discounts) d
+WHERE i.organization = %(organization)s AND i.status <> 'void' AND d->>'redemption' = %(redemption)s
 """
 Group = tuple[UUID | None, datetime | None]
 """Lines of a subscription whose time begins together; (None, None): what is not a subscription's."""
@@ -46,6 +48,7 @@ def coupons_for(
 
     An amount is taken off once for each period in advance. Off what is billed after its time it is taken while fewer
     invoices than the coupon's periods were lowered: else a period would have it twice, with its fee and with its use.
+    Invoices of one boundary, where a customer has several, count once.
     """
     names = sorted({one.subscription for one in owed if one.subscription is not None})
     rows = [find_subscription(cur, organization=organization, subscription=name) for name in names]
@@ -115,5 +118,5 @@ def _is_in_advance(group: Group, lines: Iterable[Owed], at: datetime) -> bool:
 
 
 def _used(cur: Cursor, organization: UUID, redemption: UUID) -> int:
-    row = cur.execute(_USED, (organization, f'[{{"redemption": "{redemption}"}}]')).fetchone()
+    row = cur.execute(_USED, {"organization": organization, "redemption": str(redemption)}).fetchone()
     return 0 if row is None else int(row[0])

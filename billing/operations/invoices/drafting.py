@@ -21,13 +21,14 @@ from billing.queries.cuts import take_cut
 from billing.queries.items import Item, open_items
 from billing.queries.plans import find_version
 from billing.queries.standing import Range, Standing, standing_of, written_range
-from billing.rules.assembling import Document, Owed, assemble
+from billing.rules.assembling import Document, Owed, assemble_apart
+from billing.rules.consolidating import carries_use, parted
 from billing.rules.contracts.lines import CommittedUse, committed_line
 from billing.rules.cuts import Cut
 from billing.rules.cycles import cycle_end
 from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
 from billing.rules.meteredlines import METERED, RatedUse
-from billing.rules.parties import Buyer, Seller
+from billing.rules.parties import Buyer
 from billing.rules.usagelines import UsageSum, usage_line
 from common.ids import new_id
 from events.store import Cursor
@@ -101,19 +102,19 @@ def draft(
     seen: Seen,
     *,
     author: Author,
-) -> Invoice | None:
-    """This function will move a customer's billing over a boundary and write the draft that it makes; None when
-    nothing is owed: then use that credit paid for stays without an invoice.
+) -> list[Invoice]:
+    """This function will move a customer's billing over a boundary and write the drafts that it makes: one, or where
+    the customer wants them apart one for each subscription and contract, and one for the rest. None when nothing is
+    owed: then use that credit paid for stays without an invoice.
 
     `seen` is what was read for the boundary without the lock. The caller holds the lock and has seen that the standing
     is still the boundary's. Raises AmountOutOfRange, and what charging metered use raises.
     """
     found = prepare(cur, locked, boundary, seen, author=author)
     facts = [_advanced(locked, boundary, seen.answers.buyer.cycle_anchor)]
-    if found is not None:
-        facts.append(_drafted(found, locked.now))
+    facts += [_drafted(one, locked.now) for one in found]
     record(cur, facts, author=author)
-    return None if found is None else found.invoice
+    return [one.invoice for one in found]
 
 
 def prepare(
@@ -123,9 +124,9 @@ def prepare(
     seen: Seen,
     *,
     author: Author,
-) -> Drafted | None:
-    """This function will charge metered use and return the draft of a boundary, which it does not write: the preview's
-    and the invoice's.
+) -> list[Drafted]:
+    """This function will charge metered use and return the drafts of a boundary, which it does not write: the preview's
+    and the invoices'.
 
     A tax code that was not asked about, or whose tax nobody knows, leaves the draft without tax: its finalization asks.
     """
@@ -136,15 +137,17 @@ def prepare(
     drawn = [committed_line(use, currency=locked.currency) for use in seen.committed]
     metered += [line for line in drawn if line is not None]
     owed = owed_lines(items, metered, seen.sums, boundary)
-    if not owed:
-        return None
+    parts = parted(owed, consolidation=seen.answers.buyer.consolidation)
+    owed = [one for part in parts for one in part]
     coupons, codes = coupons_for(
         cur, organization=locked.id, owed=owed, currency=locked.currency, at=boundary.at
     )
-    document = assemble(owed, currency=locked.currency, taxing=seen.answers.patient, coupons=coupons)
-    buyer = _with_plans_pace(cur, seen.answers.buyer, owed)
-    invoice = with_document(_blank(locked, boundary, seen.answers.seller, buyer), document, codes)
-    return Drafted(invoice, document)
+    documents = assemble_apart(parts, currency=locked.currency, taxing=seen.answers.patient, coupons=coupons)
+    blanks = [_blank(cur, locked, boundary, seen.answers, part) for part in parts]
+    return [
+        Drafted(with_document(blank, document, codes, together=blanks[0].id), document)
+        for blank, document in zip(blanks, documents, strict=True)
+    ]
 
 
 def owed_lines(
@@ -159,8 +162,12 @@ def owed_lines(
     return [*owed_of_items(items), *metered, *used]
 
 
-def _blank(locked: LockedOrganization, boundary: Boundary, seller: Seller, buyer: Buyer) -> Invoice:
-    ranges = [written_range(each) for each in boundary.ranges]
+def _blank(
+    cur: Cursor, locked: LockedOrganization, boundary: Boundary, answers: TaxAnswers, part: Sequence[Owed]
+) -> Invoice:
+    seller, buyer = answers.seller, _with_plans_pace(cur, answers.buyer, part)
+    billed = boundary.ranges if carries_use(part, consolidation=buyer.consolidation) else ()
+    ranges = [written_range(each) for each in billed]
     return Invoice(
         id=new_id(),
         organization=locked.id,

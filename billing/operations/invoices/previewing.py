@@ -17,33 +17,55 @@ from billing.rules.contracts.lines import CommittedUse
 from billing.rules.meteredlines import RatedUse
 from billing.rules.parties import Buyer, Seller
 from billing.rules.usagelines import UsageSum
-from common.transactions import run_in_transaction
+from common.errors import ServiceUnavailable
+from common.transactions import run_in_transaction, sqlstate_of
 from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.queries.organizations import find_organization
 
 AUTHOR: Final = Author("system:preview")
+SUM_SECONDS: Final = 20.0
+"""How long each statement that sums a preview's use may take. A million records take five to ten seconds; whoever waits
+for an answer of the web waits for 60 at most."""
+RETRY_SECONDS: Final = 60
 _CODES: Final = ("exempt", "standard")
+_CANCELED: Final = "57014"
+
+
+class PreviewTimeout(ServiceUnavailable):
+    """The customer used so much that its next invoice could not be worked out in time; the invoice itself will be."""
+
+    code = "preview_timeout"
 
 
 class _Undone(Exception):
     """Carries a preview out of its transaction, which is rolled back."""
 
-    def __init__(self, drafted: Drafted | None) -> None:
+    def __init__(self, drafted: list[Drafted]) -> None:
         super().__init__()
         self.drafted = drafted
 
 
-def upcoming_invoice(*, organization: UUID) -> Drafted | None:
+def upcoming_invoices(*, organization: UUID) -> list[Drafted]:
     """This function will return the invoice of the end of the customer's cycle as it would be if nothing were used any
-    more; None when nothing would be owed.
+    more; none when nothing would be owed, several where the customer wants them apart.
 
-    Use of the gate is summed without a lock. Then, in a transaction that is rolled back, subscriptions are moved over
-    their boundaries until then, metered use is rated and charged, and the draft is made as it will be. Raises NotFound
-    and ServiceUnavailable.
+    Use of the gate is summed without a lock, for SUM_SECONDS at most. Then, in a transaction that is rolled back,
+    subscriptions are moved over their boundaries until then, metered use is rated and charged, and the draft is made as
+    it will be; that one holds the customer's lock, so it has no more time than any other. Raises NotFound,
+    PreviewTimeout (nothing is wrong with the invoice itself, whose run has more time) and ServiceUnavailable.
     """
+    try:
+        return _upcoming(organization)
+    except ServiceUnavailable as error:
+        if error.__cause__ is not None and sqlstate_of(error.__cause__) == _CANCELED:
+            raise PreviewTimeout(retry_after=RETRY_SECONDS) from error
+        raise
+
+
+def _upcoming(organization: UUID) -> list[Drafted]:
     boundary = run_in_transaction(partial(_boundary, organization=organization))
-    sums = run_in_transaction(partial(usage_sums, organization=organization, ranges=boundary.ranges))
+    sums = run_in_transaction(partial(_sums, organization=organization, boundary=boundary))
     answers = ask_tax(organization=organization, codes=_CODES, at=boundary.at)
     try:
         run_in_transaction(
@@ -52,6 +74,12 @@ def upcoming_invoice(*, organization: UUID) -> Drafted | None:
     except _Undone as made:
         return made.drafted
     raise AssertionError("a preview is always rolled back")
+
+
+def _sums(cur: Cursor, *, organization: UUID, boundary: Boundary) -> list[UsageSum]:
+    """What waits for nobody and holds no lock may take longer than a request's other statements."""
+    cur.execute("SELECT set_config('statement_timeout', %s, true)", (str(round(SUM_SECONDS * 1_000)),))
+    return usage_sums(cur, organization=organization, ranges=boundary.ranges)
 
 
 def read_boundary(organization: UUID, boundary: Boundary) -> Seen:

@@ -11,19 +11,26 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from billing.operations.dunning import notice
+from billing.operations.findings import open_finding
+from billing.operations.payments.recording import mirror_payment
 from billing.queries.mirroring import find_invoice, find_subscription, linked_customer, live_prices
+from billing.queries.payments import payment_named
 from billing.rules.mirroring.rows import (
     ENDED,
+    INVOICE,
     MirroredInvoice,
     credit_of,
     invoice_fact,
     lifetime_of,
     seen_invoice,
     seen_subscription,
+    stream_of,
     subscription_fact,
 )
 from billing.rules.mirroring.views import InvoiceView, SubscriptionView
 from billing.rules.payments.applied import APPLIED, PARKED, UNCHANGED, Applied
+from billing.rules.payments.views import Failure
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from ledger.operations.grants import NewGrant, grant_credit
@@ -73,7 +80,25 @@ def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
         return Applied(UNCHANGED, said.detail) if said.outcome != PARKED else said
     is_given = after.grant is not None and (before is None or before.grant is None)
     record(cur, [invoice_fact(after, is_given=is_given, at=books.now)], author=author)
+    if is_given:
+        _note_payments(cur, books, after, view, author)
+    _tell_dunning(cur, before, after, author)
     return said
+
+
+def _tell_dunning(
+    cur: Cursor, before: MirroredInvoice | None, after: MirroredInvoice, author: Author
+) -> None:
+    """The processor's own retries are input of the one machine: each failure is told, and the end of it."""
+    organization, was_failed = after.organization, before is not None and before.failed
+    if after.failed and not was_failed:
+        identifier = stream_of(INVOICE, after.invoice)
+        failure = Failure("payment_failed", message=f"invoice {after.invoice} at the processor")
+        notice.payment_failed(
+            cur, organization=organization, invoice=identifier, failure=failure, author=author
+        )
+    elif was_failed and not after.failed:
+        notice.payment_settled(cur, organization=organization, author=author)
 
 
 def _with_credit(
@@ -129,6 +154,37 @@ def _given(
         )
         post_entry(cur, organization=books.organization.id, entry=entry, author=author)
     return replace(row, grant=grant)
+
+
+def _note_payments(
+    cur: Cursor, books: Books, row: MirroredInvoice, view: InvoiceView, author: Author
+) -> None:
+    """Its fee, and what goes back of it, comes by its payment; what it was paid besides credit, a person places."""
+    credit = min(row.credit, row.paid)
+    for intent, amount in view.payments:
+        if payment_named(cur, intent=intent) is None:
+            mirror_payment(
+                cur,
+                books,
+                invoice=stream_of(INVOICE, row.invoice),
+                intent=intent,
+                customer=row.customer,
+                amount=amount,
+                credit=min(credit, amount),
+                paid_at=row.paid_at,
+                author=author,
+            )
+            credit -= min(credit, amount)
+    if rest := row.paid - min(row.credit, row.paid):
+        open_finding(
+            cur,
+            organization=row.organization,
+            kind="paid_besides_credit",
+            subject=f"mirrored_invoice:{row.invoice}",
+            detail={"invoice": row.invoice, "paid": row.paid, "in_suspense": rest, "currency": row.currency},
+            proposed={"debit": "suspense", "credit": "revenue or tax_payable", "amount": rest},
+            author=author,
+        )
 
 
 def _organization_of(cur: Cursor, customer: str) -> UUID | None:

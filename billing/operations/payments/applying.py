@@ -16,6 +16,7 @@ from billing.operations.findings import open_finding, resolve_open
 from billing.operations.payments.booking import book
 from billing.operations.payments.payouts import apply_payout as apply_payout
 from billing.queries.customers import customer_of
+from billing.queries.mirroring import linked_customer
 from billing.queries.payments import find_payment, payment_named
 from billing.rules.payments.applied import FOREIGN, PARKED, UNCHANGED, Applied
 from billing.rules.payments.checking import (
@@ -47,6 +48,7 @@ from common.fields import is_id
 from events.store import Cursor
 from ledger.operations.books import lock_books
 from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
 from orgs.rules.facts import time_text
 
 _UNKNOWN = Applied(PARKED, "its payment is not known here")
@@ -55,8 +57,9 @@ _UNKNOWN = Applied(PARKED, "its payment is not known here")
 def apply_payment(cur: Cursor, view: PaymentView, *, author: Author) -> Applied:
     """This function will bring a payment to what its object says: what came settles its invoice or is credit, once.
 
-    A payment that is not ours is foreign; one that names our organization and that nobody asked for is parked with a
-    finding, as is one whose amount, currency or customer is not what was asked for, and a second one for the same.
+    A payment that is not ours is foreign; that of an invoice at the processor waits until the invoice is mirrored. One
+    that names our organization and that nobody asked for is parked with a finding, as is one whose amount, currency or
+    customer is not what was asked for, and a second one for the same.
     """
     row = _known(cur, view.metadata.get("payment"), intent=view.id)
     if row is None:
@@ -140,8 +143,8 @@ def apply_balance(cur: Cursor, view: BalanceView, charge: str, *, author: Author
 
 
 def _applied_payment(cur: Cursor, row: Payment, view: PaymentView, author: Author) -> Applied:
-    row = _locked(cur, row)
-    ours = customer_of(cur, row.organization).customer
+    before = row = _locked(cur, row)
+    ours = row.customer or customer_of(cur, row.organization).customer
     wrong = payment_mismatch(row, view, customer=ours)
     if wrong is not None:
         return _park(cur, row, wrong, f"payment_intent:{view.id}", view.created, author)
@@ -150,12 +153,13 @@ def _applied_payment(cur: Cursor, row: Payment, view: PaymentView, author: Autho
         if not came:
             return Applied(UNCHANGED, "it is another attempt at the same payment")
         row = replace(row, intent=view.id, charge=None)
-    before = find_payment(cur, organization=row.organization, payment=row.id)
     return book(cur, before, with_payment(row, view), told=came, author=author)
 
 
 def _unasked(cur: Cursor, view: PaymentView, author: Author) -> Applied:
     """Nobody asked for this payment: where it names one of ours and brought money, a person has to place it."""
+    if told(view) and view.customer is not None and linked_customer(cur, view.customer) is not None:
+        return Applied(PARKED, "its invoice at the processor is not known here yet")
     named = view.metadata.get("organization")
     if named is None or not is_id(named) or not told(view):
         return Applied(FOREIGN)
@@ -190,7 +194,7 @@ def _known(
 
 def _locked(cur: Cursor, row: Payment) -> Payment:
     """The row under the lock: another delivery may have changed it meanwhile."""
-    lock_books(cur, row.organization)
+    lock_organization(cur, row.organization)
     return find_payment(cur, organization=row.organization, payment=row.id)
 
 

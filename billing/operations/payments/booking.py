@@ -22,6 +22,7 @@ from billing.rules.payments.row import (
     CANCELED,
     FAILED,
     INVOICE,
+    MIRRORED,
     SUCCEEDED,
     TOP_UP,
     Payment,
@@ -33,6 +34,7 @@ from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from ledger.operations.taking_back import credit_taken
 from orgs.operations.facts import Author, record
+from orgs.rules.facts import Fact
 
 DEBT: Final = "debt_after_refund"
 _KINDS: Final[Mapping[str, str]] = {
@@ -61,14 +63,22 @@ def book(cur: Cursor, before: Payment, merged: Payment, *, told: int = 0, author
     effects = pending_effects(merged, told=told)
     if not effects and merged == before:
         return Applied(UNCHANGED)
+    books = lock_books(cur, merged.organization)
     row = merged
     if not effects:
         row = next_version(merged)
-        now = lock_books(cur, row.organization).now
-        record(cur, [fact(row, _verb(before, merged), at=now)], author=author)
+        record(cur, [fact(row, _verb(before, merged), at=books.now)], author=author)
+    facts: list[Fact] = []  # what came and what it cost is one write: most payments are just that
     for effect in effects:
-        row = _effect(cur, row, effect, author)
-    _follow(cur, before, row, author)
+        if effect.verb in _KINDS:
+            record(cur, facts, author=author)
+            facts, books = [], lock_books(cur, row.organization)  # what came before may have moved the credit
+        row, made = _effect(cur, books, row, effect, author)
+        facts += made
+    record(cur, facts, author=author)
+    took = any(effect.verb in _KINDS for effect in effects)
+    owes = lock_books(cur, row.organization).debt if books.debt or took else 0
+    _follow(cur, before, row, author, debt=owes)
     return Applied(APPLIED, ", ".join(effect.key for effect in effects))
 
 
@@ -76,16 +86,20 @@ def _verb(before: Payment, merged: Payment) -> str:
     return "updated" if before.status == merged.status else merged.status
 
 
-def _effect(cur: Cursor, row: Payment, effect: Effect, author: Author) -> Payment:
-    books = lock_books(cur, row.organization)
+def _effect(
+    cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author
+) -> tuple[Payment, list[Fact]]:
+    """The row after an effect, and its fact where that is not written yet."""
     if effect.verb == "received":
         return _received(cur, books, row, effect, author)
     if effect.verb in ("fee_known", "warned"):
         return _noted(cur, books, row, effect, author)
-    return _returned(cur, books, row, effect, author)
+    return _returned(cur, books, row, effect, author), []
 
 
-def _received(cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author) -> Payment:
+def _received(
+    cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author
+) -> tuple[Payment, list[Fact]]:
     """Money came: it settles its invoice as far as that is due, all else is the customer's credit."""
     settled = _settle(cur, row, effect, author) if row.purpose == INVOICE else 0
     over = effect.amount - settled
@@ -109,12 +123,11 @@ def _received(cur: Cursor, books: Books, row: Payment, effect: Effect, author: A
             source=f"payment:{row.id}",
             reason="Credit was bought" if row.purpose == TOP_UP else "The invoice was settled already",
         )
-    _record(cur, books, done, effect, ledger, author)
     if over and row.purpose == INVOICE:
         detail = {"payment": str(row.id), "invoice": str(row.invoice_id), "amount": over}
         proposed = {"step": "refund it, or leave it as the customer's credit"}
         _find(cur, row, "paid_too_much", effect.key, detail, author, proposed)
-    return done
+    return done, [_fact(books, done, effect, ledger)]
 
 
 def _settle(cur: Cursor, row: Payment, effect: Effect, author: Author) -> int:
@@ -129,7 +142,9 @@ def _settle(cur: Cursor, row: Payment, effect: Effect, author: Author) -> int:
     return min(effect.amount, left)
 
 
-def _noted(cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author) -> Payment:
+def _noted(
+    cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author
+) -> tuple[Payment, list[Fact]]:
     done = next_version(row, fee=row.fee + effect.fee, applied=(*row.applied, effect.key))
     ledger = booked(
         books,
@@ -139,17 +154,17 @@ def _noted(cur: Cursor, books: Books, row: Payment, effect: Effect, author: Auth
         source=f"payment:{row.id}",
         reason="What the processor kept",
     )
-    _record(cur, books, done, effect, ledger, author)
+    made = [_fact(books, done, effect, ledger)]
     if effect.verb == "warned":
         warning = {"payment": str(row.id), **row.warnings[str(effect.object)]}
         step = {"step": "refund the payment before it is disputed, or wait"}
         _find(cur, row, "fraud_warning", effect.key, warning, author, step)
-        return done
+        return done, made
     balance = row.balances[effect.key.removeprefix("balance_transaction:")]
     if balance["currency"] != row.currency:
         detail = {"payment": str(row.id), **balance}
         _find(cur, row, "balance_in_other_currency", effect.key, detail, author)
-    return done
+    return done, made
 
 
 def _returned(cur: Cursor, books: Books, row: Payment, effect: Effect, author: Author) -> Payment:
@@ -169,7 +184,7 @@ def _returned(cur: Cursor, books: Books, row: Payment, effect: Effect, author: A
     taken = -moved.postings.get("customer_credit", 0)
     if taken > 0:
         ledger |= credit_taken(cur, books, taken)
-    _record(cur, books, done, effect, ledger, author)
+    record(cur, [_fact(books, done, effect, ledger)], author=author)
     if moved.paid:
         _move_invoice(cur, books, row, moved.paid, author)
     _find_returned(cur, row, done, effect, taken, author)
@@ -177,8 +192,9 @@ def _returned(cur: Cursor, books: Books, row: Payment, effect: Effect, author: A
 
 
 def _standing(cur: Cursor, row: Payment) -> Standing:
-    if row.invoice_id is None:
+    if row.purpose != INVOICE:
         return Standing()
+    assert row.invoice_id is not None
     found = find_invoice(cur, organization=row.organization, invoice=row.invoice_id)
     is_loss = found.status == invoices.UNCOLLECTIBLE
     return Standing(
@@ -234,15 +250,16 @@ def _find_beyond(
 ) -> None:
     """Whatever made it: while more went back than came, there is one finding about the payment."""
     subject = f"payment:{before.id}"
-    if after.beyond > before.beyond:
-        beyond = {**detail, "in_suspense": after.beyond}
+    besides = before.settled if before.purpose == MIRRORED else 0  # stands in suspense since it came
+    if after.beyond > max(before.beyond, besides):
+        beyond = {**detail, "in_suspense": after.beyond - besides}
         _find(cur, before, "returned_more_than_paid", subject, beyond, author)
-    if before.beyond and not after.beyond:
+    if before.beyond > besides >= after.beyond:
         why = "What was too much came back."
         _settled_finding(cur, before, "returned_more_than_paid", subject, why, author)
 
 
-def _follow(cur: Cursor, before: Payment, after: Payment, author: Author) -> None:
+def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, debt: int) -> None:
     """Tell those who wait for the payment's end; debt that is repaid is no finding any more."""
     if after.status in (FAILED, CANCELED) and before.is_under_way:
         failure = after.failure or {"code": after.status}
@@ -257,16 +274,14 @@ def _follow(cur: Cursor, before: Payment, after: Payment, author: Author) -> Non
         automatic.payment_ended(cur, after, author=author)
     if after.received > before.received:
         automatic.payment_ended(cur, after, author=author)
-    if lock_books(cur, after.organization).debt == 0:
+    if debt == 0:
         subject, why = _credit_of(after.organization), "The debt is repaid."
         _settled_finding(cur, after, DEBT, subject, why, author)
 
 
-def _record(
-    cur: Cursor, books: Books, done: Payment, effect: Effect, ledger: dict[str, Any], author: Author
-) -> None:
+def _fact(books: Books, done: Payment, effect: Effect, ledger: dict[str, Any]) -> Fact:
     told = {"effects": [[effect.source, effect.key]], "ledger": ledger}
-    record(cur, [fact(done, effect.verb, at=books.now, **told)], author=author)
+    return fact(done, effect.verb, at=books.now, **told)
 
 
 def _credit_of(organization: UUID) -> str:

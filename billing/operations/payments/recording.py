@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
-from billing.rules.payments.row import INVOICE, PURPOSES, Payment, fact
+from billing.rules.payments.row import INVOICE, MIRRORED, SUCCEEDED, TOP_UP, Payment, fact
 from billing.rules.rounding import document_step
 from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
 from common.ids import new_id
@@ -34,7 +35,7 @@ def new_payment(
     first; `cause`: who asks. Raises InvalidField (unknown purpose, or an invoice where none belongs), CurrencyMismatch
     and InvalidAmount (nothing, or finer than the currency).
     """
-    if purpose not in PURPOSES or (purpose == INVOICE) != (invoice is not None):
+    if purpose not in (INVOICE, TOP_UP) or (purpose == INVOICE) != (invoice is not None):
         raise InvalidField("A payment is for an invoice, or for credit.", pointer="/purpose")
     if currency != books.currency:
         raise CurrencyMismatch(f"The organization's currency is {books.currency}.", pointer="/currency")
@@ -54,3 +55,43 @@ def new_payment(
     )
     record(cur, [fact(made, "requested", at=books.now)], author=author)
     return made.id
+
+
+def mirror_payment(
+    cur: Cursor,
+    books: Books,
+    *,
+    invoice: UUID,
+    intent: str,
+    customer: str,
+    amount: int,
+    credit: int,
+    paid_at: datetime | None,
+    author: Author,
+) -> None:
+    """This function will note the payment of an invoice that lives at the processor, so that its fee, refunds and
+    disputes find it. What came (`amount` units, `credit` of it the customer's) is booked by that invoice.
+
+    `books` are the organization's under its lock, which sees to it that a payment is noted once.
+    """
+    source = f"payment_intent:{intent}"
+    made = Payment(
+        id=new_id(),
+        organization=books.organization.id,
+        purpose=MIRRORED,
+        invoice_id=invoice,
+        cause="processor",
+        amount=amount,
+        currency=books.currency,
+        command=None,
+        status=SUCCEEDED,
+        created_at=books.now,
+        intent=intent,
+        customer=customer,
+        received=amount,
+        settled=amount - credit,
+        excess=credit,
+        applied=(source,),
+        paid_at=paid_at or books.now,
+    )
+    record(cur, [fact(made, "mirrored", at=books.now, effects=[[source, source]])], author=author)

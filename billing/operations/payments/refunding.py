@@ -11,7 +11,7 @@ from billing.queries.invoices import find_note
 from billing.queries.payments import find_payment, list_payments
 from billing.rules.payments.commands import SUCCEEDED, Command
 from billing.rules.payments.minor import charged_step, from_minor, to_minor
-from billing.rules.payments.row import Payment
+from billing.rules.payments.row import MIRRORED, Payment
 from common.errors import AmountExceedsAvailable, InvalidTransition
 from common.ids import new_id
 from events.store import Cursor
@@ -19,7 +19,7 @@ from ledger.operations.books import lock_books
 from ledger.rules.adjustments import require_reason
 from orgs.operations.facts import Author
 
-REFUND: Final = "refund.create"
+REFUND: Final = "create_refund"
 REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer")
 _GONE: Final = frozenset({"failed", "canceled"})
 _MOST: Final = 100
@@ -47,6 +47,8 @@ def refund_payment(
     row = find_payment(cur, organization=organization, payment=payment)
     left = refundable(cur, row)
     wanted = left if amount is None else amount
+    if row.purpose == MIRRORED:
+        raise InvalidTransition("Its invoice lives at the processor: it is refunded there.")
     if row.received == 0 or row.intent is None:
         raise InvalidTransition("Nothing of this payment has come.")
     if wanted <= 0 or wanted > left:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final
 from uuid import UUID
 
+from billing.operations.subscriptions.funding import require_credit_limit
 from billing.operations.subscriptions.opening import Opened, open_subscription
 from billing.operations.subscriptions.recording import record_decision
 from billing.operations.subscriptions.starting import plan_on_sale
@@ -71,7 +72,7 @@ def change_subscription(
 
     Upgrades and downgrades are made as the present plan says, unless `mode` does. The present selection again drops a
     change that waits. Raises NotFound, InvalidTransition (ended, paused, an archived plan), CurrencyMismatch,
-    InvalidField, UnknownField and OrganizationClosed.
+    InvalidField, UnknownField, CreditLimitUnknown and OrganizationClosed.
     """
     opened = open_subscription(cur, organization, subscription)
     selection, terms = _CHOICES[type(wanted)](cur, opened, wanted)
@@ -95,6 +96,7 @@ def _plan(cur: Cursor, opened: Opened, wanted: PlanChange) -> tuple[Selection, P
     if wanted.plan is not None and not _is_present(cur, row, wanted.plan):
         version = plan_on_sale(cur, wanted.plan)
         terms = version.terms
+        require_credit_limit(opened.locked, terms)
         selection = Selection(version.plan_id, version.id, selection.quantities, selection.add_ons)
     if wanted.add_ons is not None:
         selection = Selection(

@@ -7,6 +7,7 @@ from fractions import Fraction
 from uuid import UUID
 
 from billing.operations.subscriptions.coupons import redeem
+from billing.operations.subscriptions.funding import require_credit_limit
 from billing.operations.subscriptions.opening import open_customer
 from billing.operations.subscriptions.recording import coupons_of, record_decision
 from billing.queries.plans import find_plan, version_on_sale
@@ -47,12 +48,13 @@ def start_subscription(
     Unless the caller `may_extend_trial`, the trial is as long as the plan has it at most, and a plan is tried once.
     Raises NotFound (organization, plan, coupon), InvalidTransition (an archived plan, a coupon that cannot be
     redeemed), CurrencyMismatch (not the organization's currency, or not the plan's), InvalidField, UnknownField,
-    InvalidPeriod and OrganizationClosed.
+    InvalidPeriod, CreditLimitUnknown and OrganizationClosed.
     """
     locked = open_customer(cur, organization)
     if new.currency not in (None, locked.currency):
         raise CurrencyMismatch(f"The organization's currency is {locked.currency}.", pointer="/currency")
     version = plan_on_sale(cur, new.plan)
+    require_credit_limit(locked, version.terms)
     identifier = new_id()
     wanted = NewSubscription(
         id=identifier,

@@ -145,6 +145,21 @@ def terminate(
     return work.decided("terminated")
 
 
+def close(
+    row: Contract, known: Known, prices: tuple[Published, ...], *, reason: str, at: datetime
+) -> Decision:
+    """Return a contract that ends because its organization is closed; a draft is dropped. How an end that was arranged
+    already treats the running window holds, else it is committed in full. Raises InvalidTransition."""
+    require(row, DRAFT, ACTIVE)
+    work = Work(row, known, at)
+    work.change(termination=row.termination or MODES[0], reason=reason, prices=prices, terminates_at=at)
+    if row.status == DRAFT:
+        work.change(status=TERMINATED, ended_at=at)
+    else:
+        _end(work, TERMINATED)
+    return work.decided("terminated")
+
+
 def decide_boundary(row: Contract, known: Known) -> Decision:
     """Return the contract after its next boundary, dated at that moment. Raises ValueError when it has none.
 

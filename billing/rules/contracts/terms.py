@@ -16,7 +16,7 @@ from typing import Any, Final
 from billing.rules.commitments import AT_LIST_PRICE, Overage
 from billing.rules.contracts.pricing import CustomPrice, read_prices, write_price
 from billing.rules.periods import Interval
-from billing.rules.plans import Feature, read_features, read_interval, write_interval
+from billing.rules.plans import Feature, read_features, read_interval, write_features, write_interval
 from common import fields
 from common.bodies import BodyReader
 from common.errors import InvalidField, InvalidPeriod, ProblemError
@@ -143,7 +143,7 @@ def write_contract(terms: ContractTerms) -> JsonObject:
         ],
         "prices": [write_price(price) for price in terms.prices],
         "fees": [_written_fee(fee) for fee in terms.fees],
-        "features": dict(terms.features),
+        "features": write_features(terms.features),
     }
 
 

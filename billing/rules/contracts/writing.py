@@ -9,6 +9,7 @@ from uuid import UUID
 
 from billing.rules.contracts.row import Contract, FeeState, Piece, Published, Version, Window
 from billing.rules.contracts.terms import parse_contract, write_contract
+from billing.rules.plans import write_features
 from orgs.rules.facts import id_text, time_text
 
 Json = Mapping[str, Any]
@@ -38,7 +39,7 @@ def write_row(row: Contract) -> dict[str, Any]:
         "next_window_at": time_text(row.next_window_at),
         "fees": {key: _fee(state) for key, state in sorted(row.fees.items())},
         "prices": [_price(each) for each in row.prices],
-        "features": dict(terms.features),
+        "features": write_features(terms.features),
         "activated_at": time_text(row.activated_at),
         "terminates_at": time_text(row.terminates_at),
         "termination": row.termination,

@@ -47,7 +47,7 @@ class InvoiceLineView:
 @dataclass(frozen=True, slots=True)
 class InvoiceView:
     """An invoice that lives at the processor: draft, open, paid, void or uncollectible. `failed`: it was tried, and is
-    not paid."""
+    not paid. `payments`: the PaymentIntents that paid it, with how much each."""
 
     id: str
     customer: str
@@ -65,3 +65,4 @@ class InvoiceView:
     paid_at: datetime | None
     next_attempt_at: datetime | None = None
     lines: tuple[InvoiceLineView, ...] = ()
+    payments: tuple[tuple[str, int], ...] = ()

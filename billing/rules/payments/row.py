@@ -14,8 +14,9 @@ from uuid import UUID
 
 from orgs.rules.facts import Fact, id_text, time_text
 
-INVOICE, TOP_UP = "invoice", "top_up"
-PURPOSES: Final = (INVOICE, TOP_UP)
+INVOICE, TOP_UP, MIRRORED = "invoice", "top_up", "mirrored"
+PURPOSES: Final = (INVOICE, TOP_UP, MIRRORED)
+"""What a payment is for: an invoice of ours, credit, or an invoice that lives at the processor."""
 REQUESTED, REQUIRES_ACTION, PROCESSING = "requested", "requires_action", "processing"
 FAILED, CANCELED, SUCCEEDED = "failed", "canceled", "succeeded"
 STATUSES: Final = (REQUESTED, REQUIRES_ACTION, PROCESSING, FAILED, CANCELED, SUCCEEDED)
@@ -28,7 +29,8 @@ AUTOMATIC: Final = "automatic"
 @dataclass(frozen=True, slots=True)
 class Payment:
     """A payment; amounts in units of its currency. Money in: received = settled + excess. Money out again:
-    refunded + disputed = credit_back + invoice_back + beyond, of which `reopened` is owed on the invoice now."""
+    refunded + disputed = credit_back + invoice_back + beyond, of which `reopened` is owed on the invoice now. Of a
+    `mirrored` one its invoice booked what came: `excess` is the credit that it gave, `settled` what is in suspense."""
 
     id: UUID
     organization: UUID

@@ -188,3 +188,15 @@ class Subscription:
             self.period_end, self.change_at, self.cancel_at, self.ends_at, self.resumes_at, self.grant_at,
         )  # fmt: skip
         return min(date for date in dates if date is not None)
+
+
+def entitles_otherwise(before: Subscription | None, after: Subscription) -> bool:
+    """Whether what the customer is entitled to may be other than before: by the status, by the version of the plan, or
+    by when it is to end."""
+    if before is None:
+        return True
+    return _entitling(before) != _entitling(after)
+
+
+def _entitling(row: Subscription) -> tuple[Any, ...]:
+    return row.status, row.selection.version, row.cancel_at, row.ends_at

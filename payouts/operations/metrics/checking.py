@@ -24,7 +24,7 @@ _SNAPSHOT: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 def check_metrics() -> int:
-    """This function will check M1 to M4 of revenue metrics in one snapshot and return how many findings are open then.
+    """This function will check V1 to V4 of revenue metrics in one snapshot and return how many findings are open then.
 
     What is broken is a finding of its customer, or of the platform; one that was opened before stays the same, and one
     whose identity holds again is settled. Run twice it changes nothing.

@@ -12,10 +12,8 @@ WHERE sandbox AND %(sandbox)s AND (%(organization)s::uuid IS NULL OR id = %(orga
 
 
 def now_of(cur: Cursor, *, sandbox: bool, organization: UUID | None = None) -> datetime:
-    """Return the moment up to which something can have happened, in UTC.
-
-    To one organization; without one to all sandboxes, or to all others.
-    """
+    """Return the moment up to which something can have happened, in UTC: to one organization, to all sandboxes, or to
+    all others."""
     row = cur.execute(_NOW, {"sandbox": sandbox, "organization": organization}).fetchone()
     assert row is not None
     moment: datetime = row[0]

@@ -1,9 +1,9 @@
 """What must hold of revenue metrics, worked out by code that their writers do not share.
 
-M1: the movements of a customer up to any month's end sum to its MRR there, as the levels of its sources have it.
-M2: ARR is twelve times MRR, and a month's figures lead from its start to its end.
-M3: what was earned in a month is what the journal posted in it, to the unit.
-M4: what a subscription comes to is what its row comes to now.
+V1: the movements of a customer up to any month's end sum to its MRR there, as the levels of its sources have it.
+V2: ARR is twelve times MRR, and a month's figures lead from its start to its end.
+V3: what was earned in a month is what the journal posted in it, to the unit.
+V4: what a subscription comes to is what its row comes to now.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Broken:
 
 
 def violations(cur: Cursor) -> list[Broken]:
-    """Return everything that breaks M1 to M4, as of one moment: in the caller's transaction, or one of its own.
+    """Return everything that breaks V1 to V4, as of one moment: in the caller's transaction, or one of its own.
 
     Reads only; what the reader has not read yet is allowed for.
     """
@@ -116,7 +116,7 @@ def _all(cur: Cursor) -> list[Broken]:
 def _movements(cur: Cursor) -> Iterator[Broken]:
     for organization, currency, month, held, moved in cur.execute(_M1).fetchall():
         detail = f"its sources have {held}, its movements sum to {moved}"
-        yield Broken("M1", organization, f"mrr:{currency}:{month_text(month)}", detail)
+        yield Broken("V1", organization, f"mrr:{currency}:{month_text(month)}", detail)
 
 
 def _figures(cur: Cursor) -> Iterator[Broken]:
@@ -132,13 +132,13 @@ def _figures(cur: Cursor) -> Iterator[Broken]:
         for month in months:
             if month.start != end or month.customers_end < 0:
                 yield Broken(
-                    "M2", None, f"month:{currency}:{month_text(month.month)}", f"it starts with {month.start}"
+                    "V2", None, f"month:{currency}:{month_text(month.month)}", f"it starts with {month.start}"
                 )
             end = month.end
         known = held[currency]
         if (end, annual(end), months[-1].customers_end) != (known.mrr, 12 * known.mrr, known.customers):
             detail = f"its movements end at {end}, the levels at {known.mrr}"
-            yield Broken("M2", None, f"mrr:{currency}", detail)
+            yield Broken("V2", None, f"mrr:{currency}", detail)
 
 
 def _revenue(cur: Cursor) -> Iterator[Broken]:
@@ -158,7 +158,7 @@ def _revenue(cur: Cursor) -> Iterator[Broken]:
         if journal.get(place, 0) != kept.get(place, 0):
             owner, month, currency, account = place
             detail = f"the journal has {journal.get(place, 0)}, the metrics {kept.get(place, 0)}"
-            yield Broken("M3", UUID(owner), f"revenue:{account}:{currency}:{month_text(month)}", detail)
+            yield Broken("V3", UUID(owner), f"revenue:{account}:{currency}:{month_text(month)}", detail)
 
 
 def _rows(cur: Cursor) -> Iterator[Broken]:
@@ -173,5 +173,5 @@ def _rows(cur: Cursor) -> Iterator[Broken]:
             expected = subscription_level(row, terms[row.selection.version], at).mrr
             if version == row.version and mrr != expected:
                 yield Broken(
-                    "M4", organization, f"subscription:{row.id}", f"it comes to {expected}, not to {mrr}"
+                    "V4", organization, f"subscription:{row.id}", f"it comes to {expected}, not to {mrr}"
                 )

@@ -342,6 +342,7 @@ class Gate:
         for name, state in batch.states.items():
             rules = batch.planners[name].config.rules
             state.switches, state.standing = dict(rules.switches), rules.standing
+            state.entitled = rules.entitled
         for name, key in batch.asked_runs:
             batch.planners[name].known_runs[key] = batch.found_runs.get((name, key))
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from common.errors import GateUnavailable
+from spend.operations.entitling import publish_entitlement
 from spend.operations.gate.apply import Gate
 from spend.operations.gate.lanes import read_aside
 from spend.operations.gate.memory import MAX_SECONDS, PATIENCE
@@ -31,8 +32,9 @@ from spend.rules.commands import (
     Subject,
 )
 from spend.rules.effects import Answer
+from spend.rules.entitled import Entitled
 from tests.builders.gate import Customer, make_customer, units
-from tests.builders.orgs import unique
+from tests.builders.orgs import AUTHOR, unique, write
 from tests.builders.wire import AFTER, BEFORE, Proxy
 from tests.invariants import assert_sound, picture, reading
 
@@ -141,6 +143,43 @@ def test_an_ordinary_call_takes_one_round_trip() -> None:
         assert process.statements == ORDINARY
 
     told(story)
+    assert_sound(customer.id)
+
+
+def entitle(customer: Customer, **features: Any) -> None:
+    """Publish what a plan would."""
+    wanted = Entitled(features, dict.fromkeys(features, "plan:test@1"))
+    write(lambda cur: publish_entitlement(cur, organization=customer.id, wanted=wanted, author=AUTHOR))
+
+
+def test_an_ordinary_call_of_a_customer_with_entitlements_takes_no_more() -> None:
+    customer = make_customer("100")
+    entitle(customer, allowed_models=("small",), allowed_tools=(), agents_enabled=True, max_agents=5)
+
+    async def story(process: Process) -> None:
+        await process.warm_up(customer)
+        answer = await process.one(reserve(customer, run="new"))
+        assert (code(answer), process.statements) == ("granted", ORDINARY)
+        await process.one(commit(customer, answer))
+        assert process.statements == ORDINARY
+
+    told(story)
+    entitle(customer)  # no plan says any of it
+    assert_sound(customer.id)
+
+
+def test_what_a_plan_takes_away_is_obeyed_by_a_process_that_remembers() -> None:
+    customer = make_customer("100")
+
+    async def story(process: Process) -> None:
+        await process.warm_up(customer)
+        await asyncio.to_thread(entitle, customer, agents_enabled=False)
+        assert code(await process.one(reserve(customer))) == "not_permitted"
+        await asyncio.to_thread(entitle, customer, agents_enabled=True)
+        assert code(await process.one(reserve(customer))) == "granted"
+
+    told(story)
+    entitle(customer)  # no plan says any of it
     assert_sound(customer.id)
 
 

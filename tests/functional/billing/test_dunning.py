@@ -99,6 +99,16 @@ class TestTheUsualPolicy:
         for event, day in (("grace", 7), ("suspended", 14), ("canceled", 21)):
             assert at[event] == (first + day * DAY).isoformat().replace("+00:00", "Z")
 
+    def test_gives_a_debt_that_is_found_long_after_its_time_all_its_days(self) -> None:
+        made, invoice = with_invoice("12.50")
+        late = Dunned(made, [invoice["id"]])
+        found_at = late.due_at() + 60 * DAY
+        late.on(found_at)
+        assert (late.state(), late.history()) == ("past_due", ["opened"])
+        assert late.case().anchor_at - found_at < timedelta(hours=1)
+        late.on_day(7)
+        assert late.state() == "grace"
+
     def test_skips_retries_after_a_hard_decline_and_asks_at_once_with_a_new_method(self) -> None:
         dunned = in_arrears()
         dunned.on_day(2, fails=False)

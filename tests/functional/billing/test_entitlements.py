@@ -40,8 +40,8 @@ class TestEntitlements:
         shown = who.get(PATH).json()
         source = f"plan:{plan.plan_key}@1"
         assert shown["features"] == {
-            "max_agents": {"value": 10, "source": source},
-            "sso": {"value": True, "source": source},
+            "max_agents": {"value": 10, "source": source, "gate": True},
+            "sso": {"value": True, "source": source, "gate": False},
         }
         assert (shown["access"], shown["can_spend"], shown["reasons"]) == ("full", True, [])
 
@@ -51,7 +51,9 @@ class TestEntitlements:
         for plan in (large, small):
             subscribe(organization, plan.plan_key)
         shown = caller(organization, "billing:read").get(PATH).json()
-        assert shown["features"]["max_agents"] == {"value": 50, "source": f"plan:{large.plan_key}@1"}
+        assert shown["features"]["max_agents"] == {
+            "value": 50, "source": f"plan:{large.plan_key}@1", "gate": True,
+        }  # fmt: skip
 
     def test_end_with_the_subscription(self) -> None:
         organization, plan = customer(), make_plan()

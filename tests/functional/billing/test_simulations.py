@@ -1,6 +1,7 @@
 """Months that pass for a sandbox organization: in one call as day by day, through the API and from the console."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,12 +12,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing.operations.revenue.recognising import recognise_revenue
+from events.store import Cursor
+from orgs.operations.clock import advance_locked_to, locked_sandbox
 from tests.builders.billing import Billed, billed
 from tests.builders.books import balances
 from tests.builders.catalog import make_coupon
 from tests.builders.dunning import usual_policy
 from tests.builders.metering import make_meter, new_event, record
-from tests.builders.orgs import caller, make_organization, platform, unique, write
+from tests.builders.orgs import AUTHOR, caller, make_organization, platform, unique, write
 from tests.builders.simulated import at, at_start, decide, documents, happened, journal, move_to, pass_until
 from tests.builders.subscribed import fee, metered, seats
 from tests.builders.subscriptions import acted, now_of, sell, subscribe
@@ -193,6 +196,18 @@ class TestASimulation:
         after = now_of(made.id), made.invoices(), happened(made.id)
         assert after[0] - before[0] < timedelta(minutes=1)
         assert after[1:] == before[1:]
+
+    def test_moves_to_a_moment_that_passes_while_it_is_looked_at(self) -> None:
+        made = billed()
+
+        def operation(cur: Cursor) -> tuple[datetime, datetime]:
+            locked = locked_sandbox(cur, made.id)
+            moment = locked.now + timedelta(milliseconds=1)
+            time.sleep(0.01)
+            return moment, advance_locked_to(cur, locked, to=moment, author=AUTHOR)
+
+        moment, moved = write(operation)
+        assert moment <= moved < moment + timedelta(seconds=1)
 
     def test_expires_what_is_reserved_and_ends_grants_at_their_ends(self) -> None:
         made = at_start(START)

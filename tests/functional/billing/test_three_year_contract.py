@@ -90,7 +90,7 @@ def test_what_invoices_and_entitlements_ask_of_it() -> None:
     (override,) = write(lambda cur: contract_features(cur, organization=customer.id, at=now))
     assert (override.feature, override.value, override.source) == ("sso", True, f"contract:{made['id']}@1")
     shown = owner(customer.id).get("/v1/entitlements").json()["features"]["sso"]
-    assert shown == {"value": True, "source": override.source}
+    assert shown == {"value": True, "source": override.source, "gate": False}
     acted(made, "terminate", {})
     later = now_of(customer.id)
     assert write(lambda cur: invoicing_terms(cur, organization=customer.id, at=later)) is None

@@ -80,7 +80,7 @@ class TestTheNightlyCheck:
         moved(made.id)
         tampered("UPDATE recurring_levels SET mrr = mrr + 1 WHERE organization = %s", made.id)
         assert {(one.identity, one.subject.partition(":")[0]) for one in broken(made.id)} == {
-            ("M1", "mrr"), ("M4", "subscription"),
+            ("V1", "mrr"), ("V4", "subscription"),
         }  # fmt: skip
         assert f"subscription:{held['id']}" in {one.subject for one in broken(made.id)}
         call_command("rebuild_metrics", stdout=StringIO())

@@ -21,6 +21,7 @@ from sandbox.story.play import Play
 from sandbox.story.proof import Books
 from sandbox.story.stage import build
 from sandbox.story.transcript import WIDTH, Transcript
+from tests.builders.stripe import Simulator
 
 
 @dataclass
@@ -43,11 +44,16 @@ def demo_file(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -
 
 
 @pytest.fixture
-def theatre(web: str, worker: Child, demo_file: Path) -> Theatre:
-    """Servers with demo data."""
+def theatre(web: str, beat: Child, demo_file: Path, stripe_simulator: Simulator) -> Theatre:
+    """Servers with demo data, and a Stripe that tells them."""
+    stripe_simulator.register(f"{web}/webhooks/stripe/")
     output = io.StringIO()
     transcript = Transcript(console=Console(file=output, width=WIDTH, highlight=False))
-    urls = {"http": web, "database_readonly": os.environ["DATABASE_READONLY_URL"]}
+    urls = {
+        "http": web,
+        "stripe": stripe_simulator.url,
+        "database_readonly": os.environ["DATABASE_READONLY_URL"],
+    }
     demo = json.loads(demo_file.read_text(encoding="utf-8"))
     home = (
         Path(os.environ["COUNTERFOIL_HOME"]) if "COUNTERFOIL_HOME" in os.environ else demo_file.parent.parent

@@ -31,6 +31,8 @@ MONTHLY = [{"amounts": {"USD": "20"}, "every": {"unit": "month", "count": 1}}]
 BY_THE_WALL = {
     "billing.ask_vat_ids": "asks a register that has no customer's clock",
     "billing.close_books": "does what a person decided",
+    "billing.send_commands": "asks the processor, which has a clock of its own",
+    "billing.top_up": "looks at credit, and sandboxes buy none",
     "billing.dunning_notices": "sends what was decided; the mail server has no customer's clock",
     "billing.dunning_settled": "closes what waits for nothing, whenever it is",
     "ledger.snapshot_accounts": "folds what transactions have ended",

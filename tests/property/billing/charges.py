@@ -11,15 +11,14 @@ from billing.rules.charges.definition import ChargeDefinition
 from billing.rules.charges.pricing import PricedLine, price_line
 from billing.rules.charges.usage import Measured, QuantityChange, TokenUse, Usage
 from tests.builders.charges import charge
+from tests.property.billing.fractions import decimals, fractions, shares
 
-PRICES = st.decimals(min_value=0, max_value=1000, places=6).map(lambda price: f"{price:f}")
-AMOUNTS = st.decimals(min_value=0, max_value=1000, places=2).map(lambda amount: f"{amount:f}")
-FACTORS = st.decimals(min_value=0, max_value=10, places=5).map(lambda factor: f"{factor:f}")
-PERCENTS = st.decimals(min_value=0, max_value=100, places=3).map(lambda percent: f"{percent:f}")
+PRICES = decimals(1000, places=6)
+AMOUNTS = decimals(1000, places=2)
+FACTORS = decimals(10, places=5)
+PERCENTS = decimals(100, places=3)
 SIZES = st.integers(1, 60).map(lambda tenths: exact_text(Fraction(tenths, 10)))
-QUANTITIES = st.one_of(
-    st.integers(0, 300).map(Fraction), st.fractions(min_value=0, max_value=300, max_denominator=1000)
-)
+QUANTITIES = st.one_of(st.integers(0, 300).map(Fraction), fractions(300, max_denominator=1000))
 MODELS = ("claude-a", "claude-b", "gpt")
 
 
@@ -100,7 +99,7 @@ def definitions(
 def changes(draw: st.DrawFn) -> tuple[QuantityChange, ...]:
     """Changes of a held quantity that never goes below 0; less of each counts the later it comes."""
     held, found = 0, []
-    for rest in sorted(draw(st.lists(st.fractions(0, 1, max_denominator=31), max_size=5)), reverse=True):
+    for rest in sorted(draw(st.lists(shares(31), max_size=5)), reverse=True):
         change = draw(st.integers(-held, 20).filter(bool))
         held += change
         found.append(QuantityChange(Fraction(change), change * rest))

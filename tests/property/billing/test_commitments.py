@@ -7,9 +7,10 @@ from hypothesis import given
 
 from billing.rules.commitments import Charge, Overage, settle
 from billing.rules.progressive import Thresholds, period_end, progressive_invoice
+from tests.property.billing.fractions import fractions
 
-AMOUNTS = st.fractions(min_value=0, max_value=1000, max_denominator=100)
-FACTORS = st.fractions(min_value=1, max_value=3, max_denominator=10)
+AMOUNTS = fractions(1000, max_denominator=100)
+FACTORS = fractions(2, max_denominator=10).map(lambda factor: 1 + factor)
 THRESHOLDS = st.builds(
     Thresholds,
     once=st.sets(st.integers(1, 5000), max_size=4).map(lambda found: tuple(sorted(found))),

@@ -5,11 +5,12 @@ from hypothesis import given
 
 from billing.rules.amounts import units_of
 from billing.rules.coupons import Coupon, DiscountableLine, apply_coupons
+from tests.property.billing.fractions import shares
 
 STEPS = {"USD": 10**6, "JPY": 10**8, "KWD": 10**5}
 KEYS = "abcdef"
 TARGETS = st.one_of(st.none(), st.frozensets(st.sampled_from(KEYS), min_size=1))
-SHARES = st.fractions(min_value=0, max_value=1, max_denominator=1000).filter(bool)
+SHARES = shares(1000).filter(bool)
 
 
 @st.composite

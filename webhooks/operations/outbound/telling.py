@@ -7,6 +7,7 @@ its type, also a disabled one, which can have it by a replay.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from events.subscribers import Subscriber, register
 from orgs.rules.facts import time_text
 from webhooks.queries.outbound.endpoints import living_endpoints
 from webhooks.rules.outbound.endpoints import ENABLED, Endpoint
+
+logger = logging.getLogger(__name__)
 
 READER: Final = "webhooks.outbound"
 _INSERT: Final = """
@@ -75,9 +78,18 @@ def tell_events(cur: Cursor, events: Sequence[StoredEvent]) -> None:
         )
         for event in events
         if event.type in meant
-        for name, data in told(event)
+        for name, data in _meaning(event)
     ]
     tell(cur, messages)
+
+
+def _meaning(event: StoredEvent) -> list[tuple[str, Mapping[str, Any]]]:
+    """What an event means outside. One that cannot be told is a defect: it is reported, and holds up no other."""
+    try:
+        return told(event)
+    except (KeyError, TypeError, ValueError) as error:
+        logger.error("webhooks.not_told", exc_info=error, extra={"seq": event.seq, "type": event.type})
+        return []
 
 
 def tell(cur: Cursor, messages: Sequence[Message]) -> list[UUID]:

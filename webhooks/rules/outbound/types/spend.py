@@ -30,7 +30,7 @@ def _threshold(event: Event) -> Data:
         "target": _label(data, data["scope"], data.get("target")),
         "action": data["action"],
         "percent": data.get("percent"),
-        "level": text(data["level"]),
+        "level": text(data.get("level", data["limit"])),  # a counted ceiling has no levels
         "used": text(data["used"]),
         "limit": text(data["limit"]),
         "unit": data["unit"],
