@@ -7,10 +7,10 @@ What nobody knows is in suspense with a finding until finance says whose it is (
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from billing import stripe_gateway
@@ -55,6 +55,16 @@ ON CONFLICT (currency) DO UPDATE SET closing = EXCLUDED.closing, rows_net = EXCL
 """
 _OPENING: Final = "SELECT currency, closing FROM processor_balances WHERE run <> %s"
 
+_READERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "ch": stripe_gateway.charge,
+    "py": stripe_gateway.charge,
+    "re": stripe_gateway.refund,
+    "pyr": stripe_gateway.refund,
+    "dp": stripe_gateway.dispute,
+    "du": stripe_gateway.dispute,
+}
+"""By what an id begins with: how the source of a balance transaction is read."""
+
 Explainer = Callable[[Cursor, Sequence[str]], Iterable[str]]
 _explainers: Final[list[Explainer]] = []
 
@@ -91,14 +101,12 @@ def place_rows(run: Run) -> Tally:
     tally, after = Tally(), ""
     while True:
         found = run_in_transaction(
-            lambda cur, after=after: reading.unplaced(
-                cur, run=run.id, since=run.since, until=run.until, after=after, limit=_BATCH
-            )
+            partial(reading.unplaced, run=run.id, since=run.since, until=run.until, after=after, limit=_BATCH)
         )
         if not found:
             break
         after = found[-1].id
-        known = run_in_transaction(lambda cur, found=found: _explained(cur, found))
+        known = run_in_transaction(partial(_explained, found=found))
         for view in found:
             if view.source not in known:
                 tally.compared += 1
@@ -106,6 +114,8 @@ def place_rows(run: Run) -> Tally:
     for item in run_in_transaction(reading.explained_items):
         run_in_transaction(partial(_release, item=item))
         tally.repaired += 1
+    for item in run_in_transaction(reading.charges_in_suspense):
+        tally.repaired += _explain_by_invoice(item)
     _note_suspense(run, tally)
     return tally
 
@@ -131,7 +141,7 @@ def roll_forward(run: Run) -> Tally:
         wait_for_turn()
         closing = stripe_gateway.balances()
         read_rows(run)
-        wrong = run_in_transaction(lambda cur, closing=closing: _gaps(cur, closing))
+        wrong = run_in_transaction(partial(_gaps, closing=closing))
         if not wrong or attempt == _TRIES - 1:
             break
     for currency, gap in wrong.items():
@@ -208,10 +218,7 @@ def _place(view: BalanceView) -> None:
 def _about(view: BalanceView) -> tuple[str, str | None]:
     """The subject of a balance transaction, and its payment: one thing, whatever moved about it."""
     source = view.source or ""
-    reader = {
-        "ch": stripe_gateway.charge, "py": stripe_gateway.charge, "re": stripe_gateway.refund,
-        "pyr": stripe_gateway.refund, "dp": stripe_gateway.dispute, "du": stripe_gateway.dispute,
-    }.get(source.partition("_")[0])  # fmt: skip
+    reader: Callable[[str], Any] | None = _READERS.get(source.partition("_")[0])
     if reader is None:
         return f"balance_transaction:{view.id}", None
     wait_for_turn()
@@ -266,6 +273,32 @@ def _release(cur: Cursor, *, item: rules.Item) -> None:
     record(cur, [rules.fact(done, "released", at=now, ledger=ledger)], author=AUTHOR)
 
 
+def _explain_by_invoice(item: rules.Item) -> bool:
+    """Whether an invoice that lives at the processor explains a charge by now: its credit was given meanwhile."""
+    wait_for_turn()
+    invoice = mirrored.invoice_of_payment(item.subject.partition(":")[2])
+    return invoice is not None and run_in_transaction(partial(_mirror, item=item, invoice=invoice))
+
+
+def _mirror(cur: Cursor, *, item: rules.Item, invoice: str) -> bool:
+    now = lock_organization(cur, PLATFORM_ID).now
+    item, known = reading.find_item(cur, item.id), find_invoice(cur, invoice)
+    if item.status != rules.SUSPENSE or known is None or known.grant is None:
+        return False
+    ledger = platform_ledger(
+        cur,
+        {"suspense": -item.amount, "processor_clearing": item.amount},
+        currency=item.currency,
+        kind=ENTRY,
+        key=f"balance_transaction:{item.balance_transaction}:mirrored",
+        source=f"processor_item:{item.id}",
+        reason="Its invoice has given its credit",
+        author=AUTHOR,
+    )
+    record(cur, [rules.fact(rules.as_mirrored(item), "released", at=now, ledger=ledger)], author=AUTHOR)
+    return True
+
+
 def _note_suspense(run: Run, tally: Tally) -> None:
     met = set()
     for each in run_in_transaction(reading.in_suspense):
@@ -276,7 +309,7 @@ def _note_suspense(run: Run, tally: Tally) -> None:
     for row in run_in_transaction(lambda cur: open_not_met(cur, run.id)):
         if row.kind == "suspense" and row.subject not in met:
             run_in_transaction(
-                lambda cur, row=row: end_difference(cur, row, reason="Nothing of it is in suspense any more.")
+                partial(end_difference, row=row, reason="Nothing of it is in suspense any more.")
             )
 
 

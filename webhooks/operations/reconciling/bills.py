@@ -84,9 +84,7 @@ def compare_bills(run: Run) -> Tally:
                 tally.open += 1
     for row in run_in_transaction(lambda cur: open_not_met(cur, run.id)):
         if row.kind == ENTRY and row.subject not in met:
-            run_in_transaction(
-                lambda cur, row=row: end_difference(cur, row, reason="The bill agrees, or is booked.")
-            )
+            run_in_transaction(partial(end_difference, row=row, reason="The bill agrees, or is booked."))
     return tally
 
 

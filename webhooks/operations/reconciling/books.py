@@ -49,7 +49,7 @@ def _note(run: Run, kind: str, found: Iterable[Difference], tally: Tally) -> Non
         tally.open += 1
     for row in run_in_transaction(lambda cur: open_not_met(cur, run.id)):
         if row.kind == kind:
-            run_in_transaction(lambda cur, row=row: end_difference(cur, row, reason="It holds again."))
+            run_in_transaction(partial(end_difference, row=row, reason="It holds again."))
 
 
 def _digest(text: str) -> str:

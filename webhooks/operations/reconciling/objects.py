@@ -6,6 +6,7 @@ object that changes while it is compared is no false finding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from webhooks.operations.inbound.handlers import handler_of
-from webhooks.operations.reconciling.kinds import Foreign, Kind, kind_of_subject
+from webhooks.operations.reconciling.kinds import Foreign, Judged, Kind, kind_of_subject
 from webhooks.operations.reconciling.noting import AUTHOR, end_difference, note_open, note_repaired
 from webhooks.operations.reconciling.pacing import pages, wait_for_turn
 from webhooks.queries.reconciling.ours import Ours
@@ -30,7 +31,7 @@ def compare_kind(run: Run, kind: Kind) -> Tally:
     """
     tally, seen = Tally(), set()
     for page in pages(kind.listing(run.since, run.until)):
-        judged = run_in_transaction(lambda cur, page=page: [kind.judge(cur, view) for view in page])
+        judged = run_in_transaction(partial(_judge, kind=kind, page=page))
         for view, found in zip(page, judged, strict=True):
             seen.add(view.id)
             _count(tally, kind, view)
@@ -57,6 +58,10 @@ def recheck(run: Run, row: DifferenceRow) -> None:
     run_in_transaction(lambda cur: end_difference(cur, row, reason="It does not differ any more."))
 
 
+def _judge(cur: Cursor, *, kind: Kind, page: Sequence[Any]) -> list[Judged]:
+    return [kind.judge(cur, view) for view in page]
+
+
 def _count(tally: Tally, kind: Kind, view: Any) -> None:
     tally.compared += 1
     worth = kind.worth(view)
@@ -64,7 +69,7 @@ def _count(tally: Tally, kind: Kind, view: Any) -> None:
         tally.add(*worth)
 
 
-def _settle(run: Run, kind: Kind, name: str, found: Difference | Foreign | None, tally: Tally) -> None:
+def _settle(run: Run, kind: Kind, name: str, found: Judged, tally: Tally) -> None:
     if found is None:
         return
     if isinstance(found, Foreign):
@@ -87,7 +92,7 @@ def _look_up(run: Run, kind: Kind, ours: Ours, tally: Tally) -> None:
     _settle(run, kind, ours.name, _judged_now(kind, ours.name), tally)
 
 
-def _judged_now(kind: Kind, name: str) -> Difference | Foreign | None:
+def _judged_now(kind: Kind, name: str) -> Judged:
     """How an object differs at this moment."""
     wait_for_turn()
     try:

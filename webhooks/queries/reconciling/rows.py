@@ -140,6 +140,12 @@ def explained_items(cur: Cursor) -> list[Item]:
     return [Item(**dict(zip(_NAMES, row, strict=True))) for row in cur.execute(_RELEASED).fetchall()]
 
 
+def charges_in_suspense(cur: Cursor) -> list[Item]:
+    """Return the charges of payments that stand in suspense."""
+    where = "WHERE i.status = 'suspense' AND i.category = 'charge' AND i.subject LIKE 'payment_intent:%' ORDER BY i.id"
+    return [Item(**dict(zip(_NAMES, row, strict=True))) for row in cur.execute(f"{_ITEM} {where}").fetchall()]
+
+
 def find_item(cur: Cursor, item: UUID) -> Item:
     """Return one item. Raises NotFound."""
     row = cur.execute(f"{_ITEM} WHERE i.id = %s", (item,)).fetchone()

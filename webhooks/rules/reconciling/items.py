@@ -116,6 +116,11 @@ def ended(item: Item, status: str, *, at: datetime, reason: str, **more: Any) ->
     return replace(item, status=status, ended_at=at, reason=text, version=item.version + 1, **more)
 
 
+def as_mirrored(item: Item) -> Item:
+    """Return an item that was in suspense and that a mirrored invoice explains now: its fee alone stays with it."""
+    return replace(item, booked_to=MIRRORED, status=BOOKED, version=item.version + 1)
+
+
 def as_foreign(item: Item, *, at: datetime, reason: str) -> Item:
     """Return a new item of something that finance has said not to be ours: nobody is asked again."""
     return replace(item, status=FOREIGN, ended_at=at, reason=reason)
