@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import connections
@@ -62,16 +63,26 @@ class Day:
             counted[each.name] = counted.get(each.name, 0) + 1
         return counted
 
+    def now(self) -> datetime:
+        """The processor's time."""
+        return datetime.fromtimestamp(int(self.simulator.now()), UTC)
+
     def moved(self) -> tuple[int, int]:
         """What the books say that the processor holds more than when the day began, and what it says, in cents."""
         funds = self.simulator.funds().get("usd", {"available": 0, "pending": 0})
         return (clearing() - self.held) // CENT, funds["available"] + funds["pending"]
 
 
+def settle() -> None:
+    """Let the second end: the processor's clock counts whole ones, so what it made in this one is not before now."""
+    time.sleep(1.05)
+
+
 def clearing() -> int:
     """What the processor holds in dollars by the books of all organizations, in units."""
     found = rows(
-        "SELECT -coalesce(sum(posted), 0) FROM v_balances WHERE account_kind = 'processor_clearing' AND currency = 'USD'"
+        "SELECT -coalesce(sum(posted), 0) FROM v_balances WHERE account_kind = 'processor_clearing'"
+        " AND currency = 'USD'"
     )
     return int(found[0][0])
 

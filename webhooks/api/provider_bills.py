@@ -91,7 +91,7 @@ class BillDetailView(PlatformOnlyView):
 class BillBookView(PlatformOnlyView):
     """POST /v1/provider-bills/{id}/book."""
 
-    moves_money = True
+    money_moves = True
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """Book a bill in the platform's books, once: paid from the bank, or its difference as owed."""

@@ -160,7 +160,7 @@ class SuspenseDetailView(SuspenseView):
 class SuspenseAssignView(SuspenseView):
     """POST /v1/suspense/{id}/assign."""
 
-    moves_money = True
+    money_moves = True
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """Give money in suspense to an organization: it pays the invoice that is named, else it is its credit."""

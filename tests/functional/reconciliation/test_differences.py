@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 from billing.operations.payments import applying
@@ -10,16 +9,11 @@ from billing.rules.payments.views import PaymentView
 from tests.builders.orgs import AUTHOR, write
 from tests.builders.payments import payout
 from tests.builders.processor import CENT, Payer, state
-from tests.builders.reconciling import Day, suspense
+from tests.builders.reconciling import Day, settle, suspense
 from tests.invariants import Still, assert_sound
 
 N = 3
 """Of each class; `make soak` plants a thousand differences in all."""
-
-
-def settle(day: Day) -> None:
-    """The processor's clock counts whole seconds: what it made in this one is not before now."""
-    time.sleep(1.05)
 
 
 def missing_here(day: Day, customer: Payer) -> int:
@@ -37,7 +31,7 @@ class TestAPlantedDifference:
     def test_that_is_missing_here_is_repaired_by_the_ordinary_operation(self, day: Day) -> None:
         customer = day.payer()
         count = missing_here(day, customer)
-        settle(day)
+        settle()
         run = day.run()
         found = day.by_class("repaired")
         assert found == {"missing_here": count + 2}, day.differences()
@@ -56,12 +50,12 @@ class TestAPlantedDifference:
         customer = day.payer()
         day.simulator.next_payment(customer.customer, "asynchronous", times=N)
         intents = [customer.pay(1_000) for _ in range(N)]
-        settle(day)
+        settle()
         day.run()
         before = day.by_class()
         for intent in intents:
             day.simulator.decide(payment_intent=intent.id, to="succeeded")
-        settle(day)
+        settle()
         day.run()
         assert day.by_class().get("state", 0) - before.get("state", 0) == N
         assert day.by_class("open") == {}
@@ -79,11 +73,11 @@ class TestAPlantedDifference:
                 currency="USD",
                 status="succeeded",
                 livemode=False,
-                created=run_time(day),
+                created=day.now(),
                 metadata={"payment": str(made), "organization": str(customer.organization)},
             )
             write(lambda cur, view=view: applying.apply_payment(cur, view, author=AUTHOR))
-        settle(day)
+        settle()
         day.run()
         assert day.by_class("open") == {"missing_there": N}
         day.run()
@@ -97,7 +91,7 @@ class TestAPlantedDifference:
             twice = customer.ask(1_100)
             customer.pay(1_100, payment=twice)
             customer.pay(1_100, payment=twice)
-        settle(day)
+        settle()
         day.run()
         assert day.by_class("open") == {"amount": N, "double": N}
         assert day.by_class("repaired") == {"missing_here": N}
@@ -115,7 +109,7 @@ class TestAPlantedDifference:
                 {"amount": 700 + n, "currency": "usd", "customer": customer.customer, "confirm": True,
                  "payment_method": "pm_card_visa", "off_session": True}
             )  # fmt: skip
-        settle(day)
+        settle()
         day.run()
         assert day.by_class() == {"foreign": N}
         assert suspense() - before == sum(700 + n for n in range(N)) * CENT
@@ -127,17 +121,11 @@ class TestAPlantedDifference:
         for n in range(N):
             day.simulator.sdk().v1.payouts.create({"amount": 1_000 + n, "currency": "usd"})
         gone = payout(90 * 100 * CENT)
-        gone = replace(gone, created=run_time(day))
+        gone = replace(gone, created=day.now())
         write(lambda cur: applying.apply_payout(cur, gone, author=AUTHOR))
-        settle(day)
+        settle()
         day.run()
         assert day.by_class("repaired") == {"missing_here": N}
         assert day.by_class("open") == {"missing_there": 1}
         ours, theirs = day.moved()
         assert ours == theirs - 9_000  # what left by a payout that never was
-
-
-def run_time(day: Day):
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(int(day.simulator.now()), UTC)
