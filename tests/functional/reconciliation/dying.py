@@ -31,11 +31,13 @@ def main() -> None:
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     django.setup()
+    from django.conf import settings
     from django.db import connection
 
     from tests.builders.reconciling import AT_STRIPE
     from webhooks.operations.reconciling.running import reconcile
 
+    settings.RECONCILIATION_GRACE_SECONDS, settings.STRIPE_CALLS_PER_SECOND = 0, 1_000
     connection.ensure_connection()
     assert connection.connection is not None
     connection.connection.cursor_factory = Deadly

@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from orgs import PLATFORM_ID
 from tests.builders.books import balances
-from tests.builders.gate import UNIT, make_customer
+from tests.builders.gate import UNIT, make_customer, make_model
 from tests.builders.orgs import platform, unique
 from tests.builders.reconciling import Day
 from tests.functional.webhooks.test_inbox_admin import staff
@@ -20,12 +20,11 @@ from tests.invariants import Still, assert_sound
 HEAD = "usage_date_utc,model,workspace,cost_usd\n"
 
 
-def used(model: str, cost: str) -> UUID:
+def used(model: str, dollars: int) -> UUID:
     """A customer whose call at Anthropic cost this much on the first of January."""
     customer = make_customer()
-    answer = customer.use(
-        cost, cost=cost, action={"kind": "llm.chat", "provider": "anthropic", "model": model}
-    )
+    action = {"kind": "llm.chat", "provider": "anthropic", "model": model}
+    answer = customer.use(None, action=action, usage={"input_tokens": dollars * 1_000_000})
     assert answer.status_code in (200, 201), answer.content
     return customer.id
 
@@ -47,13 +46,13 @@ class TestABillOfAProvider:
         assert first.status_code == 201, first.content
         assert first.json()["id"] == again.json()["id"]
         with Still(PLATFORM_ID):
-            assert imported(text.replace("1.25", "lots")).status_code == 422
-            assert imported("a,b\n1,2\n").status_code == 422
+            assert imported(text.replace("1.25", "lots")).status_code == 400
+            assert imported("a,b\n1,2\n").status_code == 400
 
     def test_that_differs_is_a_finding_until_it_is_booked(self, day: Day) -> None:
-        right, wrong = unique("right"), unique("wrong")
-        used(right, "2")
-        used(wrong, "2")
+        right, wrong = make_model("anthropic"), make_model("anthropic")
+        used(right, 2)
+        used(wrong, 2)
         imported(file_of(right, "2.01"))
         bill = imported(file_of(wrong, "3")).json()
         assert {each["model"]: each["is_within"] for each in bill["days"]}[wrong] is False
@@ -85,11 +84,8 @@ class TestABillOfAProvider:
         client = staff("view_providerbill", "change_providerbill")
         page = "/admin/webhooks/providerbill/"
         assert "Import a bill" in client.get(page).content.decode()
-        given = {
-            "provider": "anthropic",
-            "tolerance_ppm": "10000",
-            "file": SimpleUploadedFile("b.csv", path.read_bytes()),
-        }
+        file = SimpleUploadedFile("b.csv", path.read_bytes())
+        given = {"provider": "anthropic", "tolerance_ppm": "10000", "file": file}
         answer = client.post(f"{page}upload/", given, follow=True)
         assert "imported before" in answer.content.decode()
         assert staff("view_providerbill").get(f"{page}upload/").status_code == 403

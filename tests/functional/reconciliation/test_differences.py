@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from billing.operations.payments import applying
@@ -12,7 +13,7 @@ from tests.builders.processor import CENT, Payer, state
 from tests.builders.reconciling import Day, settle, suspense
 from tests.invariants import Still, assert_sound
 
-N = 3
+N = int(os.environ.get("RECONCILIATION_EACH", "3"))
 """Of each class; `make soak` plants a thousand differences in all."""
 
 

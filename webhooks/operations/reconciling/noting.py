@@ -88,6 +88,14 @@ def effects_finding(cur: Cursor, subject: str) -> str | None:
     return None if row is None else row[1]
 
 
+def effects_findings(cur: Cursor, subject: str) -> list[UUID]:
+    """Return the open findings that operations opened about a subject."""
+    statement = (
+        "SELECT id FROM findings WHERE subject = %s AND kind = ANY(%s) AND status = 'open' ORDER BY id"
+    )
+    return [row[0] for row in cur.execute(statement, (subject, list(TOLD_BY_EFFECTS))).fetchall()]
+
+
 def _finding_of_effects(cur: Cursor, subject: str) -> UUID | None:
     row = cur.execute(_KNOWN, (subject, list(TOLD_BY_EFFECTS))).fetchone()
     return None if row is None else row[0]

@@ -30,7 +30,7 @@ from webhooks.operations.inbound.catching_up import catch_up
 from webhooks.operations.inbound.processing import process_due
 from webhooks.operations.reconciling import balances, bills, books, objects
 from webhooks.operations.reconciling.kinds import kinds
-from webhooks.operations.reconciling.noting import AUTHOR, note_repaired
+from webhooks.operations.reconciling.noting import AUTHOR, note_open, note_repaired
 from webhooks.queries.reconciling.ours import overdue_commands, still_open
 from webhooks.queries.reconciling.runs import (
     DifferenceRow,
@@ -42,7 +42,7 @@ from webhooks.queries.reconciling.runs import (
     open_not_met,
     running,
 )
-from webhooks.rules.reconciling.differences import STATE, Difference, Tally
+from webhooks.rules.reconciling.differences import MISSING_HERE, STATE, Difference, Tally
 from webhooks.rules.reconciling.periods import bounds, periods_due
 
 logger = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ def _work(run: Run) -> Run:
 def _do(run: Run, name: str, step: Step) -> None:
     began = time.monotonic()
     try:
-        tally = step(run)
+        tally = _done(run, name, step)
     except Exception as error:
         text = f"{name}: {type(error).__name__}: {error}"[:2_000]
         run_in_transaction(lambda cur: cur.execute(_FAILED, (text, run.id)))
@@ -192,6 +192,19 @@ def _do(run: Run, name: str, step: Step) -> None:
     told = {name: {**tally.as_dict(), "seconds": round(time.monotonic() - began, 3)}}
     run_in_transaction(lambda cur: cur.execute(_STEP, (json.dumps(told), run.id)))
     logger.info("reconciliation.step", extra={"step": name, "run": str(run.id)})
+
+
+def _done(run: Run, name: str, step: Step) -> Tally:
+    """What the processor says and nobody here can read, or will not say to our key, is a finding: it keeps no other
+    step from its work."""
+    try:
+        return step(run)
+    except (stripe_gateway.Unreadable, stripe_gateway.ProcessorRejected) as error:
+        what = {"step": name, "error": f"{type(error).__name__}: {error}"[:500]}
+        proposed = {"step": "give the key the right, or teach this version the object"}
+        found = Difference("step", MISSING_HERE, f"step:{name}", what, proposed=proposed)
+        run_in_transaction(partial(note_open, run=run.id, found=found))
+        return Tally(open=1)
 
 
 def _finish(cur: Cursor, run: UUID) -> Run:
@@ -249,6 +262,8 @@ def _recheck_one(run: Run, row: DifferenceRow) -> None:
 
 def _was_looked_at(run: Run, kind: str) -> bool:
     """Whether the step that finds such differences was part of the run."""
+    if kind == "step":
+        return True
     finder = {
         "balance": "roll_forward", "entry": "roll_forward", "sum": "sums", "payout_items": "payout_items",
         "suspense": "items",

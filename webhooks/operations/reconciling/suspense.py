@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from billing.operations.findings import resolve_open
+from billing.operations.findings import resolve_finding, resolve_open
 from billing.operations.invoices.paying import ASSIGNED, NewPayment, record_payment
 from common.errors import CurrencyMismatch, InvalidField, InvalidTransition
 from events.store import Cursor
@@ -15,6 +15,7 @@ from orgs import PLATFORM_ID
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organizations
 from webhooks.operations.reconciling.accounts import platform_ledger
+from webhooks.operations.reconciling.noting import effects_findings
 from webhooks.queries.reconciling.rows import find_item, list_items
 from webhooks.rules.reconciling import items as rules
 from webhooks.rules.reconciling.differences import AMOUNT, CATEGORY, DOUBLE, FINDINGS, FOREIGN
@@ -104,3 +105,5 @@ def _settle_findings(cur: Cursor, item: Item, author: Author) -> None:
     for name in (FOREIGN, DOUBLE, AMOUNT, CATEGORY):
         kind = FINDINGS[name][0]
         resolve_open(cur, organization=None, kind=kind, subject=item.subject, reason=reason, author=author)
+    for finding in effects_findings(cur, item.subject):
+        resolve_finding(cur, finding=finding, reason=reason, author=author)

@@ -37,6 +37,10 @@ SELECT class, count(*), count(*) FILTER (WHERE outcome = 'repaired'), count(*) F
 FROM reconciliation_differences WHERE last_run = %(run)s AND outcome <> 'gone' GROUP BY class
 """
 
+_AGE: Final = """
+SELECT extract(epoch FROM clock_timestamp() - coalesce(max(finished_at), min(started_at)))::float8 FROM reconciliations
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -83,7 +87,7 @@ class DifferenceRow:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Seconds since a run was finished last (None: none was), and open differences by class."""
+    """Seconds since a run was finished last, or the first was begun; None: none was. Open differences by class."""
 
     age_seconds: float | None
     open: Mapping[str, int]
@@ -158,14 +162,12 @@ def met_by_class(cur: Cursor, run: UUID) -> dict[str, dict[str, int]]:
 
 def health(cur: Cursor) -> Health:
     """Return what is watched."""
-    row = cur.execute(
-        "SELECT extract(epoch FROM clock_timestamp() - max(finished_at))::float8 FROM reconciliations"
-    ).fetchone()
+    row = cur.execute(_AGE).fetchone()
     return Health(None if row is None else row[0], open_by_class(cur))
 
 
 def age_seconds(cur: Any) -> float | None:
-    """Return the seconds since a run was finished last; None while none was."""
+    """Return the seconds since a run was finished last, or the first was begun; None while none was."""
     return health(cur).age_seconds
 
 
