@@ -35,14 +35,15 @@ def main() -> None:
     from django.db import connection
 
     from tests.builders.reconciling import AT_STRIPE
-    from webhooks.operations.reconciling.running import reconcile
+    from webhooks.operations.reconciling.running import reconcile, resume
 
     settings.RECONCILIATION_GRACE_SECONDS, settings.STRIPE_CALLS_PER_SECOND = 0, 1_000
     connection.ensure_connection()
     assert connection.connection is not None
     connection.connection.cursor_factory = Deadly
     Deadly.left = int(sys.argv[1])
-    reconcile(only=AT_STRIPE)
+    if resume() is None:
+        reconcile(only=AT_STRIPE)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,31 +13,32 @@ from django.core.management import call_command
 from orgs import PLATFORM_ID
 from tests.builders.books import balances
 from tests.builders.gate import UNIT, make_customer, make_model
-from tests.builders.orgs import platform, unique
+from tests.builders.orgs import Caller, platform, unique
 from tests.builders.reconciling import Day
 from tests.functional.webhooks.test_inbox_admin import staff
 from tests.invariants import Still, assert_sound
 
+TODAY = datetime.now(UTC)
 HEAD = "usage_date_utc,model,workspace,cost_usd\n"
 
 
 def used(model: str, dollars: int) -> UUID:
-    """A customer whose call at Anthropic cost this much on the first of January."""
+    """A customer whose call at Anthropic cost this much today."""
     customer = make_customer()
     action = {"kind": "llm.chat", "provider": "anthropic", "model": model}
-    answer = customer.use(None, action=action, usage={"input_tokens": dollars * 1_000_000})
+    usage = {"input_tokens": dollars * 1_000_000}
+    answer = customer.use(None, action=action, usage=usage, occurred_at=datetime.now(UTC).isoformat())
     assert answer.status_code in (200, 201), answer.content
     return customer.id
 
 
 def file_of(model: str, cost: str) -> str:
-    return f"{HEAD}2026-01-01,{model},{unique()},{cost}\n"
+    return f"{HEAD}{TODAY:%Y-%m-%d},{model},{unique()},{cost}\n"
 
 
-def imported(text: str, **given: Any) -> Any:
-    return platform().post(
-        "/v1/provider-bills", {"provider": "anthropic", "csv": text, **given}, key=unique()
-    )
+def imported(text: str, api: Caller | None = None) -> Any:
+    body = {"provider": "anthropic", "csv": text}
+    return (api or platform()).post("/v1/provider-bills", body, key=unique())
 
 
 class TestABillOfAProvider:
@@ -45,9 +47,10 @@ class TestABillOfAProvider:
         first, again = imported(text), imported(text)
         assert first.status_code == 201, first.content
         assert first.json()["id"] == again.json()["id"]
+        api = platform()
         with Still(PLATFORM_ID):
-            assert imported(text.replace("1.25", "lots")).status_code == 400
-            assert imported("a,b\n1,2\n").status_code == 400
+            assert imported(text.replace("1.25", "lots"), api).status_code == 400
+            assert imported("a,b\n1,2\n", api).status_code == 400
 
     def test_that_differs_is_a_finding_until_it_is_booked(self, day: Day) -> None:
         right, wrong = make_model("anthropic"), make_model("anthropic")
@@ -66,10 +69,9 @@ class TestABillOfAProvider:
         answer = platform().post(f"/v1/provider-bills/{bill['id']}/book", {"against": "cash"}, key=unique())
         assert (answer.status_code, answer.json()["status"]) == (200, "booked"), answer.content
         assert balances(PLATFORM_ID)["cash"] - before.get("cash", 0) == 3 * UNIT
+        api = platform()
         with Still(PLATFORM_ID):
-            again = platform().post(
-                f"/v1/provider-bills/{bill['id']}/book", {"against": "cash"}, key=unique()
-            )
+            again = api.post(f"/v1/provider-bills/{bill['id']}/book", {"against": "cash"}, key=unique())
         assert again.status_code == 409
         day.run("bills")
         assert [each.outcome for each in day.differences() if each.id == found[0].id] == ["gone"]

@@ -134,6 +134,15 @@ def reconcile(
         return _work(run)
 
 
+def resume() -> Run | None:
+    """This function will finish the run that was begun and return it; None: there is none. Raises as `reconcile`."""
+    with _alone() as is_alone:
+        if not is_alone:
+            raise ReconciliationRuns
+        begun = run_in_transaction(running)
+        return None if begun is None else _work(begun)
+
+
 @contextmanager
 def _alone() -> Iterator[bool]:
     with own_session() as session:
