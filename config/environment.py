@@ -35,6 +35,7 @@ VARIABLES = (
     "STRIPE_API_KEY",
     "STRIPE_API_BASE",
     "STRIPE_CALLS_PER_SECOND",
+    "RECONCILIATION_GRACE_SECONDS",
     "STRIPE_WEBHOOK_SECRETS",
     "STRIPE_CONNECT_WEBHOOK_SECRETS",
     "SECRET_KEY",
@@ -84,6 +85,7 @@ class Environment:
     stripe_api_key: str | None
     stripe_api_base: str | None
     stripe_calls_per_second: int
+    reconciliation_grace_seconds: int
     stripe_webhook_secrets: tuple[str, ...]
     stripe_connect_webhook_secrets: tuple[str, ...]
     secret_key: str | None
@@ -301,6 +303,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         stripe_api_key=stripe["key"],
         stripe_api_base=stripe["base"],
         stripe_calls_per_second=reader.whole("STRIPE_CALLS_PER_SECOND", 20, most=1_000),
+        reconciliation_grace_seconds=reader.whole("RECONCILIATION_GRACE_SECONDS", 900, most=86_400),
         stripe_webhook_secrets=reader.names("STRIPE_WEBHOOK_SECRETS"),
         stripe_connect_webhook_secrets=reader.names("STRIPE_CONNECT_WEBHOOK_SECRETS"),
         secret_key=reader.checked("SECRET_KEY", _secret_problem),

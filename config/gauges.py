@@ -14,6 +14,7 @@ from events.store import Cursor
 from spend.queries.health import Sample, samples
 from webhooks.queries.inbox import InboxHealth, inbox_health
 from webhooks.queries.outbound.deliveries import Figures, delivery_figures
+from webhooks.queries.reconciling import runs
 
 Plain = Mapping[str, tuple[str, float]]
 
@@ -108,6 +109,17 @@ def _outbound(figures: Figures) -> Iterator[Metric]:
     yield from _gauges("counterfoil_webhook", plain)
 
 
+def _reconciliation(found: runs.Health) -> Iterator[Metric]:
+    text = "Differences that reconciliation found and that are open"
+    gauge = GaugeMetricFamily("counterfoil_reconciliation_open_differences", text, labels=["class"])
+    for name, count in found.open.items():
+        gauge.add_metric([name], count)
+    yield gauge
+    if found.age_seconds is not None:
+        text = "Time since a reconciliation was finished"
+        yield GaugeMetricFamily("counterfoil_reconciliation_age_seconds", text, found.age_seconds)
+
+
 def _gauges(prefix: str, plain: Plain) -> Iterator[Metric]:
     for name, (text, value) in plain.items():
         yield GaugeMetricFamily(f"{prefix}_{name}", text, value)
@@ -121,4 +133,5 @@ READ_AND_SHOWN: Final[tuple[tuple[Callable[[Cursor], Any], Callable[[Any], Itera
     (_read_findings, _findings),
     (inbox_health, _inbox),
     (delivery_figures, _outbound),
+    (runs.health, _reconciliation),
 )

@@ -10,6 +10,7 @@ from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction
 from config.metrics import scrape
 from events.queries.health import store_health
+from webhooks.queries.reconciling.runs import age_seconds
 
 
 def livez(request: HttpRequest) -> JsonResponse:
@@ -28,6 +29,7 @@ _WORST = {
     "parked_subscribers": 0,
     "failing_jobs": 0,
     "default_partition_rows": 0,
+    "reconciliation_age_seconds": 26 * 3_600,
 }
 
 
@@ -57,7 +59,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if problem:
         return _unavailable(problem)
     try:
-        health = run_in_transaction(store_health)
+        health, reconciliation_age = run_in_transaction(lambda cur: (store_health(cur), age_seconds(cur)))
     except ServiceUnavailable:
         return _unavailable("database")
     figures = {
@@ -68,7 +70,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         "parked_subscribers": health.parked_subscribers,
         "failing_jobs": health.failing_jobs,
         "default_partition_rows": health.default_rows,
-        "reconciliation_age_seconds": None,  # there is nothing to reconcile with yet
+        "reconciliation_age_seconds": reconciliation_age,
     }
     degraded = [name for name, worst in _WORST.items() if (figures[name] or 0) > worst]
     status = "degraded" if degraded else "ok"

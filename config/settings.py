@@ -212,6 +212,8 @@ STRIPE_API_BASE = ENVIRONMENT.stripe_api_base
 # To connect, and to wait for an answer.
 STRIPE_TIMEOUT_SECONDS = (3, 20)
 STRIPE_CALLS_PER_SECOND = ENVIRONMENT.stripe_calls_per_second
+# What is younger is in flight, and not compared.
+RECONCILIATION_GRACE_SECONDS = ENVIRONMENT.reconciliation_grace_seconds
 STRIPE_WEBHOOK_SECRETS = ENVIRONMENT.stripe_webhook_secrets
 STRIPE_CONNECT_WEBHOOK_SECRETS = ENVIRONMENT.stripe_connect_webhook_secrets
 

@@ -8,11 +8,14 @@ class WebhooksConfig(AppConfig):
         from webhooks import jobs
         from webhooks.operations.inbound import routing
         from webhooks.operations.outbound import telling
-        from webhooks.projections import outbound
+        from webhooks.operations.reconciling import kinds
+        from webhooks.projections import outbound, reconciling
         from webhooks.rules.outbound import types
 
         routing.register_all()
+        kinds.register_all()
         outbound.register_all()
+        reconciling.register_all()
         types.register_all()
         telling.register_reader()
         jobs.register_all()

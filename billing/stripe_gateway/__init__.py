@@ -32,6 +32,7 @@ from billing.stripe_gateway.lists import (
 from billing.stripe_gateway.mapping import Unreadable, register_view
 from billing.stripe_gateway.reads import (
     balance_transaction,
+    balances,
     charge,
     customer,
     dispute,
@@ -66,6 +67,7 @@ __all__ = [
     "VerifiedEvent",
     "Wrong",
     "balance_transaction",
+    "balances",
     "charge",
     "customer",
     "dispute",

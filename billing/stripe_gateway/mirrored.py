@@ -38,6 +38,14 @@ def invoice(identifier: str, *, account: str | None = None) -> InvoiceView:
     return replace(found, lines=tuple(_line(values, found.currency) for values in lines))
 
 
+def invoice_of_payment(payment: str) -> str | None:
+    """Return the id of the invoice that lives at the processor and that a PaymentIntent paid; None: none."""
+    params = {"payment": {"type": "payment_intent", "payment_intent": payment}}
+    for values in list_raw(lambda api: api.invoice_payments.list, params, None):
+        return _named(values["invoice"])
+    return None
+
+
 def list_subscriptions(
     *, created_from: datetime | None = None, account: str | None = None
 ) -> Iterator[SubscriptionView]:

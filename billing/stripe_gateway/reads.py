@@ -9,6 +9,7 @@ from urllib.parse import quote
 import stripe
 
 from billing.rules.payments.events import EventView
+from billing.rules.payments.minor import currency_of, from_minor
 from billing.rules.payments.views import (
     BalanceView,
     ChargeView,
@@ -109,6 +110,19 @@ def payout(identifier: str, account: str | None = None) -> PayoutView:
 def balance_transaction(identifier: str, *, account: str | None = None) -> BalanceView:
     """Return a balance transaction."""
     return fetch(BalanceView, "balance_transactions", identifier, account=account)
+
+
+def balances(*, account: str | None = None) -> dict[str, int]:
+    """Return what an account holds by currency, in units: available, pending and reserved together."""
+    api: stripe.StripeClient = client()
+    with reading():
+        found = plain(api.v1.balance.retrieve({}, options(account=account)))
+    held: dict[str, int] = {}
+    for part in ("available", "pending", "connect_reserved"):
+        for each in found.get(part) or ():
+            currency = currency_of(each["currency"])
+            held[currency] = held.get(currency, 0) + from_minor(each["amount"], currency=currency)
+    return held
 
 
 def event(identifier: str, account: str | None = None) -> EventView:

@@ -25,6 +25,7 @@ from tests.bench.openloop import Sweep
 from tests.bench.place import Place
 from tests.bench.population import Customer, make_customers, make_prices, make_small_customer
 from tests.bench.proofs import rebuild_events_per_second, verify_entries_per_second
+from tests.bench.reconciling import entries_per_second
 from tests.bench.showing import show_storage
 from tests.bench.storage import measure as measure_storage
 from tests.bench.web import BatchOverHttp, GateOverHttp, Web
@@ -294,6 +295,7 @@ def _webhooks(bench: Bench) -> None:
         bench.endings.append(processing.close)
         for _ in range(min(3, bench.given.rounds)):
             bench.report.add({"webhooks.processed_per_s": processing.per_second(300)})
+            bench.report.add({"reconcile.entries_per_s": entries_per_second()})
 
     bench.afterwards.append(("webhooks", work))
 

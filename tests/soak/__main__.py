@@ -1,5 +1,5 @@
 """`make soak`: the proofs of replay, concurrency, crash, order, model, runaways, thirteen months of
-billing and a storm of Stripe's events at full size.
+billing a storm of Stripe's events and planted differences at full size.
 
 `python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
 Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
@@ -97,6 +97,12 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             {"STORM_CUSTOMERS": given.payers, "STORM_PAYMENTS": 7, "STORM_KILLS": given.payers * 4},
             seed,
         ),
+        Proof(
+            "reconciliation",
+            ("tests/functional/reconciliation",),
+            {"RECONCILIATION_EACH": given.differences // 6, "RECONCILIATION_KILL_EACH": 2},
+            seed,
+        ),
     ]
 
 
@@ -142,7 +148,7 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay controls concurrency order crash runaways billing webhooks; all of them",
+        help="of: model replay controls concurrency order crash runaways billing webhooks reconciliation; all of them",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
     parser.add_argument(
@@ -157,6 +163,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--customers", type=int, default=200, help="that live thirteen months, of billing")
     parser.add_argument(
         "--payers", type=int, default=25, help="whose thousand events come in a storm, of webhooks"
+    )
+    parser.add_argument(
+        "--differences", type=int, default=1_020, help="that are planted, of six classes, of reconciliation"
     )
     parser.add_argument("--seed", type=int, default=None, help="another one each time unless given")
     given = parser.parse_args()

@@ -2,3 +2,4 @@
 
 from webhooks.admin import inbound as inbound
 from webhooks.admin import outbound as outbound
+from webhooks.admin import reconciling as reconciling

@@ -33,8 +33,14 @@ from orgs.rules.facts import time_text
 CREDIT: Final = "credit"
 PROCESSOR: Final = "processor"
 """Money that the payment processor holds for us. Nobody records that by hand: it comes with the processor's objects."""
+ASSIGNED: Final = "assigned"
+"""Money that nobody could place, in the platform's books, until finance said whose it is."""
 METHODS: Final = ("bank_transfer", "card", "cash", "cheque", CREDIT, "other")
-CONTRA: Final[Mapping[str, str]] = {CREDIT: "customer_credit", PROCESSOR: "processor_clearing"}
+CONTRA: Final[Mapping[str, str]] = {
+    CREDIT: "customer_credit",
+    PROCESSOR: "processor_clearing",
+    ASSIGNED: "intercompany_clearing",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,165 @@
+"""What requests about reconciliation may hold, and what answers show."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rest_framework import serializers
+
+from common.api.serializers import (
+    AmountField,
+    CurrencyField,
+    DateField,
+    FlagField,
+    FreeObjectField,
+    IdField,
+    InstantField,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+    WordField,
+)
+from webhooks.rules.reconciling.bills import AGAINST, BOOKED, DEFAULT_TOLERANCE_PPM, IMPORTED, PPM, PROVIDERS
+from webhooks.rules.reconciling.differences import CLASSES, OUTCOMES
+from webhooks.rules.reconciling.items import MAX_REASON, STATUSES
+
+MAX_CSV: Final = 900_000
+
+
+class ReconciliationSerializer(StrictSerializer):
+    """The report of a run. Amounts in `steps`, `differences` and `balances` are decimal strings."""
+
+    id = IdField(read_only=True)
+    period = DateField(read_only=True, help_text="The day (UTC) that it is for.")
+    cause = WordField(("nightly", "manual"), read_only=True)
+    status = WordField(("running", "finished"), read_only=True)
+    since = InstantField(read_only=True, help_text="Objects made from then on were compared …")
+    until = InstantField(read_only=True, help_text="… until then; what is younger is in flight.")
+    steps = FreeObjectField(
+        read_only=True,
+        help_text="By step: compared, foreign, repaired, open, seconds, and amounts by currency.",
+    )
+    differences = FreeObjectField(read_only=True, help_text="By class: found, repaired, new and open.")
+    balances = FreeObjectField(
+        read_only=True,
+        help_text="By currency: opening, moved and closing of the processor's balance, the sum of its rows, and what "
+        "the books hold.",
+    )
+    is_clean = FlagField(read_only=True, allow_null=True, help_text="Whether nothing is open.")
+    error = TextField(
+        read_only=True, allow_null=True, help_text="What stopped it last; it goes on by itself."
+    )
+    attempts = WholeNumberField(minimum=0, maximum=1_000_000, read_only=True)
+    started_at = InstantField(read_only=True)
+    finished_at = InstantField(read_only=True, allow_null=True)
+
+
+class DifferenceSerializer(StrictSerializer):
+    """Something that differed, since when, and what became of it."""
+
+    id = IdField(read_only=True)
+    reconciliation = IdField(read_only=True, help_text="The run that met it first.")
+    last_reconciliation = IdField(read_only=True)
+    kind = TextField(read_only=True, help_text="Of the object, such as payment.")
+    difference = WordField(CLASSES, read_only=True)
+    subject = TextField(read_only=True)
+    organization = IdField(read_only=True, allow_null=True)
+    amount = AmountField(read_only=True, allow_null=True, help_text="How much more the processor says.")
+    currency = CurrencyField(read_only=True, allow_null=True)
+    detail = FreeObjectField(read_only=True, help_text="The evidence; amounts in units of 10^-8.")
+    outcome = WordField(OUTCOMES, read_only=True)
+    finding = IdField(read_only=True, allow_null=True)
+    first_seen_at = InstantField(read_only=True)
+    last_seen_at = InstantField(read_only=True)
+    ended_at = InstantField(read_only=True, allow_null=True)
+
+
+class SuspenseSerializer(StrictSerializer):
+    """A balance transaction that no object of ours explains, as it stands in the platform's books."""
+
+    id = IdField(read_only=True)
+    balance_transaction = TextField(read_only=True)
+    subject = TextField(read_only=True, help_text="What it is about, such as payment_intent:pi_1.")
+    category = TextField(read_only=True, help_text="The processor's reporting category.")
+    amount = AmountField(read_only=True)
+    fee = AmountField(read_only=True)
+    currency = CurrencyField(read_only=True)
+    booked_to = TextField(read_only=True, help_text="What stands against the processor's balance.")
+    status = WordField(STATUSES, read_only=True)
+    assigned_to = IdField(read_only=True, allow_null=True)
+    invoice = IdField(read_only=True, allow_null=True)
+    reason = TextField(read_only=True, allow_null=True)
+    created_at = InstantField(read_only=True)
+    booked_at = InstantField(read_only=True)
+    ended_at = InstantField(read_only=True, allow_null=True)
+
+
+class AssignSerializer(StrictSerializer):
+    """Whose money in suspense is."""
+
+    organization = IdField()
+    invoice = IdField(required=False, allow_null=True, help_text="Which it pays; without, it becomes credit.")
+    reason = TextField(max_length=MAX_REASON)
+
+
+class ForeignSerializer(StrictSerializer):
+    """Why money in suspense is none of ours."""
+
+    reason = TextField(max_length=MAX_REASON)
+
+
+class NewBillSerializer(StrictSerializer):
+    """A provider's cost export."""
+
+    provider = WordField(PROVIDERS)
+    csv = TextField(
+        max_length=MAX_CSV,
+        multiline=True,
+        help_text="The content of the file, with its first line. Larger ones: manage.py import_provider_bill.",
+    )
+    tolerance_ppm = WholeNumberField(
+        minimum=0, maximum=PPM, required=False, default=DEFAULT_TOLERANCE_PPM,
+        help_text="By how much a day of a model may differ, in parts of a million of the larger one.",
+    )  # fmt: skip
+
+
+class BookBillSerializer(StrictSerializer):
+    """How a bill is booked."""
+
+    against = WordField(
+        AGAINST,
+        help_text="cash: it is paid; provider_payable: only its difference to our record is taken over.",
+    )
+
+
+class BillDaySerializer(serializers.Serializer[Any]):
+    """A day and model of a bill beside our record of calls."""
+
+    day = DateField()
+    model = TextField()
+    billed = AmountField()
+    ours = AmountField()
+    difference = AmountField()
+    is_within = FlagField(help_text="Whether that is within the tolerance.")
+
+
+class BillSerializer(StrictSerializer):
+    """A provider's bill."""
+
+    id = IdField(read_only=True)
+    provider = WordField(PROVIDERS, read_only=True)
+    currency = CurrencyField(read_only=True)
+    total = AmountField(read_only=True)
+    first_day = DateField(read_only=True)
+    last_day = DateField(read_only=True)
+    tolerance_ppm = WholeNumberField(minimum=0, maximum=PPM, read_only=True)
+    status = WordField((IMPORTED, BOOKED), read_only=True)
+    booked_against = TextField(read_only=True, allow_null=True)
+    created_at = InstantField(read_only=True)
+    booked_at = InstantField(read_only=True, allow_null=True)
+
+
+class ComparedBillSerializer(BillSerializer):
+    """A provider's bill, day by day and model by model."""
+
+    days = BillDaySerializer(many=True, read_only=True)
