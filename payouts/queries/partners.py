@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +15,7 @@ from payouts.rules.withdrawing import Figures, Withdrawable, judge
 
 COLUMNS: Final = """p.organization, p.currency, p.status, p.minimum, p.schedule, p.holdback_days, p.reserve_rate,
     p.hold_reason, p.version, p.created_at, p.stripe_account, p.country, p.destination, p.destination_changed_at,
-    p.payouts_enabled, p.disabled_reason, p.requirements"""
+    p.payouts_enabled, p.disabled_reason, p.requirements::text"""
 _FIND: Final = f"SELECT {COLUMNS} FROM partners p WHERE p.organization = %s"
 _BY_ACCOUNT: Final = f"SELECT {COLUMNS} FROM partners p WHERE p.stripe_account = %s"
 _LIST: Final = f"""
@@ -69,7 +70,7 @@ def list_partners(
 
 def partner_of(row: Sequence[Any]) -> Partner:
     """A row of COLUMNS as a partner."""
-    values: Any = (*row[:3], Terms(*row[3:8]), *row[8:-1], tuple(row[-1]))
+    values: Any = (*row[:3], Terms(*row[3:8]), *row[8:-1], tuple(json.loads(row[-1])))
     return Partner(*values)
 
 
