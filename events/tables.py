@@ -82,7 +82,7 @@ OPERATIONAL: Final = frozenset(
         "usage_by_minute", "velocity_bursts", "billing_contacts", "billing_runs", "invoice_addressees",
         "stripe_events", "stripe_leases", "stripe_watermarks",
         "webhook_secrets", "webhook_messages", "webhook_deliveries", "webhook_lanes", "webhook_standings",
-        "webhook_denials", "webhook_low_credit",
+        "webhook_denials", "webhook_low_credit", "earning_watermarks",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_admin_log", "django_content_type", "django_migrations",
         "django_session",

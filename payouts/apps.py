@@ -5,6 +5,14 @@ class PayoutsConfig(AppConfig):
     name = "payouts"
 
     def ready(self) -> None:
-        from payouts.projections import partners
+        from orgs.operations.listings import register_marketplace
+        from payouts import jobs
+        from payouts.operations.publishing import Marketplace
+        from payouts.projections import earnings, partners
+        from payouts.queries import payoutintegrity
 
-        partners.PARTNERS.register("payouts")
+        partners.register_all()
+        earnings.register_all()
+        payoutintegrity.register_checks()
+        jobs.register_all()
+        register_marketplace(Marketplace())
