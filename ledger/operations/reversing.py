@@ -51,7 +51,7 @@ def _unshared(cur: Cursor, books: Books, original: EntryRow) -> dict[str, Any]:
     usage, shares = found
     parts = [[partner, payer, -gross, -share] for partner, payer, gross, share in shares.get("parts", ())]
     told = {name: shares[name] for name in ("listing", "rule", "agent") if name in shares}
-    return {"shares": {**told, "usage": usage, "calls": 0, "parts": parts}} if parts else {}
+    return {"shares": {**told, "usage": usage, "calls": 0, "parts": parts}}
 
 
 def _effects(cur: Cursor, books: Books, original: EntryRow, reason: str) -> dict[str, Any]:

@@ -39,6 +39,11 @@ _DEBTS: Final = """
 INSERT INTO earning_debts (organization, id, amount, at)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::timestamptz[])
 """
+_USED: Final = """
+INSERT INTO earning_used AS u (organization, grant_id, amount)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[])
+ON CONFLICT (organization, grant_id) DO UPDATE SET amount = u.amount + EXCLUDED.amount
+"""
 _COLLECTIONS: Final = """
 INSERT INTO earning_collections AS c (organization, partner, source, hour, amount, matured)
 SELECT o, p, s, h, a, false FROM unnest(%s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::bigint[])
@@ -69,16 +74,19 @@ class _Changes:
         self.pairs: Sums = {}
         self.sources: Sums = {}
         self.collections: Sums = {}
+        self.used: Sums = {}
         self.matured: dict[tuple[Any, ...], str] = {}
         self.debts: list[tuple[Any, ...]] = []
         self.invoices: list[tuple[Any, ...]] = []
 
     def earn(self, event: Event) -> None:
         shares = event.data.get("shares")
-        if not shares:
+        if shares is None:
             return
         usage = shares.get("usage") or event.data.get("usage") or str(event.stream_id)
         owner, counted = str(event.organization), shares.get("calls", 1)
+        for grant, amount in event.data.get("ledger", {}).get("burned", ()):
+            _add(self.used, (owner, grant), (amount,))
         if shares.get("debt"):
             self.debts.append((owner, usage, shares["debt"], event.occurred_at))
         day = shares.get("day") or day_of(event.occurred_at)
@@ -148,6 +156,7 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
     _write(cur, _PAIRS, _rows(changes.pairs))
     _write(cur, _SOURCES, _rows(changes.sources))
     _write(cur, _DEBTS, changes.debts)
+    _write(cur, _USED, _rows(changes.used))
     _write(cur, _INVOICES, changes.invoices)
     _write(cur, _COLLECTIONS, _rows(changes.collections))
     _write(cur, _MATURED, [(*key, until) for key, until in sorted(changes.matured.items())])
@@ -197,6 +206,7 @@ EARNINGS: Final = Projector(
         ProjectedTable("earning_sources", ("organization", "partner", "source")),
         ProjectedTable("earning_collections", ("organization", "partner", "source", "hour")),
         ProjectedTable("earning_debts", ("organization", "id")),
+        ProjectedTable("earning_used", ("organization", "grant_id")),
         ProjectedTable("earning_invoices", ("invoice_id",)),
     ),
 )

@@ -37,8 +37,10 @@ SELECT partner::text, source, hour, amount, matured FROM earning_collections
 WHERE organization = %(organization)s AND (NOT matured OR source = ANY(%(sources)s))
 """
 _GRANTS: Final = """
-SELECT id::text, kind, amount - remaining, cost_basis, created_at, effective_at, reason FROM credit_grants
-WHERE organization = %(organization)s AND (id = ANY(%(grants)s::uuid[]) OR %(debt)s > 0 AND kind = 'paid')
+SELECT g.id::text, g.kind, coalesce(u.amount, 0), g.cost_basis, g.created_at FROM credit_grants g
+LEFT JOIN earning_used u ON u.organization = g.organization AND u.grant_id = g.id
+WHERE g.organization = %(organization)s AND (g.id = ANY(%(grants)s::uuid[])
+    OR %(debt)s > 0 AND g.kind = 'paid' AND u.amount > 0)
 """
 _OWED: Final = """
 SELECT debt FROM accounts WHERE organization = %s AND kind = 'customer_credit' AND counterparty IS NULL

@@ -150,13 +150,13 @@ def shared_of(state: OrganizationState, plan: Plan, burn: Burn) -> Shared | None
 def tell_shares(data: dict[str, Any], usage: UsageRow, plan: Plan, burn: Burn, shared: Shared | None) -> None:
     """Say in the event, and on the record, what partners get of a charge and by which rule (S98).
 
-    What becomes debt of an organization that calls listings is told of all its calls: repaid is the oldest first.
+    What an organization that calls listings burns or owes is told of all its calls: repaid is the oldest first.
     """
+    if plan.splits:
+        data["shares"] = {"debt": burn.debt} if burn.debt else {}
     if shared is not None:
-        data["shares"] = shared.told(agent=usage.agent_id)
+        data["shares"].update(shared.told(agent=usage.agent_id))
         usage.detail = {**(usage.detail or {}), "shares": shared.told()}
-    if plan.splits and burn.debt:
-        data.setdefault("shares", {})["debt"] = burn.debt
 
 
 def spent_by(plan: Plan, measures: str) -> dict[str, int]:

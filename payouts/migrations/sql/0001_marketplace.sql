@@ -111,6 +111,14 @@ CREATE TABLE earning_debts (
     PRIMARY KEY (organization, id)
 );
 
+-- What of each grant calls have burnt since the organization named its first listing: what is owed is the newest of it.
+CREATE TABLE earning_used (
+    organization uuid NOT NULL,
+    grant_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    PRIMARY KEY (organization, grant_id)
+) WITH (fillfactor = 50);
+
 -- Which invoices of callers have had the shares in their cuts summed up.
 CREATE TABLE earning_invoices (
     invoice_id uuid PRIMARY KEY,
@@ -132,8 +140,8 @@ CREATE TABLE earning_watermarks (
 ) WITH (fillfactor = 50);
 
 GRANT SELECT, INSERT, UPDATE ON partners, listings, revenue_shares, earning_buckets, earning_pairs, earning_sources,
-    earning_collections, earning_debts, earning_invoices, partner_days, earning_watermarks TO {app};
+    earning_collections, earning_debts, earning_used, earning_invoices, partner_days, earning_watermarks TO {app};
 -- The gate's transaction writes what a commit earned.
-GRANT SELECT, INSERT, UPDATE ON earning_buckets, earning_pairs, earning_sources, earning_debts TO {gate};
+GRANT SELECT, INSERT, UPDATE ON earning_buckets, earning_pairs, earning_sources, earning_debts, earning_used TO {gate};
 GRANT SELECT ON partners, listings, revenue_shares, earning_buckets, earning_pairs, earning_sources,
-    earning_collections, earning_debts, earning_invoices, partner_days, earning_watermarks TO {readonly};
+    earning_collections, earning_debts, earning_used, earning_invoices, partner_days, earning_watermarks TO {readonly};

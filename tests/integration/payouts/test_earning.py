@@ -121,8 +121,8 @@ class TestBoughtCredit:
         assert seller.figures == (8 * ONE, 8 * ONE, 8 * ONE, 8 * ONE)
 
         answer = platform().post(
-            f"/v1/organizations/{customer.id}/clawbacks",
-            {"amount": "5", "currency": "USD", "source": f"dispute:{unique()}", "reason": "dispute"},
+            "/v1/credits/clawbacks",
+            {"organization": str(customer.id), "amount": "5", "source": f"dispute:{unique()}", "reason": "lost"},
             key=unique(),
         )
         assert answer.status_code in (200, 201), answer.content
@@ -183,7 +183,7 @@ class TestTheLine:
         answer = made.act(
             str(invoice["id"]),
             "credit-notes",
-            {"reason": "too slow", "lines": [{"line": line["number"], "amount": "4.00"}]},
+            {"reason": "too slow", "lines": [{"line": line["number"], "net": "4.00"}]},
         )
         assert answer.status_code == 201, answer.content
         settled(made.id)
