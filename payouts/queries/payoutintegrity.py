@@ -43,7 +43,8 @@ SELECT (array_agg(p.organization ORDER BY p.amount))[1], e.source, 'its two entr
     || ' in ' || count(DISTINCT p.organization) || ' organizations'
 FROM postings p JOIN journal_entries e ON e.id = p.entry_id JOIN accounts a ON a.id = p.account_id
 WHERE a.kind = 'intercompany_clearing' AND e.kind IN ('earning_moved', 'earning_received') AND e.source IN (
-    SELECT x.source FROM journal_entries x WHERE x.kind IN ('earning_moved', 'earning_received') AND {in:x.organization})
+    SELECT x.source FROM journal_entries x
+    WHERE x.kind IN ('earning_moved', 'earning_received') AND {in:x.organization})
 GROUP BY e.source HAVING sum(p.amount) <> 0 OR count(*) <> 2 OR count(DISTINCT p.organization) <> 2
 """
 # Every unit of a share is still earned, or it moved, or it was lost.

@@ -122,7 +122,12 @@ class TestBoughtCredit:
 
         answer = platform().post(
             "/v1/credits/clawbacks",
-            {"organization": str(customer.id), "amount": "5", "source": f"dispute:{unique()}", "reason": "lost"},
+            {
+                "organization": str(customer.id),
+                "amount": "5",
+                "source": f"dispute:{unique()}",
+                "reason": "lost",
+            },
             key=unique(),
         )
         assert answer.status_code in (200, 201), answer.content
