@@ -8,9 +8,12 @@ from uuid import UUID
 import pytest
 
 from common.money import UNITS_PER_MAJOR as ONE
+from payouts.operations.adjusting import adjust_due
+from payouts.operations.publishing import publish_due
+from payouts.rules.shares import Tier
 from tests.builders.billing import Billed
 from tests.builders.books import balances
-from tests.builders.gate import units
+from tests.builders.gate import Customer, units
 from tests.builders.marketplace import (
     Seller,
     calling,
@@ -18,6 +21,7 @@ from tests.builders.marketplace import (
     calls,
     make_seller,
     marketplace_violations,
+    pass_time,
     settled,
     spend,
 )
@@ -125,6 +129,7 @@ class TestBoughtCredit:
             {
                 "organization": str(customer.id),
                 "amount": "5",
+                "currency": "USD",
                 "source": f"dispute:{unique()}",
                 "reason": "lost",
             },
@@ -300,3 +305,44 @@ class TestAReversedCharge:
         settled(customer.id)
         assert seller.figures == (4 * ONE, 4 * ONE, 4 * ONE, 4 * ONE)
         proven(customer.id, seller.id)
+
+
+class TestTiers:
+    def tiered(self) -> tuple[Seller, Customer]:
+        seller = make_seller(holdback_days=0)
+        seller.share(tiers=(Tier(10 * ONE, 300_000), Tier(None, 100_000)))
+        return seller, calling(seller, credit="100")
+
+    def test_share_by_the_tier_that_is_known_at_the_commit(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "10", "1")
+        assert seller.figures[0] == units("7.7")
+        publish_due(seller.id)
+        spend(customer, "1")
+        assert seller.figures[0] == units("8.6")
+        proven(customer.id)
+
+    def test_bring_the_difference_when_the_month_is_over_and_only_once(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "10", "1")
+        settled(customer.id)
+        assert adjust_due() == 0
+        pass_time(seller.id, days=31)
+        customer.pass_time(days=31)
+        assert adjust_due() == 1
+        assert seller.figures[0] == units("9.9")
+        settled(customer.id)
+        assert seller.figures == (units("9.9"),) * 2 + (units("7.7"),) * 2
+        assert adjust_due() == 0
+        assert balances(customer.id)["platform_fee"] == units("1.1")
+        proven(customer.id, seller.id)
+
+    def test_begin_anew_with_the_month(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "20")
+        publish_due(seller.id)
+        pass_time(seller.id, days=31)
+        customer.pass_time(days=31)
+        spend(customer, "1")
+        assert seller.figures[0] == units("14.7")
+        proven(customer.id)
