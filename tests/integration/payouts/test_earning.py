@@ -26,6 +26,8 @@ from tests.builders.marketplace import (
     spend,
 )
 from tests.builders.orgs import platform, unique
+from tests.builders.subscribed import fee
+from tests.builders.subscriptions import owner, sell, subscribe
 from tests.invariants import assert_sound
 
 
@@ -346,3 +348,46 @@ class TestTiers:
         spend(customer, "1")
         assert seller.figures[0] == units("14.7")
         proven(customer.id)
+
+
+class TestCreditOfAPlan:
+    def test_is_collected_as_the_invoice_of_its_fee_is_paid(self) -> None:
+        seller = make_seller()
+        made = calling_on_account(seller)
+        subscribe(owner(made.id), sell(fee("40"), credits=[{"amounts": {"USD": "20"}}]))
+        made.use("10")
+        settled(made.id)
+        assert seller.figures[:2] == (8 * ONE, 0)
+        made.customer.pass_time(days=2)
+        made.run()
+        invoice = made.only()
+        assert invoice["status"] == "open", invoice
+        made.pay(invoice["id"], "10.00")
+        settled(made.id)
+        assert seller.figures[:2] == (8 * ONE, 2 * ONE)
+        made.pay(invoice["id"], "30.00")
+        settled(made.id)
+        assert seller.figures[:2] == (8 * ONE, 8 * ONE)
+        proven(made.id)
+
+    def test_of_a_commitment_is_collected_as_its_invoice_is_paid(self) -> None:
+        seller = make_seller()
+        made = calling_on_account(seller)
+        grant = made.customer.grant("5", kind="committed", source="commitment")
+        made.use("5")
+        settled(made.id)
+        assert seller.figures[:2] == (4 * ONE, 0), grant
+        proven(made.id)
+
+    def test_has_terms_of_its_own_where_the_platform_says_so(self) -> None:
+        seller = make_seller()
+        plan = sell(fee("40"), credits=[{"amounts": {"USD": "20"}}])
+        seller.share(fee_rate=500_000, plan=plan.plan_key)
+        made = calling_on_account(seller)
+        made.use("1")
+        assert seller.figures[0] == units("0.8")
+        subscribe(owner(made.id), plan)
+        publish_due(seller.id)
+        made.use("1")
+        assert seller.figures[0] == units("1.3")
+        proven(made.id)
