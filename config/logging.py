@@ -17,6 +17,7 @@ _SHARED: list[Any] = [
 # An expected answer (402, 404) is no incident, and a task that does its work every second no news.
 _QUIET = {
     "django.request": logging.ERROR,
+    "stripe": logging.WARNING,  # the SDK tells of each call twice
     "celery.app.trace": logging.WARNING,
     "celery.worker.strategy": logging.WARNING,
     "celery.beat": logging.WARNING,

@@ -4,8 +4,8 @@
     python -m sandbox.supervisor --once    play the story, stop; exit code = the story's
     python -m sandbox.supervisor --bare    serve without demo data and story
 
-Starts PostgreSQL, Valkey and a simulated Stripe (unless the environment names real ones), migrates, loads the demo data, starts
-web, app, worker and beat, says where to log in, and plays the demo story when there is one.
+Starts PostgreSQL, Valkey and a simulated Stripe (unless the environment names real ones), migrates, loads
+the demo data, starts web, app, worker and beat, says where to log in, and plays the demo story when there is one.
 """
 
 import argparse

@@ -27,7 +27,7 @@ class PaymentCommandSerializer(serializers.Serializer[Any]):
 
     id = IdField()
     organization = IdField()
-    purpose = TextField(help_text="Such as payment.create.")
+    purpose = TextField(help_text="Such as create_payment.")
     business_key = TextField(help_text="What is to happen; each generation of it has a key of its own.")
     generation = QuantityField()
     idempotency_key = TextField(help_text="As the processor gets it, the same with every try.")

@@ -13,8 +13,10 @@ from billing.queries.explaining import Explained
 from billing.queries.invoices import CreditNote, LineRow, Payment
 from billing.queries.items import Item
 from billing.rules.addresses import address_lines
+from billing.rules.amounts import exact_text
 from billing.rules.invoices import Invoice, line_data
 from billing.rules.profiles import Contact
+from billing.rules.recounting import CountedAgain, MeterRecount
 from common.money import format_amount, format_document_amount
 
 
@@ -184,7 +186,19 @@ def show_explained(found: Explained, currency: str) -> dict[str, Any]:
             "postpaid": format_amount(recount.postpaid),
             "digest": recount.digest,
         },
+        "counted": None
+        if found.metered is None
+        else [_counted(found.metered, one) for one in found.metered.counted],
         "agrees": found.agrees,
+    }
+
+
+def _counted(recount: MeterRecount, one: CountedAgain) -> dict[str, Any]:
+    return {
+        "group": dict(zip(recount.group_by, one.group, strict=True)),
+        "quantity": None if one.quantity is None else exact_text(one.quantity),
+        "records": one.records,
+        "digest": one.digest,
     }
 
 

@@ -223,6 +223,18 @@ class RecountSerializer(serializers.Serializer[Any]):
     digest = TextField()
 
 
+class MeterRecountSerializer(serializers.Serializer[Any]):
+    """What the records of a group of a metered line come to when they are counted one by one."""
+
+    group = serializers.DictField(child=serializers.CharField(allow_null=True))
+    quantity = TextField(
+        allow_null=True,
+        help_text="What the line's time adds to earlier parts of its window. Null of a level (weighted_sum).",
+    )
+    records = WholeNumberField(minimum=0, maximum=100_000)
+    digest = TextField(help_text="SHA-256 over the ids in order, hex.")
+
+
 class LineExplanationSerializer(serializers.Serializer[Any]):
     """Why a line says what it says. `agrees` is null where no records were read again."""
 
@@ -233,6 +245,9 @@ class LineExplanationSerializer(serializers.Serializer[Any]):
     price_versions = serializers.ListField(child=IdField())
     steps = StepSerializer(many=True)
     recount = RecountSerializer(allow_null=True)
+    counted = MeterRecountSerializer(
+        many=True, allow_null=True, help_text="Of a metered line: its records counted again, by group."
+    )
     agrees = FlagField(allow_null=True)
 
 

@@ -28,8 +28,9 @@ from billing.api.invoice_serializers import (
     LineExplanationSerializer,
     UpcomingInvoiceSerializer,
 )
+from billing.api.metered_csv import csv_cell, metered_csv
 from billing.operations.invoices.previewing import upcoming_invoice
-from billing.queries.explaining import explain_line, usage_range
+from billing.queries.explaining import explain_line, metered_records, usage_range
 from billing.queries.invoices import (
     find_invoice,
     lines_of,
@@ -183,15 +184,20 @@ class LineRecordsView(InvoiceView):
     """GET /v1/invoices/{id}/lines/{line}/records.csv."""
 
     def get(self, request: Request, name: str, line: str) -> StreamingHttpResponse:
-        """All usage records of a line, in the order of their ids, as CSV."""
+        """All records of a line over use or over a meter, in the order of their ids, as CSV."""
         organization, invoice = self.found(name)
         number = line_number(line)
-        group, chosen = run_in_transaction(
-            lambda cur: usage_range(cur, organization=organization, invoice=invoice, number=number)
+        metered = run_in_transaction(
+            lambda cur: metered_records(cur, organization=organization, invoice=invoice, number=number)
         )
-        response = StreamingHttpResponse(
-            _csv(organization, group, chosen), content_type="text/csv; charset=utf-8"
-        )
+        if metered is not None:
+            rows = metered_csv(organization, metered)
+        else:
+            group, chosen = run_in_transaction(
+                lambda cur: usage_range(cur, organization=organization, invoice=invoice, number=number)
+            )
+            rows = _csv(organization, group, chosen)
+        response = StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = f'attachment; filename="{invoice}-{number}.csv"'
         return response
 
@@ -257,11 +263,5 @@ def _csv_rows(rows: list[Record]) -> bytes:
             time_text(record.occurred_at),
             time_text(record.recorded_at),
         )
-        writer.writerow([_cell(values[name]) for name in RECORD_COLUMNS])
+        writer.writerow([csv_cell(values[name]) for name in RECORD_COLUMNS])
     return text.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    """A text that a spreadsheet does not take for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -84,7 +84,7 @@ class MirroredCustomerSerializer(StrictSerializer):
     linked_at = InstantField(read_only=True)
 
 
-class SubscriptionItemSerializer(StrictSerializer):
+class MirroredItemSerializer(StrictSerializer):
     """A price of a mirrored subscription."""
 
     price = ReferenceField()
@@ -98,7 +98,7 @@ class MirroredSubscriptionSerializer(StrictSerializer):
     organization = IdField()
     customer = ReferenceField()
     status = TextField(help_text="The processor's word.")
-    items = SubscriptionItemSerializer(many=True)
+    items = MirroredItemSerializer(many=True)
     period_start = InstantField(allow_null=True)
     period_end = InstantField(allow_null=True)
     cancel_at = InstantField(allow_null=True)

@@ -6,6 +6,6 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0006_recognition")]
+    dependencies = [("billing", "0007_counting_windows")]
 
     operations = [sql_operation(__file__, "0009_recognition_methods.sql")]

@@ -6,7 +6,11 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0010_commands"), ("spend", "0009_pace")]
+    dependencies = [
+        ("billing", "0009_recognition_methods"),
+        ("billing", "0010_commands"),
+        ("spend", "0009_pace"),
+    ]
 
     operations = [
         sql_operation(__file__, "0011_payments.sql"),

@@ -22,8 +22,8 @@ from billing.rules.dunning.states import (
 class DunningCase(ConcurrentTransitionMixin, models.Model):
     """A customer in arrears: one is open for each organization (S91), and closed when all its invoices are settled.
 
-    The transitions are made from the table of the rules, so there is one. `recording.record_turn` passes every change
-    of state through them before its event is written.
+    The transitions are made from the table of the rules, so there is one. `operations/dunning/guarding` passes every
+    change of state through them before its event is written.
     """
 
     id = models.UUIDField(primary_key=True)

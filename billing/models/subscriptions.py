@@ -56,6 +56,11 @@ class MeteredPeriod(models.Model):
     start_at = models.DateTimeField()
     end_at = models.DateTimeField()
     created_at = models.DateTimeField()
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
+    interval = models.TextField()
+    share = models.TextField()
+    ahead = models.TextField()
     invoice_id = models.UUIDField(null=True)
     line = models.IntegerField(null=True)
 

@@ -1,5 +1,6 @@
 """Making plans, drafting and publishing their versions, and taking plans off sale (S71)."""
 
+from billing.queries.meters import meters_named
 from billing.queries.plans import draft_of, find_plan, find_version_of, key_is_taken, version_on_sale
 from billing.rules.catalog import (
     Outcome,
@@ -9,6 +10,7 @@ from billing.rules.catalog import (
     version_drafted,
     version_published,
 )
+from billing.rules.countable import require_countable
 from billing.rules.plans import PlanTerms
 from common.errors import NameConflict
 from common.ids import new_id
@@ -48,13 +50,17 @@ def draft_version(cur: Cursor, *, plan: str, terms: PlanTerms, author: Author) -
 def publish_version(cur: Cursor, *, plan: str, number: int, author: Author) -> Outcome:
     """This function will put a draft on sale; the version that was is archived, its subscribers keep it.
 
-    From now on the version never changes. Publishing it again changes nothing. Raises NotFound, and
-    InvalidTransition for an archived plan or version.
+    From now on the version never changes. Publishing it again changes nothing. Raises NotFound, MeterUnusable for a
+    charge that could not be counted, and InvalidTransition for an archived plan or version.
     """
     locked = lock_organization(cur, PLATFORM_ID)
     found = find_plan(cur, plan)
     version = find_version_of(cur, found, number)
     made = version_published(found, version, version_on_sale(cur, found), at=locked.now)
+    if made.facts:
+        require_countable(
+            version.terms, meters_named(cur, [charge.meter for charge in version.terms.charges])
+        )
     record(cur, made.facts, author=author)
     return made
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from billing.operations.invoices.waiting import try_tax_again
 from billing.queries.profiles import billing_contact, billing_profile
 from billing.queries.sellers import default_legal_entity, find_legal_entity
 from billing.rules.profiles import BillingProfile, Contact, profile_changed
@@ -46,6 +47,8 @@ def change_billing_profile(
         found, stated, seller_country=seller_country, contact_changed=is_new_contact, at=locked.now
     )
     record(cur, [fact], author=author)
+    if (changed.tax, changed.legal_entity_id) != (found.tax, found.legal_entity_id):
+        try_tax_again(cur, locked, author=author)
     if contact is not None and is_new_contact:
         cur.execute(
             _SAVE, (organization, contact.name, contact.email, encode(dict(contact.address)).decode())

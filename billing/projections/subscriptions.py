@@ -57,6 +57,11 @@ COLUMNS: Final = {
     "start_at": "timestamptz",
     "end_at": "timestamptz",
     "created_at": "timestamptz",
+    "window_start": "timestamptz",
+    "window_end": "timestamptz",
+    "interval": "text",
+    "share": "text",
+    "ahead": "text",
     "invoice_id": "uuid",
     "line": "integer",
 }
@@ -106,9 +111,12 @@ def project_metered(cur: Cursor, events: Sequence[Event]) -> None:
 
 
 def _metered(event: Event, one: dict[str, Any], invoice: Any, line: int | None) -> list[Any]:
+    """Of an event that names no window, the period is its own."""
+    window = one.get("window", [one["start"], one["end"]])
     return [
         one["id"], event.organization, one["subscription"], one["charge"], one["meter"], one["plan_version"],
-        one["start"], one["end"], event.occurred_at, invoice, line,
+        one["start"], one["end"], event.occurred_at, *window, one.get("interval", ""), one.get("share", "1"),
+        one.get("ahead", "0"), invoice, line,
     ]  # fmt: skip
 
 

@@ -80,8 +80,9 @@ def difference(
     check_chain(cut, previous)
     parts = [f"{alias}.organization = %(cut_organization)s", in_cut(alias, "cut_new")]
     values = {"cut_organization": organization, **cut_values(cut, "cut_new")}
-    offset = clock_offset(cur, organization)
     after = _BEGINNING
+    bounded = previous is not None or occurred_from is not None
+    offset = clock_offset(cur, organization) if bounded else timedelta(0)
     if previous is not None:
         parts.append(f"NOT {in_cut(alias, 'cut_old')}")
         values |= cut_values(previous, "cut_old")

@@ -24,6 +24,10 @@ SELECT {_COLUMNS} FROM invoices WHERE organization = %(organization)s
     AND (%(number)s::text IS NULL OR number = %(number)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
+_WAITING: Final = f"""
+SELECT {_COLUMNS} FROM invoices WHERE organization = %(organization)s
+    AND (status = 'tax_pending' OR status = 'failed' AND error = %(error)s) ORDER BY id
+"""
 _LINE_NAMES: Final = tuple(LINE_COLUMNS)
 LINE_SELECT: Final = ", ".join(
     f"l.{name}::text" if kind == "jsonb" else f"l.{name}" for name, kind in LINE_COLUMNS.items()
@@ -151,6 +155,12 @@ def list_invoices(
         "limit": limit,
     }
     return [_invoice(row) for row in cur.execute(_LIST, given).fetchall()]
+
+
+def invoices_waiting_for_tax(cur: Cursor, organization: UUID, *, error: str) -> list[Invoice]:
+    """Return an organization's invoices that wait for their tax, also those that failed with this error for it."""
+    given = {"organization": organization, "error": error}
+    return [_invoice(row) for row in cur.execute(_WAITING, given).fetchall()]
 
 
 def lines_of(cur: Cursor, invoice: UUID, *, after: int = 0, limit: int | None = None) -> list[LineRow]:

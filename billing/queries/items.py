@@ -15,8 +15,17 @@ id, kind, description, currency, amount, quantity, subscription, contract, charg
 service_end, due_at, discountable, tax_code, steps::text, credits, included, recognition, source, created_at,
 invoice_id, line
 """
+# What is credited is billed first: an item that a void invoice gave back comes with the credit that takes it back.
 _OPEN: Final = f"""
-SELECT {_COLUMNS} FROM invoice_items WHERE organization = %s AND invoice_id IS NULL AND due_at <= %s ORDER BY due_at, id
+SELECT {_COLUMNS} FROM invoice_items i WHERE organization = %(organization)s AND invoice_id IS NULL
+    AND (due_at <= %(until)s OR EXISTS (SELECT FROM invoice_items c WHERE c.organization = i.organization
+        AND c.credits = i.id AND c.invoice_id IS NULL AND c.due_at <= %(until)s))
+ORDER BY due_at, id
+"""
+_INVOICED: Final = """
+SELECT DISTINCT ON (l.item_id) l.item_id, l.amount, l.discount
+FROM invoice_lines l JOIN invoices v ON v.id = l.invoice_id
+WHERE l.item_id = ANY(%s::uuid[]) AND v.status <> 'void' ORDER BY l.item_id, l.invoice_id DESC
 """
 _OF_INVOICE: Final = f"SELECT {_COLUMNS} FROM invoice_items WHERE invoice_id = %s ORDER BY line"
 _LIST: Final = f"""
@@ -65,8 +74,10 @@ class Item:
 
 
 def open_items(cur: Cursor, organization: UUID, until: datetime) -> list[Item]:
-    """Return the items that no invoice has and that are due by then, in the order in which they fell due."""
-    return [Item(*row) for row in cur.execute(_OPEN, (organization, until)).fetchall()]
+    """Return the items that no invoice has and that are due by then, or are taken back by one that is, in the order in
+    which they fell due."""
+    values = {"organization": organization, "until": until}
+    return [Item(*row) for row in cur.execute(_OPEN, values).fetchall()]
 
 
 def items_of(cur: Cursor, invoice: UUID) -> list[Item]:
@@ -105,6 +116,12 @@ def noted_of_items(cur: Cursor, items: list[UUID]) -> dict[UUID, int]:
     """Return what credit notes took back of items, net in units, where they took anything."""
     rows = cur.execute(_NOTED, (items,)).fetchall() if items else ()
     return {item: int(net) for item, net in rows}
+
+
+def invoiced_of_items(cur: Cursor, items: list[UUID]) -> dict[UUID, tuple[int, int]]:
+    """Return what stands on living invoices of items: the amount, and what coupons took off it. Units."""
+    rows = cur.execute(_INVOICED, (items,)).fetchall() if items else ()
+    return {item: (amount, discount) for item, amount, discount in rows}
 
 
 def credited_by_items(cur: Cursor, invoice: UUID) -> dict[int, int]:

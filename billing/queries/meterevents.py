@@ -12,6 +12,7 @@ import msgspec
 from billing.rules.meterevents import Backfill, EventFact
 from common.errors import NotFound
 from events.store import Cursor
+from events.writer import array_literal
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _FACT: Final = """
@@ -65,7 +66,10 @@ def known_events(
     cur: Cursor, organization: UUID, names: Sequence[tuple[str, bytes]]
 ) -> Mapping[tuple[str, bytes], KnownEvent]:
     """Return what is known of the (source, digest of id)s that were recorded before."""
-    columns = [name[0] for name in names], [name[1] for name in names]
+    columns = (
+        array_literal("text", [name[0] for name in names]),
+        array_literal("bytea", [name[1] for name in names]),
+    )
     rows = cur.execute(_KEYS, (*columns, organization)).fetchall()
     return {
         (source, bytes(digest)): KnownEvent(bytes(payload), event, adjustment, tuple(meters))

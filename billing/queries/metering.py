@@ -41,15 +41,18 @@ from events.store import Cursor
 Group = tuple[str | None, ...]
 NO_RECORDS: Final = sha256(b"").digest()
 _RECORDS_AT_ONCE: Final = 5_000
+FIRST_ID: Final = UUID(int=0)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EARLY: Final = timedelta(minutes=6)  # a fact may be dated up to five minutes ahead of its recording
 _VALUE: Final = {
-    COUNT: "sum({sign})",
-    SUM: "sum({sign} * v)",
-    MAX: "max(v)",
-    UNIQUE: "count(DISTINCT u)",
-    LATEST: "(array_agg(v ORDER BY occurred_at DESC, id DESC))[1]",
+    COUNT: "sum(s)",
+    SUM: "sum(s * v)",
+    MAX: "max(v) FILTER (WHERE {counts})",
+    UNIQUE: "count(DISTINCT u) FILTER (WHERE {counts})",
+    LATEST: "((array_agg(v ORDER BY occurred_at DESC, id DESC) FILTER (WHERE {counts}))[1])",
 }
+# Each level times the seconds for which it held.
+_WEIGHT: Final = "sum(v * extract(epoch FROM till - since)) FILTER (WHERE {counts} AND till > since)"
 
 _DIGEST: Final = "SELECT sha256(string_agg(uuid_send(x), ''::bytea ORDER BY x)) FROM"
 _COUNTED: Final = {
@@ -75,10 +78,28 @@ class PeriodRetired(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A closed period [start, end)."""
+    """A closed period [start, end), without what lies in its gaps."""
 
     start: datetime
     end: datetime
+    gaps: tuple[tuple[datetime, datetime], ...] = ()
+
+    @property
+    def condition(self) -> str:
+        """Return the SQL of whether a row `f` occurred in it."""
+        without = "".join(
+            f" AND NOT (f.occurred_at >= %(gap{place}_start)s AND f.occurred_at < %(gap{place}_end)s)"
+            for place in range(len(self.gaps))
+        )
+        return f"f.occurred_at >= %(start)s AND f.occurred_at < %(end)s{without}"
+
+    @property
+    def values(self) -> dict[str, datetime]:
+        """Return the values of the parameters that the condition names."""
+        found = {"start": self.start, "end": self.end}
+        for place, (start, end) in enumerate(self.gaps):
+            found |= {f"gap{place}_start": start, f"gap{place}_end": end}
+        return found
 
 
 def aggregate(
@@ -90,9 +111,12 @@ def aggregate(
     cut: Cut,
     previous_cut: Cut | None = None,
     group_by: Sequence[str] = (),
+    *,
+    gaps: Sequence[tuple[datetime, datetime]] = (),
 ) -> list[Quantity]:
     """This function will return what a meter says of [start, end), group by group, as known at a cut; with a previous
-    cut, what that adds to what was known at it: negative where records were taken back.
+    cut, what that adds to what was known at it: negative where records were taken back. What occurred in the `gaps` is
+    left out (not of weighted_sum, whose levels hold on).
 
     Quantities are exact, in the unit of what is counted (charge and cost in the currency's major unit); records and
     digest are of the records between the cuts that occurred in the period. A group of which nothing is told is left
@@ -102,19 +126,19 @@ def aggregate(
     check_groups(meter.definition, group_by)
     check_chain(cut, previous_cut)
     _check_retired(cur, meter, start)
-    found = _between(cur, organization, meter, Period(start, end), cut, previous_cut, group_by)
+    period = Period(start, end, tuple(gaps))
+    if previous_cut is None and not meter.definition.is_additive:
+        return _told(_at_once(cur, organization, meter, period, cut, group_by))
+    found = _between(cur, organization, meter, period, cut, previous_cut, group_by)
     if not meter.definition.is_additive:
-        period = Period(start, end)
         now = _known(cur, organization, meter, period, cut, group_by)
-        before = (
-            {} if previous_cut is None else _known(cur, organization, meter, period, previous_cut, group_by)
-        )
+        assert previous_cut is not None
+        before = _known(cur, organization, meter, period, previous_cut, group_by)
         zero = Fraction(0)
         for group in {*found, *now, *before}:
             _, _, records, digest = found.get(group) or Quantity(group, zero, 0, NO_RECORDS)
             found[group] = Quantity(group, now.get(group, zero) - before.get(group, zero), records, digest)
-    told = [one for one in found.values() if one.quantity or one.records]
-    return sorted(told, key=lambda one: tuple((text is not None, text or "") for text in one.group))
+    return _told(found)
 
 
 def late(
@@ -179,10 +203,13 @@ def records(
     previous_cut: Cut | None = None,
     group_by: Sequence[str] = (),
     group: Group | None = None,
+    *,
+    after: UUID = FIRST_ID,
 ) -> Iterator[dict[str, Any]]:
     """This function will give the records behind a quantity, those of its digest in the order of their ids: id, time of
     occurrence, sign, value (Fraction, None where the meter has none), what is unique, groups, and what names the record
-    outside. With `group` only those of one group. It reads as it is asked, 5,000 at a time."""
+    outside. With `group` only those of one group, with `after` those whose id is greater. It reads as it is asked,
+    5,000 at a time."""
     check_groups(meter.definition, group_by)
     _check_retired(cur, meter, start)
     rows = MeterRows(meter)
@@ -199,11 +226,11 @@ def records(
         f"SELECT {', '.join(columns)} FROM ({inner}) AS r ORDER BY id"
         f" FETCH FIRST {_RECORDS_AT_ONCE} ROWS WITH TIES"
     )
-    after: UUID | None = UUID(int=0)
-    while after is not None:
-        page = cur.execute(statement, {**values, **rows.values, "after": after}).fetchall()
+    last: UUID | None = after
+    while last is not None:
+        page = cur.execute(statement, {**values, **rows.values, "after": last}).fetchall()
         yield from (_record(row, meter, group_by) for row in page)
-        after = page[-1][0] if len(page) >= _RECORDS_AT_ONCE else None
+        last = page[-1][0] if len(page) >= _RECORDS_AT_ONCE else None
 
 
 def _between(
@@ -218,7 +245,7 @@ def _between(
     """Sums over the records between two cuts; of what is no sum, only how many there are and their digest."""
     rows = MeterRows(meter)
     values, where = _period_condition(cur, organization, rows, period, cut, previous)
-    value = _VALUE[meter.definition.aggregation if meter.definition.is_additive else COUNT].format(sign="s")
+    value = _VALUE[meter.definition.aggregation if meter.definition.is_additive else COUNT]
     names = [f"g{place}" for place in range(len(group_by))]
     statement = (
         f"SELECT {_list(names)} total, {_COUNTED[rows.repeats]} FROM ("
@@ -234,70 +261,114 @@ def _between(
     return found
 
 
+def _at_once(
+    cur: Cursor, organization: UUID, meter: Meter, period: Period, cut: Cut, group_by: Sequence[str]
+) -> dict[Group, Quantity]:
+    """What a cut without one before it tells of what is no sum: its records and what they give, by one look at them."""
+    rows = MeterRows(meter)
+    weighs = meter.definition.aggregation == WEIGHTED_SUM
+    where, values = _known_condition(cur, organization, period, cut, weighs=weighs)
+    names = [f"g{place}" for place in range(len(group_by))]
+    series, more = _series(rows) if weighs else ({}, [])
+    counts = "true"
+    if meter.definition.source == EVENTS:
+        counts = "(f.sign = 1 AND gone.cancels IS NULL)"
+    inner = rows.select(where, group_by, f"{counts} AS counts", *more, joined=_taken_back(meter))
+    value = _VALUE.get(meter.definition.aggregation, _WEIGHT).format(counts="counts")
+    statement = (
+        f"SELECT {_list(names)} total, {_COUNTED[rows.repeats]} FROM (SELECT {_list(names)} {value} AS total,"
+        f" array_agg(id) FILTER (WHERE {period.condition.replace('f.', '')}) AS ids"
+        f" FROM ({_levels(inner, ['counts', *series]) if weighs else inner}) AS r {_grouped(names)}) AS grouped"
+    )
+    found = {}
+    for *group, total, count, digest in cur.execute(statement, {**values, **rows.values}).fetchall():
+        quantity = Fraction(total or 0) / _scale(meter, period)
+        found[tuple(group)] = Quantity(tuple(group), quantity, count or 0, bytes(digest or NO_RECORDS))
+    return found
+
+
 def _known(
     cur: Cursor, organization: UUID, meter: Meter, period: Period, cut: Cut, group_by: Sequence[str]
 ) -> dict[Group, Fraction]:
     """What all records of a period give that a cut knows and that still count at it, of what is no sum."""
     rows = MeterRows(meter)
     weighs = meter.definition.aggregation == WEIGHTED_SUM
-    values = {
-        "organization": organization, "start": period.start, "end": min(period.end, cut.until),
-        **cut_values(cut, "cut_new"),
-    }  # fmt: skip
-    first = period.start if not weighs else None
-    bounds, bound_values = _recorded(cur, organization, first, cut)
-    parts = ["f.organization = %(organization)s", in_cut("f", "cut_new"), "f.occurred_at < %(end)s", bounds]
-    if not weighs:
-        parts.append("f.occurred_at >= %(start)s")
+    where, values = _known_condition(cur, organization, period, cut, weighs=weighs)
     if meter.definition.source == EVENTS:
-        parts.append(
-            f"f.sign = 1 AND NOT EXISTS (SELECT FROM meter_events c WHERE c.cancels = f.id AND {_gone()})"
-        )
+        where += " AND f.sign = 1 AND gone.cancels IS NULL"
     names = [f"g{place}" for place in range(len(group_by))]
-    more = (f"{_series(rows)} AS series",) if weighs else ()
-    inner = rows.select(" AND ".join(parts), group_by, *more)
-    statement = _weighed(inner, names) if weighs else _valued(inner, names, meter)
-    found = cur.execute(statement, {**values, **bound_values, **rows.values}).fetchall()
-    scale = Fraction((period.end - period.start) // _MICROSECOND, 10**6) if weighs else Fraction(1)
+    series, more = _series(rows) if weighs else ({}, [])
+    inner = rows.select(where, group_by, *more, joined=_taken_back(meter))
+    value = _VALUE.get(meter.definition.aggregation, _WEIGHT).format(counts="true")
+    chosen = _levels(inner, series) if weighs else inner
+    statement = f"SELECT {_list(names)} {value} FROM ({chosen}) AS r {_grouped(names)}"
+    found = cur.execute(statement, {**values, **rows.values}).fetchall()
+    scale = _scale(meter, period)
     return {tuple(group): Fraction(total) / scale for *group, total in found if total is not None}
 
 
-def _valued(inner: str, names: Sequence[str], meter: Meter) -> str:
-    value = _VALUE[meter.definition.aggregation]
-    return f"SELECT {_list(names)} {value} FROM ({inner}) AS r {_grouped(names)}"
+def _known_condition(
+    cur: Cursor, organization: UUID, period: Period, cut: Cut, *, weighs: bool
+) -> tuple[str, dict[str, Any]]:
+    """Which rows say what a period gives as a cut knows it: those of it, and where levels hold on, all before it."""
+    bounds, bound_values = _recorded(cur, organization, None if weighs else period.start, cut)
+    within = "f.occurred_at < %(end)s" if weighs else period.condition
+    parts = ["f.organization = %(organization)s", in_cut("f", "cut_new"), within, bounds]
+    values = {
+        "organization": organization, **period.values, "end": min(period.end, cut.until),
+        **cut_values(cut, "cut_new"), **bound_values,
+    }  # fmt: skip
+    return " AND ".join(parts), values
 
 
-def _weighed(inner: str, names: Sequence[str]) -> str:
-    """Each level times the seconds for which it held within the period; a series begins with the last one before."""
-    return f"""
-    SELECT {_list(names)} sum(v * extract(epoch FROM (till - since))) FROM (
-        SELECT r.*, greatest(occurred_at, %(start)s) AS since,
-            lead(occurred_at, 1, %(end)s::timestamptz) OVER (PARTITION BY series ORDER BY occurred_at, id) AS till
-        FROM ({inner}) AS r) AS levels
-    WHERE till > since {_grouped(names)}
-    """
+def _taken_back(meter: Meter) -> str:
+    """The join that finds what took a row back, as far as the cut knows of it; it has the row's own time."""
+    if meter.definition.source != EVENTS:
+        return ""
+    return (
+        "LEFT JOIN (SELECT DISTINCT c.cancels FROM meter_events c WHERE c.organization = %(organization)s"
+        f" AND c.cancels IS NOT NULL AND {in_cut('c', 'cut_new')}) AS gone ON gone.cancels = f.id"
+    )
 
 
-def _series(rows: MeterRows) -> str:
-    """Of what a level is: of each value of the unique property, else of each of the meter's groups."""
+def _scale(meter: Meter, period: Period) -> Fraction:
+    """By what a total is divided: a weighted sum by the seconds of its period."""
+    if meter.definition.aggregation != WEIGHTED_SUM:
+        return Fraction(1)
+    return Fraction((period.end - period.start) // _MICROSECOND, 10**6)
+
+
+def _levels(inner: str, series: Iterable[str]) -> str:
+    """Since when and till when each level held within the period; a series begins with the last one before it."""
+    # Which order series come in says nothing: comparing bytes takes a third of the time that a language's order does.
+    parts = ", ".join(name if name == "counts" else f'{name} COLLATE "C"' for name in series)
+    window = f"{f'PARTITION BY {parts}' if parts else ''} ORDER BY occurred_at, id"
+    return (
+        "SELECT r.*, greatest(occurred_at, %(start)s) AS since,"
+        f" lead(occurred_at, 1, %(end)s::timestamptz) OVER ({window}) AS till FROM ({inner}) AS r"
+    )
+
+
+def _series(rows: MeterRows) -> tuple[dict[str, str], list[str]]:
+    """Of what a level is, as columns: of each value of the unique property (u), else of each of the meter's groups; and
+    those of them that are selected besides."""
     if rows.definition.unique_property is not None:
-        return f"ARRAY[{rows.unique}]"
-    parts = [rows.text(name) for name in rows.definition.group_by]
-    return f"ARRAY[{', '.join(parts)}]::text[]"
+        return {"u": rows.unique}, []
+    found = {f"series{place}": rows.text(name) for place, name in enumerate(rows.definition.group_by)}
+    return found, [f"{text} AS {name}" for name, text in found.items()]
 
 
-def _gone() -> str:
-    """Whether the cut knows of the fact that takes a row back; it has the row's own time."""
-    return in_cut("c", "cut_new")
+def _told(found: Mapping[Group, Quantity]) -> list[Quantity]:
+    """Those of which something is told, in the order of their groups."""
+    told = [one for one in found.values() if one.quantity or one.records]
+    return sorted(told, key=lambda one: tuple((text is not None, text or "") for text in one.group))
 
 
 def _period_condition(
     cur: Cursor, organization: UUID, rows: MeterRows, period: Period, cut: Cut, previous: Cut | None
 ) -> tuple[dict[str, Any], str]:
     between = difference(cur, organization, alias="f", cut=cut, previous=previous, occurred_from=period.start)
-    within = "f.occurred_at >= %(start)s AND f.occurred_at < %(end)s"
-    values = {**between.values, "start": period.start, "end": period.end}
-    return values, f"{between.sql} AND {within}"
+    return {**between.values, **period.values}, f"{between.sql} AND {period.condition}"
 
 
 def _recorded(

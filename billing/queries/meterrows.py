@@ -30,6 +30,10 @@ LEFT JOIN LATERAL (SELECT t.key AS tool, t.value::text::bigint AS calls FROM jso
     ON true
 """
 _QUANTITY: Final = r"^(0|[1-9][0-9]{0,10})([.][0-9]{1,12})?$"
+# What is too short to be too long need not be counted: that takes a third of the time.
+_IS_QUANTITY: Final = (
+    f"CASE WHEN length(t) < 12 THEN t ~ '^(0|[1-9][0-9]*)([.][0-9]+)?$' ELSE t ~ '{_QUANTITY}' END"
+)
 
 
 @dataclass
@@ -71,16 +75,18 @@ class MeterRows:
             return "COALESCE(tools.calls, f.tool_calls)::numeric"
         return f"{_VALUES.get(name, f'f.{name}')}::numeric"
 
-    def select(self, where: str, groups: Sequence[str], *more: str, at_once: bool = True) -> str:
+    def select(
+        self, where: str, groups: Sequence[str], *more: str, at_once: bool = True, joined: str = ""
+    ) -> str:
         """Return the rows that meet a condition on f and that the meter counts: id, occurred_at, s (sign), v (value), u
-        (unique), g0, g1 ... and more columns. With `at_once` all are made before any is counted, so that no member of
-        the data is looked up twice; without it as many as are asked for."""
+        (unique), g0, g1 ... and more columns, also of what is joined. With `at_once` all are made before any is
+        counted, so that no member of the data is looked up twice; without it as many as are asked for."""
         named = [f"{self.text(name)} AS g{place}" for place, name in enumerate(groups)]
         columns = [
             "f.id", "f.occurred_at", f"{self.sign} AS s", f"{self.value} AS t", f"{self.unique} AS u", *named, *more,
         ]  # fmt: skip
         inner = (
-            f"SELECT {', '.join(columns)} FROM {self.source} WHERE {where} AND {self._condition()}"
+            f"SELECT {', '.join(columns)} FROM {self.source} {joined} WHERE {where} AND {self._condition()}"
             f"{' OFFSET 0' if at_once else ''}"
         )
         return f"SELECT i.*, t::numeric AS v FROM ({inner}) AS i WHERE {self._counted()}"
@@ -110,7 +116,7 @@ class MeterRows:
         """Which of these rows it can count."""
         parts = []
         if self.definition.source == EVENTS and self.definition.value_property is not None:
-            parts.append(f"t ~ '{_QUANTITY}'")
+            parts.append(_IS_QUANTITY)
         if self.definition.unique_property is not None:
             parts.append("u IS NOT NULL")
         return " AND ".join(parts) or "true"

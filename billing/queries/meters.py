@@ -1,6 +1,6 @@
 """Meters, by key and by id."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,6 +19,13 @@ SELECT id, organization, key, name, description, source, aggregation, event_type
     filters::text, group_by::text, version, created_at, archived_at FROM meters
 """
 
+_SOLD_WITH: Final = """
+SELECT p.key FROM plans p JOIN plan_versions v ON v.id = p.published_id
+WHERE p.archived_at IS NULL AND EXISTS (
+    SELECT FROM jsonb_array_elements(v.definition->'charges') c WHERE c->>'meter' = %(meter)s)
+ORDER BY p.key
+"""
+
 
 def find_meter(cur: Cursor, name: str, *, pointer: str | None = None) -> Meter:
     """Return a meter by key or id, also an archived one. Raises NotFound."""
@@ -27,6 +34,18 @@ def find_meter(cur: Cursor, name: str, *, pointer: str | None = None) -> Meter:
     if row is None:
         raise NotFound("There is no such meter.", pointer=pointer)
     return _meter(row)
+
+
+def meters_named(cur: Cursor, keys: Iterable[str | None]) -> dict[str, Meter]:
+    """Return the meters that have these keys, by key; those that are not there are left out."""
+    names = sorted({key for key in keys if key})
+    rows = cur.execute(f"{_READ} WHERE key = ANY(%s)", (names,)).fetchall() if names else ()
+    return {meter.key: meter for meter in map(_meter, rows)}
+
+
+def plans_counting(cur: Cursor, meter: str) -> list[str]:
+    """Return the keys of the plans whose version on sale counts by a meter, named by its key."""
+    return [row[0] for row in cur.execute(_SOLD_WITH, {"meter": meter}).fetchall()]
 
 
 def list_meters(

@@ -15,8 +15,6 @@ from billing.rules.profiles import Contact
 from billing.rules.sellers import LegalEntity
 from common.errors import NotFound
 from events.store import Cursor
-from orgs.queries.organizations import find_organization
-from spend.queries.budgets import business_now
 
 NET_DAYS: Final = 14
 GRACE_HOURS: Final = 1
@@ -32,6 +30,7 @@ HOUSE: Final = Seller(
 )
 """Who invoices where no legal entity was set up: it charges no tax."""
 _ADDRESSEE: Final = "SELECT name, email, address::text FROM invoice_addressees WHERE invoice_id = %s"
+_BUYER: Final = "SELECT name, clock_timestamp() + clock_offset FROM organizations WHERE id = %s"
 _EMAIL: Final = """
 SELECT p.email FROM members m JOIN member_profiles p ON p.member_id = m.id
 WHERE m.organization = %s AND m.archived_at IS NULL AND m.role IN ('billing_admin', 'owner') AND p.email <> ''
@@ -79,18 +78,21 @@ def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
 
     Without personal data: that is in `contact_of`, and in no event.
     """
-    found = find_organization(cur, organization=organization)
+    row = cur.execute(_BUYER, (organization,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such organization.")
+    name, now = row
     profile = billing_profile(cur, organization)
-    agreed = invoicing_terms(cur, organization=organization, at=business_now(cur, organization))
+    agreed = invoicing_terms(cur, organization=organization, at=now)
     net_days = profile.net_days if agreed is None else agreed.net_days
     data: dict[str, Any] = {
-        "name": found.name,
+        "name": name,
         "country": profile.tax.country,
         "vat_id": profile.tax.vat_id,
         "language": profile.language,
     }
     return Buyer(
-        name=found.name,
+        name=name,
         customer=profile.tax.customer,
         vat_answer=profile.tax.vat_answer,
         net_days=NET_DAYS if net_days is None else net_days,

@@ -1,8 +1,9 @@
-"""What must hold between payments, their effects and the books, by code that their writers do not share (W1).
+"""What must hold between payments, their effects and the books, by code that their writers do not share.
 
-P1: of each organization, what the processor holds by its payments is received - refunded - disputed - fees. P2: each
-effect that a payment names stands once in `effects`, and none without it. P3: what a payment brought is settled or
-credited, and each invoice's paid is what came less what went back. P4: the platform's payouts are in its books.
+W1: each effect that a payment or a mirrored invoice names stands once in `effects`, each entry of a payment has one,
+and none is without. M1: of each organization, what the processor holds by its payments is received - refunded -
+disputed - fees. M2: what is paid on an invoice is what came, less credit notes and what went back. M3: the platform's
+payouts are in its books.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _EFFECTS: Final = """
 WITH named AS (
     SELECT p.organization, k.key FROM payments p, jsonb_array_elements_text(p.applied) AS k(key)
     UNION ALL SELECT e.organization, e.idempotency_key FROM journal_entries e WHERE e.kind = 'processor_payout'
+    UNION ALL SELECT organization, 'invoice:' || invoice FROM mirrored_invoices WHERE grant_id IS NOT NULL
 )
 SELECT coalesce(n.organization, e.organization), 'effect ' || coalesce(n.key, e.effect_key),
     CASE WHEN e.effect_key IS NULL THEN 'a payment names it, it stands nowhere' ELSE 'no payment names it' END
@@ -83,16 +85,16 @@ FROM posted p FULL JOIN told t USING (organization, currency)
 WHERE (coalesce(p.arrived, 0), coalesce(p.in_transit, 0)) <> (coalesce(t.arrived, 0), coalesce(t.in_transit, 0))
 """
 _CHECKS: Final = (
-    ("P1", _CLEARING),
-    ("P2", _EFFECTS),
-    ("P2", _ENTRIES),
-    ("P3", _INVOICES),
-    ("P4", _PAYOUTS),
+    ("M1", _CLEARING),
+    ("W1", _EFFECTS),
+    ("W1", _ENTRIES),
+    ("M2", _INVOICES),
+    ("M3", _PAYOUTS),
 )
 
 
 def violations(cur: Cursor) -> Iterable[Violation]:
-    """Return everything that breaks P1 to P4. Reads only."""
+    """Return everything that breaks W1 or M1 to M3. Reads only."""
     given = {"kinds": list(KINDS)}
     return [
         Violation(invariant, *row)

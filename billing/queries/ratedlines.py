@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -11,9 +11,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.queries.invoices import LINE_SELECT, LineRow, read_line
-from billing.queries.subscriptions import MeteredRow
+from billing.queries.subscriptions import METERED_COLUMNS, MeteredRow
 from billing.rules.cuts import Cut
-from billing.rules.meteredlines import Counted
+from billing.rules.meteredlines import Counted, Tally
 from events.store import Cursor
 
 # What is billed again after a void invoice is the line as it was: it was charged once.
@@ -25,25 +25,25 @@ WHERE l.organization = %(organization)s AND l.kind = 'metered' AND i.status = 'v
         AND o.detail->>'period' = l.detail->>'period' AND o.detail->>'charge_id' = l.detail->>'charge_id')
 ORDER BY l.detail->>'charge_id', l.invoice_id
 """
-_BILLED: Final = """
-SELECT p.id, p.organization, p.subscription, p.charge_key, p.meter, p.plan_version, p.start_at, p.end_at, p.created_at,
-    p.invoice_id, p.line, n.lines, n.cut, n.groups
+_BILLED: Final = f"""
+SELECT {METERED_COLUMNS}, n.lines, n.cut, n.groups, n.earlier
 FROM metered_periods p CROSS JOIN LATERAL (
     SELECT count(DISTINCT l.detail->>'charge_id') AS lines,
         (array_agg((l.detail->'cut')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS cut,
-        (array_agg((l.detail->'groups')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS groups
+        (array_agg((l.detail->'groups')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS groups,
+        (array_agg((l.detail->'earlier')::text ORDER BY l.detail->'cut'->>'taken_at' DESC))[1] AS earlier
     FROM invoice_lines l WHERE l.organization = p.organization AND l.kind = 'metered'
         AND l.detail->>'period' = p.id::text
 ) n
 WHERE p.organization = %s AND p.invoice_id IS NOT NULL AND p.end_at >= %s AND n.lines > 0 ORDER BY p.end_at, p.id
 """
 # Of a line that was billed again after a void invoice the living one. What a credit note took back is not to pay.
-_OF_PERIOD: Final = """
+_OF_PERIODS: Final = """
 SELECT DISTINCT ON (l.detail->>'charge_id') l.detail->>'charge_id', l.amount, l.net, l.detail::text,
     COALESCE((SELECT sum((p->>'net')::bigint) FROM credit_notes n, jsonb_array_elements(n.lines) p
         WHERE n.invoice_id = l.invoice_id AND (p->>'line')::integer = l.n), 0)
 FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
-WHERE l.organization = %s AND l.kind = 'metered' AND l.detail->>'period' = %s
+WHERE l.organization = %s AND l.kind = 'metered' AND l.detail->>'period' = ANY(%s)
 ORDER BY l.detail->>'charge_id', i.status = 'void', l.invoice_id DESC
 """
 
@@ -65,7 +65,7 @@ class BilledPeriod:
     row: MeteredRow
     lines: int
     cut: Cut
-    counted: tuple[Counted, ...]
+    tally: Tally
 
 
 def lines_left_behind(cur: Cursor, organization: UUID) -> list[LineRow]:
@@ -79,20 +79,25 @@ def billed_periods(cur: Cursor, organization: UUID, *, since: datetime) -> list[
     return [_billed(row) for row in cur.execute(_BILLED, (organization, since)).fetchall()]
 
 
-def lines_of_period(cur: Cursor, organization: UUID, period: UUID) -> list[BilledLine]:
-    """Return what was billed of a metered period, each charge once, oldest first."""
-    rows = cur.execute(_OF_PERIOD, (organization, str(period))).fetchall()
+def lines_of_periods(cur: Cursor, organization: UUID, periods: Sequence[UUID]) -> list[BilledLine]:
+    """Return what was billed of metered periods, each charge once, oldest first."""
+    rows = cur.execute(_OF_PERIODS, (organization, [str(one) for one in periods])).fetchall()
     found = [
         BilledLine(charge, max(net - int(noted), 0) if amount > 0 else 0, json.loads(detail))
         for charge, amount, net, detail, noted in rows
     ]
-    return sorted(found, key=lambda one: int(one.charge.rpartition(":")[2]))
+    return sorted(found, key=lambda one: (one.detail["cut"]["taken_at"], *_charge_order(one.charge)))
+
+
+def _charge_order(charge: str) -> tuple[str, int]:
+    period, _, number = charge.rpartition(":")
+    return period, int(number)
 
 
 def _billed(row: tuple[Any, ...]) -> BilledPeriod:
-    lines, cut, groups = row[11:]
-    counted = tuple(_counted(one) for one in json.loads(groups))
-    return BilledPeriod(MeteredRow(*row[:11]), int(lines), Cut.read(json.loads(cut)), counted)
+    lines, cut, groups, earlier = row[-4:]
+    tally = Tally(*(tuple(map(_counted, json.loads(part or "[]"))) for part in (groups, earlier)))
+    return BilledPeriod(MeteredRow(*row[:-4]), int(lines), Cut.read(json.loads(cut)), tally)
 
 
 def _counted(data: Mapping[str, Any]) -> Counted:

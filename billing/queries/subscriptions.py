@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from billing.rules.subscriptions.allowances import Left, Running, still_running
+from billing.rules.subscriptions.counting import Window
 from billing.rules.subscriptions.couponing import held
 from billing.rules.subscriptions.decision import STREAM
 from billing.rules.subscriptions.row import Subscription
@@ -35,9 +36,14 @@ _HAD_COUPON: Final = """
 SELECT EXISTS (SELECT FROM coupon_redemptions r JOIN subscriptions s ON s.id = r.subscription_id
     WHERE r.organization = %s AND r.coupon_id = %s AND s.ended_at IS NOT NULL)
 """
-_METERED: Final = """
-SELECT id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line
-FROM metered_periods
+METERED_COLUMNS: Final = """
+id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line,
+window_start, window_end, "interval", share, ahead
+"""
+_METERED: Final = f"SELECT {METERED_COLUMNS} FROM metered_periods"
+_WINDOWS: Final = """
+SELECT DISTINCT meter, "interval", window_start, window_end FROM metered_periods
+WHERE organization = %s AND window_end > %s
 """
 _HISTORY: Final = """
 SELECT version, type, occurred_at, recorded_at, actor, data::text FROM events
@@ -61,6 +67,11 @@ class MeteredRow(NamedTuple):
     created_at: datetime
     invoice_id: UUID | None
     line: int | None
+    window_start: datetime
+    window_end: datetime
+    interval: str
+    share: str
+    ahead: str
 
 
 class HistoryRow(NamedTuple):
@@ -166,6 +177,35 @@ def open_metered_periods(
         statement += " AND end_at <= %(until)s"
     cur.execute(statement + " ORDER BY end_at, start_at, id", {"organization": organization, "until": until})
     return [MeteredRow(*row) for row in cur.fetchall()]
+
+
+def has_metered_periods(cur: Cursor, *, organization: UUID) -> bool:
+    """Whether the organization ever had a metered charge: most have none, and need not be asked more."""
+    cur.execute("SELECT EXISTS (SELECT FROM metered_periods WHERE organization = %s)", (organization,))
+    return cur.fetchone() == (True,)
+
+
+def find_metered_period(cur: Cursor, period: UUID) -> MeteredRow:
+    """Return a metered period. Raises NotFound."""
+    row = cur.execute(f"{_METERED} WHERE id = %s", (period,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such metered period.")
+    return MeteredRow(*row)
+
+
+def parts_of_window(cur: Cursor, row: MeteredRow) -> list[MeteredRow]:
+    """Return the metered periods of a meter that are counted in the same window as one, in order of time."""
+    cur.execute(
+        f"{_METERED} WHERE organization = %s AND meter = %s AND window_start = %s AND window_end = %s"
+        ' AND "interval" = %s ORDER BY start_at, id',
+        (row.organization, row.meter, row.window_start, row.window_end, row.interval),
+    )
+    return [MeteredRow(*each) for each in cur.fetchall()]
+
+
+def running_windows(cur: Cursor, *, organization: UUID, after: datetime) -> list[Window]:
+    """Return the windows in which the organization's meters were counted and that end after a moment."""
+    return [Window(*row) for row in cur.execute(_WINDOWS, (organization, after)).fetchall()]
 
 
 def history_of(

@@ -147,7 +147,9 @@ def assemble(
     """
     amounts = [(one, round_to_document(one.exact, currency=currency)) for one in owed]
     open_lines = [
-        DiscountableLine(one.key, amount) for one, amount in amounts if one.discountable and amount > 0
+        DiscountableLine(one.key, amount)
+        for one, amount in (amounts if coupons else ())
+        if one.discountable and amount > 0
     ]
     discounted = apply_coupons(open_lines, coupons, currency=currency)
     taken = dict(zip((line.key for line in open_lines), discounted.units, strict=True))

@@ -32,6 +32,10 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     PAID: frozenset({PAID, OPEN}),
     VOID: frozenset(),
 }
+FIRST_PAUSE: Final = timedelta(hours=1)
+LONGEST_PAUSE: Final = timedelta(days=1)
+MOST_TRIES: Final = 34
+"""Of an invoice's tax, a month in all: what nobody said by then, nobody will say without being asked."""
 CAUSES: Final = ("cycle", "items", "threshold", "manual")
 
 
@@ -97,6 +101,14 @@ def moved(invoice: Invoice, status: str, **changes: Any) -> Invoice:
     if status not in TRANSITIONS[invoice.status]:
         raise InvalidTransition(f"An invoice that is {invoice.status} does not become {status}.")
     return replace(invoice, status=status, version=invoice.version + 1, **changes)
+
+
+def pause_of_tax(invoice: Invoice) -> timedelta | None:
+    """Return how long an invoice waits until its tax is asked for again: from an hour on twice as long each time, up to
+    a day; None when it was asked for so often that a person has to see to it. A try is a version of the invoice."""
+    if invoice.status == TAX_PENDING and invoice.version > MOST_TRIES:
+        return None
+    return min(FIRST_PAUSE * (1 << min(invoice.version - 1, 5)), LONGEST_PAUSE)
 
 
 def finalized(

@@ -1,30 +1,34 @@
 """Lines over what meters counted: rated by the plan's version, then paid for like any other use. Pure.
 
-A period is rated when it has ended, by what was known at a cut. What a later cut tells otherwise is an adjustment on a
-later invoice: the price of what is known now, less the price of what was billed (S73).
+A period is rated when it has ended, by what was known at a cut. One that was split is rated as one: a part costs what
+its window comes to with it, less what it came to without, so free units, tiers and minimum are those of one period.
+What a later cut tells otherwise is an adjustment on a later invoice: the price of what is known now, less the price of
+what was billed (S73).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
-from billing.rules.amounts import exact_text
+from billing.rules.amounts import RunningAmount, exact_text
 from billing.rules.assembling import REVENUE, UNBILLED, Owed
 from billing.rules.charges.definition import ChargeDefinition
-from billing.rules.charges.explaining import line_json
-from billing.rules.charges.pricing import price_line
-from billing.rules.charges.usage import Measured, TokenUse, Usage
+from billing.rules.charges.explaining import line_json, step_json
+from billing.rules.charges.formula import step
+from billing.rules.charges.shares import price_share
+from billing.rules.charges.usage import Measured, TokenUse
 from billing.rules.plans import PlanCharge
 from billing.rules.takingback import TakenBack
 from billing.rules.usagelines import POSTPAID
 from common.errors import ProblemError
 
 METERED: Final = "metered"
+WHOLE: Final = Fraction(1)
 
 
 class NotPriced(ProblemError):
@@ -37,7 +41,11 @@ class NotPriced(ProblemError):
 
 @dataclass(frozen=True, slots=True)
 class PeriodOfUse:
-    """What is rated: a metered charge of a subscription in [start, end)."""
+    """What is rated: a metered charge of a subscription in [start, end).
+
+    It may be a part of a window in which its price counted before (`earlier`: these periods). `share`: of how much of a
+    whole period's free units and tiers they had come to with it; `share_before`: without it.
+    """
 
     id: UUID
     subscription: UUID
@@ -45,6 +53,9 @@ class PeriodOfUse:
     plan_version: UUID
     start: datetime
     end: datetime
+    earlier: tuple[UUID, ...] = ()
+    share: Fraction = WHOLE
+    share_before: Fraction = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,45 @@ class Counted:
     quantity: Fraction
     records: int
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a period adds to what was counted in earlier ones of its window, and that."""
+
+    own: tuple[Counted, ...]
+    earlier: tuple[Counted, ...] = ()
+
+    @property
+    def whole(self) -> list[Counted]:
+        """Return both together, group by group."""
+        found = {one.group: one for one in self.earlier}
+        for one in self.own:
+            before = found.get(one.group)
+            found[one.group] = (
+                one if before is None else replace(one, quantity=before.quantity + one.quantity)
+            )
+        return list(found.values())
+
+    @property
+    def quantities(self) -> tuple[dict[Any, Fraction], dict[Any, Fraction]]:
+        """Return the quantities by group, of both."""
+        own, earlier = ({one.group: one.quantity for one in part} for part in (self.own, self.earlier))
+        return own, earlier
+
+
+def shares_of(parts: Sequence[tuple[Fraction, Fraction]]) -> list[Fraction]:
+    """Return of how much of a whole period's free units the first n parts of a window come to, for each n.
+
+    A part is its share of a period and what more of it to the window's end was paid for. What one had is not taken
+    from those after it, and all together never have more than a whole period gives.
+    """
+    found: list[Fraction] = []
+    so_far = Fraction(0)
+    for share, ahead in parts:
+        so_far += share
+        found.append(min(max(so_far + ahead, *found[-1:]), WHOLE) if found else min(so_far + ahead, WHOLE))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +139,25 @@ def measured(definition: ChargeDefinition, charge: PlanCharge, counted: Sequence
 
 def rate(
     period: PeriodOfUse,
-    counted: Sequence[Counted],
+    tally: Tally,
     *,
     currency: str,
     cut: Mapping[str, Any],
-    before: Sequence[Counted] | None = None,
+    before: Tally | None = None,
     number: int = 0,
 ) -> RatedUse:
-    """Return a period as it is priced: `counted` is what is known now, `before` what was when it was billed last (None:
-    never). Raises NotPriced, and what `price_line` raises."""
+    """Return a period as it is priced: `tally` is what is known now, `before` what was when it was billed last (None:
+    never). Raises NotPriced, and what `price_share` raises."""
     definition = period.charge.prices.get(currency)
     if definition is None:
         raise NotPriced
-    now = price_line(definition, Usage(measured(definition, period.charge, counted)))
-    assert now is not None  # the usage is the last of its period
-    amount, detail = now.net.document_units(currency), line_json(now)
-    quantity = now.quantity
+    now = _priced(definition, period, tally)
+    amount, detail, quantity = now.net.document_units(currency), dict(now.detail), now.quantity
     if before is not None:
-        old = price_line(definition, Usage(measured(definition, period.charge, before)))
-        assert old is not None
+        old = _priced(definition, period, before)
         amount -= old.net.document_units(currency)
         quantity -= old.quantity
-        detail = {**detail, "before": line_json(old)}
+        detail = {**detail, "before": dict(old.detail)}
     return RatedUse(
         period,
         amount,
@@ -123,10 +170,45 @@ def rate(
             "cut": dict(cut),
             "steps": detail.pop("steps"),
             "rated": detail,
-            "groups": [_group(period.charge, one) for one in counted],
+            "groups": [_group(period.charge, one) for one in tally.own],
+            **_window_detail(period, tally),
         },
         late=before is not None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """What a period comes to: the running amount of its window with it and before it."""
+
+    net: RunningAmount
+    quantity: Fraction
+    detail: Mapping[str, Any]
+
+
+def _priced(definition: ChargeDefinition, period: PeriodOfUse, tally: Tally) -> _Priced:
+    """What is known of a window with a period in it, less what is known without."""
+    whole = price_share(definition, measured(definition, period.charge, tally.whole), period.share)
+    quantity = sum((one.quantity for one in tally.own), Fraction(0))
+    if not period.earlier:
+        return _Priced(whole.net, quantity, line_json(whole))
+    without = price_share(definition, measured(definition, period.charge, tally.earlier), period.share_before)
+    net = RunningAmount(whole.net.exact, without.net.exact)
+    words = "less what earlier parts of this window came to: {after} - {before}"
+    less = step("window", words, net.exact, after=net.after, before=net.before)
+    detail = line_json(whole)
+    return _Priced(net, quantity, {**detail, "steps": [*detail["steps"], step_json(less)]})
+
+
+def _window_detail(period: PeriodOfUse, tally: Tally) -> dict[str, Any]:
+    """What a line says of its window, where it is not the whole of it."""
+    if not period.earlier and period.share == WHOLE:
+        return {}
+    return {
+        "earlier": [_group(period.charge, one) for one in tally.earlier],
+        "earlier_periods": [str(one) for one in period.earlier],
+        "share": str(period.share),
+    }
 
 
 def metered_line(rated: RatedUse, paid: Mapping[str, int], back: TakenBack | None = None) -> Owed:

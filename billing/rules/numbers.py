@@ -12,6 +12,8 @@ from common.errors import InvalidField
 
 LONGEST_NUMBER: Final = 40
 LARGEST_COUNTER: Final = 10**12 - 1
+TEST_SERIES, TEST_CREDIT_SERIES = "TEST", "TESTCN"
+"""The series of sandboxes: what was only tried out is no gap in the numbers of a seller's real documents."""
 _FIELD: Final = re.compile(r"\{(series|year|counter:([1-9]|1[0-2]))\}")
 _LITERAL: Final = re.compile(r"[A-Z0-9/._-]*")
 _SERIES: Final = re.compile(r"[A-Z0-9]{1,10}")
@@ -47,9 +49,11 @@ def parse_pattern(value: object) -> str:
 
 
 def parse_series(value: object) -> str:
-    """Return the series itself: up to ten of A-Z and 0-9. Raises InvalidField."""
+    """Return the series itself: up to ten of A-Z and 0-9, which begin with no TEST. Raises InvalidField."""
     if type(value) is not str or not _SERIES.fullmatch(value):
         raise InvalidField("A series has one to ten of A-Z and 0-9.")
+    if value.startswith(TEST_SERIES):
+        raise InvalidField("Series that begin with TEST number the invoices of sandboxes.")
     return value
 
 

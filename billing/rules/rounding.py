@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 from common.currencies import exponent_of
 from common.money import UNIT_DECIMALS, checked_units, round_half_up
@@ -9,6 +10,7 @@ from common.money import UNIT_DECIMALS, checked_units, round_half_up
 Bounds = tuple[int, int]
 
 
+@cache
 def document_step(currency: str) -> int:
     """Return the units of the smallest amount on a document of this currency."""
     return int(10 ** (UNIT_DECIMALS - exponent_of(currency)))
@@ -17,8 +19,7 @@ def document_step(currency: str) -> int:
 def round_to_document(exact: Fraction | int, *, currency: str) -> int:
     """Return an exact amount of units at its currency's precision, half up (house rule 1)."""
     step = document_step(currency)
-    scaled = Fraction(exact) / step
-    return checked_units(round_half_up(scaled.numerator, scaled.denominator) * step)
+    return checked_units(round_half_up(exact.numerator, exact.denominator * step) * step)
 
 
 def spread(
@@ -34,9 +35,10 @@ def spread(
     if total < 0:
         mirrored = None if bounds is None else [(-most, -least) for least, most in bounds]
         return tuple(-part for part in spread(-total, [-part for part in exact], step=step, bounds=mirrored))
-    scaled = [part / step for part in exact]
-    parts = [part.numerator // part.denominator for part in scaled]
-    by_fraction = sorted(range(len(parts)), key=lambda index: parts[index] - scaled[index])
+    found = [(divmod(part.numerator, part.denominator * step), part.denominator * step) for part in exact]
+    parts = [whole for (whole, _), _ in found]
+    left = [Fraction(rest, whole) if rest else 0 for (_, rest), whole in found]
+    by_fraction = sorted(range(len(parts)), key=lambda index: -left[index])
     if bounds is None:
         reach = abs(total // step - sum(parts)) + 1
         limits = [(part - reach, part + reach) for part in parts]

@@ -45,6 +45,23 @@ _OF_INVOICE: Final[Mapping[str, str]] = {
 }
 
 
+_OF_DUNNING: Final[Mapping[str, str]] = {
+    "opened": "Dunning begins: an invoice is overdue",
+    "joined": "Dunning: further invoices are overdue",
+    "retried": "Dunning asks for the payment",
+    "retry_skipped": "Dunning does not ask for the payment",
+    "payment_failed": "Dunning: a payment failed",
+    "grace": "Dunning: the customer works slower from now on",
+    "suspended": "Dunning: the customer makes no new calls from now on",
+    "canceled": "Dunning: the customer's subscriptions end",
+    "written_off": "Dunning: what is unpaid is given up",
+    "closed": "Dunning ends",
+    "extended": "Dunning is put off",
+    "exempted": "Dunning is held off",
+    "exemption_ended": "Dunning is held off no more",
+}
+
+
 def tell(kind: str, data: Json) -> Told | None:
     """Return what an event of a type says; None for one that is silent. A type that nothing is known of is told by its
     name."""
@@ -112,11 +129,17 @@ def _usage(verb: str, data: Json) -> Told:
     return Told(_in_words(f"usage.{verb}"))
 
 
+def _dunning(verb: str, data: Json) -> Told:
+    why = data.get("why") or data.get("reason")
+    return Told(_OF_DUNNING.get(verb, _in_words(f"dunning.{verb}")) + (f" ({why})" if why else ""))
+
+
 _TELLERS: Final[Mapping[str, Callable[[str, Json], Told]]] = {
     "invoice": _invoice,
     "subscription": _subscription,
     "grant": _grant,
     "usage": _usage,
+    "dunning_case": _dunning,
 }
 
 

@@ -9,7 +9,6 @@ from billing.rules.payments.outcomes import Busy, Outcome, Refused, Succeeded, U
 from billing.stripe_gateway.client import (
     CallInTransaction,
     NotConfigured,
-    ProcessorMissing,
     is_configured,
     require_configured,
 )
@@ -46,17 +45,17 @@ from billing.stripe_gateway.reads import (
     setup_secret,
     warning,
 )
-from billing.stripe_gateway.sending import look_up, send
+from billing.stripe_gateway.sending import Looking, look_up, register_look_up, send
 from billing.stripe_gateway.signatures import read_event, verify
 
 __all__ = [
     "Busy",
     "CallInTransaction",
     "EventView",
+    "Looking",
     "NotAtProcessor",
     "NotConfigured",
     "Outcome",
-    "ProcessorMissing",
     "ProcessorRejected",
     "ProcessorUnavailable",
     "Refused",
@@ -88,6 +87,7 @@ __all__ = [
     "payout",
     "read_event",
     "refund",
+    "register_look_up",
     "register_view",
     "require_configured",
     "send",

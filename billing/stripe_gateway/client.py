@@ -20,15 +20,11 @@ LONGEST_CALL_SECONDS: Final = 51
 """Connecting and reading with their deadlines, once more, and the pause between: see STRIPE_TIMEOUT_SECONDS."""
 
 
-class NotConfigured(RuntimeError):
-    """There is no key for the processor: STRIPE_API_KEY is not set."""
-
-
 class CallInTransaction(RuntimeError):
     """A defect: the processor is never called while a transaction is open (ADR 0016)."""
 
 
-class ProcessorMissing(ProblemError):
+class NotConfigured(ProblemError):
     """There is no payment processor here: nothing can be charged."""
 
     code = "no_payment_processor"
@@ -39,8 +35,7 @@ def client() -> stripe.StripeClient:
     """Return the client of the platform's account. Raises NotConfigured, and CallInTransaction inside a transaction:
     the lock of an organization must not wait for somebody else's server."""
     require_no_transaction()
-    if not settings.STRIPE_API_KEY:
-        raise NotConfigured("STRIPE_API_KEY is not set.")
+    require_configured()
     return _client(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE, settings.STRIPE_TIMEOUT_SECONDS)
 
 
@@ -56,9 +51,9 @@ def is_configured() -> bool:
 
 
 def require_configured() -> None:
-    """Refuse where there is no key for the processor. Raises ProcessorMissing."""
+    """Refuse where there is no key for the processor. Raises NotConfigured."""
     if not is_configured():
-        raise ProcessorMissing
+        raise NotConfigured
 
 
 def require_no_transaction() -> None:

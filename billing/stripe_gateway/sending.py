@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import stripe
@@ -25,10 +26,12 @@ _VERBS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """Where what a `create` made is found: the list's method, and the parameters of the command by which to narrow."""
+    """Where what a `create` made is found: the list's method of `client.v1`, the parameters of the command by which to
+    narrow, and whether the list knows when its objects were made. A command with a target lists what belongs to it."""
 
     call: Callable[[Any], Any]
     by: tuple[str, ...] = ()
+    is_dated: bool = True
 
 
 _LISTS: Final[dict[str, Looking]] = {
@@ -39,8 +42,14 @@ _LISTS: Final[dict[str, Looking]] = {
     "transfers": Looking(lambda api: api.transfers.list, ("destination", "transfer_group")),
     "payouts": Looking(lambda api: api.payouts.list),
     "accounts": Looking(lambda api: api.accounts.list),
+    "transfers.reversals": Looking(lambda api: api.transfers.reversals.list, is_dated=False),
 }
 _EXPANDED: Final = {"payment_intents": ["data.latest_charge.balance_transaction"]}
+
+
+def register_look_up(resource: str, looking: Looking) -> None:
+    """Say where what a `create` of this resource made is found; a new kind of command needs it."""
+    _LISTS[resource] = looking
 
 
 def send(command: Command) -> Outcome:
@@ -93,11 +102,13 @@ def _adopted(values: Mapping[str, Any]) -> Outcome:
 def _candidates(command: Command, looking: Looking) -> Iterator[dict[str, Any]]:
     params: dict[str, Any] = {name: command.params[name] for name in looking.by if name in command.params}
     since: datetime = (command.first_sent_at or command.requested_at) - SKEW
-    if command.resource != "accounts":
+    if looking.is_dated:
         params["created"] = {"gte": int(since.timestamp())}
     if command.resource in _EXPANDED:
         params["expand"] = _EXPANDED[command.resource]
-    return list_raw(looking.call, params, command.account)
+    if command.target is None:
+        return list_raw(looking.call, params, command.account)
+    return list_raw(lambda api: partial(looking.call(api), command.target), params, command.account)
 
 
 def _call_of(command: Command) -> Callable[[], Any]:

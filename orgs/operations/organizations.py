@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from events.store import Cursor, Event
+from orgs.operations.closing import end_all
 from orgs.operations.facts import Author, event_of, record
 from orgs.operations.locks import lock_organization
 from orgs.rules import organizations as rules
@@ -55,9 +56,13 @@ def update_organization(
 
 
 def close_organization(cur: Cursor, *, organization: UUID, author: Author) -> None:
-    """This function will close an organization: its keys are still known, but nothing new is allowed.
+    """This function will close an organization: its keys are still known, but nothing new is allowed. What ends with it
+    (its subscriptions) ends now, in the same transaction.
 
     Closing a closed one does nothing. Raises NotFound, and Forbidden for the platform itself.
     """
     locked = lock_organization(cur, organization)
-    record(cur, [rules.closed(locked)], author=author)
+    fact = rules.closed(locked)
+    if fact is not None:
+        end_all(cur, locked, author=author)
+    record(cur, [fact], author=author)

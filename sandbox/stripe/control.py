@@ -31,13 +31,14 @@ class Control:
         self.world = api.world
         self.deliveries = deliveries
         self._table: dict[tuple[str, str], Answerer] = {
-            ("POST", "reset"): self.reset, ("GET", "clock"): self.clock, ("POST", "clock"): self.clock,
-            ("POST", "faults"): self.faults, ("GET", "faults"): self.faults,
-            ("POST", "deliveries"): self.settings, ("GET", "deliveries"): self.list_deliveries,
+            ("POST", "reset"): self.reset, ("POST", "seed"): self.seed, ("GET", "health"): self.health,
+            ("GET", "clock"): self.clock, ("POST", "clock"): self.clock,
+            ("GET", "faults"): self.faults, ("POST", "faults"): self.faults,
+            ("GET", "deliveries"): self.list_deliveries, ("POST", "deliveries"): self.settings,
             ("POST", "release"): self.release, ("POST", "resend"): self.resend, ("POST", "drain"): self.drain,
-            ("POST", "decide"): self.decide, ("POST", "fund"): self.fund, ("POST", "seed"): self.seed, ("POST", "roll"): self.roll,
-            ("GET", "log"): self.log, ("GET", "funds"): self.funds, ("GET", "violations"): self.violations, ("POST", "violations"): self.violations,
-            ("GET", "health"): self.health, ("POST", "endpoint"): self.endpoint,
+            ("POST", "decide"): self.decide, ("POST", "endpoint"): self.endpoint, ("POST", "roll"): self.roll,
+            ("POST", "fund"): self.fund, ("GET", "funds"): self.funds, ("GET", "log"): self.log,
+            ("GET", "violations"): self.violations, ("POST", "violations"): self.violations,
         }  # fmt: skip
 
     async def handle(self, request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from sandbox.stripe.resources import (
     setup_intents,
     subscriptions,
 )
+from sandbox.stripe.resources.payment_methods import usable_method
 from sandbox.stripe.world import Body, Call
 
 
@@ -61,7 +62,7 @@ def _setup_intent(call: Call, given: Body) -> Body:
     """{"setup_intent": id, "method": "pm_card_visa"}: the customer fills in the form, or authenticates."""
     intent = call.get("setup_intent", given["setup_intent"])
     if given.get("method"):
-        method = setup_intents.usable_method(call, given["method"])
+        method = usable_method(call, given["method"])
         intent = {**intent, "payment_method": method["id"]}
         return setup_intents.confirm_setup(call, intent)
     return setup_intents.succeed_setup(call, intent)

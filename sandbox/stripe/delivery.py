@@ -104,7 +104,8 @@ class Deliveries:
         self, event: str, endpoint: str, state: str, due: float, changes: Body, *, counted: bool
     ) -> None:
         self.world.store.db.execute(
-            "INSERT INTO deliveries (event, endpoint, state, due, first, changes, counted) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO deliveries (event, endpoint, state, due, first, changes, counted) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (event, endpoint, state, due, self.world.clock.now(), text(changes), int(counted)),
         )
 
@@ -203,7 +204,9 @@ class Deliveries:
                 self._finish(id, "given_up", attempts)
                 return
             body, headers = self.message(
-                msgspec.json.decode(found[0]), endpoint, _spoiling(msgspec.json.decode(changes_text), attempts)
+                msgspec.json.decode(found[0]),
+                endpoint,
+                _spoiling(msgspec.json.decode(changes_text), attempts),
             )
             status = await self._post(session, endpoint["url"], body, headers)
             self._record(id, event_id, endpoint, attempts + 1, first, status, counted)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -139,11 +140,15 @@ def _range(value: Any, name: str) -> dict[str, int]:
             if key in _BOUNDS or _unknown(f"{name}[{key}]")}  # fmt: skip
 
 
+def _as_it_is(value: Any, name: str) -> Any:
+    return value
+
+
 def _unknown(name: str) -> bool:
     raise NotExecuted(f"Received unknown parameter: {name}", code="parameter_unknown", param=name)
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Any, str], Any]] = {
     "str": _text, "int": _whole, "bool": _truth, "map": _map, "list": _list, "range": _range,
-    "any": lambda value, _: value,
+    "any": _as_it_is,
 }  # fmt: skip

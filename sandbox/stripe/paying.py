@@ -75,7 +75,7 @@ def _shown(body: Body) -> Body:
 
 
 def _ask_for_authentication(call: Call, intent: Body, method: Body) -> Body:
-    if is_off_session(call):
+    if is_off_session(call) or call.params.get("error_on_requires_action"):
         error = fail_intent(call, intent, method, ("authentication_required", "authentication_required"))
         raise error
     action = {"type": "use_stripe_sdk", "use_stripe_sdk": {"type": "three_d_secure_redirect"}}

@@ -84,6 +84,8 @@ class Api:
         try:
             asked = await self._asked(request, request_id)
         except StripeError as error:
+            refused = Asked(request.method, request.path, {}, request_id, None, "", CURRENT_VERSION)
+            self._log(refused, _failed(error), struck, replayed=False)
             return self._respond(_failed(error), request_id, None, CURRENT_VERSION)
         under_way = (asked.account, asked.key) if asked.key else None
         if under_way in self._under_way:
@@ -102,7 +104,7 @@ class Api:
     async def _asked(self, request: web.Request, request_id: str) -> Asked:
         headers = request.headers
         self._authenticate(headers.get("Authorization", ""))
-        form = await request.text() if request.method == "POST" else request.query_string
+        form = await _text(request) if request.method == "POST" else request.query_string
         version = headers.get("Stripe-Version", CURRENT_VERSION)
         if not is_known(version):
             raise NotExecuted(f"Invalid Stripe API version: {version}")
@@ -117,7 +119,7 @@ class Api:
     def _authenticate(self, header: str) -> None:
         kind, _, value = header.partition(" ")
         if kind == "Basic":
-            value = base64.b64decode(value).decode().partition(":")[0]
+            value = _decoded(value).partition(":")[0]
         if value != self.world.settings.key:
             shown = f"{value[:8]}***{value[-4:]}" if value else ""
             message = f"Invalid API Key provided: {shown}" if value else "You did not provide an API key."
@@ -263,6 +265,20 @@ class Api:
             headers["Idempotency-Key"] = key
         headers.setdefault("Content-Type", "application/json")
         return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+def _decoded(value: str) -> str:
+    try:
+        return base64.b64decode(value).decode()
+    except ValueError:
+        return ""
+
+
+async def _text(request: web.Request) -> str:
+    try:
+        return await request.text()
+    except UnicodeDecodeError:
+        raise NotExecuted("The body is not UTF-8.") from None
 
 
 def _known_route(asked: Asked) -> tuple[Route, dict[str, str]]:

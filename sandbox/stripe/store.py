@@ -47,7 +47,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.db = sqlite3.connect(path, isolation_level=None, cached_statements=512, check_same_thread=False)
         self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a dead machine may
+        self.db.execute("PRAGMA synchronous = OFF")  # a killed process loses nothing; a dead machine may
         self.db.executescript(_SCHEMA)
         for name in INDEXED:
             self.db.execute(

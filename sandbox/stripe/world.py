@@ -14,14 +14,15 @@ from sandbox.stripe.store import Store
 CURRENT_VERSION = "2026-10-28.endive"
 PLATFORM = ""
 PLATFORM_ID = "acct_counterfoil"
-_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LETTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TO_LETTERS = (_LETTERS * 5)[:256]
 
 Body = dict[str, Any]
 
 
 def new_id(prefix: str, length: int = 24) -> str:
     """Return a new id in Stripe's manner."""
-    return f"{prefix}_{''.join(secrets.choice(_LETTERS) for _ in range(length))}"
+    return f"{prefix}_{secrets.token_bytes(length).translate(_TO_LETTERS).decode()}"
 
 
 @dataclass
@@ -67,7 +68,6 @@ class Call:
     request: str | None = None
     key: str | None = None
     params: Body = field(default_factory=dict)
-    test_clock: str | None = None
 
     @property
     def now(self) -> int:

@@ -16,6 +16,7 @@ LONGEST_TEST_MODULE_LINES = 800  # a table of cases may be long
 # The border of the API: whatever happened becomes a problem document, and is logged. The lanes: whatever happened is
 # raised where the call was made. Billing and webhooks: whatever happened to a customer or to an object of Stripe's is
 # counted and reported, and stops no other. Outbound webhooks: a request that cannot be made stops no other.
+# So it is with a command to the processor.
 LAST_RESORTS = {
     "common/api/views.py",
     "common/api/rsgi.py",
@@ -26,6 +27,7 @@ LAST_RESORTS = {
     "billing/operations/runs.py",
     "webhooks/operations/inbound/processing.py",
     "webhooks/operations/outbound/delivering.py",
+    "billing/operations/commands/sending.py",
 }
 VAGUE = {"service", "services", "manager", "managers", "utils", "util", "helper", "helpers"}
 

@@ -17,6 +17,7 @@ _UNITS = {
     "unfinished": "calls",
     "_granted_before": "calls",
     "_per_lifecycle": "bytes",
+    "_s": "s",
 }
 
 

@@ -48,8 +48,8 @@ class Rate:
 
 def rate_of_invoices(customers: int, postmaster: int) -> Rate:
     """Return how fast two workers draft and finalise invoices, ten customers a job, as the billing run does."""
-    names = [_customer() for _ in range(customers)]
-    _use(names, LINES)
+    names = [make_customer() for _ in range(customers)]
+    use(names, LINES)
     jobs = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
     connections.close_all()
     connections["default"].close_pool()  # type: ignore[attr-defined]  # no process has another's connections
@@ -65,16 +65,18 @@ def rate_of_invoices(customers: int, postmaster: int) -> Rate:
 def seconds_of_a_large_customer(records: int, postmaster: int) -> tuple[float, float]:
     """Return how long the invoice of one customer with that many usage records takes: by the clock, and of the
     processor's time, the server's included."""
-    name = _customer()
+    name = make_customer()
     for _ in range(10):
-        _use([name], records // 10)
+        use([name], records // 10)
     run_in_transaction(lambda cur: cur.execute("SET statement_timeout = '60s'"))  # as a worker has it
     before, begun = tree_seconds(postmaster) + own_seconds(), time.perf_counter()
     assert bill_customer(organization=name) == 2
     return time.perf_counter() - begun, tree_seconds(postmaster) + own_seconds() - before
 
 
-def _customer() -> UUID:
+def make_customer() -> UUID:
+    """A customer whose first month is over by its clock."""
+
     def operation(cur: Cursor) -> UUID:
         new = NewOrganization("Invoiced", funding="postpaid", sandbox=True)
         made = create_organization(cur, new, author=AUTHOR)
@@ -84,7 +86,8 @@ def _customer() -> UUID:
     return run_in_transaction(operation)
 
 
-def _use(organizations: list[UUID], records: int) -> None:
+def use(organizations: list[UUID], records: int) -> None:
+    """Write so many usage records for each, over the lines of an invoice."""
     given = {"organizations": organizations, "records": records, "lines": LINES}
     run_in_transaction(lambda cur: cur.execute(_RECORDS, given))
 

@@ -15,6 +15,8 @@ from sandbox.postgres import running_cluster
 from tests.database import TestDatabases, cluster_home
 
 MAIN = "bench"
+COPYING_TRIES = 5
+"""The server waits five seconds in each."""
 
 
 class Place:
@@ -69,7 +71,13 @@ class Place:
         from config.roles import database_statements
 
         with self.cluster.connect() as connection:
-            connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
+            for patience in range(COPYING_TRIES, -1, -1):
+                try:
+                    connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
+                    break
+                except psycopg.errors.ObjectInUse:  # what has just closed its connection may still be there
+                    if not patience:
+                        raise
             for statement in database_statements(name=target):
                 connection.execute(statement.encode())
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tests.bench.attribution import AttributionQuery
 from tests.bench.books import Posting, UsageInProcess, UsageOverHttp
+from tests.bench.customers import Crowd
 from tests.bench.dunning import daily_run
 from tests.bench.figures import Report
 from tests.bench.filling import lifecycles_in_batches
@@ -28,6 +29,8 @@ from tests.bench.proofs import rebuild_events_per_second, verify_entries_per_sec
 from tests.bench.showing import show_storage
 from tests.bench.storage import measure as measure_storage
 from tests.bench.web import BatchOverHttp, GateOverHttp, Web
+from tests.bench.webhooks import Accepting, Processing
+from tests.builders.books import open_books
 
 console = Console(stderr=True)
 CLIENTS = (1, 16, 64)
@@ -282,6 +285,37 @@ def _payouts(bench: Bench) -> None:
     bench.afterwards.append(("payouts", work))
 
 
+def _crowd(bench: Bench) -> None:
+    def work() -> None:
+        with bench.place.superuser(bench.main) as superuser:
+            crowd = Crowd(superuser, bench.place.postmaster)
+            first: dict[str, float] = {}
+            for power in range(3, 6 if bench.given.full else 5):
+                crowd.grow(10**power)
+                for _ in range(min(3, bench.given.rounds)):
+                    cost = crowd.cost()
+                    found = {"invoices.among": cost.invoice_us, "invoices.handed_out_among": cost.claim_us}
+                    for name, value in found.items():
+                        first.setdefault(name, value)
+                        bench.report.add({f"{name}.1e{power}_cpu_us": value})
+                        if power > 3:
+                            bench.report.add({f"{name}.1e{power}_over_1e3": value / first[name]})
+
+    bench.afterwards.append(("invoices among many customers", work))
+
+
+def _webhooks(bench: Bench) -> None:
+    bench.add(Accepting(bench.web()))
+
+    def work() -> None:
+        processing = Processing(bench.place.folder, open_books)
+        bench.endings.append(processing.close)
+        for _ in range(min(3, bench.given.rounds)):
+            bench.report.add({"webhooks.processed_per_s": processing.per_second(300)})
+
+    bench.afterwards.append(("webhooks", work))
+
+
 # In the order in which they prepare: databases are copied before a web server holds connections to the first.
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "storage": _storage,
@@ -300,5 +334,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "invoices": _invoices,
     "dunning": _dunning,
     "payouts": _payouts,
+    "crowd": _crowd,
+    "webhooks": _webhooks,
 }
-LATER = ("webhooks.accepted_per_s", "webhooks.processed_per_s")
+LATER: tuple[str, ...] = ()

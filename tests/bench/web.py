@@ -20,6 +20,7 @@ from tests.bench.inproc import floors, latencies, rates
 from tests.bench.lifecycle import fresh_name
 from tests.bench.place import Place
 from tests.bench.population import MODEL, PROVIDER, Customer
+from tests.builders.signing import SECRET
 from tests.servers import serving
 
 BATCH = 500
@@ -42,6 +43,7 @@ class Web:
     def _start(self, folder: Path) -> None:
         """Web alone, or with app behind it once there are two; they count for /metrics as `make run`'s do."""
         more = {
+            "STRIPE_WEBHOOK_SECRETS": SECRET,
             MULTIPROCESS_FOLDER: self._stack.enter_context(tempfile.TemporaryDirectory()),
             "API_KEY_CALLS_PER_SECOND": "1000000",  # the limiter runs; one key calls more often than any customer's
         }

@@ -8,9 +8,10 @@ from billing.operations.plans import create_plan, draft_version, publish_version
 from billing.operations.sellers import change_legal_entity, create_legal_entity
 from billing.rules.catalog import PlanVersion
 from billing.rules.couponterms import CouponRow, parse_terms
-from billing.rules.plans import parse_plan
+from billing.rules.plans import PlanTerms, parse_plan
 from billing.rules.sellers import EntityTerms, LegalEntity
 from orgs import PLATFORM_ID
+from tests.builders.metering import ensure_meter
 from tests.builders.orgs import AUTHOR, events_of, unique, write
 
 FLAT: dict[str, Any] = {
@@ -40,17 +41,25 @@ def make_draft(key: str | None = None, **given: Any) -> PlanVersion:
     return write(lambda cur: create_plan(cur, key=key or unique("plan"), terms=terms, author=AUTHOR)).version
 
 
+def publish(plan: str, number: int, terms: PlanTerms) -> PlanVersion:
+    """Put a version on sale; meters that it names and nobody made are made."""
+    for charge in terms.charges:
+        if charge.meter:
+            ensure_meter(charge.meter, charge.group_by)
+    return write(lambda cur: publish_version(cur, plan=plan, number=number, author=AUTHOR)).version
+
+
 def make_plan(key: str | None = None, **given: Any) -> PlanVersion:
     """A plan with a published version."""
     draft = make_draft(key, **given)
-    return write(lambda cur: publish_version(cur, plan=draft.plan_key, number=1, author=AUTHOR)).version
+    return publish(draft.plan_key, 1, draft.terms)
 
 
 def make_version(key: str, **given: Any) -> PlanVersion:
     """The next version of a plan, published."""
     terms = parse_plan(definition(**given))
     draft = write(lambda cur: draft_version(cur, plan=key, terms=terms, author=AUTHOR)).version
-    return write(lambda cur: publish_version(cur, plan=key, number=draft.number, author=AUTHOR)).version
+    return publish(key, draft.number, terms)
 
 
 def catalog_events() -> list[tuple[Any, ...]]:

@@ -1,6 +1,7 @@
 """Meters, events and cuts for tests, made by the operations."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from billing.queries.cuts import take_cut
 from billing.rules.cuts import Cut
 from billing.rules.meterevents import NewEvent
 from billing.rules.meters import Definition, Meter, NewMeter
+from common.errors import NameConflict
 from common.strictjson import canonical_digest
 from orgs.operations.locks import lock_organization
 from tests.builders.orgs import AUTHOR, write
@@ -32,6 +34,14 @@ def make_meter(aggregation: str = "sum", *, key: str | None = None, **given: Any
         key or f"m-{secrets.token_hex(6)}", "A meter", None, Definition(aggregation=aggregation, **definition)
     )
     return write(lambda cur: create_meter(cur, new, author=AUTHOR))
+
+
+def ensure_meter(key: str, group_by: Sequence[str] = ()) -> None:
+    """Make a meter with this key, unless there is one."""
+    try:
+        make_meter("count", key=key, group_by=tuple(dict.fromkeys((*group_by, "model"))))
+    except NameConflict:
+        return
 
 
 def new_event(kind: str, occurred_at: datetime, data: dict[str, Any], **given: Any) -> NewEvent:

@@ -95,7 +95,7 @@ class Payer:
         found = self.open_invoice(cents)
         self.send()
         paid = self.invoice(found["id"])
-        assert paid["status"] == "paid", (paid, self.commands("payment.create"))
+        assert paid["status"] == "paid", (paid, self.commands("create_payment"))
         return paid, self.payments()[-1][0]
 
     def payments(self) -> list[tuple[UUID, str, int]]:

@@ -32,7 +32,7 @@ NOT_INHERITED = frozenset(
         "STRIPE_API_BASE",
         "STRIPE_WEBHOOK_SECRETS",
         "STRIPE_CONNECT_WEBHOOK_SECRETS",
-    )  # fmt: skip
+    )
 )
 
 

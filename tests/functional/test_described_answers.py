@@ -27,10 +27,12 @@ from tests.builders.orgs import (
 from tests.builders.prices import waiting_change
 
 # What is free in truth: the provider's own usage object, an event's data, which depends on its type, and the evidence
-# of an incident, which depends on the rule; the example of a type of webhook.
+# of an incident or a finding, which depends on the rule or the kind; the example of a type of webhook.
 FREE = {
     "Event.data",
     "Incident.evidence",
+    "Finding.detail",
+    "Finding.proposed",
     "WebhookEventType.example",
     "GateCommit.provider_usage",
     "GateUsageFact.provider_usage",

@@ -1,5 +1,5 @@
-"""`make soak`: the proofs of replay, concurrency, crash, order, model, runaways and
-thirteen months of billing at full size.
+"""`make soak`: the proofs of replay, concurrency, crash, order, model, runaways, thirteen months of
+billing and a storm of Stripe's events at full size.
 
 `python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
 Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
@@ -91,6 +91,12 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             {"BILLING_CUSTOMERS": given.customers},
             seed,
         ),
+        Proof(
+            "webhooks",
+            ("tests/concurrency/webhooks/test_storm.py",),
+            {"STORM_CUSTOMERS": given.payers, "STORM_PAYMENTS": 7, "STORM_KILLS": given.payers * 4},
+            seed,
+        ),
     ]
 
 
@@ -136,7 +142,7 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay controls concurrency order crash runaways billing; all of them",
+        help="of: model replay controls concurrency order crash runaways billing webhooks; all of them",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
     parser.add_argument(
@@ -149,6 +155,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=5_000, help="that each runaway makes")
     parser.add_argument("--clients", type=int, default=64, help="that each runaway has at once")
     parser.add_argument("--customers", type=int, default=200, help="that live thirteen months, of billing")
+    parser.add_argument(
+        "--payers", type=int, default=25, help="whose thousand events come in a storm, of webhooks"
+    )
     parser.add_argument("--seed", type=int, default=None, help="another one each time unless given")
     given = parser.parse_args()
     unknown = set(given.proofs) - {proof.name for proof in proofs(given, 0)}

@@ -46,7 +46,8 @@ UPDATE outbound_commands SET lease = NULL, lease_until = NULL, next_try_at = %(n
     looked_at = %(now)s, note = 'looked, found nothing' WHERE id = %(id)s RETURNING looks
 """
 _AT_ONCE: Final = """
-UPDATE outbound_commands SET next_try_at = %s, looks = 0, looked_at = NULL WHERE id = %s
+UPDATE outbound_commands SET next_try_at = %s, looks = 0, looked_at = NULL, lease = NULL, lease_until = NULL
+WHERE id = %s
 """
 STOPPED: Final = "command_stopped"
 """The kind of the finding about a command that waits for a person."""
@@ -58,7 +59,6 @@ def record_outcome(
     *,
     command: Command,
     outcome: Outcome,
-    lease: UUID,
     clock: Clock,
     jitter: int,
     author: Author,
@@ -143,7 +143,7 @@ def _alert(cur: Cursor, before: Command, done: Command, author: Author) -> None:
     """A command that stopped is a finding until it has ended after all."""
     subject = f"command:{done.id}"
     if done.state == WRONG:
-        logger.error("command.wrong", extra={"command": str(done.id), "reason": done.error})
+        logger.error("command stopped", extra={"command": str(done.id), "reason": done.error})
         open_finding(
             cur,
             organization=done.organization,

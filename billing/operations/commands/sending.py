@@ -23,6 +23,7 @@ from billing.rules.payments.outcomes import Busy, Outcome, Unknown
 from billing.stripe_gateway import pacing
 from billing.stripe_gateway.client import LONGEST_CALL_SECONDS
 from common.clock import wall_now
+from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author, record
@@ -40,6 +41,11 @@ BATCH: Final = 10
 _HAND_OUT: Final = "UPDATE outbound_commands SET lease = %s, lease_until = %s WHERE id = ANY(%s)"
 _CLAIM: Final = """
 UPDATE outbound_commands SET lease = %s, lease_until = %s, attempts = attempts + 1 WHERE id = %s
+"""
+_PUT_OFF: Final = """
+UPDATE outbound_commands SET lease = NULL, lease_until = NULL, note = %s,
+    next_try_at = %s::timestamptz + least(interval '10 minutes', interval '2 seconds' * 2 ^ least(attempts, 12))
+WHERE id = %s
 """
 _LEASE: Final = "SELECT lease, lease_until FROM outbound_commands WHERE id = %s FOR UPDATE"
 
@@ -62,9 +68,13 @@ def send_due() -> int:
 
 
 def send_commands(commands: Sequence[UUID], *, lease: UUID | None = None, clock: Clock = wall_now) -> None:
-    """This function will send commands one after the other; one that cannot be sent now stays due."""
+    """This function will send commands one after the other. One that cannot be sent now stays due; one that meets an
+    error of ours is reported, put off, and keeps no other waiting."""
     for command in commands:
-        deliver(command, lease=lease, clock=clock)
+        try:
+            deliver(command, lease=lease, clock=clock)
+        except Exception as error:
+            _put_off(command, error, clock)
 
 
 def deliver(command: UUID, *, lease: UUID | None = None, clock: Clock = wall_now) -> Command:
@@ -80,7 +90,15 @@ def deliver(command: UUID, *, lease: UUID | None = None, clock: Clock = wall_now
     return run_in_transaction(lambda cur: find_command(cur, command))
 
 
-def _finish(claimed: Command, lease: UUID, is_looked_up: bool, clock: Clock) -> None:
+def _put_off(command: UUID, error: Exception, clock: Clock) -> None:
+    is_expected = isinstance(error, ProblemError) and error.retryable
+    report = logger.warning if is_expected else logger.error
+    report("payment command failed", exc_info=error, extra={"command": str(command)})
+    note = f"{type(error).__name__}: {error}"[:500]
+    run_in_transaction(lambda cur: cur.execute(_PUT_OFF, (note, clock(cur), command)))
+
+
+def _finish(claimed: Command, is_looked_up: bool, clock: Clock) -> None:
     outcome = _look(claimed) if is_looked_up else stripe_gateway.send(claimed)
     if isinstance(outcome, Busy) and outcome.is_limit:
         pacing.slow_down(outcome.retry_after or 1)
@@ -92,7 +110,6 @@ def _finish(claimed: Command, lease: UUID, is_looked_up: bool, clock: Clock) -> 
             record_outcome,
             command=claimed,
             outcome=outcome,
-            lease=lease,
             clock=clock,
             jitter=secrets.randbelow(1000),
             author=AUTHOR,
@@ -113,9 +130,7 @@ def _look(command: Command) -> Outcome | None:
         return Unknown(f"It could not be looked up: {error}")
 
 
-def _claim(
-    cur: Cursor, identifier: UUID, lease: UUID | None, clock: Clock
-) -> tuple[Command, UUID, bool] | None:
+def _claim(cur: Cursor, identifier: UUID, lease: UUID | None, clock: Clock) -> tuple[Command, bool] | None:
     """Take the command for this process, under its organization's lock; None: it is not to be sent now."""
     locked = lock_organization(cur, find_command(cur, identifier).organization)
     row = cur.execute(_LEASE, (identifier,)).fetchone()
@@ -134,9 +149,8 @@ def _claim(
             return None
         command = started(command, at=now)
         record(cur, [fact(command, "started", at=locked.now)], author=AUTHOR)
-    own = uuid4()
-    cur.execute(_CLAIM, (own, now + LEASE, identifier))
-    return command, own, looked_up
+    cur.execute(_CLAIM, (uuid4(), now + LEASE, identifier))
+    return command, looked_up
 
 
 def _hand_out(cur: Cursor) -> tuple[UUID, list[UUID]] | None:

@@ -6,7 +6,7 @@ comes back by `payment_failed` and `payment_settled`.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from events.store import Cursor
@@ -14,20 +14,23 @@ from orgs.operations.facts import Author
 
 
 class Collector(Protocol):
-    """What `billing.operations.payments.collecting.request_collection` is: None where nothing can be asked for."""
+    """Asks for the payment of an invoice in the caller's transaction, such as `request_collection` of the processor's
+    side. Returns the payment that is under way after it, None where there is nothing to collect with."""
 
     def __call__(
         self, cur: Cursor, *, organization: UUID, invoice: UUID, cause: str, author: Author
     ) -> object | None: ...
 
 
-CAUSE = "dunning"
+CAUSE: Final = "dunning"
 _collectors: list[Collector] = []
 
 
-def register_collector(collector: Collector) -> None:
-    """This function will have retries made by this one from now on."""
+def register_collector(collector: Collector) -> Collector | None:
+    """This function will have retries made by this one from now on, and return who made them before."""
+    before = _collectors[0] if _collectors else None
     _collectors[:] = [collector]
+    return before
 
 
 def collect(cur: Cursor, *, organization: UUID, invoices: list[UUID], author: Author) -> list[UUID]:

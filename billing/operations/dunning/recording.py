@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from django_fsm import TransitionNotAllowed
-
-from billing.models import DunningCase
 from billing.operations.subscriptions.ending import mark_past_due, mark_recovered
 from billing.queries.subscriptions import subscriptions_of
 from billing.rules.dunning.case import Case, consequence_of
 from billing.rules.dunning.machine import Turned
-from billing.rules.dunning.states import CANCELED, CLOSED, GRACE, SUSPENDED, WRITTEN_OFF
 from billing.rules.subscriptions.states import ACTIVE, PAST_DUE
-from common.errors import InvalidTransition
 from common.ids import new_id
 from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.rules.rows import LockedOrganization
 from spend.operations.standing import publish_standing
 
-_GUARDS: Final[dict[str, Callable[[DunningCase], None]]] = {
-    GRACE: DunningCase.throttle,
-    SUSPENDED: DunningCase.suspend,
-    CANCELED: DunningCase.cancel,
-    WRITTEN_OFF: DunningCase.write_off,
-    CLOSED: DunningCase.close,
-}
 _NOTICE: Final = """
 INSERT INTO dunning_notices (id, organization, case_id, notice, state, made_at, status, attempts, next_try_at)
 VALUES (%s, %s, %s, %s, %s, %s, 'waiting', 0, clock_timestamp()) ON CONFLICT (case_id, notice) DO NOTHING
@@ -87,11 +74,10 @@ class Turn:
 
 def guard(state: str, target: str) -> None:
     """Refuse what the model's own guard rail does not allow. Raises InvalidTransition."""
-    row = DunningCase(state=state)
-    try:
-        _GUARDS[target](row)
-    except TransitionNotAllowed as error:
-        raise InvalidTransition(f"A dunning case that is {state} does not become {target}.") from error
+    # Models can be imported once Django is set up; operations are imported before that, too.
+    from billing.operations.dunning.guarding import pass_guard
+
+    pass_guard(state, target)
 
 
 def mark_subscriptions(turn: Turn, invoices: tuple[UUID, ...]) -> None:

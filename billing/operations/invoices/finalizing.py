@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +15,7 @@ from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.paying import pay_open_invoices
 from billing.operations.invoices.taxing import TaxAnswers
+from billing.operations.invoices.waiting import await_tax
 from billing.operations.payments.collecting import collect_opened
 from billing.operations.revenue.scheduling import opened_schedules
 from billing.queries.invoices import LineRow, find_invoice, lines_of
@@ -22,7 +23,6 @@ from billing.queries.parties import contact_of, seller_named
 from billing.rules.invoices import (
     FAILED,
     OPEN,
-    TAX_PENDING,
     UNFINISHED,
     Invoice,
     fact,
@@ -41,10 +41,6 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.facts import time_text
 
-TAX_RETRY: Final = timedelta(hours=1)
-TAX_UNKNOWN: Final = (
-    "The tax is not known yet: the billing profile has no tax.country, or its VAT id waits for an answer."
-)
 _ADDRESS: Final = "INSERT INTO invoice_addressees VALUES (%s, %s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
 
 
@@ -53,8 +49,8 @@ def finalize_invoice(
 ) -> Invoice:
     """This function will give an invoice its number, post it and make it a document for ever (B2, B3, S76).
 
-    An invoice whose tax is still not known becomes tax_pending and is tried again an hour later, without a number. One
-    with nothing to pay is paid at once; one below zero becomes credit of the customer, which pays what it owes first.
+    An invoice whose tax is still not known becomes tax_pending and is tried again later, without a number. One with
+    nothing to pay is paid at once; one below zero becomes credit of the customer, which pays what it owes first.
     Its entry is in effect at the date that it is for, or where that month is closed at the beginning of the first open
     one. A payment of an open one is asked for, where the customer is charged automatically. Lines that defer revenue
     open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the
@@ -77,9 +73,7 @@ def finalize_locked(
         answers.require_same(cur, organization)
     taxed = _taxed(found, lines_of(cur, invoice), answers)
     if taxed is None:
-        waiting = moved(found, TAX_PENDING, finalize_at=books.now + TAX_RETRY, error=TAX_UNKNOWN)
-        record(cur, [fact(waiting, "tax_awaited", at=books.now)], author=author)
-        return waiting
+        return await_tax(cur, found, books.organization, author=author)
     found, lines, told = taxed
     ledger = booked(
         books,
@@ -93,6 +87,8 @@ def finalize_locked(
     schedules = opened_schedules(books, found, lines)
     # Taxed when it was drafted, it names the seller of then: that one's tax needs that one's number.
     seller = answers.seller if told and answers is not None else seller_named(cur, found.legal_entity)
+    if books.organization.sandbox:
+        seller = seller.for_sandbox()
     done = _numbered(cur, found, seller, entry_of(ledger), books.now)
     record(
         cur,

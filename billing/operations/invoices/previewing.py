@@ -62,8 +62,9 @@ def read_boundary(organization: UUID, boundary: Boundary) -> Seen:
         cur: Cursor,
     ) -> tuple[list[UsageSum], list[RatedUse], list[CommittedUse], set[str], Seller, Buyer]:
         sums = usage_sums(cur, organization=organization, ranges=boundary.ranges)
-        rated = _rated(cur, organization, boundary)
-        committed = _committed(cur, organization, boundary)
+        currency = find_organization(cur, organization=organization).currency
+        rated = _rated(cur, organization, boundary, currency)
+        committed = _committed(cur, organization, boundary, currency)
         codes = {item.tax_code for item in open_items(cur, organization, boundary.at)}
         codes |= {"standard", *(one.period.charge.tax_code for one in rated)}
         return sums, rated, committed, codes, *parties_of(cur, organization=organization)
@@ -78,24 +79,23 @@ def _undone(
 ) -> None:
     locked, _ = locked_standing(cur, organization)
     advance(cur, locked, until=boundary.at, author=AUTHOR)
-    rated, committed = _rated(cur, organization, boundary), _committed(cur, organization, boundary)
+    rated = _rated(cur, organization, boundary, locked.currency)
+    committed = _committed(cur, organization, boundary, locked.currency)
     seen = Seen(sums, rated, answers, committed)
     raise _Undone(prepare(cur, locked, boundary, seen, author=AUTHOR))
 
 
-def _rated(cur: Cursor, organization: UUID, boundary: Boundary) -> list[RatedUse]:
+def _rated(cur: Cursor, organization: UUID, boundary: Boundary, currency: str) -> list[RatedUse]:
     assert boundary.cut is not None
-    currency = find_organization(cur, organization=organization).currency
     return rate_metered(
         cur, organization=organization, currency=currency, cut=boundary.cut, last=boundary.standing.cut
     )
 
 
-def _committed(cur: Cursor, organization: UUID, boundary: Boundary) -> list[CommittedUse]:
+def _committed(cur: Cursor, organization: UUID, boundary: Boundary, currency: str) -> list[CommittedUse]:
     """What was drawn from commitments is billed where use is."""
     if not boundary.cuts or boundary.cut is None:
         return []
-    currency = find_organization(cur, organization=organization).currency
     return committed_use(cur, organization=organization, currency=currency, cut=boundary.cut)
 
 

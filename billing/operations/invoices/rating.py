@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from billing.queries.invoices import LineRow
-from billing.queries.metering import aggregate, earliest_news, late_span
+from billing.queries.metering import earliest_news, late_span
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
-from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind, lines_of_period
-from billing.queries.subscriptions import MeteredRow, open_metered_periods
+from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind, lines_of_periods
+from billing.queries.subscriptions import (
+    MeteredRow,
+    find_metered_period,
+    has_metered_periods,
+    open_metered_periods,
+    parts_of_window,
+)
+from billing.queries.tallying import counted_alike, tally_of, use_of
 from billing.rules.assembling import Owed
 from billing.rules.cuts import Cut
-from billing.rules.meteredlines import Counted, PeriodOfUse, RatedUse, metered_line, rate
+from billing.rules.meteredlines import PeriodOfUse, RatedUse, metered_line, rate
 from billing.rules.meters import WEIGHTED_SUM
 from billing.rules.takingback import BilledUse, TakenBack, read_back, take_back
-from common.errors import NotFound
 from events.store import Cursor
 from ledger.operations.returning import give_back_gifts
 from ledger.queries.balances import find_grants
@@ -42,6 +48,8 @@ def rate_metered(
 
     Raises NotFound, NotPriced and PeriodRetired.
     """
+    if not has_metered_periods(cur, organization=organization):
+        return []
     rows = open_metered_periods(cur, organization=organization, until=cut.until)
     found = [_first(cur, organization, row, currency, cut) for row in rows]
     since = cut.until - LOOKED_BACK
@@ -61,9 +69,10 @@ def charge_metered(
 
     Each is charged once for ever under its own id. Raises what `charge_quantity` raises.
     """
-    rows = {row.id for row in open_metered_periods(cur, organization=organization)}
     lines = [_owed_again(cur, line) for line in lines_left_behind(cur, organization)]
-    for one in rated:
+    wanted = list(rated)
+    rows = {row.id for row in open_metered_periods(cur, organization=organization)} if wanted else set()
+    for one in wanted:
         if one.late or one.period.id in rows:
             lines.append(_charged(cur, organization, currency, one, author))
     return lines
@@ -94,51 +103,35 @@ def _owed_again(cur: Cursor, line: LineRow) -> Owed:
 
 
 def _first(cur: Cursor, organization: UUID, row: MeteredRow, currency: str, cut: Cut) -> RatedUse:
-    period = _period(cur, row)
-    counted = _counted(cur, organization, row, period, cut)
-    return rate(period, counted, currency=currency, cut=cut.written())
+    found = use_of(cur, row, currency)
+    return rate(found.period, tally_of(cur, organization, found, cut), currency=currency, cut=cut.written())
 
 
 def _late(cur: Cursor, organization: UUID, billed: BilledPeriod, currency: str, cut: Cut) -> RatedUse | None:
     if not _is_touched(cur, organization, billed, cut):
         return None
-    period = _period(cur, billed.row)
-    counted = _counted(cur, organization, billed.row, period, cut)
-    if {one.group: one.quantity for one in counted} == {one.group: one.quantity for one in billed.counted}:
+    found = use_of(cur, billed.row, currency)
+    tally = tally_of(cur, organization, found, cut)
+    if tally.quantities == billed.tally.quantities:
         return None
     return rate(
-        period,
-        counted,
+        found.period,
+        tally,
         currency=currency,
         cut=cut.written(),
-        before=billed.counted,
+        before=billed.tally,
         number=billed.lines,
     )
 
 
 def _is_touched(cur: Cursor, organization: UUID, billed: BilledPeriod, cut: Cut) -> bool:
-    """Whether anything became known since that may concern the period: a level holds on into later ones."""
+    """Whether anything became known since that may concern the period or its window before: a level holds on into
+    later ones."""
     meter = find_meter(cur, billed.row.meter)
     span = late_span(cur, organization, meter, cut, billed.cut)
     if span is None or span[0] >= billed.row.end_at:
         return False
-    return span[1] >= billed.row.start_at or meter.definition.aggregation == WEIGHTED_SUM
-
-
-def _period(cur: Cursor, row: MeteredRow) -> PeriodOfUse:
-    charge = find_version(cur, row.plan_version).terms.charge(row.charge_key)
-    if charge is None:
-        raise NotFound(f"The plan's version has no charge {row.charge_key}.")
-    return PeriodOfUse(row.id, row.subscription, charge, row.plan_version, row.start_at, row.end_at)
-
-
-def _counted(
-    cur: Cursor, organization: UUID, row: MeteredRow, period: PeriodOfUse, cut: Cut
-) -> Sequence[Counted]:
-    meter = find_meter(cur, row.meter)
-    group_by = period.charge.group_by
-    found = aggregate(cur, organization, meter, period.start, period.end, cut, None, group_by)
-    return [Counted(one.group, one.quantity, one.records, one.digest.hex()) for one in found]
+    return span[1] >= billed.row.window_start or meter.definition.aggregation == WEIGHTED_SUM
 
 
 def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> Owed:
@@ -165,10 +158,16 @@ def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, auth
     return metered_line(one, paid)
 
 
+def _counted_together(cur: Cursor, period: PeriodOfUse, currency: str) -> list[UUID]:
+    """A period and those before and after it whose count is the same: what any of them paid may come back."""
+    row = find_metered_period(cur, period.id)
+    return [each.id for each in counted_alike(cur, row, parts_of_window(cur, row), currency)]
+
+
 def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> TakenBack:
     """What comes back of a period that was billed too high; what was given away goes back to its grants here."""
     billed = []
-    for line in lines_of_period(cur, organization, one.period.id):
+    for line in lines_of_periods(cur, organization, _counted_together(cur, one.period, currency)):
         receipt = receipt_of(cur, organization=organization, source=SOURCE, charge=line.charge)
         back, paid_back = read_back(line.detail)
         paid = [(part.source, part.grant, part.amount) for part in receipt]

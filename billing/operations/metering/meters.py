@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from billing.queries.meters import find_meter, key_is_taken
+from billing.queries.meters import find_meter, key_is_taken, plans_counting
 from billing.rules.meters import Meter, NewMeter, meter_archived, meter_created, meter_described
-from common.errors import NameConflict
+from common.errors import InvalidTransition, NameConflict
 from common.ids import new_id
 from events.store import Cursor
 from orgs import PLATFORM_ID
@@ -36,9 +36,18 @@ def describe_meter(cur: Cursor, meter: str, changes: Mapping[str, Any], *, autho
 
 
 def archive_meter(cur: Cursor, meter: str, *, author: Author) -> Meter:
-    """This function will end a meter for new plans; plans that have it go on. An archived one stays as it is. Raises
-    NotFound."""
+    """This function will end a meter for new plans; subscriptions that have it go on. An archived one stays as it is.
+
+    Raises NotFound, and InvalidTransition while a plan that is on sale counts by it: who began that could not be billed
+    by a version that is published again.
+    """
     locked = lock_organization(cur, PLATFORM_ID)
-    ended, fact = meter_archived(find_meter(cur, meter), at=locked.now)
+    found = find_meter(cur, meter)
+    ended, fact = meter_archived(found, at=locked.now)
+    plans = plans_counting(cur, found.key) if fact is not None else []
+    if plans:
+        raise InvalidTransition(
+            f"The plan {plans[0]} is on sale and counts by this meter; publish a version without it first."
+        )
     record(cur, [fact], author=author)
     return ended

@@ -7,6 +7,7 @@ from uuid import UUID
 from billing.queries.meterevents import COUNTING_OF_BACKFILL, KnownEvent
 from billing.rules.meterevents import EventFact
 from events.store import Cursor, encode
+from events.writer import array_literal, literals
 
 _KINDS: Final = {
     "id": "uuid", "organization": "uuid", "occurred_at": "timestamptz", "event_id": "uuid", "cancels": "uuid",
@@ -24,6 +25,7 @@ INSERT INTO meter_event_keys (organization, source, id_digest, payload_digest, e
 SELECT %s, s, d, p, e, a, string_to_array(m, ' ')
 FROM unnest(%s::text[], %s::bytea[], %s::bytea[], %s::uuid[], %s::boolean[], %s::text[]) AS u(s, d, p, e, a, m)
 """
+_KEY_TYPES: Final = ("text", "bytea", "bytea", "uuid", "boolean", "text")
 _REVERT: Final = f"""
 INSERT INTO meter_events (id, organization, occurred_at, event_id, cancels, backfill_id, sign, adjustment, source,
     external_id, type, subject, actor, reason, data, epoch, recorded_at)
@@ -40,7 +42,7 @@ def insert_facts(cur: Cursor, facts: Sequence[EventFact]) -> None:
         return
     columns: list[list[Any]] = [[getattr(fact, name) for fact in facts] for name in _PLAIN]
     columns.append([encode(fact.data).decode() for fact in facts])
-    cur.execute(_INSERT, columns)
+    cur.execute(_INSERT, literals(_INSERT, columns))
 
 
 def insert_keys(
@@ -52,7 +54,8 @@ def insert_keys(
         for name, one in sorted(keys, key=_name)
     ]
     if rows:
-        cur.execute(_INSERT_KEYS, [organization, *(list(column) for column in zip(*rows, strict=True))])
+        columns = zip(_KEY_TYPES, zip(*rows, strict=True), strict=True)
+        cur.execute(_INSERT_KEYS, [organization, *(array_literal(kind, column) for kind, column in columns)])
 
 
 def take_back_backfill(

@@ -11,19 +11,23 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from billing.operations.dunning import notice
 from billing.queries.mirroring import find_invoice, find_subscription, linked_customer, live_prices
 from billing.rules.mirroring.rows import (
     ENDED,
+    INVOICE,
     MirroredInvoice,
     credit_of,
     invoice_fact,
     lifetime_of,
     seen_invoice,
     seen_subscription,
+    stream_of,
     subscription_fact,
 )
 from billing.rules.mirroring.views import InvoiceView, SubscriptionView
 from billing.rules.payments.applied import APPLIED, PARKED, UNCHANGED, Applied
+from billing.rules.payments.views import Failure
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from ledger.operations.grants import NewGrant, grant_credit
@@ -73,7 +77,23 @@ def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
         return Applied(UNCHANGED, said.detail) if said.outcome != PARKED else said
     is_given = after.grant is not None and (before is None or before.grant is None)
     record(cur, [invoice_fact(after, is_given=is_given, at=books.now)], author=author)
+    _tell_dunning(cur, before, after, author)
     return said
+
+
+def _tell_dunning(
+    cur: Cursor, before: MirroredInvoice | None, after: MirroredInvoice, author: Author
+) -> None:
+    """The processor's own retries are input of the one machine: each failure is told, and the end of it."""
+    organization, was_failed = after.organization, before is not None and before.failed
+    if after.failed and not was_failed:
+        identifier = stream_of(INVOICE, after.invoice)
+        failure = Failure("payment_failed", message=f"invoice {after.invoice} at the processor")
+        notice.payment_failed(
+            cur, organization=organization, invoice=identifier, failure=failure, author=author
+        )
+    elif was_failed and not after.failed:
+        notice.payment_settled(cur, organization=organization, author=author)
 
 
 def _with_credit(

@@ -16,8 +16,8 @@ from events.store import Cursor
 from ledger.operations.books import Books
 from orgs.operations.facts import Author
 
-PAY: Final = "payment.create"
-CANCEL: Final = "payment.cancel"
+PAY: Final = "create_payment"
+CANCEL: Final = "cancel_payment"
 
 
 class NoPaymentMethod(ProblemError):

@@ -60,6 +60,18 @@ def request_collection(
     return _collect(cur, books, found, cause, author)
 
 
+def collect_again(
+    cur: Cursor, *, organization: UUID, invoice: UUID, cause: str, author: Author
+) -> Payment | None:
+    """This function will ask for a payment as `request_collection` does, and return the one that is under way then,
+    also one from before: dunning waits for its outcome. None: there is nothing to collect with. Raises NotFound."""
+    made = request_collection(cur, organization=organization, invoice=invoice, cause=cause, author=author)
+    if made is not None:
+        return made
+    found = find_invoice(cur, organization=organization, invoice=invoice)
+    return next((one for one in _payments(cur, found) if one.is_under_way), None)
+
+
 def collect_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> Payment:
     """This function will ask for a payment of an invoice as `request_collection` does, and say why when it cannot.
 

@@ -24,8 +24,8 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
 
-CREATE: Final = "customer.create"
-UPDATE: Final = "customer.update"
+CREATE: Final = "create_customer"
+UPDATE: Final = "update_customer"
 _FORGET: Final = "DELETE FROM payment_methods WHERE organization = %s"
 
 

@@ -12,6 +12,7 @@ from billing import stripe_gateway
 from billing.operations.commands.requesting import request
 from billing.operations.commands.sending import AUTHOR, deliver
 from billing.operations.dunning import notice
+from billing.operations.payments.charging import PAY
 from billing.operations.payments.customers import UPDATE, ensure_customer, require_payer
 from billing.queries.commands import find_command
 from billing.queries.customers import customer_named, customer_of, holder_of_method
@@ -30,8 +31,8 @@ from orgs.operations.locks import lock_organization
 
 logger = logging.getLogger(__name__)
 
-SETUP: Final = "setup.create"
-DETACH: Final = "method.detach"
+SETUP: Final = "create_setup"
+DETACH: Final = "detach_method"
 _SAVE: Final = """
 INSERT INTO payment_methods AS m (id, organization, kind, brand, last4, exp_month, exp_year, fingerprint, seen_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
@@ -40,7 +41,11 @@ ON CONFLICT (id) DO UPDATE SET organization = EXCLUDED.organization, kind = EXCL
     fingerprint = EXCLUDED.fingerprint, seen_at = EXCLUDED.seen_at
 WHERE (m.brand, m.last4, m.exp_month, m.exp_year) IS DISTINCT FROM
     (EXCLUDED.brand, EXCLUDED.last4, EXCLUDED.exp_month, EXCLUDED.exp_year)
-RETURNING id
+RETURNING xmax <> 0
+"""
+_LAST: Final = """
+SELECT state FROM outbound_commands WHERE organization = %s AND purpose = %s AND params->>'payment_method' = %s
+    AND state IN ('succeeded', 'refused') ORDER BY id DESC LIMIT 1
 """
 _FORGET: Final = "DELETE FROM payment_methods WHERE id = %s"
 
@@ -133,20 +138,9 @@ def choose_method(cur: Cursor, *, organization: UUID, method: str, author: Autho
     tried with it. The same again changes nothing. Raises NotFound."""
     locked = lock_organization(cur, organization)
     row = customer_of(cur, organization)
-    after = customers.chosen(row, method)
-    if after is row:
+    if method in row.methods and row.default_method == method:
         return row
-    record(cur, [customers.fact(after, "method_chosen", at=locked.now)], author=author)
-    request(
-        cur,
-        organization=organization,
-        purpose=UPDATE,
-        business_key=f"default:{row.id}:{after.version}",
-        params={"invoice_settings": {"default_payment_method": method}},
-        author=author,
-        target=row.customer,
-        order_key=row.customer,
-    )
+    after = _choose(cur, row, method, locked.now, author)
     notice.method_changed(cur, organization=organization, author=author)
     return after
 
@@ -241,11 +235,36 @@ def _detached(cur: Cursor, organization: UUID, method: str, author: Author) -> C
 
 
 def _attach(cur: Cursor, row: Customer, method: str, now: datetime, author: Author) -> bool:
+    """Attach a method. It pays from now on when there is no other, or the one that pays was declined the last time:
+    its owner left it for that."""
     after = customers.attached(row, method)
     if after is row:
         return False
     record(cur, [customers.fact(after, "method_attached", at=now)], author=author)
+    if after.default_method != method and _was_declined(cur, after):
+        _choose(cur, after, method, now, author)
     return True
+
+
+def _choose(cur: Cursor, row: Customer, method: str, now: datetime, author: Author) -> Customer:
+    after = customers.chosen(row, method)
+    record(cur, [customers.fact(after, "method_chosen", at=now)], author=author)
+    request(
+        cur,
+        organization=row.organization,
+        purpose=UPDATE,
+        business_key=f"default:{row.id}:{after.version}",
+        params={"invoice_settings": {"default_payment_method": method}},
+        author=author,
+        target=row.customer,
+        order_key=row.customer,
+    )
+    return after
+
+
+def _was_declined(cur: Cursor, row: Customer) -> bool:
+    found = cur.execute(_LAST, (row.organization, PAY, row.default_method)).fetchone()
+    return found == ("refused",)
 
 
 def _is_leaving(cur: Cursor, row: Customer, method: str) -> bool:
@@ -257,5 +276,6 @@ def _is_leaving(cur: Cursor, row: Customer, method: str) -> bool:
 
 
 def _look(cur: Cursor, organization: UUID, view: MethodView) -> bool:
+    """Keep how a method looks; whether it looked different before (a card that was renewed)."""
     values = (view.id, organization, view.kind, view.brand, view.last4, view.exp_month, view.exp_year)
-    return cur.execute(_SAVE, (*values, view.fingerprint, wall_now(cur))).fetchone() is not None
+    return cur.execute(_SAVE, (*values, view.fingerprint, wall_now(cur))).fetchone() == (True,)

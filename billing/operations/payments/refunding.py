@@ -19,7 +19,7 @@ from ledger.operations.books import lock_books
 from ledger.rules.adjustments import require_reason
 from orgs.operations.facts import Author
 
-REFUND: Final = "refund.create"
+REFUND: Final = "create_refund"
 REASONS: Final = ("duplicate", "fraudulent", "requested_by_customer")
 _GONE: Final = frozenset({"failed", "canceled"})
 _MOST: Final = 100

@@ -26,4 +26,4 @@ def advance(cur: Cursor, locked: LockedOrganization, *, until: datetime, author:
         assert row.next_at is not None
         known = known_of(cur, locked, row, at=row.next_at)
         decision = decide_boundary(row, known, waiting=waiting)
-        record_decision(cur, locked, decision, before=row, author=author)
+        record_decision(cur, locked, decision, before=row, author=author, asked=False)

@@ -6,14 +6,21 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.queries.coupons import redemptions_for
-from billing.queries.items import noted_of_items
+from billing.queries.items import invoiced_of_items, noted_of_items
 from billing.queries.plans import find_version
-from billing.queries.subscriptions import running_promotions, what_is_left
+from billing.queries.subscriptions import (
+    running_promotions,
+    running_windows,
+    subscriptions_of,
+    what_is_left,
+)
 from billing.rules.couponterms import Redemption as Redeemed
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import Clawback
+from billing.rules.subscriptions.counting import Window
 from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.decision import Decision, Granted, fact_of
+from billing.rules.subscriptions.meters import require_own_meters, selections_of
 from billing.rules.subscriptions.row import Redemption, Subscription
 from billing.rules.subscriptions.work import Known
 from events.store import Cursor, append
@@ -31,13 +38,22 @@ metered periods, and usage that is reported late."""
 
 def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: datetime) -> Known:
     """This function will read what a decision on a subscription at `at` must know beside its row."""
+    items = [fee.item for fee in row.fees if fee.item is not None]
     return Known(
         terms=terms_of(cur, row.selection.version),
         free=what_is_left(cur, row, debt=_debt(cur, locked)),
         running=running_promotions(cur, organization=locked.id, at=at),
         coupons=coupons_of(cur, locked, row.id),
-        noted=noted_of_items(cur, [fee.item for fee in row.fees if fee.item is not None]),
+        noted=noted_of_items(cur, items),
+        invoiced=invoiced_of_items(cur, items),
+        windows=_windows(cur, row),
     )
+
+
+def _windows(cur: Cursor, row: Subscription) -> list[Window]:
+    if row.period_start is None or not row.metered:
+        return []
+    return running_windows(cur, organization=row.organization, after=row.period_start)
 
 
 def coupons_of(cur: Cursor, locked: LockedOrganization, subscription: UUID) -> list[Redemption]:
@@ -58,14 +74,19 @@ def record_decision(
     *,
     before: Subscription | None,
     author: Author,
+    asked: bool = True,
 ) -> Decision | None:
-    """This function will append a decision's events and project them; nothing for None.
+    """This function will append a decision's events and project them; nothing for None. One that was not `asked` for
+    comes of what was decided before.
 
     The ledger's part rides along: what is clawed back in the subscription's event, every grant in one of its own. All
-    are dated at the decision. Raises NotFound for an organization without books and AmountOutOfRange.
+    are dated at the decision. Raises MeterInUse when it is to count what another subscription counts, NotFound for an
+    organization without books, and AmountOutOfRange.
     """
     if decision is None:
         return None
+    if asked:
+        _require_own_meters(cur, decision.row, before)
     event = event_of(fact_of(decision, before), author)
     events = [event]
     if decision.grants or decision.clawbacks:
@@ -77,6 +98,19 @@ def record_decision(
         )
     append(cur, events)
     return decision
+
+
+def _require_own_meters(cur: Cursor, row: Subscription, before: Subscription | None) -> None:
+    if row.ended_at is not None or (before is not None and _counts_as(row) == _counts_as(before)):
+        return
+    others = subscriptions_of(cur, organization=row.organization)
+    versions = {selection.version for one in (row, *others) for selection in selections_of(one)}
+    require_own_meters(row, others, {version: terms_of(cur, version) for version in versions})
+
+
+def _counts_as(row: Subscription) -> tuple[Any, ...]:
+    """What of a subscription says what it counts, and until when."""
+    return row.selection, row.pending, row.cancel_at, row.ends_at
 
 
 def _clawed(books: Books, decision: Decision) -> dict[str, Any]:

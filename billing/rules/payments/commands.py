@@ -126,9 +126,8 @@ def ended(command: Command, outcome: Outcome, *, at: datetime) -> Command:
             error_code=outcome.code, decline_code=outcome.decline_code, error=outcome.message,
         )  # fmt: skip
     if isinstance(outcome, Unknown):
-        return _moved(
-            command, UNKNOWN, request_id=outcome.request_id, error_code="unknown", error=outcome.reason
-        )
+        code = STORED_FAILURE if outcome.stored else "unknown"
+        return _moved(command, UNKNOWN, request_id=outcome.request_id, error_code=code, error=outcome.reason)
     if isinstance(outcome, Wrong):
         return _moved(
             command, WRONG, request_id=outcome.request_id, error_code=outcome.code, error=outcome.reason

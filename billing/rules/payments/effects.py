@@ -63,7 +63,8 @@ def _of_refund(name: str, row: Any, done: frozenset[str]) -> Iterator[Effect]:
 
 def _of_dispute(name: str, row: Any) -> Iterator[Effect]:
     source = f"dispute:{name}"
-    for number, part in row["rows"].items():
+    # Stored, the rows have no order, and their times are whole seconds: what was withdrawn comes before what came back.
+    for number, part in sorted(row["rows"].items(), key=lambda one: (one[1]["amount"] < 0, one[0])):
         verb = "disputed" if part["amount"] >= 0 else "reinstated"
         yield Effect(source, f"{source}:{number}", verb, -part["amount"], part["fee"], name)
     if row["status"] == "lost":

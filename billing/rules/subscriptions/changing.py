@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import without_ended
+from billing.rules.subscriptions.counting import is_same_price
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.fees import (
     charges_of,
@@ -133,9 +134,10 @@ def make_change(work: Work, target: Selection, terms: PlanTerms, mode: str) -> N
     bill_arrears(work)
     if mode == "reset":
         leave_allowances(work)
+        end_metered(work)
     else:
         credit_unused(work, due_at=due_at)
-    end_metered(work)
+        end_metered(work, left=_left(work, target, terms))
     switch(work, target, terms)
     if restarts:
         cycle = row.cycle.restarted(work.at, interval=interval_of(terms))
@@ -176,10 +178,26 @@ def _change_charges(work: Work, target: Selection, due_at: datetime) -> None:
     worth = {fee.charge: fee.worth for fee in row.fees if fee.charge in differing}
     bill_arrears(work, only=differing)
     credit_unused(work, due_at=due_at, keeps_credit=worth, only=differing)
-    end_metered(work, keep=[charge.key for charge in charges_of(terms, target) if charge.meter])
+    end_metered(
+        work,
+        keep=[charge.key for charge in charges_of(terms, target) if charge.meter],
+        left=_left(work, target, terms),
+    )
     switch(work, target, terms)
     begin_metered(work, work.at)
     bill_rest(work, due_at=due_at, only=differing, worth=worth)
+
+
+def _left(work: Work, target: Selection, terms: PlanTerms) -> list[str]:
+    """The metered charges whose price ends with a change: nothing subscribed to then prices their meter alike."""
+    goes_on = [charge for charge in charges_of(terms, target) if charge.meter]
+    if interval_of(terms) != work.row.interval:
+        goes_on = []
+    return [
+        charge.key
+        for charge in charges_of(work.terms, work.row.selection)
+        if not any(is_same_price(charge, other, work.row.currency) for other in goes_on)
+    ]
 
 
 def _waits(change: Change, mode: str) -> bool:

@@ -8,15 +8,17 @@ fixed coupon is for whole periods only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
+from uuid import UUID
 
 from billing.rules.coupons import Coupon, DiscountableLine, apply_coupons
 from billing.rules.couponterms import Redemption as Redeemed
 from billing.rules.couponterms import parse_terms, write_terms
-from billing.rules.subscriptions.row import Redemption
+from billing.rules.proration import span_share
+from billing.rules.subscriptions.row import Fee, Redemption, Subscription
 from common.errors import InvalidTransition
 
 
@@ -29,6 +31,29 @@ def discounts(
         return [0] * len(amounts)
     lines = [DiscountableLine(charge, units) for charge, units in amounts]
     return list(apply_coupons(lines, held, currency=currency).units)
+
+
+def as_invoiced(fee: Fee, invoiced: Mapping[UUID, tuple[int, int]], *, share: Fraction) -> Fee:
+    """Return a fee of a share of its period less what its invoice really took off its item, in units, instead of what
+    was expected when the period began: a coupon may have been spread over other lines, or have ended by the draft."""
+    amount, taken = (0, fee.discount) if fee.item is None else invoiced.get(fee.item, (0, fee.discount))
+    if amount <= 0 or taken == fee.discount or not share:
+        return fee
+    more = fee.discount - taken
+    return replace(
+        fee, price=fee.price + Fraction(more) / share, billed=max(fee.billed + more, 0), discount=taken
+    )
+
+
+def fees_as_invoiced(
+    row: Subscription, invoiced: Mapping[UUID, tuple[int, int]], *, basis: str
+) -> tuple[Fee, ...]:
+    """Return the fees of the running period as their invoices say: only that is given back."""
+    period = row.period
+    return tuple(
+        as_invoiced(fee, invoiced, share=span_share(period, fee.start, period.end, basis=basis))
+        for fee in row.fees
+    )
 
 
 def percentage_left(

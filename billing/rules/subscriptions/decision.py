@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
 from billing.rules.items import NewItem, items_event_data
 from billing.rules.subscriptions.allowances import Clawback
-from billing.rules.subscriptions.row import Subscription
+from billing.rules.subscriptions.counting import Part, Window
+from billing.rules.subscriptions.row import Allowance, Subscription
 from billing.rules.subscriptions.writing import write_subscription
+from common.ids import new_id
 from orgs.rules.facts import Fact, id_text, time_text, with_changes
 
 STREAM: Final = "subscription"
@@ -24,7 +27,11 @@ _TOLD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class MeteredPeriod:
-    """A period of a metered charge that has ended: its use in [start, end) is rated by the plan's version."""
+    """A part of a metered charge's time that has ended: its use in [start, end) is rated by the plan's version.
+
+    `window`: the whole time over which the meter's count goes on, however it is split. `share`: what part of a period
+    of the plan's `interval` it is; `ahead`: what more of it, to the window's end, was paid for.
+    """
 
     id: UUID
     charge: str
@@ -32,6 +39,9 @@ class MeteredPeriod:
     start: datetime
     end: datetime
     plan_version: UUID
+    window: Window
+    share: Fraction
+    ahead: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,36 @@ class Decision:
         return sum(item.amount for item in self.items)
 
 
+def granted_now(one: Allowance) -> Granted:
+    """Return the credit of an allowance whose time has come."""
+    assert one.grant is not None
+    return Granted(
+        grant=one.grant,
+        amount=one.amount,
+        deferred=one.deferred,
+        source=one.source,
+        priority=one.priority,
+        effective_at=one.start,
+        expires_at=one.end if one.expires else None,
+    )
+
+
+def metered_period(charge: str, plan_version: UUID, part: Part, *, is_left: bool) -> MeteredPeriod:
+    """Return a part of a charge's time as a metered period; what is left of its window was paid for unless the charge
+    `is_left`."""
+    return MeteredPeriod(
+        id=new_id(),
+        charge=charge,
+        meter=part.window.meter,
+        start=part.start,
+        end=part.end,
+        plan_version=plan_version,
+        window=part.window,
+        share=part.share,
+        ahead=Fraction(0) if is_left else part.rest,
+    )
+
+
 def fact_of(decision: Decision, before: Subscription | None) -> Fact:
     """Return the fact of a decision, without the ledger's part."""
     row = decision.row
@@ -90,4 +130,8 @@ def _metered(subscription: UUID, one: MeteredPeriod) -> dict[str, Any]:
         "start": time_text(one.start),
         "end": time_text(one.end),
         "plan_version": id_text(one.plan_version),
+        "window": [time_text(one.window.start), time_text(one.window.end)],
+        "interval": one.window.interval,
+        "share": str(one.share),
+        "ahead": str(one.ahead),
     }

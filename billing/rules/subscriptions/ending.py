@@ -99,6 +99,6 @@ def _settle(work: Work, credits: bool) -> None:
     if work.row.paused_at is not None:
         credit_blocked(work, work.at)
     bill_arrears(work, day_is_used=is_inside)
-    end_metered(work)
+    end_metered(work, left=work.row.metered if credits else ())
     if credits and is_inside:
         credit_unused(work, due_at=work.at, day_is_used=True)

@@ -29,10 +29,24 @@ from billing.rules.subscriptions.allowances import (
     still_running,
     without_ended,
 )
-from billing.rules.subscriptions.couponing import adopted, counted, cut_off, discounts, percentage_left
-from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod
+from billing.rules.subscriptions.counting import Window, parts_of
+from billing.rules.subscriptions.couponing import (
+    adopted,
+    counted,
+    cut_off,
+    discounts,
+    fees_as_invoiced,
+    percentage_left,
+)
+from billing.rules.subscriptions.decision import (
+    Decision,
+    Granted,
+    MeteredPeriod,
+    granted_now,
+    metered_period,
+)
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
-from billing.rules.subscriptions.row import Allowance, Fee, Redemption, Subscription
+from billing.rules.subscriptions.row import Fee, Redemption, Subscription
 from billing.rules.subscriptions.steps import credit_steps, fee_steps
 from common.ids import new_id
 from common.localtime import local_time
@@ -44,13 +58,17 @@ NOTHING: Final = Fraction(0)
 class Known:
     """What a decision must know beside the row: the terms of its plan, what is left of each grant, and
     promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
-    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units."""
+    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units;
+    `invoiced`: amount and discount of items on living invoices. `windows`: in which the organization's meters were
+    counted before and that have not ended."""
 
     terms: PlanTerms
     free: Mapping[UUID, Left] = field(default_factory=dict)
     running: Sequence[Running] = ()
     coupons: Sequence[Redemption] | None = None
     noted: Mapping[UUID, int] = field(default_factory=dict)
+    invoiced: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
+    windows: Sequence[Window] = ()
 
 
 @dataclass(slots=True)
@@ -238,6 +256,7 @@ def credit_unused(
     worth only that is credited which came back. A credit never exceeds what was billed (house rule 25).
     """
     names = None if only is None else frozenset(only)
+    work.change(fees=fees_as_invoiced(work.row, work.known.invoiced, basis=work.basis))
     came_back = 0
     if keeps_credit is None:
         back = closed(work.row, work.at, basis=work.basis, free=work.known.free, day_is_used=day_is_used)
@@ -291,6 +310,7 @@ def credit_blocked(work: Work, until: datetime) -> None:
         return
     period = row.period
     share = blocked_share(period, work.row.blocks) - blocked_share(period, before)
+    work.change(fees=fees_as_invoiced(work.row, work.known.invoiced, basis=work.basis))
     for number, fee in enumerate(work.row.fees):
         amount = min(
             round_to_document(fee.price * share, currency=row.currency),
@@ -311,18 +331,24 @@ def begin_metered(work: Work, at: datetime) -> None:
     work.change(metered=running)
 
 
-def end_metered(work: Work, *, keep: Iterable[str] = ()) -> None:
-    """End the metered periods, but for the charges to keep: their use up to now is to be rated."""
+def end_metered(work: Work, *, keep: Iterable[str] = (), left: Iterable[str] = ()) -> None:
+    """End the metered periods, but for the charges to keep: their use up to now is to be rated. Of those that are
+    `left` the rest of the period is given back, and its free units are not theirs."""
     kept = {}
     for key, since in work.row.metered.items():
         charge = work.terms.charge(key)
         if key in keep:
             kept[key] = since
         elif charge is not None and charge.meter and since < work.at:
-            work.metered.append(
-                MeteredPeriod(new_id(), key, charge.meter, since, work.at, work.row.selection.version)
-            )
+            work.metered += _metered_parts(work, key, charge.meter, since, is_left=key in left)
     work.change(metered=kept)
+
+
+def _metered_parts(
+    work: Work, key: str, meter: str, since: datetime, *, is_left: bool
+) -> list[MeteredPeriod]:
+    parts = parts_of(meter, work.row.period, since, work.at, work.known.windows)
+    return [metered_period(key, work.row.selection.version, one, is_left=is_left) for one in parts]
 
 
 def grant_due(work: Work) -> None:
@@ -331,22 +357,9 @@ def grant_due(work: Work) -> None:
     for one in work.row.allowances:
         if one.grant is None and one.start <= work.at:
             one = replace(one, grant=new_id())
-            work.grants.append(_granted(one))
+            work.grants.append(granted_now(one))
         done.append(one)
     work.change(allowances=tuple(done))
-
-
-def _granted(one: Allowance) -> Granted:
-    assert one.grant is not None
-    return Granted(
-        grant=one.grant,
-        amount=one.amount,
-        deferred=one.deferred,
-        source=one.source,
-        priority=one.priority,
-        effective_at=one.start,
-        expires_at=one.end if one.expires else None,
-    )
 
 
 def _plan_allowances(work: Work, fees: list[Fee], start: datetime, end: datetime) -> list[Fee]:

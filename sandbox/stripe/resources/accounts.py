@@ -148,6 +148,8 @@ def own(call: Call) -> Body:
 
 @route("GET", "/v1/accounts/{id}")
 def retrieve(call: Call, id: str) -> Body:
+    if call.account and id != call.account:
+        raise refuse(f"No such account: '{id}'", code="resource_missing", param="account")
     return call.on("").get("account", id)
 
 

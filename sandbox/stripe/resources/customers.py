@@ -16,7 +16,7 @@ _FIELDS = (
     f"address{_ADDRESS} balance:int business_name:str individual_name:str description:str email:str "
     "invoice_prefix:str invoice_settings{default_payment_method:str footer:str custom_fields:any "
     f"rendering_options:any}} metadata:map name:str phone:str preferred_locales:list shipping{{address{_ADDRESS} "
-    "name:str! phone:str} source:str tax{ip_address:str validate_location:str} tax_exempt:exempt|none|reverse"
+    "name:str! phone:str} tax_exempt:exempt|none|reverse"
 )
 _PLAIN = ("address", "description", "email", "name", "phone", "shipping", "preferred_locales", "tax_exempt")
 _TERM = re.compile(
@@ -75,7 +75,7 @@ def living_customer(call: Call, id: str | None, *, param: str = "customer") -> B
     return found
 
 
-@route("POST", "/v1/customers", f"{_FIELDS} payment_method:str test_clock:str next_invoice_sequence:int")
+@route("POST", "/v1/customers", f"{_FIELDS} payment_method:str next_invoice_sequence:int")
 def create(call: Call) -> Body:
     customer = _blank(call, new_id("cus", 14))
     method = call.params.get("payment_method")
@@ -93,7 +93,7 @@ def create(call: Call) -> Body:
     return customer
 
 
-@route("GET", "/v1/customers", paged("created:range email:str test_clock:str"))
+@route("GET", "/v1/customers", paged("created:range email:str"))
 def index(call: Call) -> Body:
     living = (
         Filter()

@@ -11,6 +11,9 @@ from sandbox.stripe.world import Body, Call
 
 KEPT_SECONDS = 30 * 86_400
 _MOST_TYPES = 20
+_FAILED = (
+    "EXISTS (SELECT 1 FROM deliveries d WHERE d.event = objects.id AND d.counted AND d.state <> 'delivered')"
+)
 
 
 def shown_event(event: Body, version: str | None = None) -> Body:
@@ -35,7 +38,7 @@ def index(call: Call) -> Body:
         each = " OR ".join("json_extract(body, '$.type') GLOB ?" for _ in types)
         conditions.sql(each, *types)
     if given.get("delivery_success") is not None:
-        failed = "EXISTS (SELECT 1 FROM deliveries d WHERE d.event = objects.id AND d.counted AND d.state <> 'delivered')"
+        failed = _FAILED
         conditions.sql(f"NOT {failed}" if given["delivery_success"] else failed)
     page = listed(call, "event", "/v1/events", conditions)
     return {**page, "data": [shown_event(event) for event in page["data"]]}

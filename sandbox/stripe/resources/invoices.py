@@ -81,7 +81,8 @@ def _line(call: Call, invoice: str, *, amount: int, currency: str, subscription:
     price = item["price"] if item else None
     start = item["current_period_start"] if item else call.now
     pricing = {"type": "price_details", "unit_amount_decimal": str(amount), "price_details": {
-        "price": price["id"] if price else new_id("price"), "product": price["product"] if price else new_id("prod", 14),
+        "price": price["id"] if price else new_id("price"),
+        "product": price["product"] if price else new_id("prod", 14),
     }}  # fmt: skip
     return {
         "id": new_id("il"), "object": "line_item", "amount": amount, "currency": currency, "description": None,
@@ -147,10 +148,7 @@ def pay_invoice(call: Call, invoice: Body) -> Body:
     person = call.get("customer", invoice["customer"], param="customer")
     method = call.params.get("payment_method") or person["invoice_settings"]["default_payment_method"]
     if not method:
-        raise refuse(
-            "There is no `default_payment_method` set on this Customer or Invoice.",
-            code="invoice_payment_intent_requires_action",
-        )
+        raise refuse("There is no `default_payment_method` set on this Customer or Invoice.")
     intent = blank_intent(call, amount=invoice["amount_remaining"], currency=invoice["currency"])
     intent |= {"customer": person["id"], "payment_method": method, "_invoice": invoice["id"]}
     call.add(intent, event="payment_intent.created")
@@ -222,7 +220,8 @@ def payments_of(call: Call, invoice: Body) -> Body:
 
 
 @route("GET", "/v1/invoice_payments", paged(
-    "invoice:str status:canceled|open|paid created:range payment{type:payment_intent! payment_intent:str}"))  # fmt: skip
+    "invoice:str status:canceled|open|paid created:range "
+    "payment{type:payment_intent! payment_intent:str}"))  # fmt: skip
 def payments(call: Call) -> Body:
     given = call.params
     conditions = Filter().between("created", given.get("created"))

@@ -12,7 +12,10 @@ from sandbox.stripe.world import Body, Call, merged_metadata, new_id, refuse
 
 _SMALLEST, _LARGEST = 50, 99_999_999
 _OPTIONS = "payment_method_options:any mandate:str mandate_data:any return_url:str use_stripe_sdk:bool"
-_CONFIRM = f"{_OPTIONS} off_session:true|false|one_off|recurring error_on_requires_action:bool payment_method:str setup_future_usage:any"
+_CONFIRM = (
+    f"{_OPTIONS} off_session:true|false|one_off|recurring error_on_requires_action:bool payment_method:str "
+    "setup_future_usage:any"
+)
 _FIELDS = (
     "customer:str description:str metadata:map receipt_email:str shipping:any transfer_group:str "
     "payment_method_types:list statement_descriptor:str statement_descriptor_suffix:str "
@@ -79,7 +82,7 @@ def _check_currency(currency: str) -> str:
     "POST",
     "/v1/payment_intents",
     f"amount:int! currency:str! {_FIELDS} {_CONFIRM} confirm:bool confirmation_method:automatic|manual "
-    "automatic_payment_methods{enabled:bool! allow_redirects:always|never} transfer_data:any",
+    "automatic_payment_methods{enabled:bool! allow_redirects:always|never}",
 )
 def create(call: Call) -> Body:
     given = call.params

@@ -132,7 +132,8 @@ def fail_payout(call: Call, payout: Body, code: str = "could_not_process") -> Bo
     platform = call.on("")
     bank = platform.find(payout["destination"])
     failed = call.save({**payout, "status": "failed", "failure_code": code, "failure_balance_transaction": moved["id"],
-                        "failure_message": MESSAGES.get(code, MESSAGES["could_not_process"])}, "payout.failed")  # fmt: skip
+                        "failure_message": MESSAGES.get(code, MESSAGES["could_not_process"])},
+                       "payout.failed")  # fmt: skip
     if bank:
         bank["status"] = "errored"
         platform.world.store.save(bank)

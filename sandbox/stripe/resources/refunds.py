@@ -50,7 +50,7 @@ def checked_amount(charge: Body, amount: int | None) -> int:
     "POST",
     "/v1/refunds",
     "charge:str payment_intent:str amount:int metadata:map reason:duplicate|fraudulent|requested_by_customer "
-    "reverse_transfer:bool refund_application_fee:bool instructions_email:str",
+    "instructions_email:str",
 )
 def create(call: Call) -> Body:
     charge = _charge(call)

@@ -28,13 +28,13 @@ def seed_subscription(
 ) -> Body:  # fmt: skip
     """Make a monthly subscription (periods of 30 days) of one item."""
     id = new_id("sub")
-    item = {
+    item: Body = {
         "id": new_id("si", 14), "object": "subscription_item", "billing_thresholds": None, "created": call.now,
         "current_period_end": call.now + PERIOD_SECONDS, "current_period_start": call.now, "discounts": [],
         "metadata": {}, "price": _price(call, amount=amount, currency=currency), "quantity": quantity,
         "subscription": id, "tax_rates": [],
     }  # fmt: skip
-    subscription = {
+    subscription: Body = {
         "id": id, "object": "subscription", "application": None, "application_fee_percent": None,
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": call.now, "billing_cycle_anchor_config": None,

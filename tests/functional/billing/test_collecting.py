@@ -40,7 +40,7 @@ class TestAnInvoiceThatOpens:
         invoice, payment = made.paid_invoice()
 
         (intent,) = stripe_simulator.sdk().v1.payment_intents.list()
-        (command,) = made.commands("payment.create")
+        (command,) = made.commands("create_payment")
 
         assert intent.metadata.to_dict() == {
             "command": str(command.id),
@@ -111,7 +111,7 @@ class TestCollecting:
         assert (made.invoice(invoice["id"])["status"], made.charged()) == ("open", [])
 
         good = made.add_method()
-        made.owner.post(f"/v1/payment-methods/{good}/default")
+        assert [one["id"] for one in made.methods() if one["is_default"]] == [good]
         made.collect(invoice["id"])
         made.send()
 
@@ -128,7 +128,7 @@ class TestCollecting:
         made.send()
 
         assert (made.charged(), stripe_simulator.requests("POST", "/v1/payment_intents")) == ([], [])
-        (command,) = made.commands("payment.create")
+        (command,) = made.commands("create_payment")
         assert (command.state, command.error_code) == ("lapsed", "withdrawn")
 
     def test_of_an_invoice_that_is_paid_while_it_is_charged_leaves_credit(
@@ -188,7 +188,7 @@ class TestCollecting:
         who = caller(made.id, "billing:read", "billing:write", member=str(member.id))
 
         assert who.post(f"/v1/invoices/{invoice['id']}/collect", key=unique()).status_code == 403
-        assert made.commands("payment.create") == []
+        assert made.commands("create_payment") == []
 
     def test_another_organizations_invoice_is_not_there(self, stripe_simulator: Simulator) -> None:
         made = paying(stripe_simulator)
@@ -197,7 +197,7 @@ class TestCollecting:
         stranger = payer(stripe_simulator)
 
         assert stranger.collect(invoice["id"]).status_code == 404
-        assert made.commands("payment.create") == []
+        assert made.commands("create_payment") == []
 
 
 class TestARefund:
@@ -250,7 +250,7 @@ class TestARefund:
 
         answer = made.owner.post(f"/v1/payments/{payment}/refund", {"note": "mine"}, key=unique())
 
-        assert (answer.status_code, made.commands("refund.create")) == (403, [])
+        assert (answer.status_code, made.commands("create_refund")) == (403, [])
 
     def test_that_the_processor_refuses_is_a_finding(self, stripe_simulator: Simulator) -> None:
         made = paying(stripe_simulator)
@@ -261,7 +261,7 @@ class TestARefund:
 
         made.send()
 
-        (command,) = made.commands("refund.create")
+        (command,) = made.commands("create_refund")
         assert command.state == "refused"
         found = write(
             lambda cur: cur.execute(
@@ -301,14 +301,14 @@ class TestACommandOnItsPage:
     def test_is_shown_to_the_platform_only(self, stripe_simulator: Simulator) -> None:
         made = paying(stripe_simulator)
         made.paid_invoice()
-        (command,) = made.commands("payment.create")
+        (command,) = made.commands("create_payment")
 
         listed = (
             platform()
             .get(
                 "/v1/payment-commands",
                 organization=str(made.id),
-                purpose="payment.create",
+                purpose="create_payment",
                 status="succeeded",
             )
             .json()["data"]
@@ -331,7 +331,7 @@ class TestACommandOnItsPage:
         made.made.profile(collection="send_invoice")
         invoice = made.open_invoice()
         made.collect(invoice["id"])
-        (command,) = made.commands("payment.create")
+        (command,) = made.commands("create_payment")
         stripe_simulator.fail({"kind": "rate_limit", "method": "POST", "path": "/v1/payment_intents"})
         assert deliver(command.id).state == "sending"
         stripe_simulator.fail()

@@ -2,15 +2,18 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psycopg
 import pytest
 from django.core import mail
 
+from billing.operations.simulating import simulate
 from tests.builders.billing import CENT, DOLLAR, Billed, billed, item, owe, with_invoice
-from tests.builders.books import balances
+from tests.builders.books import balances, rows
 from tests.builders.orgs import caller, make_member, make_organization, unique, write
+from tests.builders.subscriptions import now_of
 
 UNKNOWN = "01900000-0000-7000-8000-0000000000ff"
 WHY = {"reason": "It was wrong."}
@@ -29,6 +32,23 @@ def drafted(*amounts: str, **given: Any) -> tuple[Billed, dict[str, Any]]:
     owe(made.id, *(item(due_at=due, amount=int(amount) * CENT) for amount in amounts or ("4900",)))
     made.run()
     return made, made.only()
+
+
+def waiting_for_tax() -> tuple[Billed, str]:
+    """A customer whose VAT id nobody has answered for, and a draft of its."""
+    made = billed(country="FR")
+    made.profile(tax={"vat_id": "FR40303265045"})
+    owe(made.id, item(due_at=datetime.now(UTC)))
+    made.run()
+    return made, made.only()["id"]
+
+
+def tries(invoice: str) -> list[tuple[str, datetime]]:
+    """What happened to an invoice, and when it was to be finalised after that."""
+    return rows(
+        "SELECT type, (data->>'finalize_at')::timestamptz FROM v_events WHERE stream = %s ORDER BY version",
+        f"invoice:{invoice}",
+    )
 
 
 class TestFinalizing:
@@ -73,13 +93,30 @@ class TestFinalizing:
             made.run()
         assert made.act(made.invoices()[1]["id"], "void", WHY).status_code == 200
         made.pass_months()
+        made.customer.pass_time(hours=2)  # also a month that ended this very hour has its number
         made.run()
         by_year: dict[str, list[int]] = {}
         for one in made.invoices():
-            by_year.setdefault(one["number"][4:8], []).append(int(one["number"][-6:]))
+            by_year.setdefault(one["number"].split("-")[1], []).append(int(one["number"][-6:]))
         assert sum(map(len, by_year.values())) == 4
         assert all(counters == list(range(1, len(counters) + 1)) for counters in by_year.values())
         made.assert_sound()
+
+    def test_of_a_sandbox_are_no_numbers_of_the_sellers_own_series(self) -> None:
+        tried = billed()
+        real = billed(sandbox=False)
+        entity = tried.reader.get("/v1/billing-profile").json()["legal_entity"]
+        real.profile(legal_entity=entity)
+        numbers = []
+        for made in (tried, real, tried, real):
+            owe(made.id, item(due_at=datetime.now(UTC)))
+            made.run()
+            draft = next(one for one in made.invoices() if one["status"] == "draft")
+            numbers.append(made.act(draft["id"], "finalize").json()["number"])
+        year = datetime.now(UTC).year
+        assert numbers == [
+            f"{series}-{year}-{counter:06}" for counter in (1, 2) for series in ("TEST", "INV")
+        ]
 
 
 class TestTax:
@@ -114,6 +151,29 @@ class TestTax:
         made.run()
         done = made.reader.get(f"/v1/invoices/{second['id']}").json()
         assert (done["status"], done["tax"], done["taxes"][0]["category"]) == ("open", "0.00", "AE")
+        made.assert_sound()
+
+    def test_is_asked_for_ever_more_rarely_and_given_up_after_a_month(self) -> None:
+        made, waiting = waiting_for_tax()
+        simulate(organization=made.id, until=now_of(made.id) + timedelta(days=70))
+        *told, (last, _) = tries(waiting)
+        pauses = [round((after - before) / timedelta(hours=1)) for (_, before), (_, after) in pairwise(told)]
+        assert pauses == [1, 2, 4, 8, 16, *[24] * 29]
+        assert last == "invoice.failed"
+        shown = made.reader.get(f"/v1/invoices/{waiting}").json()
+        assert (shown["status"], shown["number"]) == ("failed", None)
+
+    @pytest.mark.parametrize("days", [5, 70])
+    def test_is_asked_for_at_once_when_the_profile_says_more(self, days: int) -> None:
+        made, waiting = waiting_for_tax()
+        simulate(organization=made.id, until=now_of(made.id) + timedelta(days=days))
+        before = tries(waiting)
+        made.profile(purchase_order="PO-1")
+        assert tries(waiting) == before
+        made.profile(tax={"vat_answer": "valid"})
+        made.run()
+        done = made.reader.get(f"/v1/invoices/{waiting}").json()
+        assert (done["status"], done["taxes"][0]["category"]) == ("open", "AE")
         made.assert_sound()
 
 
@@ -250,7 +310,7 @@ class TestCreditNotes:
             "5.70",
             "35.70",
         )
-        assert shown["number"].startswith("CN-") and shown["number"].endswith("000001")
+        assert shown["number"].startswith("TESTCN-") and shown["number"].endswith("000001")
         after = made.reader.get(f"/v1/invoices/{draft['id']}").json()
         assert (after["status"], after["due"], after["credited"]) == ("paid", "0.00", "35.70")
         assert balances(made.id) == {}

@@ -14,7 +14,7 @@ START = at("2027-01-31T08:00:00")
 END = at("2028-03-01T08:00:00")
 _CASES = """
 SELECT type, date_trunc('hour', occurred_at, 'UTC'), date_trunc('hour', (data->>'due_at')::timestamptz, 'UTC'),
-    data->>'notice' FROM events WHERE organization = %s AND stream_type = 'dunning_case' ORDER BY seq
+    data->>'notice' FROM v_events WHERE organization = %s AND type LIKE 'dunning_case.%%' ORDER BY seq
 """
 
 

@@ -70,6 +70,8 @@ class TestMakingOne:
             ({"number_pattern": "{series}{year}{counter:6}"}, (400, "invalid_field", ["/number_pattern"])),
             ({"number_pattern": "INV-{counter:6}"}, (400, "invalid_field", ["/number_pattern"])),
             ({"invoice_series": "inv"}, (400, "invalid_field", ["/invoice_series"])),
+            ({"invoice_series": "TEST"}, (400, "invalid_field", ["/invoice_series"])),
+            ({"credit_note_series": "TESTCN2"}, (400, "invalid_field", ["/credit_note_series"])),
             ({"invoice_series": "CN"}, (400, "invalid_field", ["/credit_note_series"])),
             ({"tax_area": "EU"}, (400, "read_only_field", ["/tax_area"])),
             ({"status": "active"}, (400, "read_only_field", ["/status"])),

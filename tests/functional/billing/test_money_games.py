@@ -276,7 +276,7 @@ class TestACreditNote:
         made.act(invoice, "finalize")
         made.profile(legal_entity=make_entity(currency="USD", credit_note_series="OTHER").key)
         note = made.act(invoice, "credit-notes", {"reason": "r"}).json()
-        assert note["number"].startswith("CN")
+        assert note["number"].startswith("TESTCN")
 
 
 class TestADraftWhoseSellerChanges:
@@ -288,7 +288,7 @@ class TestADraftWhoseSellerChanges:
             legal_entity=make_entity(currency="USD", name="Other Ltd", country="FR", invoice_series="OTH").key
         )
         shown = made.act(made.only()["id"], "finalize").json()
-        assert (shown["seller"]["name"], shown["number"][:3]) == ("Counterfoil GmbH", "INV")
+        assert (shown["seller"]["name"], shown["number"][:4]) == ("Counterfoil GmbH", "TEST")
 
 
 class TestPayingWithCredit:
@@ -326,3 +326,38 @@ def test_an_invoice_of_many_lines_is_read_whole() -> None:
 
     with pytest.raises(_Undone):
         write(operation)
+
+
+class TestAVoidInvoice:
+    def test_is_credited_no_sooner_than_its_fee_is_billed_again(self) -> None:
+        """What a void invoice billed is open again; the credit for what is unused comes with it, not before it."""
+        made = billed()
+        who = owner(made.id)
+        sub = subscribe(who, sell(fee("100"), upgrade="invoice", downgrade="invoice"))
+        made.run()
+        assert made.act(made.only()["id"], "void", {"reason": "the wrong address"}).status_code == 200
+        made.customer.pass_time(minutes=1)
+        acted(who, sub, "change", {"plan": sell(fee("0")).plan_key, "mode": "invoice"})
+        made.run()
+        made.customer.pass_time(hours=2)
+        made.run()
+        assert [float(each["total"]) for each in made.invoices()][1:] == [pytest.approx(0, abs=5)]
+        assert float(made.invoices()[1]["total"]) >= 0
+        assert credit_of(made) == 0
+        made.assert_sound()
+
+
+class TestACouponOfAnAmount:
+    def test_lowers_a_period_once_with_its_fee_or_its_use(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        plan = sell(fee("100"), per_unit(meter), upgrade="invoice", downgrade="invoice")
+        coupon = make_coupon(amounts={"USD": "50"}, duration="once")
+        sub = subscribe(who, plan, coupons=[coupon.code])
+        counted(made, meter, "100")
+        acted(who, sub, "cancel", {"when": "now"})
+        made.run()
+        made.pass_months()
+        made.run()
+        assert sum(float(each["total"]) for each in made.invoices()) == 150.0
+        made.assert_sound()

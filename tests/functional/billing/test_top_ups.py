@@ -58,7 +58,7 @@ class TestATopUp:
         assert (made["status"], made["purpose"], made["amount"]) == ("requested", "top_up", "25.5")
         assert customer.api.get("/v1/balance").json()["posted"] == "0"
         commands = rows("SELECT purpose FROM outbound_commands WHERE organization = %s", customer.id)
-        assert commands == [("payment.create",)]
+        assert commands == [("create_payment",)]
         one = paying(customer, made["id"], "25.50")
         one.apply(one.view())
         shown = body_of(api.get(f"/v1/payments/{made['id']}"), 200)

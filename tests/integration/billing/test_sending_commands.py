@@ -6,25 +6,27 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
 
 from billing import stripe_gateway
-from billing.operations.commands import Purpose, deliver, register_purpose, request, send_due
+from billing.operations.commands import Purpose, deliver, register_purpose, request, send_commands, send_due
 from billing.operations.payments.methods import settle_nothing
 from billing.queries.commands import backlog, find_command
 from billing.stripe_gateway import pacing
 from common.clock import wall_now
 from common.transactions import run_in_transaction
 from config.metrics import scrape
+from sandbox.children import Child
 from tests.builders.orgs import AUTHOR, platform, unique, write
 from tests.builders.paying import Payer, payer, paying
 from tests.builders.stripe import Simulator
 from tests.integration.billing.test_killed_commands import charge, later
 
-STRANGE = "test.strange"
+STRANGE = "strange"
 register_purpose(Purpose(STRANGE, "customers", "create", settle_nothing))
 
 
@@ -128,6 +130,20 @@ class TestTheJob:
         assert len(stripe_simulator.requests("POST", "/v1/payment_intents")) == 1
 
 
+class TestAWorker:
+    def test_sends_what_beat_finds_due(self, stripe_simulator: Simulator, worker: Child) -> None:
+        made = paying(stripe_simulator)
+        command = charge(made)
+
+        def is_done() -> bool:
+            current_app.send_task("events.tasks.run_due_jobs")
+            time.sleep(1)
+            return write(lambda cur: find_command(cur, command)).state == "succeeded"
+
+        assert any(is_done() for _ in range(60))
+        assert made.charged() == [1_000]
+
+
 class TestTheBucket:
     def test_holds_all_callers_under_the_rate(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(settings, "STRIPE_CALLS_PER_SECOND", 20)
@@ -196,6 +212,11 @@ class TestACommandThatStops:
             deliver(command.id)
 
         assert stripe_simulator.requests("POST", "/v1/customers") == []
+        other = strange(made, description="another")
+        send_commands([command.id, other.id], clock=later(timedelta(minutes=2)))
+        stuck = write(lambda cur: find_command(cur, command.id))
+        assert (stuck.state, str(stuck.note)[:10]) == ("sending", "ValueError")
+        assert write(lambda cur: find_command(cur, other.id)).state == "succeeded"
         write(
             lambda cur: cur.execute(
                 'UPDATE outbound_commands SET params = params || \'{"description": "ours"}\' WHERE id = %s',

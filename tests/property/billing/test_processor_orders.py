@@ -1,8 +1,8 @@
 """W1, W2, S84: whatever the order of what the processor tells, and however often, the state in the end is one.
 
 The views are those of every moment of the objects' lives, old ones too, in any order, each told once to three times.
-What is parked because its payment is not known yet is told again, as the inbox does. The end of every run compares balances,
-rows, the invoice and the open findings with the tidy order; the session's end rebuilds all of it from the events.
+What is parked because its payment is not known yet is told again, as the inbox does. The end of every run compares
+balances, rows, the invoice and the open findings with the tidy order; the session's end rebuilds all of it.
 """
 
 from collections.abc import Sequence

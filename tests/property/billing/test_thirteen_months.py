@@ -15,6 +15,7 @@ from django.db import connections
 from events.rebuilding.run import rebuild
 from events.verifying.run import verify
 from tests.builders.catalog import make_entity
+from tests.property.billing.contractaudit import settled_windows, wrong_recognition, wrong_windows
 from tests.property.billing.lineaudit import gaps, lines_of, uses, wrong_quantities, wrong_records
 from tests.property.billing.years import INCLUDED, PRICE, Year, make_catalog
 
@@ -48,6 +49,8 @@ def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order
         made.assert_sound()
         wrong += [f"{name}: {text}" for text in wrong_records(made.id)]
         wrong += [f"{name}: {text}" for text in wrong_quantities(made.id, price=PRICE, included=INCLUDED)]
+        wrong += [f"{name}: {text}" for text in wrong_windows(made.id)]
+        wrong += [f"{name}: {text}" for text in wrong_recognition(made.id)]
         records += len(uses(made.id))
         failed = [one for one in made.invoices() if one["status"] in ("failed", "tax_pending")]
         wrong += [f"{name}: invoice {one['id']} is {one['status']}" for one in failed]
@@ -56,7 +59,8 @@ def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order
     assert gaps(entity.id) == []
     assert records >= 10 * len(years)
     usage, metered = (sum(counts) for counts in zip(*(lines_of(year.made.id) for year in years), strict=True))
-    print(f"{records} records, {usage} lines over use, {metered} over meters")
+    windows = sum(settled_windows(year.made.id) for year in years)
+    print(f"{records} records, {usage} lines over use, {metered} over meters, {windows} windows of contracts")
     assert usage and metered
     assert rebuild().differences == []
     assert verify().findings == []

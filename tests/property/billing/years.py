@@ -1,4 +1,5 @@
-"""Thirteen months of a customer who changes its mind at random: plans, seats, pauses, coupons, credit, use, late facts.
+"""Thirteen months of a customer who changes its mind at random: plans, seats, pauses, coupons, credit, contracts, use,
+late facts.
 
 Everything but the quantities from outside goes through HTTP. What is refused is counted by its code: a year may hold
 refusals, but no failure.
@@ -24,8 +25,10 @@ from tests.builders.orgs import AUTHOR, Caller, platform, unique, write
 from tests.builders.simulated import at, decide, move_to
 from tests.builders.subscribed import fee, metered, seats
 from tests.builders.subscriptions import PATH, now_of, sell
+from tests.property.billing.agreements import amended_paper, random_paper
 
 DAY = timedelta(days=1)
+CONTRACTS = "/v1/contracts"
 START = at("2027-01-10T00:00:00")
 LENGTH = timedelta(days=396)
 LATEST = 34
@@ -119,7 +122,7 @@ class Year:
             (self.use, 8), (self.use_late, 3), (self.count, 4), (self.count_late, 3), (self.subscribe, 1),
             (self.change, 3), (self.quantity, 3), (self.pause, 2), (self.resume, 2), (self.cancel, 1),
             (self.coupon, 1), (self.grant, 2), (self.pay, 3), (self.credit_note, 1), (self.void, 1),
-            (self.hold, 1),
+            (self.hold, 1), (self.agree, 2), (self.amend, 1), (self.terminate, 1),
         ]  # fmt: skip
 
     def wait(self, until: datetime) -> None:
@@ -189,6 +192,40 @@ class Year:
     def coupon(self) -> None:
         """For what comes."""
         self.act("coupons", {"coupon": self.chance.choice(self.catalog.coupons)})
+
+    def agree(self) -> None:
+        """A contract, put into force unless another is."""
+        paper = random_paper(self.chance, now_of(self.made.id).date())
+        body = {"organization": str(self.made.id), "definition": paper}
+        made = self.seen("contract", self.platform.post(CONTRACTS, body, key=unique()))
+        if made is not None:
+            self.on_contract("activate", made, None)
+
+    def amend(self) -> None:
+        """The next version of a contract that is in force."""
+        made = self._contract()
+        if made is not None:
+            paper = amended_paper(self.chance, made["definition"])
+            effective = now_of(self.made.id).date() + self.chance.randint(1, 20) * DAY
+            self.on_contract("amend", made, {"definition": paper, "effective_on": str(effective)})
+
+    def terminate(self) -> None:
+        """End one, now or later."""
+        made = self._contract()
+        if made is not None:
+            body: dict[str, Any] = {"commitment": self.chance.choice(("full", "prorated", "waive"))}
+            if self.chance.random() < 0.3:
+                body["at"] = (now_of(self.made.id) + self.chance.uniform(1, 40) * DAY).isoformat()
+            self.on_contract("terminate", made, body)
+
+    def on_contract(self, verb: str, made: dict[str, Any], body: dict[str, Any] | None) -> None:
+        """What is done to a contract."""
+        self.seen(verb, self.platform.post(f"{CONTRACTS}/{made['id']}/{verb}", body, key=unique()))
+
+    def _contract(self) -> dict[str, Any] | None:
+        found = self.platform.get(CONTRACTS, organization=str(self.made.id), limit="100").json()["data"]
+        active = [one for one in found if one["status"] == "active"]
+        return self.chance.choice(active) if active else None
 
     def use(self) -> None:
         """A few calls through the gate; what the last takes differs from what it said."""

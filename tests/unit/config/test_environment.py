@@ -44,6 +44,16 @@ class TestDefaults:
         assert found.celery_broker_url == "redis://x/0"
         assert not found.database_was_given
 
+    def test_the_simulated_stripe_is_found_there_too_and_never_gets_a_real_key(self, tmp_path: Path) -> None:
+        (tmp_path / "run").mkdir()
+        urls = {"stripe": "http://127.0.0.1:9", "stripe_key": "sk_test_simulated"}
+        (tmp_path / "run" / "urls.json").write_text(json.dumps(urls))
+        home = {"COUNTERFOIL_HOME": str(tmp_path)}
+        found = read_environment(variables=home)
+        assert (found.stripe_api_key, found.stripe_api_base) == ("sk_test_simulated", "http://127.0.0.1:9")
+        found = read_environment(variables={**home, "STRIPE_API_KEY": "sk_live_1"})
+        assert (found.stripe_api_key, found.stripe_api_base) == ("sk_live_1", None)
+
 
 class TestARealDatabase:
     def test_gives_the_other_roles_the_same_server(self) -> None:

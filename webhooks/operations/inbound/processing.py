@@ -85,7 +85,7 @@ def process_subjects(subjects: Sequence[str]) -> int:
     A failure is counted at its events and stops no other object: they are tried again with growing pauses, and are dead
     after MOST_ATTEMPTS until a person replays them. What is only busy is tried again and not counted.
     """
-    claims = run_in_transaction(lambda cur: claim_subjects(cur, subjects))
+    claims = run_in_transaction(lambda cur: claim_subjects(cur, subjects), prepared=True)
     for claim, fetched in zip(claims, _fetch_all(claims), strict=True):
         _finish(claim, fetched)
     return len(claims)
@@ -129,7 +129,8 @@ def _finish(claim: Claim, fetched: Any) -> None:
         elif isinstance(fetched, Exception):
             raise fetched
         else:
-            run_in_transaction(lambda cur: _apply(cur, claim, handler, fetched))
+            # One object after the other is the same statements again.
+            run_in_transaction(lambda cur: _apply(cur, claim, handler, fetched), prepared=True)
     except LeaseLost:
         logger.info("stripe.lease_lost", extra={"subject": claim.subject})
     except Exception as error:

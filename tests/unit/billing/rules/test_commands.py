@@ -34,7 +34,7 @@ def command(state: str = "pending", **given: Any) -> Command:
     sent = None if state == "pending" else NOW
     values = {"first_sent_at": sent, **given}
     return Command(
-        ONE, ONE, "payment.create", "payment:1", 1, "key", "payment_intents", "create", None, {}, "", "v", None, None,
+        ONE, ONE, "create_payment", "payment:1", 1, "key", "payment_intents", "create", None, {}, "", "v", None, None,
         state, NOW, **values,
     )  # fmt: skip
 
