@@ -10,7 +10,9 @@ class PayoutsConfig(AppConfig):
         from payouts.operations.publishing import Marketplace
         from payouts.projections import earnings, partners
         from payouts.queries import payoutintegrity
+        from payouts.rules import telling
 
+        telling.register_all()
         partners.register_all()
         earnings.register_all()
         payoutintegrity.register_checks()

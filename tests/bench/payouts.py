@@ -1,7 +1,6 @@
 """What a partner can withdraw now, after few earnings and after many: it costs the same.
 
-Earnings are made by the projector that the gate calls, without the calls: what is measured is reading them, not making.
-settling. Every caller's agents earn on every day, half of it paid by credit and half by the line.
+Earnings are events that the projector of the gate's commits takes, without the calls: what is measured is reading them.
 """
 
 from __future__ import annotations
@@ -117,7 +116,7 @@ def _events(
         usage = new_id_text()
         posted = entry(lines=lines, currency="USD", key=f"bench:{usage}", source=f"bench:{usage}")
         data = {"shares": shares, "ledger": {"entries": [posted]}}
-        yield Event(caller, "usage", new_id(), 1, "usage.recorded", data, now, AUTHOR.actor)
+        yield Event(caller, "earning", new_id(), 1, "earning.adjusted", data, now, AUTHOR.actor)
 
 
 def _microseconds(partner: UUID) -> float:
