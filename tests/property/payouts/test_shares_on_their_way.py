@@ -1,7 +1,7 @@
 """P1, L8, S97-S100: any order of charges, collections, refunds, disputes, notes, write-offs, moves, payouts.
 
 After every step, as committed: what came into the partner's books is not more than was collected, every unit of a share
-is in exactly one place, the two books clear. In the end, when nothing is missing, all that will be paid is the partner's.
+is in exactly one place, the two books clear. In the end, when nothing is missing, all that is paid is the partner's.
 """
 
 from __future__ import annotations
