@@ -3,11 +3,21 @@
 from typing import Final
 
 from events.jobs import DueJob, register
+from payouts.operations.adjusting import adjust_due
 from payouts.operations.metrics.checking import check_metrics
+from payouts.operations.publishing import publish_due
+from payouts.operations.settling import settle_due
 
+PUBLISH_SECONDS: Final = 30
+SETTLE_SECONDS: Final = 10
+ADJUST_SECONDS: Final = 3_600
 NIGHTLY_SECONDS: Final = 86_400
 
 
 def register_all() -> None:
-    """This function will register the nightly check of revenue metrics."""
+    """This function will register the publishing of split rules, differences of tiers, the settling of callers, and the
+    nightly check of revenue metrics."""
+    register(DueJob("payouts.publish_shares", publish_due, PUBLISH_SECONDS))
+    register(DueJob("payouts.adjust_tiers", adjust_due, ADJUST_SECONDS))
+    register(DueJob("payouts.settle", settle_due, SETTLE_SECONDS))
     register(DueJob("payouts.check_metrics", check_metrics, NIGHTLY_SECONDS))

@@ -157,6 +157,9 @@ ENTITLEMENTS: Final = DefinedTable(
     },
     is_cached=True,
 )
+SPLIT_RULES: Final = DefinedTable(
+    "split_rule", "split_rules", {"listing_id": "uuid", "rules": "jsonb"}, is_cached=True
+)
 TABLES: Final = (
     SWITCHES,
     RATE_LIMITS,
@@ -167,6 +170,7 @@ TABLES: Final = (
     VELOCITY_RULES,
     STANDINGS,
     ENTITLEMENTS,
+    SPLIT_RULES,
 )
 
 
