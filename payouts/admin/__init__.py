@@ -1,0 +1,1 @@
+"""The marketplace as the staff sees it."""

@@ -1,0 +1,1 @@
+"""The only writers of this app: lock, read, let a rule decide, append the event."""

@@ -1,0 +1,1 @@
+"""Events of this app to rows."""
