@@ -6,6 +6,10 @@ from typing import ClassVar
 
 from django.db import models
 
+from payouts.models.paying import PartnerStatement, Payout, PayoutBatch
+
+__all__ = ["EarningPair", "Listing", "Partner", "PartnerStatement", "Payout", "PayoutBatch", "RevenueShare"]
+
 
 class Partner(models.Model):
     """An organization that publishes listings and is paid its share."""
