@@ -49,6 +49,7 @@ VARIABLES = (
     "COUNTERFOIL_APP_PROCESSES",
     "GATE_DEADLINE_SECONDS",
     "GATE_LANES",
+    "MARKETPLACE_FEE_PERCENT",
     "API_KEY_CALLS_PER_SECOND",
     "TAX_PROVIDER",
     "WEBHOOKS_TO_LOOPBACK",
@@ -102,6 +103,7 @@ class Environment:
     app_processes: int
     gate_deadline_seconds: int
     gate_lanes: int
+    marketplace_fee_percent: int
     api_key_calls_per_second: int
     tax_provider: str
     webhooks_to_loopback: bool
@@ -323,6 +325,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         app_processes=reader.whole("COUNTERFOIL_APP_PROCESSES", default_app_processes(), most=64),
         gate_deadline_seconds=reader.whole("GATE_DEADLINE_SECONDS", 3, most=8),
         gate_lanes=reader.whole("GATE_LANES", 1, most=16),
+        marketplace_fee_percent=reader.whole("MARKETPLACE_FEE_PERCENT", 20, most=100),
         api_key_calls_per_second=reader.whole("API_KEY_CALLS_PER_SECOND", 2_000, most=1_000_000),
         tax_provider=reader.checked("TAX_PROVIDER", _class_problem) or DEFAULT_TAX_PROVIDER,
         webhooks_to_loopback=reader.checked("WEBHOOKS_TO_LOOPBACK", _flag_problem) == "1",

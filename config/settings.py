@@ -145,6 +145,7 @@ DATABASES = {
 GATE_DATABASE_URL = ENVIRONMENT.gate_database_url or _absent(DATABASE_ROLES["gate"])
 GATE_CONNECTION_OPTIONS = connection_options()
 GATE_LANES = ENVIRONMENT.gate_lanes
+MARKETPLACE_FEE_RATE = ENVIRONMENT.marketplace_fee_percent * 10_000  # millionths
 GATE_DEADLINE_SECONDS = ENVIRONMENT.gate_deadline_seconds
 API_KEY_CALLS_PER_SECOND = ENVIRONMENT.api_key_calls_per_second
 

@@ -5,12 +5,21 @@ class PayoutsConfig(AppConfig):
     name = "payouts"
 
     def ready(self) -> None:
+        from orgs.operations.listings import register_marketplace
         from payouts import jobs, stripe_gateway
         from payouts.operations.paying import purposes
-        from payouts.projections import partners, paying
+        from payouts.operations.publishing import Marketplace
+        from payouts.projections import earnings, partners, paying
+        from payouts.queries import payingintegrity, payoutintegrity
+        from payouts.rules.paying import telling
 
-        partners.PARTNERS.register("payouts")
+        partners.register_all()
+        earnings.register_all()
         paying.register_all()
+        payoutintegrity.register_checks()
+        payingintegrity.register_checks()
         purposes.register_all()
         stripe_gateway.register_all()
+        telling.register_all()
         jobs.register_all()
+        register_marketplace(Marketplace())

@@ -97,11 +97,12 @@ CHECKS: Final = {
         WHERE r.organization = ANY(%(organizations)s) AND r.status = 'committed'
         GROUP BY r.id, r.charged HAVING count(u.id) <> 1 OR sum(u.charge) <> r.charged
     """,
-    "S3 every charge is posted once as revenue": """
+    "S3 every charge is posted once, as revenue or as what the platform keeps and partners get": """
         SELECT u.id, u.charge, e.posted, e.n FROM usage_records u LEFT JOIN (
             SELECT e.source, count(DISTINCT e.entry_id) AS n, sum(p.amount) AS posted FROM v_entries e
             JOIN v_postings p USING (entry_id)
-            WHERE e.organization = ANY(%(organizations)s) AND p.account_kind = 'revenue'
+            WHERE e.organization = ANY(%(organizations)s) AND p.account_kind IN
+                ('revenue', 'platform_fee', 'partner_earned')
             GROUP BY e.source) e ON e.source = 'usage_record:' || u.id
         WHERE u.organization = ANY(%(organizations)s)
             AND (COALESCE(e.posted, 0) <> u.charge OR COALESCE(e.n, 0) <> (u.charge > 0)::int)
@@ -189,7 +190,8 @@ CHECKS: Final = {
             WHERE p.organization = ANY(%(organizations)s)
         ), recorded AS (
             SELECT organization, sum(amount) AS amount FROM lines WHERE account_kind IN ('revenue', 'breakage',
-                'promotional_expense', 'deferred_revenue', 'customer_credit', 'unbilled_receivable') GROUP BY 1
+                'promotional_expense', 'deferred_revenue', 'customer_credit', 'unbilled_receivable', 'platform_fee',
+                'partner_earned', 'intercompany_clearing', 'partner_payable', 'payout_in_transit') GROUP BY 1
         ), documented AS (
             SELECT organization, net + greatest(-total, 0) AS amount FROM invoices
             WHERE organization = ANY(%(organizations)s) AND status IN ('open', 'paid', 'uncollectible')
@@ -199,9 +201,7 @@ CHECKS: Final = {
             UNION ALL SELECT organization, -amount FROM lines WHERE account_kind = 'rounding'
             UNION ALL SELECT organization, -amount FROM lines
                 WHERE account_kind IN ('cash', 'processor_clearing', 'receivable', 'tax_payable', 'bad_debt',
-                    'suspense', 'fx', 'processor_fees', 'provider_cost', 'provider_payable', 'partner_earned',
-                    'partner_payable',
-                    'payout_in_transit', 'intercompany_clearing', 'platform_fee')
+                    'suspense', 'fx', 'processor_fees', 'provider_cost', 'provider_payable')
                 AND kind NOT IN ('invoice', 'invoice_void', 'payment', 'write_off', 'credit_note')
         )
         SELECT r.organization, r.amount, d.amount FROM recorded r LEFT JOIN

@@ -15,8 +15,12 @@ from uuid import UUID
 from events.store import Cursor
 from ledger.queries.integrity import Violation
 
-EARNED: Final = ("revenue", "breakage", "promotional_expense")
-"""What is recognised: revenue, less what was given away."""
+EARNED: Final = (
+    "revenue", "breakage", "promotional_expense", "platform_fee", "partner_earned", "intercompany_clearing",
+    "partner_payable", "payout_in_transit",
+)  # fmt: skip
+"""What is recognised: revenue, less what was given away; of shared calls what the platform keeps and what partners get,
+also when that has moved to their own books, which have the other side."""
 OWED: Final = ("deferred_revenue", "customer_credit")
 """What is deferred: fees and credit that are not used yet."""
 UNBILLED: Final = ("unbilled_receivable",)

@@ -9,7 +9,7 @@ from common.money import checked_units
 from events.store import Cursor, append
 from ledger.operations.books import Books, lock_books
 from ledger.queries.balances import find_grants
-from ledger.queries.journal import EntryRow, find_entry, ledger_part
+from ledger.queries.journal import EntryRow, find_entry, ledger_part, shares_of_entry
 from ledger.rules.adjustments import require_reason
 from ledger.rules.corrections import OWNED, Movement, as_effects, give_back, regrant, take
 from ledger.rules.effects import entry
@@ -37,9 +37,21 @@ def reverse_entry(cur: Cursor, *, organization: UUID, entry: UUID, reason: str, 
     if original.kind in OWNED:
         raise InvalidTransition(f"This entry is not reversed by itself: {OWNED[original.kind]}.")
     ledger = _effects(cur, books, original, text)
-    append(cur, [books.event("journal", new_id(), "reversed", {"ledger": ledger}, author)])
+    data = {"ledger": ledger, **_unshared(cur, books, original)}
+    append(cur, [books.event("journal", new_id(), "reversed", data, author)])
     reversal: str = ledger["entries"][0]["id"]
     return UUID(reversal)
+
+
+def _unshared(cur: Cursor, books: Books, original: EntryRow) -> dict[str, Any]:
+    """What partners got of a charge goes back with it, from who paid for it (S100)."""
+    found = shares_of_entry(cur, organization=books.organization.id, entry=original.id)
+    if found is None:
+        return {}
+    usage, shares = found
+    parts = [[partner, payer, -gross, -share] for partner, payer, gross, share in shares.get("parts", ())]
+    told = {name: shares[name] for name in ("listing", "rule", "agent") if name in shares}
+    return {"shares": {**told, "usage": usage, "calls": 0, "parts": parts}}
 
 
 def _effects(cur: Cursor, books: Books, original: EntryRow, reason: str) -> dict[str, Any]:

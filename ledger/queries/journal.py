@@ -31,7 +31,7 @@ ORDER BY e.id DESC LIMIT %(limit)s
 )
 # The event was recorded in the entry's transaction.
 _EVENT: Final = """
-SELECT (v.data->'ledger')::text FROM journal_entries e JOIN events v ON v.organization = e.organization
+SELECT {columns} FROM journal_entries e JOIN events v ON v.organization = e.organization
     AND v.tx = e.tx AND v.epoch = e.epoch AND v.recorded_at BETWEEN e.recorded_at - interval '1 hour'
         AND e.recorded_at + interval '1 hour'
 WHERE e.organization = %(organization)s AND e.id = %(entry)s
@@ -129,11 +129,24 @@ def ledger_part(cur: Cursor, *, organization: UUID, entry: UUID) -> dict[str, An
     The entry's key mostly ends with the id of the event's stream, which has an index; else the organization's events
     around the entry's time are searched. Raises NotFound.
     """
+    part: dict[str, Any] = json.loads(_of_event(cur, organization, entry, "(v.data->'ledger')::text")[0])
+    return part
+
+
+def shares_of_entry(cur: Cursor, *, organization: UUID, entry: UUID) -> tuple[str, dict[str, Any]] | None:
+    """Return who shares in the charge that an entry posted, as its event says, with the id of the usage record; None
+    where nobody does. Raises NotFound."""
+    columns = "coalesce(v.data->>'usage', v.stream_id::text), (v.data->'shares')::text"
+    usage, shares = _of_event(cur, organization, entry, columns)
+    return None if shares is None else (usage, json.loads(shares))
+
+
+def _of_event(cur: Cursor, organization: UUID, entry: UUID, columns: str) -> tuple[Any, ...]:
+    statement = _EVENT.replace("{columns}", columns)
     for condition in (_OF_STREAM, ""):
-        row = cur.execute(_EVENT + condition, {"organization": organization, "entry": entry}).fetchone()
+        row = cur.execute(statement + condition, {"organization": organization, "entry": entry}).fetchone()
         if row is not None:
-            part: dict[str, Any] = json.loads(row[0])
-            return part
+            return tuple(row)
     raise NotFound("There is no such journal entry.")
 
 

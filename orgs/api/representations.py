@@ -35,8 +35,10 @@ def show_clock(organization: UUID, now: datetime, ahead_seconds: int) -> dict[st
     return {"organization": organization, "now": now.astimezone(UTC), "ahead_seconds": ahead_seconds}
 
 
-def show_subject(subject: Subject, *, team_keys: Mapping[UUID, str]) -> dict[str, Any]:
-    """A team, agent, workflow or connection; an agent names its team by key and id."""
+def show_subject(
+    subject: Subject, *, team_keys: Mapping[UUID, str], listing_keys: Mapping[UUID, str]
+) -> dict[str, Any]:
+    """A team, agent, workflow or connection; an agent names its team and its listing by key and id."""
     shown: dict[str, Any] = {
         "id": subject.id,
         "organization": subject.organization,
@@ -46,6 +48,8 @@ def show_subject(subject: Subject, *, team_keys: Mapping[UUID, str]) -> dict[str
     if subject.kind == AGENT:
         shown["team"] = None if subject.team_id is None else team_keys.get(subject.team_id)
         shown["team_id"] = subject.team_id
+        shown["listing"] = None if subject.listing is None else listing_keys.get(subject.listing)
+        shown["listing_id"] = subject.listing
     if subject.kind == CONNECTION:
         shown["billing"] = subject.billing
     return shown | _life(subject.created_at, subject.archived_at)

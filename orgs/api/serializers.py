@@ -95,27 +95,30 @@ class TeamChangeSerializer(SubjectChangeSerializer):
 
 
 class AgentSerializer(SubjectSerializer):
-    """An agent; `team` is the key of its team."""
-
-    later = ("listing",)
+    """An agent; `team` is the key of its team, `listing` of what a partner offers it as."""
 
     team = ReferenceField(required=False, help_text="Key or id of the team.")
     team_id = IdField(read_only=True, allow_null=True)
+    listing = ReferenceField(
+        required=False,
+        help_text="Key or id of the listing that the agent calls: its partner shares in what it costs.",
+    )
+    listing_id = IdField(read_only=True, allow_null=True)
 
 
 @extend_schema_serializer(component_name="Agent")
 class ShownAgentSerializer(AgentSerializer):
-    """An agent; `team` is the key of its team, null without one."""
+    """An agent; `team` is the key of its team and `listing` of what it calls, null without one."""
 
     team = ReferenceField(allow_null=True)
+    listing = ReferenceField(allow_null=True)
 
 
 class AgentChangeSerializer(SubjectChangeSerializer):
-    """Changes of an agent; `team: null` takes it out of its team."""
-
-    later = ("listing",)
+    """Changes of an agent; `team: null` takes it out of its team, `listing: null` ends that a partner shares in it."""
 
     team = ReferenceField(required=False, allow_null=True)
+    listing = ReferenceField(required=False, allow_null=True)
 
 
 class WorkflowSerializer(SubjectSerializer):

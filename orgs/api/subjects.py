@@ -34,6 +34,7 @@ from orgs.api.serializers import (
 from orgs.operations import create
 from orgs.operations.archive import archive_subject
 from orgs.operations.create import NewSubject
+from orgs.operations.listings import listing_keys
 from orgs.operations.update import update_subject
 from orgs.queries import subjects as queries
 from orgs.rules.permissions import require_agent_setup, require_setup
@@ -124,7 +125,14 @@ class SubjectListView(SubjectView):
     ) -> Subject:
         """The operation that makes this kind."""
         if self.kind == AGENT:
-            return create.create_agent(cur, new, team=values.get("team"), author=self.author, permit=permit)
+            return create.create_agent(
+                cur,
+                new,
+                team=values.get("team"),
+                listing=values.get("listing"),
+                author=self.author,
+                permit=permit,
+            )
         if self.kind == CONNECTION:
             return create.create_connection(cur, new, billing=values["billing"], author=self.author)
         make = create.create_team if self.kind == TEAM else create.create_workflow
@@ -191,11 +199,12 @@ class SubjectArchiveView(SubjectView):
 
 
 def show_all(cur: Cursor, organization: UUID, subjects: Iterable[Subject]) -> list[dict[str, Any]]:
-    """Subjects as answers show them, with the keys of their teams."""
+    """Subjects as answers show them, with the keys of their teams and listings."""
     listed = list(subjects)
     wanted = {subject.team_id for subject in listed if subject.team_id is not None}
     keys = queries.keys_of(cur, TEAM, organization=organization, ids=wanted) if wanted else {}
-    return [show_subject(subject, team_keys=keys) for subject in listed]
+    listings = listing_keys(cur, {subject.listing for subject in listed if subject.listing is not None})
+    return [show_subject(subject, team_keys=keys, listing_keys=listings) for subject in listed]
 
 
 def _owner(cur: Cursor, kind: str, identifier: UUID) -> UUID:

@@ -7,6 +7,7 @@ from uuid import UUID
 from common.ids import new_id
 from events.store import Cursor
 from orgs.operations.facts import Author, record
+from orgs.operations.listings import called_listing
 from orgs.operations.locks import lock_organization
 from orgs.queries.subjects import key_is_taken, name_has_lookalike, resolve_team
 from orgs.rules import members, subjects
@@ -35,19 +36,21 @@ def create_agent(
     *,
     team: str | None,
     author: Author,
+    listing: str | None = None,
     permit: Callable[[set[UUID | None]], None] | None = None,
 ) -> Subject:
-    """This function will make an agent, in the team of this key or id when one is named.
+    """This function will make an agent, in the team of this key or id when one is named, as what `listing` offers.
 
     `permit` gets the team's id and raises when the caller may not make agents there.
     Raises NotFound (also for another organization's team), OrganizationClosed, InvalidTransition (an archived
-    team) and NameConflict.
+    team or listing), CurrencyMismatch (the listing's) and NameConflict.
     """
     locked = _locked(cur, new.organization)
     team_id = usable_team(cur, organization=new.organization, name=team)
     if permit is not None:
         permit({team_id})
-    return _create(cur, _subject(subjects.AGENT, new, locked, team_id=team_id), author)
+    called = called_listing(cur, organization=new.organization, name=listing, author=author)
+    return _create(cur, _subject(subjects.AGENT, new, locked, team_id=team_id, listing=called), author)
 
 
 def create_workflow(cur: Cursor, new: NewSubject, *, author: Author) -> Subject:
@@ -100,6 +103,7 @@ def _subject(
     locked: LockedOrganization,
     *,
     team_id: UUID | None = None,
+    listing: UUID | None = None,
     billing: str | None = None,
 ) -> Subject:
     return Subject(
@@ -111,6 +115,7 @@ def _subject(
         version=1,
         created_at=locked.now,
         team_id=team_id,
+        listing=listing,
         billing=billing,
     )
 

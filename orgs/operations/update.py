@@ -7,6 +7,7 @@ from uuid import UUID
 from events.store import Cursor
 from orgs.operations.create import usable_team
 from orgs.operations.facts import Author, record
+from orgs.operations.listings import called_listing
 from orgs.operations.locks import lock_organization
 from orgs.queries.members import find_member
 from orgs.queries.subjects import find_subject, name_has_lookalike
@@ -27,14 +28,18 @@ def update_subject(
 ) -> UUID:
     """This function will change the team, agent, workflow or connection of this key or id; returns its id.
 
-    `changes` may hold `name`; of an agent also `team` (key or id, None: no team); of a connection `billing`.
+    `changes` may hold `name`; of an agent also `team` and `listing` (key or id, None: none); of a connection `billing`.
     `permit` gets the team ids that an agent has and will have, and raises when the caller may not move it.
-    Raises NotFound, OrganizationClosed, InvalidTransition (archived) and NameConflict.
+    Raises NotFound, OrganizationClosed, InvalidTransition (archived), CurrencyMismatch (a listing's) and NameConflict.
     """
     locked = lock_organization(cur, organization)
     require_open(locked)
     subject = find_subject(cur, kind, organization=organization, name=name)
     wanted = _with_team_id(cur, organization, changes)
+    if kind == subjects.AGENT and "listing" in wanted and subject.archived_at is None:
+        wanted["listing"] = called_listing(
+            cur, organization=organization, name=wanted["listing"], author=author
+        )
     if permit is not None:
         permit({subject.team_id, wanted.get("team_id", subject.team_id)})
     fact = subjects.changed(

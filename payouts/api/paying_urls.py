@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from payouts.api import accounts, payouts
+from payouts.api import accounts, payouts, statements
 
 urlpatterns: list[URLPattern] = [
     path("partner/account", accounts.PartnerAccountView.as_view()),
@@ -10,6 +10,10 @@ urlpatterns: list[URLPattern] = [
     path("partner/payouts", payouts.PartnerPayoutListView.as_view()),
     path("partner/payouts/<str:name>", payouts.PartnerPayoutDetailView.as_view()),
     path("partner/payouts/<str:name>/cancel", payouts.PartnerPayoutCancelView.as_view()),
+    path("partner/statements", statements.StatementListView.as_view()),
+    path("partner/statements/<str:month>.pdf", statements.StatementPdfView.as_view()),
+    path("partner/statements/<str:month>.csv", statements.StatementCsvView.as_view()),
+    path("partner/statements/<str:month>", statements.StatementDetailView.as_view()),
     path("payouts", payouts.PayoutListView.as_view()),
     path("payouts/batch", payouts.PayoutBatchView.as_view()),
     path("payouts/batches/<str:name>", payouts.PayoutBatchDetailView.as_view()),

@@ -1,7 +1,20 @@
-"""The addresses of this app under /v1/."""
+"""Paths of the marketplace under /v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-from payouts.api import paying_urls
+from payouts.api import listings, partners, paying_urls
 
-urlpatterns: list[URLPattern] = [*paying_urls.urlpatterns]
+urlpatterns = [
+    path("partners", partners.PartnerListView.as_view()),
+    path("partners/<str:name>", partners.PartnerDetailView.as_view()),
+    path("partner", partners.OwnPartnerView.as_view()),
+    path("partner/balance", partners.BalanceView.as_view()),
+    path("partner/earnings", partners.EarningsView.as_view()),
+    path("partner/earnings.csv", partners.EarningsCsvView.as_view()),
+    path("listings", listings.ListingListView.as_view()),
+    path("listings/<str:name>", listings.ListingDetailView.as_view()),
+    path("listings/<str:name>/archive", listings.ListingArchiveView.as_view()),
+    path("revenue-shares", listings.RevenueShareListView.as_view()),
+    path("revenue-shares/<str:name>/withdraw", listings.RevenueShareWithdrawView.as_view()),
+    *paying_urls.urlpatterns,
+]

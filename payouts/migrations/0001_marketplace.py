@@ -13,33 +13,6 @@ class Migration(migrations.Migration):
     operations = [
         sql_operation(__file__, "0001_marketplace.sql"),
         migrations.CreateModel(
-            name="EarningPair",
-            fields=[
-                (
-                    "pk",
-                    models.CompositePrimaryKey(
-                        "organization",
-                        "partner",
-                        blank=True,
-                        editable=False,
-                        primary_key=True,
-                        serialize=False,
-                    ),
-                ),
-                ("organization", models.UUIDField(help_text="who called")),
-                ("partner", models.UUIDField()),
-                ("earned", models.BigIntegerField(help_text="10^-8 units")),
-                ("lost", models.BigIntegerField(help_text="10^-8 units; clawed back")),
-                ("collected", models.BigIntegerField(help_text="10^-8 units")),
-                ("matured", models.BigIntegerField(help_text="10^-8 units; past the holdback")),
-                ("moved", models.BigIntegerField(help_text="10^-8 units; in the partner's books")),
-            ],
-            options={
-                "db_table": "earning_pairs",
-                "managed": False,
-            },
-        ),
-        migrations.CreateModel(
             name="Listing",
             fields=[
                 ("id", models.UUIDField(primary_key=True, serialize=False)),

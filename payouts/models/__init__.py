@@ -84,23 +84,3 @@ class RevenueShare(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization} from {self.valid_from:%Y-%m-%d}"
-
-
-class EarningPair(models.Model):
-    """What a partner earned of one calling organization, and how far that is on its way. E1: follows from events."""
-
-    pk = models.CompositePrimaryKey("organization", "partner")
-    organization = models.UUIDField(help_text="who called")
-    partner = models.UUIDField()
-    earned = models.BigIntegerField(help_text="10^-8 units")
-    lost = models.BigIntegerField(help_text="10^-8 units; clawed back")
-    collected = models.BigIntegerField(help_text="10^-8 units")
-    matured = models.BigIntegerField(help_text="10^-8 units; past the holdback")
-    moved = models.BigIntegerField(help_text="10^-8 units; in the partner's books")
-
-    class Meta:
-        managed = False
-        db_table = "earning_pairs"
-
-    def __str__(self) -> str:
-        return f"{self.partner} of {self.organization}"

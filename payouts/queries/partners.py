@@ -34,7 +34,7 @@ WHERE organization = %s AND kind = 'partner_payable' AND currency = %s AND count
 """
 _RECENT: Final = """
 SELECT coalesce(sum(d.received), 0)::bigint FROM partner_days d JOIN organizations o ON o.id = d.partner
-WHERE d.partner = %s AND d.day > (clock_timestamp() + o.clock_offset AT TIME ZONE 'UTC')::date - %s
+WHERE d.partner = %s AND d.day > ((clock_timestamp() + o.clock_offset) AT TIME ZONE 'UTC')::date - %s::int
 """
 RESERVE_DAYS: Final = 90
 """A reserve stands against what came past the holdback in so many days."""

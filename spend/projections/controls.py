@@ -143,6 +143,9 @@ STANDINGS: Final = DefinedTable(
     },
     is_cached=True,
 )
+SPLIT_RULES: Final = DefinedTable(
+    "split_rule", "split_rules", {"listing_id": "uuid", "rules": "jsonb"}, is_cached=True
+)
 TABLES: Final = (
     SWITCHES,
     RATE_LIMITS,
@@ -152,6 +155,7 @@ TABLES: Final = (
     INCIDENTS,
     VELOCITY_RULES,
     STANDINGS,
+    SPLIT_RULES,
 )
 
 

@@ -18,11 +18,13 @@ from ledger.queries.accounts import account_ids, closed_until
 from spend.queries.budgets import load_definitions
 from spend.queries.gate_rules import Rules, load_rules
 from spend.queries.prices import load_book_entry, load_organization_pricing
+from spend.queries.splits import load_splits
 from spend.rules.booking import Accounts
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.plan import Places, Route, Valid
 from spend.rules.prices import BookEntry
 from spend.rules.rating import OrganizationPricing, PriceCard, price_card
+from spend.rules.splits import Splits
 from spend.rules.state import Run
 
 MAX_RUNS = 4_096
@@ -42,19 +44,21 @@ class Missing(Exception):
 
 
 class SubjectRow(NamedTuple):
-    """An agent, team, workflow or connection as the gate needs it; `extra` is the agent's team or the billing."""
+    """An agent, team, workflow or connection as the gate needs it; `extra` is the agent's team or the billing, and
+    `listing` what the agent is offered as."""
 
     id: str
     key: str
     archived: bool
     extra: str | None = None
+    listing: str | None = None
 
 
 SUBJECTS = {
-    "agent": "SELECT id, key, archived_at IS NOT NULL, team_id::text FROM agents",
-    "team": "SELECT id, key, archived_at IS NOT NULL, NULL FROM teams",
-    "workflow": "SELECT id, key, archived_at IS NOT NULL, NULL FROM workflows",
-    "connection": "SELECT id, key, archived_at IS NOT NULL, billing FROM connections",
+    "agent": "SELECT id, key, archived_at IS NOT NULL, team_id::text, listing::text FROM agents",
+    "team": "SELECT id, key, archived_at IS NOT NULL, NULL, NULL FROM teams",
+    "workflow": "SELECT id, key, archived_at IS NOT NULL, NULL, NULL FROM workflows",
+    "connection": "SELECT id, key, archived_at IS NOT NULL, billing, NULL FROM connections",
 }
 
 
@@ -62,8 +66,8 @@ SUBJECTS = {
 class GateConfig:
     """One organization's cached configuration; `subjects[kind]` maps keys and ids to rows, None for what is not there
     (at this epoch: whatever comes raises it). `clock_ahead` is how far its clock was before ours; `closed_until`: from
-    when on its books are open; `is_ordinary`: whether nothing but budgets over fixed windows, none of which stops a
-    call beside its sum, has a say in its calls.
+    when on its books are open; `splits`: who shares in its calls, by listing; `is_ordinary`: whether nothing but
+    budgets over fixed windows, none of which stops a call beside its sum, has a say in its calls.
     """
 
     organization: str
@@ -82,6 +86,7 @@ class GateConfig:
     places: dict[tuple[str | None, ...], Places] = field(default_factory=dict)
     clock_ahead: timedelta = timedelta()
     closed_until: datetime | None = None
+    splits: dict[str, Splits] = field(default_factory=dict)
     is_ordinary: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -201,6 +206,7 @@ def _load(cur: Cursor, name: str, epochs: tuple[int, int], currency: str) -> Gat
         pricing=load_organization_pricing(cur, organization, currency),
         rules=load_rules(cur, organization, budgets),
         closed_until=closed_until(cur, organization),
+        splits=load_splits(cur, organization),
     )
 
 
@@ -210,6 +216,7 @@ def accounts_of(ids: Mapping[str, UUID]) -> Accounts:
         credit=str(ids["customer_credit"]),
         line=str(ids["unbilled_receivable"]) if "unbilled_receivable" in ids else None,
         revenue=str(ids["revenue"]),
+        platform_fee=str(ids["platform_fee"]),
         provider_cost=str(ids["provider_cost"]),
         provider_payable=str(ids["provider_payable"]),
         breakage=str(ids["breakage"]),
@@ -230,7 +237,7 @@ def load_subjects(cur: Cursor, config: GateConfig, kind: str, names: Iterable[st
         (UUID(config.organization), missing, _ids(missing)),
     )
     for row in cur.fetchall():
-        subject = SubjectRow(str(row[0]), row[1], row[2], row[3])
+        subject = SubjectRow(str(row[0]), *row[1:])
         known[subject.key] = known[subject.id] = subject
     for name in missing:
         known.setdefault(name, None)

@@ -13,6 +13,7 @@ from spend.rules.decide import told_measures
 from spend.rules.effects import UsageRow
 from spend.rules.explaining import rating_detail
 from spend.rules.plan import Amounts, Plan
+from spend.rules.splits import Shared, share_out
 from spend.rules.state import OrganizationState
 
 METERED = frozenset("iox")
@@ -41,6 +42,7 @@ class Accounts:
     provider_payable: str
     breakage: str
     promotional_expense: str
+    platform_fee: str = ""
 
 
 def burn_charge(
@@ -106,15 +108,23 @@ def post(
     *,
     charge: int,
     cost: int,
+    shared: Shared | None = None,
 ) -> None:
-    """Add a charge's entry to the ledger's part of an event, and the provider's cost, where it is ours to pay."""
+    """Add a charge's entry to the ledger's part of an event, and the provider's cost, where it is ours to pay.
+
+    What is shared is no revenue: it is the partners' part, and what the platform keeps.
+    """
     lines: list[list[Any]] = []
     if burn.credit + burn.debt:
         lines.append([accounts.credit, -(burn.credit + burn.debt)])
     if burn.line:
         lines.append([accounts.line, -burn.line])
-    if charge:
+    if charge and shared is None:
         lines.append([accounts.revenue, charge])
+    elif shared is not None:
+        kept = charge - shared.total
+        lines += [[accounts.platform_fee, kept]] if kept else []
+        lines += shared.by_account
     if cost:
         lines.append([accounts.provider_cost, -cost])
         lines.append([accounts.provider_payable, cost])
@@ -125,6 +135,28 @@ def post(
         ledger["burned"] = burn.burned
     if burn.debt:
         ledger["debt"] = [[accounts.credit, burn.debt]]
+
+
+def shared_of(state: OrganizationState, plan: Plan, burn: Burn) -> Shared | None:
+    """Return what partners get of a charge, by the rule that is in effect now; None for a call of no listing."""
+    if not plan.splits:
+        return None
+    splits = plan.splits.get(plan.listing or "")
+    if splits is None:
+        return None
+    return share_out(splits, burn.receipt, state.books.grants, at=state.now)
+
+
+def tell_shares(data: dict[str, Any], usage: UsageRow, plan: Plan, burn: Burn, shared: Shared | None) -> None:
+    """Say in the event, and on the record, what partners get of a charge and by which rule (S98).
+
+    What an organization that calls listings burns or owes is told of all its calls: repaid is the oldest first.
+    """
+    if plan.splits:
+        data["shares"] = {"debt": burn.debt} if burn.debt else {}
+    if shared is not None:
+        data["shares"].update(shared.told(agent=usage.agent_id))
+        usage.detail = {**(usage.detail or {}), "shares": shared.told()}
 
 
 def spent_by(plan: Plan, measures: str) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """A command with everything looked up that its decision needs: who, at which prices, under which budgets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from common.errors import ProblemError
 from ledger.rules.grants import GrantSubject
 from spend.rules.rating import Rated, Usage
 from spend.rules.runpolicies import RunPolicy
+from spend.rules.splits import Splits
 from spend.rules.state import CounterKey, Run
 from spend.rules.windows import Window
 
@@ -133,7 +135,8 @@ class Amounts:
 class Plan:
     """A command ready to be decided; `error` is why it cannot be (a request error, before any judgement).
 
-    What was looked up holds for decisions in [valid_from, valid_until).
+    What was looked up holds for decisions in [valid_from, valid_until). `splits` are the organization's split rules by
+    listing, where it has any, and `listing` what the agent is offered as.
     """
 
     who: Who | None = None
@@ -145,6 +148,8 @@ class Plan:
     adjustment: bool = False
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    splits: Mapping[str, Splits] | None = None
+    listing: str | None = None
 
     def holds_at(self, moment: datetime) -> bool:
         """Return whether the plan would be the same if it were made at this moment."""

@@ -7,7 +7,18 @@ from common.ids import AnyId
 from common.money import format_amount
 from events.rules.facts import Event
 from spend.rules.admission import check_booking
-from spend.rules.booking import Accounts, Burn, booked, burn_charge, counted, of_run, post, usage_row
+from spend.rules.booking import (
+    Accounts,
+    Burn,
+    booked,
+    burn_charge,
+    counted,
+    of_run,
+    post,
+    shared_of,
+    tell_shares,
+    usage_row,
+)
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.commands import RecordUsage
 from spend.rules.decide import action_data
@@ -41,7 +52,8 @@ def decide_usage(
     usage = _record(state, command, plan, burn)
     ledger: dict[str, Any] = {}
     cost = 0 if route.own_key else rated.cost_units
-    post(state, ledger, burn, accounts, charge=rated.charge_units, cost=cost)
+    shared = shared_of(state, plan, burn)
+    post(state, ledger, burn, accounts, charge=rated.charge_units, cost=cost, shared=shared)
     for layer in all_layers:
         layer.counter.spent += layer.requested
         layer.spent += layer.requested
@@ -52,6 +64,7 @@ def decide_usage(
         **counted([layer.counter.number for layer in all_layers], letters),
         **of_run(who.run.id if who.run else None),
     }
+    tell_shares(data, usage, plan, burn, shared)
     if ledger:
         data["ledger"] = ledger
     effects.usages.append(usage)

@@ -22,8 +22,10 @@ from spend.rules.booking import (
     merged,
     of_run,
     post,
+    shared_of,
     spent_by,
     take_from,
+    tell_shares,
     usage_row,
 )
 from spend.rules.budgets import BudgetDefinition
@@ -65,7 +67,9 @@ def decide_commit(
     subject = _grant_subject(reservation)
     burn = burn_charge(state, [] if late else reservation.funding, charge, subject)
     usage = _usage_of_commit(state, command, plan, reservation, burn)
-    post(state, ledger, burn, accounts, charge=charge, cost=0 if reservation.own_key else rated.cost_units)
+    shared = shared_of(state, plan, burn)
+    cost = 0 if reservation.own_key else rated.cost_units
+    post(state, ledger, burn, accounts, charge=charge, cost=cost, shared=shared)
     receipt_is_told = not _return_expired(state, reservation, burn, ledger, accounts, late=late)
     data = {
         "usage": usage.id,
@@ -79,6 +83,7 @@ def decide_commit(
         sources = told_sources(burn.receipt)
         if sources is not None:
             data["sources"] = sources
+    tell_shares(data, usage, plan, burn, shared)
     overage = max(0, charge - reservation.held)
     reservation.status = "committed"
     reservation.version += 1

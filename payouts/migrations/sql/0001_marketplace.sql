@@ -51,6 +51,7 @@ CREATE TABLE revenue_shares (
 CREATE INDEX revenue_shares_organization ON revenue_shares (organization, id);
 
 -- Projections of the calling organization's events, all of them sums: what was earned of it, by whom, and how it was paid.
+-- What holds between them (collected + lost <= earned, ...) verify_ledger judges: a reversal lowers what was earned first.
 CREATE TABLE earning_buckets (
     organization uuid NOT NULL,          -- who called
     partner uuid NOT NULL,
@@ -69,16 +70,16 @@ CREATE TABLE earning_pairs (
     organization uuid NOT NULL,
     partner uuid NOT NULL,
     earned bigint NOT NULL,
-    lost bigint NOT NULL CHECK (lost >= 0),            -- of that: clawed back, for it will not be paid
-    collected bigint NOT NULL CHECK (collected >= 0),  -- of that: the money is here
-    matured bigint NOT NULL CHECK (matured >= 0),      -- of that: past the holdback
-    moved bigint NOT NULL CHECK (moved >= 0),          -- of that: in the partner's own books
-    PRIMARY KEY (organization, partner),
-    CHECK (matured <= collected AND collected + lost <= earned)
+    lost bigint NOT NULL,                -- of that: clawed back, for it will not be paid
+    collected bigint NOT NULL,           -- of that: the money is here
+    matured bigint NOT NULL,             -- of that: past the holdback
+    moved bigint NOT NULL,               -- of that: in the partner's own books
+    PRIMARY KEY (organization, partner)
 ) WITH (fillfactor = 50);
 CREATE INDEX earning_pairs_partner ON earning_pairs (partner, organization);
 
--- The same by what pays for it: grant:<id>, line (postpaid, on no invoice yet), invoice:<id>, debt:<usage record>.
+-- The same by what pays for it: grant:<id>, line (postpaid, on no invoice yet), invoice:<id>, debt:<usage record>,
+-- adjustment:<revenue share>:<month>.
 CREATE TABLE earning_sources (
     organization uuid NOT NULL,
     partner uuid NOT NULL,
@@ -86,8 +87,7 @@ CREATE TABLE earning_sources (
     share bigint NOT NULL,
     collected bigint NOT NULL,
     lost bigint NOT NULL,
-    PRIMARY KEY (organization, partner, source),
-    CHECK (collected >= 0 AND lost >= 0 AND collected + lost <= share)
+    PRIMARY KEY (organization, partner, source)
 ) WITH (fillfactor = 50);
 
 -- When it was collected, for the holdback: what a later refund takes comes off the hour in which that came.
@@ -96,7 +96,7 @@ CREATE TABLE earning_collections (
     partner uuid NOT NULL,
     source text NOT NULL,
     hour timestamptz NOT NULL,           -- its beginning, UTC
-    amount bigint NOT NULL CHECK (amount >= 0),
+    amount bigint NOT NULL,
     matured boolean NOT NULL,
     PRIMARY KEY (organization, partner, source, hour)
 ) WITH (fillfactor = 70);
@@ -110,6 +110,14 @@ CREATE TABLE earning_debts (
     at timestamptz NOT NULL,
     PRIMARY KEY (organization, id)
 );
+
+-- What of each grant calls have burnt since the organization named its first listing: what is owed is the newest of it.
+CREATE TABLE earning_used (
+    organization uuid NOT NULL,
+    grant_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    PRIMARY KEY (organization, grant_id)
+) WITH (fillfactor = 50);
 
 -- Which invoices of callers have had the shares in their cuts summed up.
 CREATE TABLE earning_invoices (
@@ -132,8 +140,8 @@ CREATE TABLE earning_watermarks (
 ) WITH (fillfactor = 50);
 
 GRANT SELECT, INSERT, UPDATE ON partners, listings, revenue_shares, earning_buckets, earning_pairs, earning_sources,
-    earning_collections, earning_debts, earning_invoices, partner_days, earning_watermarks TO {app};
+    earning_collections, earning_debts, earning_used, earning_invoices, partner_days, earning_watermarks TO {app};
 -- The gate's transaction writes what a commit earned.
-GRANT SELECT, INSERT, UPDATE ON earning_buckets, earning_pairs, earning_sources, earning_debts TO {gate};
+GRANT SELECT, INSERT, UPDATE ON earning_buckets, earning_pairs, earning_sources, earning_debts, earning_used TO {gate};
 GRANT SELECT ON partners, listings, revenue_shares, earning_buckets, earning_pairs, earning_sources,
-    earning_collections, earning_debts, earning_invoices, partner_days, earning_watermarks TO {readonly};
+    earning_collections, earning_debts, earning_used, earning_invoices, partner_days, earning_watermarks TO {readonly};

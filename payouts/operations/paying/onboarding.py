@@ -21,6 +21,7 @@ from orgs.rules.organizations import require_customer
 from payouts import stripe_gateway as connect
 from payouts.operations.partners import set_account
 from payouts.operations.paying.applying import apply_account
+from payouts.operations.paying.requesting import require_own_money
 from payouts.queries.partners import require_partner
 from payouts.rules.partners import Partner
 
@@ -47,6 +48,7 @@ def request_account(cur: Cursor, *, organization: UUID, country: str, author: Au
     stripe_gateway.require_configured()
     locked = lock_organization(cur, organization)
     require_customer(locked)
+    require_own_money(locked)
     partner = require_partner(cur, organization)
     if partner.stripe_account is not None:
         return None

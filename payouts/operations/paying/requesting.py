@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+from django.conf import settings
+
 from billing import stripe_gateway
+from common.errors import InvalidTransition
 from common.ids import new_id
 from events.store import Cursor
 from ledger.operations.books import lock_books
 from orgs.operations.facts import Author
 from orgs.rules.organizations import require_customer
+from orgs.rules.rows import LockedOrganization
 from payouts.operations.paying.machine import keep, proceed
 from payouts.queries.partners import require_partner, withdrawable
 from payouts.queries.payouts import latest_payout
@@ -19,6 +23,12 @@ from payouts.rules.paying.row import Payout, taken
 from payouts.rules.paying.states import REQUESTED
 
 SCHEDULER: Final = Author("system:payouts.schedule")
+
+
+def require_own_money(organization: LockedOrganization) -> None:
+    """Refuse to move real money for a sandbox; against a test key it may. Raises InvalidTransition."""
+    if organization.sandbox and "_live_" in (settings.STRIPE_API_KEY or ""):
+        raise InvalidTransition("A sandbox is paid nothing.")
 
 
 def request_payout(
@@ -42,6 +52,7 @@ def request_payout(
     stripe_gateway.require_configured()
     books = lock_books(cur, organization)
     require_customer(books.organization)
+    require_own_money(books.organization)
     partner = require_partner(cur, organization)
     found = withdrawable(cur, organization)
     last = latest_payout(cur, organization)

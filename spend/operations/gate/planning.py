@@ -66,9 +66,15 @@ class Planner:
                 plan.usage, card, amount_units=command.actual.amount, own_key=reservation.own_key
             )
             plan.amounts = _amounts(plan.rated, plan.usage, command.actual)
+            self._find_splits(plan, reservation.agent_id)
         except ProblemError as error:
             plan.error = error
         return plan
+
+    def _find_splits(self, plan: Plan, agent: str) -> None:
+        """Who shares in the agent's calls: of an organization without split rules nothing is looked up."""
+        if self.config.splits:
+            plan.splits, plan.listing = self.config.splits, self.config.subject("agent", agent).listing
 
     def usage(self, command: RecordUsage, now: datetime) -> Plan:
         """Plan a fact after the event, under the budgets and prices of the time when it happened. Raises Missing."""
@@ -89,6 +95,7 @@ class Planner:
             )
             at = now if plan.adjustment else command.occurred_at
             plan.places = self.places(who, command.caller.key_id, at)
+            self._find_splits(plan, who.route.agent_id)
         except ProblemError as error:
             plan.error = error
         return plan

@@ -1,0 +1,83 @@
+"""Revenue shares, and what compiling them for a caller needs: its plans, the month's volumes, who calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from common.errors import NotFound
+from events.store import Cursor
+from payouts.rules.shares import RevenueShare, terms_of
+
+_COLUMNS: Final = (
+    "id, organization, listing_id, plan, valid_from, terms::text, version, created_at, withdrawn_at"
+)
+_OF_PARTNER: Final = f"SELECT {_COLUMNS} FROM revenue_shares WHERE organization = %s ORDER BY id"
+_FIND: Final = f"SELECT {_COLUMNS} FROM revenue_shares WHERE organization = %s AND id = %s"
+_LIST: Final = f"""
+SELECT {_COLUMNS} FROM revenue_shares WHERE organization = %(organization)s
+    AND (%(before)s::uuid IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(limit)s
+"""
+_PLANS: Final = """
+SELECT DISTINCT v.plan_key FROM subscriptions s JOIN plan_versions v ON v.id = s.plan_version
+WHERE s.organization = %s AND s.status IN ('trialing', 'active', 'paused', 'past_due')
+"""
+# The owner's rows: where several share, each has one of the same charges.
+_VOLUME: Final = """
+SELECT coalesce(sum(gross), 0)::bigint FROM earning_buckets
+WHERE partner = %(partner)s AND day >= %(start)s::date AND day < %(end)s::date
+    AND (%(listing)s::uuid IS NULL OR listing_id = %(listing)s)
+"""
+_CALLERS: Final = """
+SELECT r.organization, r.listing_id FROM split_rules r JOIN listings l ON l.id = r.listing_id
+WHERE (%(partner)s::uuid IS NULL OR l.organization = %(partner)s)
+    AND EXISTS (SELECT FROM revenue_shares s WHERE s.organization = l.organization)
+ORDER BY r.organization, r.listing_id
+"""
+
+
+def shares_of(cur: Cursor, partner: UUID) -> list[RevenueShare]:
+    """Return all revenue shares of a partner's listings."""
+    return [share_of(row) for row in cur.execute(_OF_PARTNER, (partner,)).fetchall()]
+
+
+def find_share(cur: Cursor, *, organization: UUID, share: UUID) -> RevenueShare:
+    """Return a revenue share of a partner's. Raises NotFound."""
+    row = cur.execute(_FIND, (organization, share)).fetchone()
+    if row is None:
+        raise NotFound("There is no such revenue share.")
+    return share_of(row)
+
+
+def list_shares(cur: Cursor, *, organization: UUID, before: UUID | None, limit: int) -> list[RevenueShare]:
+    """Return a partner's revenue shares, newest first."""
+    cur.execute(_LIST, {"organization": organization, "before": before, "limit": limit})
+    return [share_of(row) for row in cur.fetchall()]
+
+
+def share_of(row: Sequence[Any]) -> RevenueShare:
+    """A row as a revenue share."""
+    values: Any = (*row[:5], terms_of(json.loads(row[5])), *row[6:])
+    return RevenueShare(*values)
+
+
+def plans_of(cur: Cursor, organization: UUID) -> Collection[str]:
+    """Return the keys of the plans that an organization has a subscription to."""
+    return {row[0] for row in cur.execute(_PLANS, (organization,)).fetchall()}
+
+
+def volume_of(cur: Cursor, *, partner: UUID, listing: UUID | None, start: datetime, end: datetime) -> int:
+    """Return the charges, in units, of a partner's listing (None: of all) in the days [start, end), UTC."""
+    given = {"partner": partner, "listing": listing, "start": start, "end": end}
+    row = cur.execute(_VOLUME, given).fetchone()
+    assert row is not None
+    volume: int = row[0]
+    return volume
+
+
+def callers(cur: Cursor, partner: UUID | None = None) -> list[tuple[UUID, UUID]]:
+    """Return (organization, listing) of everybody whose agents ever named a listing with terms of its own."""
+    return cur.execute(_CALLERS, {"partner": partner}).fetchall()

@@ -1,0 +1,102 @@
+"""Partners, what they offer, and customers whose agents call it, made by the operations and the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from payouts.operations.listings import publish_listing
+from payouts.operations.partners import enroll_partner
+from payouts.operations.settling import settle_caller
+from payouts.operations.shares import publish_share
+from payouts.queries.collecting import partners_of
+from payouts.queries.partners import withdrawable
+from payouts.queries.payoutintegrity import violations
+from payouts.rules.listings import Listing
+from payouts.rules.partners import Terms
+from payouts.rules.shares import ShareTerms
+from payouts.rules.withdrawing import Withdrawable
+from tests.builders.billing import Billed, billed
+from tests.builders.books import open_books
+from tests.builders.gate import Customer, make_customer
+from tests.builders.orgs import AUTHOR, Caller, caller, unique, write
+
+
+@dataclass(frozen=True)
+class Seller:
+    """A partner with one listing, its own key and its clock."""
+
+    id: UUID
+    listing: Listing
+    api: Caller
+
+    @property
+    def money(self) -> Withdrawable:
+        """What it earned, and what it can withdraw."""
+        return write(lambda cur: withdrawable(cur, self.id))
+
+    @property
+    def figures(self) -> tuple[int, int, int, int]:
+        """(earned, collected, past the holdback, withdrawable) in units."""
+        found = self.money
+        return found.earned, found.collected, found.past_holdback, found.withdrawable
+
+    def share(self, **given: Any) -> Any:
+        """Terms from now on: `listing`, `plan`, `valid_from`, and what ShareTerms has."""
+        named = {name: given.pop(name) for name in ("listing", "plan", "valid_from") if name in given}
+        terms = ShareTerms(**given)
+        return write(
+            lambda cur: publish_share(cur, organization=self.id, terms=terms, author=AUTHOR, **named)
+        )
+
+
+def make_seller(currency: str = "USD", **terms: Any) -> Seller:
+    """A partner that offers something."""
+    organization = open_books(currency=currency)
+    write(lambda cur: enroll_partner(cur, organization=organization, terms=Terms(**terms), author=AUTHOR))
+    listing = write(
+        lambda cur: publish_listing(
+            cur, organization=organization, key=unique("listing"), name="Researcher", author=AUTHOR
+        )
+    )
+    return Seller(organization, listing, caller(organization, "payouts:read", "payouts:write", "audit:read"))
+
+
+def calls(customer: Customer, seller: Seller, agent: str = "bot") -> None:
+    """Let the customer's agent be what the seller offers."""
+    answer = caller(customer.id, "admin").patch(f"/v1/agents/{agent}", {"listing": seller.listing.key})
+    assert answer.status_code == 200, answer.content
+
+
+def calling(seller: Seller, credit: str = "100", **given: Any) -> Customer:
+    """A customer with credit, whose agent bot is what the seller offers."""
+    customer = make_customer(credit, **given)
+    calls(customer, seller)
+    return customer
+
+
+def calling_on_account(seller: Seller) -> Billed:
+    """A postpaid customer, whose agent bot is what the seller offers."""
+    made = billed()
+    calls(made.customer, seller)
+    return made
+
+
+def spend(customer: Customer, *amounts: str) -> None:
+    """Calls of these amounts, reserved and committed."""
+    for amount in amounts:
+        made = customer.reserved(amount)
+        assert customer.commit(made["id"], amount).status_code == 200
+
+
+def settled(customer: UUID) -> bool:
+    """Settle a caller now; whether there was something."""
+    return settle_caller(customer)
+
+
+def marketplace_violations(organization: UUID) -> list[str]:
+    """What does not hold of a caller's shares and of its partners'."""
+    return write(
+        lambda cur: [str(one) for one in violations(cur, {organization, *partners_of(cur, organization)})]
+    )
