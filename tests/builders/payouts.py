@@ -12,19 +12,24 @@ from billing.operations.commands import deliver
 from billing.queries.commands import list_commands
 from billing.rules.payments.commands import OPEN_STATES, Command
 from common.clock import wall_now
-from common.ids import new_id
+from common.money import format_amount
 from ledger.operations.organizations import NewOrganization, create_organization
-from ledger.operations.posting import NewEntry, post_entry
 from orgs.operations.clock import advance_clock
 from payouts import stripe_gateway as connect
+from payouts.operations.listings import publish_listing
 from payouts.operations.partners import change_partner, enroll_partner, set_account
 from payouts.operations.paying import applying
+from payouts.operations.shares import publish_share
 from payouts.queries.partners import require_partner
 from payouts.queries.payouts import find_payout, list_payouts
-from payouts.rules.partners import Partner
+from payouts.rules.listings import Listing
+from payouts.rules.partners import Partner, Terms
 from payouts.rules.paying.row import Payout
+from payouts.rules.shares import ShareTerms
 from tests.builders.books import balances
-from tests.builders.orgs import AUTHOR, Caller, caller, unique, write
+from tests.builders.gate import Customer
+from tests.builders.marketplace import Seller, calling, settled, spend
+from tests.builders.orgs import AUTHOR, Caller, caller, platform, unique, write
 from tests.builders.payments_at_stripe import account as make_account
 from tests.builders.stripe import Simulator
 
@@ -40,16 +45,30 @@ class Earner:
     own: Caller
     stripe: Simulator
     account: str
+    listing: Listing
 
-    def earn(self, cents: int) -> None:
-        """So much came past the holdback (below zero: was clawed back); the other side is of no matter here."""
-        entry = NewEntry(
-            "test_earning",
-            f"earning:{new_id()}",
-            "test",
-            [("partner_payable", cents * CENT), ("suspense", -cents * CENT)],
-        )
-        write(lambda cur: post_entry(cur, organization=self.id, entry=entry, author=AUTHOR))
+    def earn(self, cents: int) -> Customer:
+        """So much came past the holdback: a new customer bought credit and called, and the share is all of it."""
+        seller = Seller(self.id, self.listing, self.own)
+        amount = format_amount(cents * CENT)
+        customer = calling(seller, credit=amount, currency=self.partner().currency)
+        spend(customer, amount)
+        settled(customer.id)
+        customer.pass_time(hours=2)
+        settled(customer.id)
+        return customer
+
+    def lose(self, customer: Customer, cents: int) -> None:
+        """A customer's bought credit is taken back, as a refund or a lost dispute does."""
+        body = {
+            "organization": str(customer.id),
+            "amount": format_amount(cents * CENT),
+            "source": f"dispute:{unique()}",
+            "reason": "lost",
+        }
+        answer = platform().post("/v1/credits/clawbacks", body, key=unique())
+        assert answer.status_code in (200, 201), answer.content
+        settled(customer.id)
 
     def change(self, **changes: Any) -> None:
         """Other terms."""
@@ -149,13 +168,21 @@ def partner(simulator: Simulator, *, cents: int = 0, funds: int = 10**7, **given
     """A partner with an account that takes money. `funds`: what the platform has at the processor, in cents."""
     new = NewOrganization(**{"name": "Agents Ltd", "sandbox": True, **given})
     organization = write(lambda cur: create_organization(cur, new, author=AUTHOR))
-    write(lambda cur: enroll_partner(cur, organization=organization, author=AUTHOR))
+    terms = Terms(holdback_days=0)
+    write(lambda cur: enroll_partner(cur, organization=organization, terms=terms, author=AUTHOR))
+    listing = write(
+        lambda cur: publish_listing(
+            cur, organization=organization, key=unique("listing"), name="Researcher", author=AUTHOR
+        )
+    )
+    shares = ShareTerms(fee_rate=0)
+    write(lambda cur: publish_share(cur, organization=organization, terms=shares, author=AUTHOR))
     account = make_account(simulator)
     view = connect.account(account)
     write(lambda cur: set_account(cur, organization=organization, view=view, author=AUTHOR))
     if funds:
         simulator.fund(funds)
-    made = Earner(organization, caller(organization, "payouts:write"), simulator, account)
+    made = Earner(organization, caller(organization, "payouts:write"), simulator, account, listing)
     if cents:
         made.earn(cents)
     return made

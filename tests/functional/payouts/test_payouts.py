@@ -106,8 +106,9 @@ class TestARefusalMovesNothing:
 
     def test_by_a_key_that_only_reads(self, stripe_simulator: Simulator) -> None:
         made = partner(stripe_simulator, cents=5_000)
+        reader = caller(made.id, "payouts:read")
         with Still(made.id):
-            answer = caller(made.id, "payouts:read").post("/v1/partner/payouts", {}, key=unique())
+            answer = reader.post("/v1/partner/payouts", {}, key=unique())
         assert problem(answer) == (403, "forbidden")
 
     def test_of_another_organization(self, stripe_simulator: Simulator) -> None:
@@ -119,9 +120,7 @@ class TestARefusalMovesNothing:
             assert other.own.get("/v1/payouts").status_code == 403
             assert other.own.post(f"/v1/payouts/{payout}/approve").status_code == 403
 
-    @pytest.mark.parametrize(
-        ("role", "status"), [("owner", 201), ("billing_admin", 201), ("member", 403)]
-    )
+    @pytest.mark.parametrize(("role", "status"), [("owner", 201), ("billing_admin", 201), ("member", 403)])
     def test_of_members_whose_matter_it_is_not(
         self, stripe_simulator: Simulator, role: str, status: int
     ) -> None:
@@ -316,3 +315,27 @@ def test_a_scheduled_partner_is_paid_once_a_day(stripe_simulator: Simulator) -> 
     schedule_due()
     schedule_due()
     assert [one.cause for one in made.payouts()] == ["scheduled"]
+
+
+class TestWhatIsTakenBackAfterAPayout:
+    def test_makes_the_balance_negative_and_is_made_up_for(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator)
+        customer = made.earn(5_000)
+        made.paid()
+
+        made.lose(customer, 2_000)
+
+        assert made.money() == {"partner_payable": -2_000, "processor_clearing": 5_000}
+        made.later(hours=25)
+        assert problem(made.ask()) == (422, "below_minimum_payout")
+        made.earn(3_500)
+        assert made.ask().json()["amount"] == "15.00"
+
+    def test_while_it_is_under_way_lets_it_arrive(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator)
+        customer = made.earn(5_000)
+        made.asked()
+        made.lose(customer, 5_000)
+        made.send()
+        made.arrive()
+        assert (made.state(), made.money()["partner_payable"]) == ("paid", -5_000)
