@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -40,12 +40,14 @@ _UNSETTLED: Final = f"""
 SELECT {_ROW} FROM payouts p WHERE p.organization = %s AND p.state IN ('failed', 'reversed')
     AND p.transfer IS NOT NULL AND p.taken_back < p.amount
 """
-_BETWEEN: Final = f"""
-SELECT {_ROW} FROM payouts p WHERE p.state NOT IN ('requested', 'held', 'pending_approval', 'approved', 'canceled')
-    AND p.id = ANY(%s)
-"""
 _ACCOUNTS: Final = "SELECT stripe_account FROM partners WHERE stripe_account IS NOT NULL ORDER BY 1"
-_TAKEN_BACK: Final = """
+_WATCHED: Final = """
+SELECT p.stripe_account FROM partners p WHERE p.stripe_account IS NOT NULL AND (
+    (p.status <> 'active' AND p.disabled_reason IS DISTINCT FROM 'deauthorized') OR EXISTS (
+        SELECT FROM payouts y WHERE y.organization = p.organization AND y.state IN ('processing', 'unknown')))
+ORDER BY 1
+"""
+_SINCE: Final = """
 SELECT {row} FROM payouts p WHERE p.requested_at >= %s AND p.requested_at < %s
     AND p.state NOT IN ('requested', 'held', 'pending_approval', 'canceled') ORDER BY p.id
 """.replace("{row}", _ROW)
@@ -103,19 +105,20 @@ def payouts_due(cur: Cursor, *, after: UUID | None, limit: int) -> list[UUID]:
     return [row[0] for row in cur.execute(_DUE, {"after": after, "limit": limit}).fetchall()]
 
 
-def payouts_sent(cur: Cursor, payouts: Collection[UUID]) -> list[Payout]:
-    """Return those of these payouts that were sent at least once."""
-    return [payout_of(row) for row in cur.execute(_BETWEEN, (list(payouts),)).fetchall()]
-
-
 def payouts_between(cur: Cursor, start: Any, end: Any) -> list[Payout]:
     """Return the payouts that were requested in [start, end) and may have been sent."""
-    return [payout_of(row) for row in cur.execute(_TAKEN_BACK, (start, end)).fetchall()]
+    return [payout_of(row) for row in cur.execute(_SINCE, (start, end)).fetchall()]
 
 
 def connected_accounts(cur: Cursor) -> list[str]:
     """Return the connected accounts of all partners."""
     return [row[0] for row in cur.execute(_ACCOUNTS).fetchall()]
+
+
+def watched_accounts(cur: Cursor) -> list[str]:
+    """Return the connected accounts of which something is awaited: they are not ready, or a payout is on its way. What
+    happens to others without being told is found by reconciliation."""
+    return [row[0] for row in cur.execute(_WATCHED).fetchall()]
 
 
 def payout_of(row: Sequence[Any]) -> Payout:

@@ -59,7 +59,7 @@ def register_all() -> None:
             "partner_statement.made",
             "The month is over; the statement can be fetched.",
             {
-                "number": "S-0001",
+                "number": "SB-8D5B1B05-0001",
                 "month": "2027-01",
                 "currency": "USD",
                 "opening": "0",

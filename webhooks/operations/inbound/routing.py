@@ -26,7 +26,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author
 from payouts import stripe_gateway as connect
 from payouts.operations.paying import applying as partners
-from payouts.queries.payouts import connected_accounts
+from payouts.queries.payouts import watched_accounts
 from webhooks.operations.inbound import catching_up, handlers
 from webhooks.operations.inbound.handlers import Apply, Fetch, Handler
 from webhooks.rules.inbound.judging import CONNECT, PLATFORM
@@ -41,7 +41,7 @@ def register_all() -> None:
         handlers.register(Handler(PLATFORM, kind, fetch, apply))
     for kind, (fetch, apply) in CONNECT_ROWS.items():
         handlers.register(Handler(CONNECT, kind, fetch, apply))
-    catching_up.register_accounts(connected_accounts)
+    catching_up.register_accounts(watched_accounts)
 
 
 def _charge(name: str, account: str | None) -> PaymentView | ChargeView:
