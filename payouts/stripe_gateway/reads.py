@@ -16,8 +16,9 @@ from payouts.stripe_gateway.mapping import transfer_view
 
 
 def account(identifier: str) -> AccountView:
-    """Return a connected account with its bank accounts."""
-    return fetch(AccountView, lambda api: api.accounts.retrieve, identifier)
+    """Return a connected account with its bank accounts, asked for in its own name: one that has cut us off is
+    refused."""
+    return fetch(AccountView, lambda api: api.accounts.retrieve, identifier, account=identifier)
 
 
 def account_link(identifier: str, *, return_url: str, refresh_url: str) -> str:

@@ -63,6 +63,7 @@ class Earner:
         body = {
             "organization": str(customer.id),
             "amount": format_amount(cents * CENT),
+            "currency": self.partner().currency,
             "source": f"dispute:{unique()}",
             "reason": "lost",
         }

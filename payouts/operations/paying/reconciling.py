@@ -7,12 +7,14 @@ in any of them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from billing import stripe_gateway
 from billing.operations.findings import open_finding
 from billing.rules.payments.views import PayoutView, TransferView
 from common.transactions import run_in_transaction
@@ -24,6 +26,8 @@ from payouts.queries.partners import partner_of_account
 from payouts.queries.payouts import connected_accounts, find_payout, payout_of_object, payouts_between
 from payouts.rules.paying.row import Payout
 from payouts.rules.paying.states import FAILED, PAID, RETURNED
+
+logger = logging.getLogger(__name__)
 
 AUTHOR: Final = Author("system:payouts.reconcile")
 _STATUSES: Final = {"paid": (PAID, "reversed"), "failed": (FAILED,), "canceled": (FAILED,)}
@@ -60,10 +64,14 @@ def list_transfers_there(start: datetime, end: datetime) -> Iterator[TransferVie
 def list_payouts_there(
     accounts: Iterable[str], start: datetime, end: datetime
 ) -> Iterator[tuple[str, PayoutView]]:
-    """This function will give (account, payout) of what partners' accounts were paid out in [start, end)."""
+    """This function will give (account, payout) of what partners' accounts were paid out in [start, end). An account
+    that has cut us off tells nothing and keeps no other waiting."""
     for account in accounts:
-        for view in connect.list_partner_payouts(account, created_from=start, created_to=end):
-            yield account, view
+        try:
+            for view in connect.list_partner_payouts(account, created_from=start, created_to=end):
+                yield account, view
+        except (stripe_gateway.NotAtProcessor, stripe_gateway.ProcessorRejected) as error:
+            logger.warning("payouts.account_refused", extra={"account": account, "error": str(error)})
 
 
 def list_here(cur: Cursor, there: There, start: datetime, end: datetime) -> list[Payout]:

@@ -17,7 +17,8 @@ from payouts.rules.paying.states import (
     require_transition,
 )
 
-STREAM: Final = "payout"
+STREAM: Final = "partner_payout"
+"""Not `payout`: so the processor calls its own, the platform's too."""
 REQUEST, SCHEDULED, BATCH, PLATFORM_REQUEST = "request", "scheduled", "batch", "platform"
 CAUSES: Final = (REQUEST, SCHEDULED, BATCH, PLATFORM_REQUEST)
 MANUAL, REVIEW, ACCOUNT, DESTINATION = "manual", "review", "account_not_ready", "destination_changed"

@@ -8,6 +8,7 @@ from typing import Any, Final
 from common.money import format_amount, format_document_amount
 from events.publictypes import PublicType, register
 from events.rules.facts import Event
+from payouts.rules.paying.row import STREAM
 
 _EXAMPLE: Final[Mapping[str, Any]] = {
     "payout": "01990a4c-7b1e-7cc3-9d52-0f6b8d5b1b05",
@@ -53,7 +54,7 @@ def register_all() -> None:
         dates = {} if is_paid else {"arrives_at": None, "paid_at": None}
         code = {"failure_code": "account_closed"} if verb == "failed" else {}
         example = {**_EXAMPLE, "status": verb, **dates, **code}
-        register(PublicType(f"payout.{verb}", words, example, {f"payout.{verb}": _payout}))
+        register(PublicType(f"payout.{verb}", words, example, {f"{STREAM}.{verb}": _payout}))
     register(
         PublicType(
             "partner_statement.made",

@@ -22,7 +22,7 @@ from tests.builders.stripe import Simulator
 from tests.invariants import assert_sound
 
 CHECKOUT: Final = Path(__file__).resolve().parents[3]
-STEPS: Final = 1 if os.environ.get("FULL") else 5
+STEPS: Final = 1 if os.environ.get("FULL") else 9
 FAULTS: Final = (
     "error_before", "error_after", "timeout_before", "timeout_after", "reset_before", "reset_after", "truncated",
     "html_502", "rate_limit", "lock_timeout", "conflict",
@@ -84,7 +84,7 @@ def test_a_sender_that_is_killed_between_any_two_steps_leads_to_one(
     stripe_simulator: Simulator, step: str
 ) -> None:
     killed = 0
-    for statement in range(2, 400, 4 if os.environ.get("FULL") else 12):
+    for statement in range(2, 400, 4 if os.environ.get("FULL") else 25):
         made = _at(stripe_simulator, step)
         program = [sys.executable, "-m", "tests.integration.billing.sending_command"]
         died = subprocess.run(
