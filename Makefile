@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv/bin
 PYTEST_ARGS ?=
-ALONE := tests/concurrency tests/integration/events
+ALONE := tests/concurrency tests/integration/events tests/functional/webhooks/test_deliveries.py
 
 .PHONY: run test check bench peers soak lock install clean stop
 

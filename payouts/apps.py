@@ -11,8 +11,11 @@ class PayoutsConfig(AppConfig):
         from payouts.operations.publishing import Marketplace
         from payouts.projections import earnings, partners, paying
         from payouts.queries import payingintegrity, payoutintegrity
-        from payouts.rules.paying import telling
+        from payouts.rules import telling
+        from payouts.rules.paying import telling as paytelling
 
+        paytelling.register_all()
+        telling.register_all()
         partners.register_all()
         earnings.register_all()
         paying.register_all()
@@ -20,6 +23,5 @@ class PayoutsConfig(AppConfig):
         payingintegrity.register_checks()
         purposes.register_all()
         stripe_gateway.register_all()
-        telling.register_all()
         jobs.register_all()
         register_marketplace(Marketplace())

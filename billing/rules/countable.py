@@ -10,8 +10,7 @@ from common.errors import ProblemError, combined
 
 
 class MeterUnusable(ProblemError):
-    """A charge of the plan counts by a meter that is not there, is archived, groups otherwise, or is counted by another
-    charge of the plan."""
+    """A charge of the plan counts by a meter that is missing, archived, grouped otherwise or counted twice."""
 
     code = "meter_unusable"
     status = 422

@@ -27,6 +27,7 @@ OWNED: Final = {
     "processor_payout": "it is what the processor did",
     "earning_moved": "a partner's books have the other half",
     "earning_received": "the books of who paid have the other half",
+    "earning_adjusted": "it follows the month's volume",
     "earning_lost": "it follows what the customer pays",
 }
 """Kinds of entries whose figures a document or a schedule states, and what corrects them instead of a reversal."""

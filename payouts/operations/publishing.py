@@ -87,5 +87,4 @@ def _publish(organization: UUID, listing: UUID) -> bool:
 
 
 def _volume(cur: Cursor, share: RevenueShare, now: datetime) -> int:
-    start, end = month_start(now), next_month(now)
-    return volume_of(cur, partner=share.organization, listing=share.listing, start=start, end=end)
+    return volume_of(cur, share, start=month_start(now), end=next_month(now))

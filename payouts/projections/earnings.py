@@ -13,13 +13,14 @@ EARNED: Final = frozenset({"reservation.committed", "usage.recorded", "journal.r
 INVOICED: Final = "earning.invoiced"
 SETTLED: Final = "earning.settled"
 RECEIVED: Final = "earning.received"
-ADJUSTMENT: Final = "adjustment:"
 
 _BUCKETS: Final = """
-INSERT INTO earning_buckets AS b (organization, partner, listing_id, agent_id, day, payer, gross, share, calls)
-SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::date[], %s::text[], %s::bigint[],
-    %s::bigint[], %s::int[])
-ON CONFLICT (organization, partner, listing_id, agent_id, day, payer) DO UPDATE SET gross = b.gross + EXCLUDED.gross,
+INSERT INTO earning_buckets AS b (organization, partner, listing_id, agent_id, day, rule, payer, gross, share,
+    calls)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::date[], %s::text[], %s::text[],
+    %s::bigint[], %s::bigint[], %s::int[])
+ON CONFLICT (organization, partner, listing_id, agent_id, day, rule, payer)
+DO UPDATE SET gross = b.gross + EXCLUDED.gross,
     share = b.share + EXCLUDED.share, calls = b.calls + EXCLUDED.calls
 """
 _PAIRS: Final = """
@@ -92,7 +93,7 @@ class _Changes:
         day = shares.get("day") or day_of(event.occurred_at)
         seen: set[str] = set()
         for partner, payer, gross, share in shares.get("parts", ()):
-            key = (owner, partner, shares["listing"], shares["agent"], day, payer)
+            key = (owner, partner, shares["listing"], shares["agent"], day, shares["rule"], payer)
             _add(self.buckets, key, (gross, share, 0 if partner in seen else counted))
             seen.add(partner)
             self.pair(owner, partner, earned=share)
@@ -200,7 +201,7 @@ EARNINGS: Final = Projector(
     project=project,
     tables=(
         ProjectedTable(
-            "earning_buckets", ("organization", "partner", "listing_id", "agent_id", "day", "payer")
+            "earning_buckets", ("organization", "partner", "listing_id", "agent_id", "day", "rule", "payer")
         ),
         ProjectedTable("earning_pairs", ("organization", "partner")),
         ProjectedTable("earning_sources", ("organization", "partner", "source")),

@@ -15,6 +15,7 @@ from billing.queries.standing import read_range
 from events.store import Cursor
 from payouts.rules.collecting import (
     ALL,
+    NOTHING,
     Collection,
     Fraction,
     InvoiceFigures,
@@ -24,6 +25,7 @@ from payouts.rules.collecting import (
     unpaid,
 )
 
+ADJUSTMENT: Final = "adjustment:"
 _PAIRS: Final = """
 SELECT p.partner::text, p.matured, p.moved, r.holdback_days FROM earning_pairs p
 JOIN partners r ON r.organization = p.partner WHERE p.organization = %s ORDER BY p.partner
@@ -105,10 +107,11 @@ def standing_of(cur: Cursor, organization: UUID) -> Standing:
     """Return what settling a caller is decided on, under its lock."""
     sources = [Source(*row) for row in cur.execute(_SOURCES, (organization,)).fetchall()]
     fractions = _fractions(cur, organization, {source.name for source in sources})
+    fractions |= _as_the_rest(sources, fractions)
     shrunk = [
         source.name
         for source in sources
-        if fractions.get(source.name, Fraction(0, 0, 1)).of(source.share)[0] < source.collected
+        if fractions.get(source.name, NOTHING).of(source.share)[0] < source.collected
     ]
     given = {"organization": organization, "sources": shrunk}
     collections = [Collection(*row) for row in cur.execute(_WAITING, given).fetchall()]
@@ -117,6 +120,18 @@ def standing_of(cur: Cursor, organization: UUID) -> Standing:
         for partner, matured, moved, days in cur.execute(_PAIRS, (organization,)).fetchall()
     ]
     return Standing(sources, fractions, collections, pairs)
+
+
+def _as_the_rest(sources: Iterable[Source], fractions: dict[str, Fraction]) -> dict[str, Fraction]:
+    """An adjustment is nobody's payment: it is collected as far as what the caller's calls earned is."""
+    found = list(sources)
+    rest = [one for one in found if not one.name.startswith(ADJUSTMENT)]
+    whole = sum(one.share for one in rest)
+    if whole <= 0 or len(rest) == len(found):
+        return {}
+    parts = [fractions.get(one.name, NOTHING).of(one.share) for one in rest]
+    mean = Fraction(sum(part[0] for part in parts), sum(part[1] for part in parts), whole)
+    return {one.name: mean for one in found if one.name.startswith(ADJUSTMENT)}
 
 
 def unnoted_invoices(cur: Cursor, organization: UUID) -> list[tuple[UUID, list[Any]]]:

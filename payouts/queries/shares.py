@@ -10,7 +10,7 @@ from uuid import UUID
 
 from common.errors import NotFound
 from events.store import Cursor
-from payouts.rules.shares import RevenueShare, terms_of
+from payouts.rules.shares import RevenueShare, Shared, terms_of
 
 _COLUMNS: Final = (
     "id, organization, listing_id, plan, valid_from, terms::text, version, created_at, withdrawn_at"
@@ -25,11 +25,19 @@ _PLANS: Final = """
 SELECT DISTINCT v.plan_key FROM subscriptions s JOIN plan_versions v ON v.id = s.plan_version
 WHERE s.organization = %s AND s.status IN ('trialing', 'active', 'paused', 'past_due')
 """
-# The owner's rows: where several share, each has one of the same charges.
+# Where several share, each has a row of the same charges: one party's are counted.
 _VOLUME: Final = """
 SELECT coalesce(sum(gross), 0)::bigint FROM earning_buckets
-WHERE partner = %(partner)s AND day >= %(start)s::date AND day < %(end)s::date
-    AND (%(listing)s::uuid IS NULL OR listing_id = %(listing)s)
+WHERE rule = %(rule)s AND rule <> 'default' AND partner = %(partner)s AND day >= %(start)s::date
+    AND day < %(end)s::date
+"""
+_TIERED: Final = f"""
+SELECT {_COLUMNS}, (SELECT clock_timestamp() + o.clock_offset FROM organizations o WHERE o.id = organization)
+FROM revenue_shares WHERE jsonb_array_length(terms->'tiers') > 0 AND withdrawn_at IS NULL ORDER BY id
+"""
+_SHARED: Final = """
+SELECT organization, listing_id, agent_id, partner, sum(gross)::bigint, sum(share)::bigint FROM earning_buckets
+WHERE rule = %s AND rule <> 'default' AND day >= %s::date AND day < %s::date GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 _CALLERS: Final = """
 SELECT r.organization, r.listing_id FROM split_rules r JOIN listings l ON l.id = r.listing_id
@@ -69,13 +77,24 @@ def plans_of(cur: Cursor, organization: UUID) -> Collection[str]:
     return {row[0] for row in cur.execute(_PLANS, (organization,)).fetchall()}
 
 
-def volume_of(cur: Cursor, *, partner: UUID, listing: UUID | None, start: datetime, end: datetime) -> int:
-    """Return the charges, in units, of a partner's listing (None: of all) in the days [start, end), UTC."""
-    given = {"partner": partner, "listing": listing, "start": start, "end": end}
+def volume_of(cur: Cursor, share: RevenueShare, *, start: datetime, end: datetime) -> int:
+    """Return the charges, in units, that were shared by a revenue share in the days [start, end), UTC."""
+    partner = share.terms.splits[0][0] if share.terms.splits else share.organization
+    given = {"rule": str(share.id), "partner": partner, "start": start, "end": end}
     row = cur.execute(_VOLUME, given).fetchone()
     assert row is not None
     volume: int = row[0]
     return volume
+
+
+def tiered_shares(cur: Cursor) -> list[tuple[RevenueShare, datetime]]:
+    """Return the revenue shares with tiers, each with its partner's clock."""
+    return [(share_of(row[:-1]), row[-1]) for row in cur.execute(_TIERED).fetchall()]
+
+
+def shared_in(cur: Cursor, share: UUID, *, start: datetime, end: datetime) -> list[Shared]:
+    """Return what stands under a revenue share in the days [start, end), UTC, with what was adjusted already."""
+    return [Shared(*row) for row in cur.execute(_SHARED, (str(share), start, end)).fetchall()]
 
 
 def callers(cur: Cursor, partner: UUID | None = None) -> list[tuple[UUID, UUID]]:

@@ -15,6 +15,7 @@ from uuid import UUID
 from common.errors import InvalidField, InvalidTransition
 from orgs.rules.facts import Fact, id_text, time_text
 from payouts.rules.partners import WHOLE
+from spend.rules.splits import Party, SplitRule, pool_of
 
 STREAM: Final = "revenue_share"
 PROMOTIONAL: Final = ("platform", "none")
@@ -78,6 +79,10 @@ def check_terms(terms: ShareTerms) -> None:
         raise InvalidField("The policy is platform or none.", pointer="/promotional")
     if terms.minimum_fee < 0 or (terms.fixed is not None and terms.fixed <= 0):
         raise InvalidField("An amount is above zero.", pointer="/minimum_fee")
+    if terms.tiers and terms.minimum_fee:
+        raise InvalidField(
+            "Tiers have no minimum fee: it could not be worked out anew.", pointer="/minimum_fee"
+        )
     _check_tiers(terms.tiers)
     partners = [partner for partner, _ in terms.splits]
     if len(set(partners)) != len(partners) or len(partners) > MOST_PARTIES:
@@ -157,6 +162,36 @@ def rate_of(terms: ShareTerms, volume: int) -> int:
         if tier.up_to is None or volume <= tier.up_to:
             return tier.fee_rate
     return 0 if terms.fee_rate is None else terms.fee_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What stands in a month under a share, of one caller's agent and one party: charges and share in units."""
+
+    organization: UUID
+    listing: UUID
+    agent: UUID
+    partner: UUID
+    gross: int
+    share: int
+
+
+def adjusted(share: RevenueShare, rows: Iterable[Shared]) -> list[tuple[Shared, int]]:
+    """Return what each row of a month that is over has too little (above zero) or too much of a share, by the tier of
+    the whole month's volume; nothing while the first tier holds it all, whose rate every call had."""
+    found = list(rows)
+    parties = share.terms.splits or ((share.organization, 1),)
+    volume = sum(row.gross for row in found if row.partner == parties[0][0])
+    first = share.terms.tiers[0]
+    if first.up_to is None or volume <= first.up_to:
+        return []
+    rule = SplitRule(
+        str(share.id), share.valid_from, rate_of(share.terms, volume), 0, None, True,
+        tuple(Party(str(partner), weight, "") for partner, weight in parties),
+    )  # fmt: skip
+    places = {partner: place for place, (partner, _) in enumerate(parties)}
+    due = [(row, pool_of(rule, row.gross)[places[row.partner]] - row.share) for row in found]
+    return [(row, amount) for row, amount in due if amount]
 
 
 def in_effect(rules: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:

@@ -68,6 +68,7 @@ def _arguments() -> argparse.Namespace:
         "--records", type=int, default=10**6, help="usage records under the attribution query"
     )
     parser.add_argument("--dunned", type=int, default=0, help="customers in dunning")
+    parser.add_argument("--earnings", type=int, default=0, help="earnings of a partner")
     parser.add_argument("--profile", action="store_true", help="print where a lifecycle's CPU goes")
     parser.add_argument("--throwaway", action="store_true", help="on the test cluster: to see that it runs")
     parser.add_argument("--out", type=Path, default=None, help="file of the figures")

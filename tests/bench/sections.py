@@ -22,6 +22,7 @@ from tests.bench.invoices import rate_of_invoices, seconds_of_a_large_customer
 from tests.bench.isolation import Isolation
 from tests.bench.metering import EventsInProcess, EventsOverHttp, MeterQuery, make_meters
 from tests.bench.openloop import Sweep
+from tests.bench.payouts import flatness
 from tests.bench.place import Place
 from tests.bench.population import Customer, make_customers, make_prices, make_small_customer
 from tests.bench.proofs import rebuild_events_per_second, verify_entries_per_second
@@ -267,6 +268,23 @@ def _dunning(bench: Bench) -> None:
     bench.afterwards.append(("dunning", work))
 
 
+def _payouts(bench: Bench) -> None:
+    def work() -> None:
+        many = bench.given.earnings or (1_000_000 if bench.given.full else 100_000)
+        few = max(many // 100, 100)
+        found = flatness(few, many)
+        bench.report.add(
+            {
+                f"payouts.{few}.withdrawable_us": found.few_us,
+                f"payouts.{many}.withdrawable_us": found.many_us,
+                f"payouts.{many}.withdrawable_ratio": found.ratio,
+                f"payouts.{many}.made_per_s": found.made_per_s,
+            }
+        )
+
+    bench.afterwards.append(("payouts", work))
+
+
 def _crowd(bench: Bench) -> None:
     def work() -> None:
         with bench.place.superuser(bench.main) as superuser:
@@ -315,6 +333,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "proofs": _proofs,
     "invoices": _invoices,
     "dunning": _dunning,
+    "payouts": _payouts,
     "crowd": _crowd,
     "webhooks": _webhooks,
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from orgs.operations.clock import advance_clock
 from payouts.operations.listings import publish_listing
 from payouts.operations.partners import enroll_partner
 from payouts.operations.settling import settle_caller
@@ -88,6 +90,11 @@ def spend(customer: Customer, *amounts: str) -> None:
     for amount in amounts:
         made = customer.reserved(amount)
         assert customer.commit(made["id"], amount).status_code == 200
+
+
+def pass_time(organization: UUID, **span: float) -> None:
+    """Move an organization's clock forward (as timedelta)."""
+    write(lambda cur: advance_clock(cur, organization=organization, by=timedelta(**span), author=AUTHOR))
 
 
 def settled(customer: UUID) -> bool:

@@ -58,13 +58,15 @@ CREATE TABLE earning_buckets (
     listing_id uuid NOT NULL,
     agent_id uuid NOT NULL,
     day date NOT NULL,                   -- of the commit, UTC
-    payer text NOT NULL,                 -- a grant's id, line or debt: what paid for that part of the charges
+    rule text NOT NULL,                  -- the revenue share by which it was shared, or default
+    payer text NOT NULL,                 -- a grant's id, line or debt: what paid for that part; adjustment: nobody did
     gross bigint NOT NULL,               -- the charges of which this is a share
     share bigint NOT NULL,
     calls integer NOT NULL,
-    PRIMARY KEY (organization, partner, listing_id, agent_id, day, payer)
+    PRIMARY KEY (organization, partner, listing_id, agent_id, day, rule, payer)
 ) WITH (fillfactor = 50);
 CREATE INDEX earning_buckets_partner ON earning_buckets (partner, day);
+CREATE INDEX earning_buckets_rule ON earning_buckets (rule, day) WHERE rule <> 'default';  -- the volume of its tiers
 
 CREATE TABLE earning_pairs (
     organization uuid NOT NULL,

@@ -157,7 +157,8 @@ class TestRetriesWithoutAPause:
     def test_are_stopped_when_every_retry_says_that_it_is_the_second(
         self, server: Web, acme: Customer
     ) -> None:
-        """Time is on its side: a minute passes before each burst, so no pause is in its way."""
+        """Time is on its side: a minute passes before each burst, so no pause is in its way; nor is one in a burst that
+        takes longer than the pause."""
         body = reserve_body(HELD, subject={"run": "loop", "step": 1, "attempt": 2})
         granted = []
         for turn in range(8):
@@ -166,7 +167,7 @@ class TestRetriesWithoutAPause:
             assert_nobody_else_noticed(burn)
             acme.pass_time(seconds=60)
         # They are the second to the fifth, whatever they say.
-        assert granted == [1, 1, 1, 1, 0, 0, 0, 0]
+        assert (sum(granted), granted[0], granted[4:]) == (4, 1, [0, 0, 0, 0])
         assert_one_incident(acme, trigger="attempts", action="block", scope="run", target="loop")
 
     @pytest.mark.parametrize(("has_step", "attempt"), [(False, 2), (True, 3), (True, 1)])

@@ -185,11 +185,11 @@ class TestAgents:
         assert code(wrong_kind) == (404, "not_found")
         assert team.id != agent.id
 
-    def test_do_not_name_a_listing_yet(self) -> None:
+    def test_do_not_name_an_unknown_listing(self) -> None:
         organization = make_organization()
         admin = caller(organization)
         answer = admin.post("/v1/agents", {"key": "a", "name": "A", "listing": "x"})
-        assert code(answer) == (400, "not_available_yet")
+        assert code(answer) == (404, "not_found")
         assert pointers(answer) == ["/listing"]
 
 

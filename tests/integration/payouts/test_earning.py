@@ -8,9 +8,12 @@ from uuid import UUID
 import pytest
 
 from common.money import UNITS_PER_MAJOR as ONE
+from payouts.operations.adjusting import adjust_due
+from payouts.operations.publishing import publish_due
+from payouts.rules.shares import Tier
 from tests.builders.billing import Billed
 from tests.builders.books import balances
-from tests.builders.gate import units
+from tests.builders.gate import Customer, units
 from tests.builders.marketplace import (
     Seller,
     calling,
@@ -18,10 +21,13 @@ from tests.builders.marketplace import (
     calls,
     make_seller,
     marketplace_violations,
+    pass_time,
     settled,
     spend,
 )
 from tests.builders.orgs import platform, unique
+from tests.builders.subscribed import fee
+from tests.builders.subscriptions import owner, sell, subscribe
 from tests.invariants import assert_sound
 
 
@@ -125,6 +131,7 @@ class TestBoughtCredit:
             {
                 "organization": str(customer.id),
                 "amount": "5",
+                "currency": "USD",
                 "source": f"dispute:{unique()}",
                 "reason": "lost",
             },
@@ -300,3 +307,87 @@ class TestAReversedCharge:
         settled(customer.id)
         assert seller.figures == (4 * ONE, 4 * ONE, 4 * ONE, 4 * ONE)
         proven(customer.id, seller.id)
+
+
+class TestTiers:
+    def tiered(self) -> tuple[Seller, Customer]:
+        seller = make_seller(holdback_days=0)
+        seller.share(tiers=(Tier(10 * ONE, 300_000), Tier(None, 100_000)))
+        return seller, calling(seller, credit="100")
+
+    def test_share_by_the_tier_that_is_known_at_the_commit(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "10", "1")
+        assert seller.figures[0] == units("7.7")
+        publish_due(seller.id)
+        spend(customer, "1")
+        assert seller.figures[0] == units("8.6")
+        proven(customer.id)
+
+    def test_bring_the_difference_when_the_month_is_over_and_only_once(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "10", "1")
+        settled(customer.id)
+        assert adjust_due() == 0
+        pass_time(seller.id, days=31)
+        customer.pass_time(days=31)
+        assert adjust_due() == 1
+        assert seller.figures[0] == units("9.9")
+        settled(customer.id)
+        assert seller.figures == (units("9.9"),) * 2 + (units("7.7"),) * 2
+        assert adjust_due() == 0
+        assert balances(customer.id)["platform_fee"] == units("1.1")
+        proven(customer.id, seller.id)
+
+    def test_begin_anew_with_the_month(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "20")
+        publish_due(seller.id)
+        pass_time(seller.id, days=31)
+        customer.pass_time(days=31)
+        spend(customer, "1")
+        assert seller.figures[0] == units("14.7")
+        proven(customer.id)
+
+
+class TestCreditOfAPlan:
+    def test_is_collected_as_the_invoice_of_its_fee_is_paid(self) -> None:
+        seller = make_seller()
+        made = calling_on_account(seller)
+        subscribe(owner(made.id), sell(fee("40"), credits=[{"amounts": {"USD": "20"}}]))
+        made.use("10")
+        settled(made.id)
+        assert seller.figures[:2] == (8 * ONE, 0)
+        made.customer.pass_time(days=2)
+        made.run()
+        invoice = made.only()
+        assert invoice["status"] == "open", invoice
+        made.pay(invoice["id"], "10.00")
+        settled(made.id)
+        assert seller.figures[:2] == (8 * ONE, 2 * ONE)
+        made.pay(invoice["id"], "30.00")
+        settled(made.id)
+        assert seller.figures[:2] == (8 * ONE, 8 * ONE)
+        proven(made.id)
+
+    def test_of_a_commitment_is_collected_as_its_invoice_is_paid(self) -> None:
+        seller = make_seller()
+        made = calling_on_account(seller)
+        grant = made.customer.grant("5", kind="committed", source="commitment")
+        made.use("5")
+        settled(made.id)
+        assert seller.figures[:2] == (4 * ONE, 0), grant
+        proven(made.id)
+
+    def test_has_terms_of_its_own_where_the_platform_says_so(self) -> None:
+        seller = make_seller()
+        plan = sell(fee("40"), credits=[{"amounts": {"USD": "20"}}])
+        seller.share(fee_rate=500_000, plan=plan.plan_key)
+        made = calling_on_account(seller)
+        made.use("1")
+        assert seller.figures[0] == units("0.8")
+        subscribe(owner(made.id), plan)
+        publish_due(seller.id)
+        made.use("1")
+        assert seller.figures[0] == units("1.3")
+        proven(made.id)

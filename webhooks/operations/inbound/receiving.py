@@ -25,8 +25,7 @@ class InvalidSignature(ProblemError):
 
 
 class WebhooksNotConfigured(ProblemError):
-    """This endpoint has no secret, so no delivery can be verified; set STRIPE_WEBHOOK_SECRETS and
-    STRIPE_CONNECT_WEBHOOK_SECRETS."""
+    """No delivery can be verified without a secret; set STRIPE_WEBHOOK_SECRETS, STRIPE_CONNECT_WEBHOOK_SECRETS."""
 
     code = "webhooks_not_configured"
     status = 503
