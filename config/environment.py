@@ -41,6 +41,8 @@ VARIABLES = (
     "SECRET_KEY",
     "ALLOWED_HOSTS",
     "ADJUSTMENT_APPROVAL_ABOVE",
+    "PAYOUT_APPROVAL_ABOVE",
+    "PAYOUT_DESTINATION_WAIT_HOURS",
     "EMAIL_URL",
     "EMAIL_FROM",
     "COUNTERFOIL_APP",
@@ -54,6 +56,8 @@ VARIABLES = (
     "WEBHOOKS_TO_LOOPBACK",
 )
 DEFAULT_APPROVAL_ABOVE = "500"
+DEFAULT_PAYOUT_APPROVAL_ABOVE = "1000"
+DEFAULT_DESTINATION_WAIT_HOURS = 72
 DEFAULT_EMAIL_FROM = "invoices@localhost"
 DEFAULT_TAX_PROVIDER = "billing.operations.tax_provider:CountryRates"
 _CLASS = re.compile(r"[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", re.ASCII)
@@ -92,6 +96,8 @@ class Environment:
     secret_key: str | None
     allowed_hosts: tuple[str, ...]
     adjustment_approval_above_units: int
+    payout_approval_above_units: int
+    payout_destination_wait_hours: int
     email_url: str | None
     email_from: str
     app_address: str
@@ -311,6 +317,10 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         secret_key=reader.checked("SECRET_KEY", _secret_problem),
         allowed_hosts=_allowed_hosts(reader, bind),
         adjustment_approval_above_units=reader.amount("ADJUSTMENT_APPROVAL_ABOVE", DEFAULT_APPROVAL_ABOVE),
+        payout_approval_above_units=reader.amount("PAYOUT_APPROVAL_ABOVE", DEFAULT_PAYOUT_APPROVAL_ABOVE),
+        payout_destination_wait_hours=reader.whole(
+            "PAYOUT_DESTINATION_WAIT_HOURS", DEFAULT_DESTINATION_WAIT_HOURS, most=2_160
+        ),
         email_url=reader.checked("EMAIL_URL", _email_problem),
         email_from=reader.text("EMAIL_FROM") or DEFAULT_EMAIL_FROM,
         app_address=reader.checked("COUNTERFOIL_APP", _app_problem) or f"unix:{home / 'run' / 'app.sock'}",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from payouts.api import listings, metric_urls, partners
+from payouts.api import listings, metric_urls, partners, paying_urls
 
 urlpatterns = [
     *metric_urls.urlpatterns,
@@ -17,4 +17,5 @@ urlpatterns = [
     path("listings/<str:name>/archive", listings.ListingArchiveView.as_view()),
     path("revenue-shares", listings.RevenueShareListView.as_view()),
     path("revenue-shares/<str:name>/withdraw", listings.RevenueShareWithdrawView.as_view()),
+    *paying_urls.urlpatterns,
 ]

@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0001_marketplace"), ("events", "0004_meter_events")]
+    dependencies = [("payouts", "0002_payouts"), ("events", "0004_meter_events")]
 
     operations = [
         sql_operation(__file__, "0003_metrics.sql"),

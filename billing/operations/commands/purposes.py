@@ -14,7 +14,14 @@ Settle = Callable[[Cursor, Command, Outcome], None]
 Check = Callable[[Cursor, Command], str | None]
 
 
+Doubt = Callable[[Cursor, Command], None]
+
+
 def _is_wanted(cur: Cursor, command: Command) -> str | None:
+    return None
+
+
+def _is_no_matter(cur: Cursor, command: Command) -> None:
     return None
 
 
@@ -26,6 +33,7 @@ class Purpose:
     organization's lock; it is called for Succeeded and Refused. One that lapses is asked for anew and settles nothing.
     `check(cur, command)` is asked before the command is sent for the first time: a text says why it is not wanted
     any more, and withdraws it; then `settle` gets Refused("withdrawn").
+    `doubt(cur, command)` is told when nobody knows any more whether it was done (unknown, or stopped for a person).
     """
 
     name: str
@@ -33,6 +41,7 @@ class Purpose:
     verb: str
     settle: Settle
     check: Check = _is_wanted
+    doubt: Doubt = _is_no_matter
 
 
 _purposes: Final[dict[str, Purpose]] = {}

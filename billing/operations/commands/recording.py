@@ -83,6 +83,8 @@ def record_outcome(
     _alert(cur, found, done, author)
     if isinstance(outcome, (Succeeded, Refused)):
         purpose_of(done.purpose).settle(cur, done, outcome)
+    else:
+        purpose_of(done.purpose).doubt(cur, done)
     return done
 
 

@@ -75,11 +75,19 @@ def _settings(losses: str) -> Body:
     }  # fmt: skip
 
 
+def _merged(old: Body, new: Body) -> Body:
+    """What is said, in what is there, at every level."""
+    both = {
+        name: _merged(old[name], new[name]) for name in new if isinstance(new[name], dict) and old.get(name)
+    }
+    return {**old, **new, **both}
+
+
 def _change(call: Call, account: Body) -> None:
     given = call.params
     for name in ("business_profile", "settings", "tos_acceptance"):
         if given.get(name):
-            account[name] = {**account[name], **given[name]}
+            account[name] = _merged(account[name], given[name])
     for name in ("email", "business_type", "default_currency"):
         if name in given:
             account[name] = given[name] or None

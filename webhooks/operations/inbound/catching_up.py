@@ -100,9 +100,22 @@ def catch_up() -> int:
         return 0
     try:
         named = run_in_transaction(lambda cur: sorted({name for each in _accounts for name in each(cur)}))
-        return sum(_catch_up_list(account, group) for account in ("", *named) for group in type_groups())
+        return _catch_up_account("") + sum(_catch_up_connected(account) for account in named)
     finally:
         run_in_transaction(lambda cur: cur.execute(_GIVE_BACK, (LEASE_NAME, token)))
+
+
+def _catch_up_account(account: str) -> int:
+    return sum(_catch_up_list(account, group) for group in type_groups())
+
+
+def _catch_up_connected(account: str) -> int:
+    """One whose owner has cut us off, or that is gone, keeps no other waiting."""
+    try:
+        return _catch_up_account(account)
+    except (stripe_gateway.NotAtProcessor, stripe_gateway.ProcessorRejected) as error:
+        logger.warning("catch_up.account_refused", extra={"account": account, "error": str(error)})
+        return 0
 
 
 def catch_up_objects(*, created_from: datetime, account: str = "") -> int:

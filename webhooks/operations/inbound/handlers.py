@@ -1,8 +1,7 @@
 """Which operation an object of Stripe's is handed to: one fetch and one operation for each kind.
 
 `fetch(object id, account)` runs outside any transaction and returns the object as it is now; `apply(cur, found,
-author)` runs in the transaction that marks the event. Rows of connected accounts are added where payouts has its
-operations.
+author)` runs in the transaction that marks the event.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which operation each kind of object is handed to. Rows for connected accounts come with payouts.
+"""Which operation each kind of object is handed to. Also for events of connected accounts.
 
 A refund, a dispute and a warning come with their payment, which is applied first: money must be here before it can go.
 """
@@ -13,21 +13,35 @@ from billing.operations.payments import applying
 from billing.operations.payments.customers import apply_customer
 from billing.operations.payments.methods import apply_method, apply_setup
 from billing.rules.payments.applied import APPLIED, FOREIGN, PARKED, UNCHANGED, Applied
-from billing.rules.payments.views import ChargeView, MethodView, PaymentView, RefundView
+from billing.rules.payments.views import (
+    AccountView,
+    ChargeView,
+    MethodView,
+    PaymentView,
+    PayoutView,
+    RefundView,
+)
 from billing.stripe_gateway import mirrored
 from events.store import Cursor
 from orgs.operations.facts import Author
-from webhooks.operations.inbound import handlers
+from payouts import stripe_gateway as connect
+from payouts.operations.paying import applying as partners
+from payouts.queries.payouts import watched_accounts
+from webhooks.operations.inbound import catching_up, handlers
 from webhooks.operations.inbound.handlers import Apply, Fetch, Handler
-from webhooks.rules.inbound.judging import PLATFORM
+from webhooks.rules.inbound.judging import CONNECT, PLATFORM
 
 _WORST_FIRST: Final = (PARKED, FOREIGN, APPLIED, UNCHANGED)
 
 
 def register_all() -> None:
-    """This function will register the handlers of what billing applies."""
+    """This function will register the handlers of what billing and payouts apply, and have the events of partners'
+    accounts caught up with."""
     for kind, (fetch, apply) in ROWS.items():
         handlers.register(Handler(PLATFORM, kind, fetch, apply))
+    for kind, (fetch, apply) in CONNECT_ROWS.items():
+        handlers.register(Handler(CONNECT, kind, fetch, apply))
+    catching_up.register_accounts(watched_accounts)
 
 
 def _charge(name: str, account: str | None) -> PaymentView | ChargeView:
@@ -96,6 +110,24 @@ def _after_its_payment(apply: Any) -> Apply:
     return applied
 
 
+def _account(name: str, account: str | None) -> AccountView | str:
+    """A connected account; its id alone where it lets us do nothing any more."""
+    try:
+        return connect.account(name)
+    except (stripe_gateway.NotAtProcessor, stripe_gateway.ProcessorRejected):
+        return name
+
+
+def _apply_account(cur: Cursor, found: AccountView | str, author: Author) -> Applied:
+    if isinstance(found, str):
+        return partners.account_is_gone(cur, found, author=author)
+    return partners.apply_account(cur, found, author=author)
+
+
+def _partner_payout(name: str, account: str | None) -> tuple[str, PayoutView]:
+    return account or "", connect.partner_payout(name, account=account or "")
+
+
 def _applies(apply: Any) -> Apply:
     return lambda cur, found, author: apply(cur, found, author=author)
 
@@ -115,7 +147,14 @@ ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
     "method": (_fetches(stripe_gateway.method), _apply_method),
     "customer": (_fetches(stripe_gateway.customer), _applies(apply_customer)),
     "payout": (_fetches(stripe_gateway.payout), _applies(applying.apply_payout)),
+    "transfer": (lambda name, account: connect.transfer(name), _applies(partners.apply_transfer)),
     "subscription": (_fetches(mirrored.subscription), _applies(apply_subscription)),
     "invoice": (_fetches(mirrored.invoice), _applies(apply_invoice)),
 }
 """By the kind of object of the platform's own events: how it is fetched, and the one operation that it is handed to."""
+
+CONNECT_ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
+    "account": (_account, _apply_account),
+    "payout": (_partner_payout, _applies(partners.apply_partner_payout)),
+}
+"""The same for the events of partners' accounts. What else happens on such an account is no matter of ours."""

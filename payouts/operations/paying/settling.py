@@ -1,0 +1,142 @@
+"""What follows from the processor's answers to a payout's commands, in the transaction that records them."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from billing.rules.payments.commands import WITHDRAWN, Command
+from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
+from billing.rules.payments.views import PayoutView
+from events.store import Cursor
+from orgs.operations.facts import Author
+from payouts.operations.paying.applying import told
+from payouts.operations.paying.machine import (
+    INSUFFICIENT,
+    books_of,
+    bring_back,
+    come_back,
+    find,
+    hold,
+    keep,
+    limits,
+    send_on,
+    take_back,
+    wait,
+)
+from payouts.queries.partners import require_partner
+from payouts.queries.payouts import find_payout
+from payouts.rules.paying.judging import Hold, hold_of
+from payouts.rules.paying.row import ACCOUNT, Payout, moved, noted, transferred
+from payouts.rules.paying.states import APPROVED, FAILED, PAID, PROCESSING, REVERSED, UNKNOWN
+
+AUTHOR: Final = Author("system:payouts.send")
+
+
+def why_not_transfer(cur: Cursor, command: Command) -> str | None:
+    """This function will say why a payout is not to be sent any more; None: it is, and is processing from now on. The
+    caller holds the partner's lock, and sends it after the commit."""
+    payout = payout_of_command(cur, command)
+    if payout.state in (PROCESSING, UNKNOWN) and payout.transfer is None:
+        return None  # it never was done: asked for anew
+    if payout.state != APPROVED:
+        return f"The payout is {payout.state}."
+    books = books_of(cur, payout)
+    found = hold_of(require_partner(cur, payout.organization), payout, limits(), now=books.now)
+    if found is not None:
+        return found.note
+    keep(cur, books, payout, moved(payout, PROCESSING), author=AUTHOR)
+    return None
+
+
+def settle_transfer(cur: Cursor, command: Command, outcome: Outcome) -> None:
+    """This function will go on with a payout whose money is at the partner's account, or end it. What the platform's
+    balance cannot pay now waits."""
+    payout = payout_of_command(cur, command)
+    books = books_of(cur, payout)
+    if isinstance(outcome, Refused) and outcome.code == WITHDRAWN:
+        _not_sent(cur, payout)
+    elif isinstance(outcome, Refused) and outcome.code == INSUFFICIENT:
+        wait(cur, books, _certain(cur, payout), INSUFFICIENT, author=AUTHOR)
+    elif isinstance(outcome, Refused):
+        come_back(cur, books, payout, FAILED, _failure(outcome), author=AUTHOR)
+    elif isinstance(outcome, Succeeded) and payout.transfer is None:
+        sure = _certain(cur, payout)
+        after = noted(sure, transfer=outcome.object_id, waits_for=None, next_at=None)
+        keep(cur, books, sure, after, transferred(sure), author=AUTHOR)
+        send_on(cur, after, AUTHOR)
+
+
+def settle_payout(cur: Cursor, command: Command, outcome: Outcome) -> None:
+    """This function will note the payout on the connected account, or give the money back where it is refused."""
+    payout = payout_of_command(cur, command)
+    books = books_of(cur, payout)
+    if isinstance(outcome, Succeeded) and isinstance(outcome.view, PayoutView):
+        told(cur, books, payout, outcome.view, author=AUTHOR)
+    elif isinstance(outcome, Refused) and outcome.code == INSUFFICIENT:
+        wait(cur, books, _certain(cur, payout), INSUFFICIENT, author=AUTHOR)
+    elif isinstance(outcome, Refused) and payout.state in (PROCESSING, UNKNOWN):
+        come_back(cur, books, payout, FAILED, _failure(outcome), author=AUTHOR)
+
+
+def settle_reversal(cur: Cursor, command: Command, outcome: Outcome) -> None:
+    """This function will book that a transfer came back; one that cannot is a person's matter, and until then the
+    partner has no other payout."""
+    payout = payout_of_command(cur, command)
+    books = books_of(cur, payout)
+    if isinstance(outcome, Succeeded):
+        bring_back(cur, books, payout, payout.amount, author=AUTHOR)
+    elif isinstance(outcome, Refused) and outcome.code == INSUFFICIENT:
+        wait(cur, books, payout, INSUFFICIENT, author=AUTHOR)
+    elif isinstance(outcome, Refused):
+        step = {
+            "step": "settle it with the partner; then retry the payout, which asks for the reversal again"
+        }
+        find(cur, payout, "transfer_not_reversed", _failure(outcome), step, AUTHOR)
+
+
+def settle_recall(cur: Cursor, command: Command, outcome: Outcome) -> None:
+    """This function will end a paid payout that the bank gives back as reversed; where it does not, it stays paid."""
+    payout = payout_of_command(cur, command)
+    books = books_of(cur, payout)
+    if isinstance(outcome, Succeeded) and payout.state == PAID:
+        come_back(cur, books, payout, REVERSED, None, author=AUTHOR)
+    elif isinstance(outcome, Succeeded):
+        take_back(cur, payout, AUTHOR)
+    elif isinstance(outcome, Refused):
+        step = {"step": "ask the partner for it, or let later earnings make up for it"}
+        find(cur, payout, "payout_not_reversed", _failure(outcome), step, AUTHOR)
+
+
+def doubt(cur: Cursor, command: Command) -> None:
+    """This function will note that nobody knows whether a payout was sent: its money stays in transit until the
+    processor was asked (S102)."""
+    payout = payout_of_command(cur, command)
+    if payout.state == PROCESSING:
+        keep(cur, books_of(cur, payout), payout, moved(payout, UNKNOWN), author=AUTHOR)
+
+
+def payout_of_command(cur: Cursor, command: Command) -> Payout:
+    """This function will return the payout that a command is for. Raises NotFound."""
+    name = command.business_key.partition(":")[2]
+    return find_payout(cur, UUID(name), organization=command.organization)
+
+
+def _certain(cur: Cursor, payout: Payout) -> Payout:
+    """The payout in doubt that was found: it is processing again."""
+    if payout.state != UNKNOWN:
+        return payout
+    return keep(cur, books_of(cur, payout), payout, moved(payout, PROCESSING), author=AUTHOR)
+
+
+def _not_sent(cur: Cursor, payout: Payout) -> None:
+    """What hinders it holds it; others go on."""
+    if payout.state != APPROVED:
+        return
+    books = books_of(cur, payout)
+    found = hold_of(require_partner(cur, payout.organization), payout, limits(), now=books.now)
+    hold(cur, books, payout, found or Hold(ACCOUNT, "It could not be sent."), author=AUTHOR)
+
+
+def _failure(outcome: Refused) -> dict[str, str]:
+    return {"code": outcome.code, "message": outcome.message}

@@ -1,0 +1,118 @@
+"""Drawing up partners' statements when a month is over: each once, in order, frozen in its event (S104)."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from common.transactions import run_in_transaction
+from events.store import Cursor
+from orgs.operations.facts import Author, record
+from orgs.operations.locks import lock_organization
+from payouts.operations.settling import customer_reference
+from payouts.queries.partners import require_partner
+from payouts.queries.statements import (
+    earned_until,
+    lost_of,
+    paid_between,
+    partners_to_state,
+    payable_at,
+    statements_of,
+)
+from payouts.rules.statements import Line, Statement, drawn_up, fact, less, next_month
+
+logger = logging.getLogger(__name__)
+
+AUTHOR: Final = Author("system:payouts.statements")
+AT_ONCE: Final = 500
+LATEST: Final = timedelta(hours=6)
+"""How long after its end a month is stated: what was called in it has been told by then."""
+
+
+def make_due_statements() -> int:
+    """This function will draw up every statement of a month that is over, and return how many. What stands in one
+    partner's way is reported and stops no other."""
+    done, after = 0, None
+    while found := run_in_transaction(partial(partners_to_state, after=after, limit=AT_ONCE)):
+        for organization in found:
+            done += _attempted(organization)
+        after = found[-1]
+    return done
+
+
+def make_statement(cur: Cursor, *, organization: UUID, author: Author = AUTHOR) -> Statement | None:
+    """This function will draw up a partner's next statement, under its lock; None: that month is not over yet.
+
+    Months are UTC. It opens with what the one before closed with, and says whatever no earlier one said. Raises
+    NotFound.
+    """
+    locked = lock_organization(cur, organization)
+    partner = require_partner(cur, organization)
+    before = statements_of(cur, organization)
+    last = before[0] if before else None
+    month = next_month(last.month) if last else partner.created_at.astimezone(UTC).date().replace(day=1)
+    end = datetime.combine(next_month(month), time(), UTC)
+    if locked.now < end + LATEST:
+        return None
+    start = datetime.combine(month, time(), UTC)
+    made = drawn_up(
+        organization=organization,
+        name=locked.name,
+        month=month,
+        counter=len(before) + 1,
+        currency=partner.currency,
+        opening=last.closing if last else 0,
+        lines=less(_lines(cur, organization, end), _said(before)),
+        lost=_lost(cur, organization, before),
+        paid=paid_between(cur, organization, start, end),
+        payable=payable_at(cur, organization, end),
+        at=locked.now,
+    )
+    record(cur, [fact(made)], author=author)
+    return made
+
+
+def _attempted(organization: UUID) -> int:
+    done = 0
+    try:
+        while run_in_transaction(partial(make_statement, organization=organization)) is not None:
+            done += 1
+    except Exception as error:
+        logger.warning("payouts.statement_failed", exc_info=error, extra={"organization": str(organization)})
+    return done
+
+
+def _lines(cur: Cursor, organization: UUID, end: datetime) -> list[Line]:
+    found = [
+        Line(listing, str(customer_reference(organization, customer)), calls, gross, share)
+        for listing, customer, calls, gross, share in earned_until(cur, organization, end.date())
+    ]
+    return sorted(found, key=lambda line: (line.listing, line.customer))
+
+
+def _said(before: list[Statement]) -> dict[tuple[str, str], Line]:
+    """What all earlier statements said of each listing and customer."""
+    said: dict[tuple[str, str], Line] = {}
+    for statement in before:
+        for one in statement.document["lines"]:
+            key = (one["listing"], one["customer"])
+            old = said.get(key, Line(*key, 0, 0, 0))
+            said[key] = Line(
+                *key, old.calls + one["calls"], old.gross + one["gross"], old.share + one["share"]
+            )
+    return said
+
+
+def _lost(cur: Cursor, organization: UUID, before: list[Statement]) -> list[tuple[str, int]]:
+    said: dict[str, int] = {}
+    for statement in before:
+        for one in statement.document["clawbacks"]:
+            said[one["customer"]] = said.get(one["customer"], 0) + one["amount"]
+    now = {
+        str(customer_reference(organization, customer)): lost for customer, lost in lost_of(cur, organization)
+    }
+    rest = {name: now.get(name, 0) - said.get(name, 0) for name in {*now, *said}}
+    return sorted((name, amount) for name, amount in rest.items() if amount)

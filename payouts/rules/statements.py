@@ -1,0 +1,214 @@
+"""A partner's statement of a month (S104): what it was owed, earned, lost and was paid. Pure; amounts in units.
+
+closing = opening + earned - clawed back - paid out, and is the next opening. Everything is a running sum less what
+earlier statements said, so what is told late is on the next statement, and nothing is on two or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from common.money import format_amount
+from orgs.rules.facts import Fact, time_text
+
+STREAM: Final = "partner_statement"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one listing earned of one customer, known by its reference. `gross`: the charges; the fee is the rest."""
+
+    listing: str
+    customer: str
+    calls: int
+    gross: int
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A payout that took money, or brought it back (below zero)."""
+
+    payout: str
+    day: str
+    amount: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement's row. `document` is what PDF and CSV are made of, and never changes."""
+
+    id: UUID
+    organization: UUID
+    month: date
+    number: str
+    counter: int
+    currency: str
+    opening: int
+    earned: int
+    clawed_back: int
+    paid_out: int
+    closing: int
+    document: Mapping[str, Any]
+    made_at: datetime
+    version: int = 1
+
+
+def next_month(month: date) -> date:
+    """Return the first day of the month after."""
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def number_of(organization: UUID, counter: int) -> str:
+    """Return a self-billing number: a series for each partner, without a gap (S104)."""
+    return f"SB-{organization.hex[-8:].upper()}-{counter:04d}"
+
+
+def less(lines: Sequence[Line], said: Mapping[tuple[str, str], Line]) -> list[Line]:
+    """Return what of running sums no earlier statement said, without what is nothing."""
+    rest = []
+    for line in lines:
+        before = said.get((line.listing, line.customer))
+        if before is not None:
+            line = replace(
+                line,
+                calls=line.calls - before.calls,
+                gross=line.gross - before.gross,
+                share=line.share - before.share,
+            )
+        if line.calls or line.gross or line.share:
+            rest.append(line)
+    return rest
+
+
+def drawn_up(
+    *,
+    organization: UUID,
+    name: str,
+    month: date,
+    counter: int,
+    currency: str,
+    opening: int,
+    lines: Sequence[Line],
+    lost: Sequence[tuple[str, int]],
+    paid: Sequence[Paid],
+    payable: int,
+    at: datetime,
+) -> Statement:
+    """Return the statement of a month. `lost`: clawed back by customer; `payable`: what was in partner_payable."""
+    earned, clawed = sum(line.share for line in lines), sum(amount for _, amount in lost)
+    out = sum(one.amount for one in paid)
+    closing = opening + earned - clawed - out
+    number = number_of(organization, counter)
+    document = {
+        "number": number,
+        "month": month.isoformat()[:7],
+        "partner": str(organization),
+        "name": name,
+        "currency": currency,
+        "made_at": time_text(at),
+        "opening": opening,
+        "gross": sum(line.gross for line in lines),
+        "fees": sum(line.gross - line.share for line in lines),
+        "earned": earned,
+        "clawed_back": clawed,
+        "paid_out": out,
+        "closing": closing,
+        "payable": payable,
+        "lines": [
+            {
+                "listing": line.listing,
+                "customer": line.customer,
+                "calls": line.calls,
+                "gross": line.gross,
+                "fee": line.gross - line.share,
+                "share": line.share,
+            }
+            for line in lines
+        ],
+        "clawbacks": [{"customer": customer, "amount": amount} for customer, amount in lost],
+        "payouts": [
+            {"payout": one.payout, "day": one.day, "amount": one.amount, "kind": one.kind} for one in paid
+        ],
+    }
+    stream = uuid5(NAMESPACE_OID, f"{STREAM}:{organization}:{month}")
+    return Statement(
+        stream, organization, month, number, counter, currency, opening, earned, clawed, out, closing, document, at
+    )  # fmt: skip
+
+
+def fact(row: Statement) -> Fact:
+    """Return what happened: the statement was made."""
+    data = {
+        "month": row.month.isoformat(),
+        "number": row.number,
+        "counter": row.counter,
+        "currency": row.currency,
+        "opening": row.opening,
+        "earned": row.earned,
+        "clawed_back": row.clawed_back,
+        "paid_out": row.paid_out,
+        "closing": row.closing,
+        "document": dict(row.document),
+        "made_at": time_text(row.made_at),
+    }
+    return Fact(row.organization, STREAM, row.id, row.version, "made", data, row.made_at)
+
+
+_AMOUNTS: Final = frozenset(
+    {"opening", "gross", "fees", "earned", "clawed_back", "paid_out", "closing", "payable", "fee", "share", "amount"}
+)  # fmt: skip
+
+
+def shown(value: Any) -> Any:
+    """Return a document with its amounts as decimal strings."""
+    if isinstance(value, Mapping):
+        return {name: format_amount(one) if name in _AMOUNTS else shown(one) for name, one in value.items()}
+    return [shown(one) for one in value] if isinstance(value, list) else value
+
+
+CSV_HEAD: Final = (
+    "part",
+    "listing",
+    "customer",
+    "payout",
+    "day",
+    "calls",
+    "gross",
+    "fee",
+    "amount",
+    "currency",
+)
+
+
+def csv_rows(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return a statement as rows under CSV_HEAD: opening, earnings, clawbacks, payouts, closing; amounts as they change
+    what is owed, so the rows between sum to closing less opening."""
+    currency = document["currency"]
+
+    def text(units: int) -> str:
+        return format_amount(units)
+
+    rows: list[tuple[Any, ...]] = [
+        ("opening", "", "", "", "", "", "", "", text(document["opening"]), currency)
+    ]
+    rows += [
+        ("earned", one["listing"], one["customer"], "", "", one["calls"], text(one["gross"]), text(one["fee"]),
+         text(one["share"]), currency)
+        for one in document["lines"]
+    ]  # fmt: skip
+    rows += [
+        ("clawed_back", "", one["customer"], "", "", "", "", "", text(-one["amount"]), currency)
+        for one in document["clawbacks"]
+    ]
+    rows += [
+        (one["kind"], "", "", one["payout"], one["day"], "", "", "", text(-one["amount"]), currency)
+        for one in document["payouts"]
+    ]
+    rows.append(("closing", "", "", "", "", "", "", "", text(document["closing"]), currency))
+    return rows

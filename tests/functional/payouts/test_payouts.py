@@ -1,0 +1,341 @@
+"""Payouts of partners: requested by API, sent by commands to the simulator, brought to what the processor says."""
+
+from typing import Any
+
+import pytest
+
+from payouts.operations.paying.due import advance_due
+from tests.builders.orgs import caller, make_member, platform, unique
+from tests.builders.payouts import Earner, partner
+from tests.builders.stripe import Simulator
+from tests.invariants import Still, assert_sound
+
+
+def problem(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def acted(payout: Any, verb: str, body: Any = None, **given: Any) -> Any:
+    return platform().post(f"/v1/payouts/{payout}/{verb}", body, key=unique(), **given)
+
+
+class TestAPayout:
+    def test_takes_the_money_at_once_and_reaches_the_bank(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+
+        answer = made.ask()
+
+        assert (answer.status_code, answer.json()["status"], answer.json()["amount"]) == (
+            201,
+            "approved",
+            "50.00",
+        )
+        assert made.money() == {"payout_in_transit": 5_000}
+        made.send()
+        assert (made.state(), made.money()) == (
+            "processing",
+            {"payout_in_transit": 5_000, "processor_clearing": 5_000, "cash": -5_000},
+        )
+        made.arrive()
+        assert (made.state(), made.money()) == ("paid", {"processor_clearing": 5_000})
+        assert (
+            [one.amount for one in made.transfers()]
+            == [one.amount for one in made.payouts_there()]
+            == [5_000]
+        )
+        assert_sound(made.id)
+
+    def test_names_itself_in_everything_that_is_sent(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        payout = str(made.paid())
+
+        (transfer,), (there,) = made.transfers(), made.payouts_there()
+
+        assert (transfer.metadata["payout"], there.metadata["payout"]) == (payout, payout)
+        assert transfer.transfer_group == f"payout:{payout}"
+        assert there.destination == made.partner().destination
+
+    def test_is_made_once_under_its_key(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        key = unique()
+
+        first, again = made.ask("20.00", key=key), made.ask("20.00", key=key)
+
+        assert (first.status_code, first.content) == (201, again.content)
+        assert made.money() == {"partner_payable": 3_000, "payout_in_transit": 2_000}
+
+    def test_needs_an_idempotency_key(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        assert problem(made.own.post("/v1/partner/payouts", {}))[0] == 400
+
+    def test_cuts_down_to_whole_units_where_banks_take_no_less(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, currency="HUF")
+        made.earn(1_234_567)
+
+        answer = made.own.post("/v1/partner/payouts", {}, key=unique())
+
+        assert (answer.json()["amount"], made.money()["partner_payable"]) == ("12345.00", 67)
+
+
+class TestARefusalMovesNothing:
+    @pytest.mark.parametrize(
+        ("amount", "expected"),
+        [("50.01", (409, "not_withdrawable")), ("9.99", (422, "below_minimum_payout"))],
+        ids=["more than there is", "less than the minimum"],
+    )
+    def test_of_an_amount(self, stripe_simulator: Simulator, amount: str, expected: tuple[int, str]) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        with Still(made.id):
+            assert problem(made.ask(amount)) == expected
+
+    def test_while_another_one_is_open(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked("20.00")
+        with Still(made.id):
+            assert problem(made.ask("20.00")) == (409, "payout_under_way")
+
+    def test_within_a_day(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.paid("20.00")
+        with Still(made.id):
+            refused = made.ask("20.00")
+        assert problem(refused) == (409, "payout_too_soon")
+        assert 86_000 < refused.json()["retry_after"] <= 86_400
+        made.later(hours=24)
+        assert made.ask("20.00").status_code == 201
+
+    def test_by_a_key_that_only_reads(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        reader = caller(made.id, "payouts:read")
+        with Still(made.id):
+            answer = reader.post("/v1/partner/payouts", {}, key=unique())
+        assert problem(answer) == (403, "forbidden")
+
+    def test_of_another_organization(self, stripe_simulator: Simulator) -> None:
+        made, other = partner(stripe_simulator, cents=5_000), partner(stripe_simulator)
+        payout = made.asked()
+        assert other.own.get(f"/v1/partner/payouts/{payout}").status_code == 404
+        with Still(made.id):
+            assert other.own.post(f"/v1/partner/payouts/{payout}/cancel").status_code == 404
+            assert other.own.get("/v1/payouts").status_code == 403
+            assert other.own.post(f"/v1/payouts/{payout}/approve").status_code == 403
+
+    @pytest.mark.parametrize(("role", "status"), [("owner", 201), ("billing_admin", 201), ("member", 403)])
+    def test_of_members_whose_matter_it_is_not(
+        self, stripe_simulator: Simulator, role: str, status: int
+    ) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        member = make_member(made.id, role, team=None)
+        own = caller(made.id, "payouts:write", member=str(member.id))
+        assert own.post("/v1/partner/payouts", {}, key=unique()).status_code == status
+
+
+class TestAHeldPayout:
+    def test_of_a_partner_under_review_is_paid_after_its_release(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.change(hold_reason="Under review")
+
+        answer = made.ask()
+
+        assert (answer.status_code, answer.json()["status"], answer.json()["hold"]["code"]) == (
+            201,
+            "held",
+            "review",
+        )
+        assert made.commands() == []
+        assert acted(answer.json()["id"], "release").json()["status"] == "approved"
+        made.send()
+        made.arrive()
+        assert made.state() == "paid"
+
+    def test_waits_for_its_new_bank_account_and_goes_on_by_itself(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        bank: Any = {
+            "object": "bank_account", "country": "US", "currency": "usd", "routing_number": "110000000",
+            "account_number": "000999999991",
+        }  # fmt: skip
+        given: Any = {"external_account": bank, "default_for_currency": True}
+        stripe_simulator.sdk().v1.accounts.external_accounts.create(made.account, given)
+        assert made.see().destination_changed_at is not None
+
+        answer = made.ask()
+
+        assert (answer.json()["status"], answer.json()["hold"]["code"]) == ("held", "destination_changed")
+        assert acted(answer.json()["id"], "release").json()["status"] == "held"
+        made.later(hours=71)
+        advance_due()
+        assert made.state() == "held"
+        made.later(hours=2)
+        advance_due()
+        assert made.state() == "approved"
+
+    def test_is_canceled_by_its_partner_and_can_be_withdrawn_again(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.change(hold_reason="Under review")
+        payout = made.asked()
+
+        assert made.own.post(f"/v1/partner/payouts/{payout}/cancel").json()["status"] == "canceled"
+
+        assert made.money() == {"partner_payable": 5_000}
+        assert problem(made.own.post(f"/v1/partner/payouts/{payout}/cancel")) == (409, "invalid_transition")
+        assert made.ask().status_code == 201
+
+    def test_is_rejected_with_a_reason(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        payout = made.asked()
+        assert acted(payout, "hold", {"reason": "Looks odd"}).json()["hold"]["code"] == "manual"
+
+        rejected = acted(payout, "reject", {"reason": "Wrong agent"}).json()
+
+        assert (rejected["status"], rejected["failure"]["message"]) == ("canceled", "Wrong agent")
+        made.send()
+        assert (made.transfers(), made.money()) == ([], {"partner_payable": 5_000})
+
+    def test_of_an_account_that_is_closed_before_it_is_sent(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked()
+        stripe_simulator.decide(account=made.account, to="restricted")
+        made.see()
+
+        made.send()
+
+        assert (made.state(), made.payout().hold, made.transfers()) == ("held", "account_not_ready", [])
+        stripe_simulator.decide(account=made.account, to="onboarded")
+        made.see()
+        made.send()
+        made.arrive()
+        assert made.state() == "paid"
+
+
+class TestAPayoutAboveTheLimit:
+    def test_waits_for_another_person(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=100_001)
+
+        answer = made.ask()
+
+        assert answer.json()["status"] == "pending_approval"
+        assert problem(acted(answer.json()["id"], "approve")) == (403, "maker_cannot_approve")
+        made.send()
+        assert made.transfers() == []
+
+    def test_of_the_limit_itself_does_not(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=100_000)
+        assert made.ask().json()["status"] == "approved"
+
+
+class TestWhatComesBack:
+    def test_from_the_bank_is_the_partners_again(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked()
+        made.send()
+        stripe_simulator.decide(payout=made.payout().payout, on=made.account, to="failed")
+        made.hear()
+
+        assert (made.state(), made.money()["partner_payable"]) == ("failed", 5_000)
+        assert problem(made.ask()) == (409, "payout_under_way")
+        made.send()
+        assert made.money() == {"partner_payable": 5_000}
+        assert made.transfers()[0].reversed
+        assert_sound(made.id)
+
+    def test_days_after_it_was_paid(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.paid()
+        stripe_simulator.decide(
+            payout=made.payout().payout, on=made.account, to="failed", code="account_closed"
+        )
+        made.hear()
+        made.send()
+
+        assert (made.state(), made.money()) == ("failed", {"partner_payable": 5_000})
+        assert made.payout().failure == {
+            "code": "account_closed",
+            "message": "The bank account has been closed.",
+        }
+        assert_sound(made.id)
+
+    def test_by_the_platforms_wish_is_reversed(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        payout = made.paid()
+
+        assert acted(payout, "reverse", {"reason": "Paid by mistake"}).status_code == 200
+        made.send()
+        made.hear()
+
+        assert (made.state(), made.money()) == ("reversed", {"partner_payable": 5_000})
+
+    def test_by_a_reversal_in_the_dashboard_is_reversed(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.paid()
+        stripe_simulator.sdk().v1.transfers.reversals.create(made.transfers()[0].id)
+        made.hear()
+
+        assert (made.state(), made.money()) == ("reversed", {"partner_payable": 5_000})
+
+
+class TestAPlatformWithoutMoney:
+    def test_waits_and_tries_again(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000, funds=0)
+        made.asked()
+        made.send()
+        assert (made.state(), made.payout().waits_for) == ("processing", "balance_insufficient")
+        advance_due()
+        assert len(made.commands("create_transfer")) == 1
+
+        stripe_simulator.fund(10**6)
+        made.later(minutes=16)
+        advance_due()
+        made.send()
+        made.arrive()
+
+        assert (made.state(), len(made.transfers())) == ("paid", 1)
+        assert [one.generation for one in made.commands("create_transfer")] == [1, 2]
+
+
+class TestABatch:
+    def test_pays_every_partner_once(self, stripe_simulator: Simulator) -> None:
+        from payouts.operations.paying.batches import run_batches
+
+        rich, poor = partner(stripe_simulator, cents=5_000), partner(stripe_simulator, cents=500)
+        answer = platform().post("/v1/payouts/batch", key=unique())
+        assert (answer.status_code, answer.json()["status"]) == (201, "open")
+        run_batches()
+        run_batches()
+
+        done = platform().get(f"/v1/payouts/batches/{answer.json()['id']}").json()
+        assert done["status"] == "done"
+        assert ([one.cause for one in rich.payouts()], poor.payouts()) == (["batch"], [])
+
+
+def test_a_scheduled_partner_is_paid_once_a_day(stripe_simulator: Simulator) -> None:
+    from payouts.operations.paying.due import schedule_due
+
+    made: Earner = partner(stripe_simulator, cents=5_000)
+    made.change(schedule="daily")
+    schedule_due()
+    schedule_due()
+    assert [one.cause for one in made.payouts()] == ["scheduled"]
+
+
+class TestWhatIsTakenBackAfterAPayout:
+    def test_makes_the_balance_negative_and_is_made_up_for(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator)
+        customer = made.earn(5_000)
+        made.paid()
+
+        made.lose(customer, 2_000)
+
+        assert made.money() == {"partner_payable": -2_000, "processor_clearing": 5_000}
+        made.later(hours=25)
+        assert problem(made.ask()) == (422, "below_minimum_payout")
+        made.earn(3_500)
+        assert made.ask().json()["amount"] == "15.00"
+
+    def test_while_it_is_under_way_lets_it_arrive(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator)
+        customer = made.earn(5_000)
+        made.asked()
+        made.lose(customer, 5_000)
+        made.send()
+        made.arrive()
+        assert (made.state(), made.money()["partner_payable"]) == ("paid", -5_000)

@@ -1,0 +1,123 @@
+"""Statements of partners: they chain, say everything once, and are the same bytes for ever (S104)."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+from common.money import parse_amount
+from orgs.operations.clock import advance_clock_to
+from orgs.operations.locks import lock_organization
+from payouts.operations.statements import make_statement
+from payouts.queries.statements import year_of
+from payouts.rules.statements import next_month
+from tests.builders.marketplace import Seller, calling, make_seller, settled, spend
+from tests.builders.orgs import AUTHOR, write
+
+
+def end_month(seller: Seller) -> None:
+    """Go on to the second day of the partner's next month."""
+    now = write(lambda cur: lock_organization(cur, seller.id).now)
+    first = next_month(now.astimezone(UTC).date())
+    to = datetime(first.year, first.month, 2, tzinfo=UTC)
+    write(lambda cur: advance_clock_to(cur, organization=seller.id, to=to, author=AUTHOR))
+
+
+def state(seller: Seller) -> Any:
+    return write(lambda cur: make_statement(cur, organization=seller.id))
+
+
+def listed(seller: Seller) -> list[dict[str, Any]]:
+    answer = seller.api.get("/v1/partner/statements")
+    assert answer.status_code == 200, answer.content
+    found: list[dict[str, Any]] = answer.json()["data"]
+    return found
+
+
+def test_a_statement_says_what_each_customer_brought_and_chains() -> None:
+    seller = make_seller()
+    one, other = calling(seller), calling(seller)
+    spend(one, "10", "5")
+    spend(other, "1")
+    assert state(seller) is None  # the month is not over
+    end_month(seller)
+
+    first = state(seller)
+
+    assert first is not None
+    assert (first.opening, first.earned, first.closing) == (0, parse_amount("12.8"), parse_amount("12.8"))
+    assert sorted(line["calls"] for line in first.document["lines"]) == [1, 2]
+    assert (first.document["gross"], first.document["fees"]) == (parse_amount("16"), parse_amount("3.2"))
+    assert str(one.id) not in str(first.document)
+    end_month(seller)
+    second = state(seller)
+    assert second is not None
+    assert (second.opening, second.earned, second.closing, second.counter) == (
+        first.closing,
+        0,
+        first.closing,
+        2,
+    )
+
+
+def test_what_is_told_after_a_statement_stands_on_the_next_one() -> None:
+    seller = make_seller()
+    customer = calling(seller)
+    spend(customer, "10")
+    end_month(seller)
+    assert state(seller).earned == parse_amount("8")
+    spend(customer, "20")  # on the customer's clock it is still the same month
+
+    end_month(seller)
+
+    late = state(seller)
+    assert (late.opening, late.earned, late.closing) == tuple(
+        parse_amount(text) for text in ("8", "16", "24")
+    )
+
+
+def test_pdf_and_csv_are_the_same_bytes_each_time() -> None:
+    seller = make_seller()
+    customer = calling(seller)
+    spend(customer, "10")
+    settled(customer.id)
+    end_month(seller)
+    made = state(seller)
+    month = listed(seller)[0]["month"]
+
+    pdf, again = (seller.api.get(f"/v1/partner/statements/{month}.pdf") for _ in range(2))
+    table, table_again = (seller.api.get(f"/v1/partner/statements/{month}.csv") for _ in range(2))
+
+    assert (pdf.status_code, pdf.content[:5], pdf.content) == (200, b"%PDF-", again.content)
+    assert table.content == table_again.content
+    rows = list(csv.DictReader(StringIO(table.content.decode())))
+    inner = sum(parse_amount(row["amount"]) for row in rows[1:-1])
+    assert (
+        parse_amount(rows[0]["amount"], allow_zero=True) + inner
+        == parse_amount(rows[-1]["amount"])
+        == made.closing
+    )
+
+
+def test_a_statement_of_another_partner_is_not_found() -> None:
+    seller, other = make_seller(), make_seller()
+    end_month(seller)
+    state(seller)
+    month = listed(seller)[0]["month"]
+    assert other.api.get(f"/v1/partner/statements/{month}").status_code == 404
+    assert other.api.get(f"/v1/partner/statements/{month}.pdf").status_code == 404
+    assert seller.api.get("/v1/partner/statements/2027-13").status_code == 404
+    assert listed(other) == []
+
+
+def test_a_year_is_the_sum_of_its_statements() -> None:
+    seller = make_seller()
+    spend(calling(seller), "10")
+    end_month(seller)
+    made = state(seller)
+    found = write(lambda cur: year_of(cur, seller.id, made.month.year))
+    assert found is not None
+    assert (found.statements, found.earned) == (1, parse_amount("8"))
+    assert timedelta(0) < made.made_at - datetime(made.month.year, made.month.month, 1, tzinfo=UTC)
