@@ -286,7 +286,7 @@ def _credit(
     else:
         whole = span_share(period, fee.start, period.end, basis=work.basis)
         bound = round_to_document(fee.worth * share / whole if whole else NOTHING, currency=row.currency)
-        paid_for = fee.worth - came_back  # what stays of the plan's credit stays paid, however each side was rounded
+        paid_for = fee.worth - came_back  # what stays of the credit stays paid, however sides were rounded
         amount = min(max(raw - bound, 0) + came_back, billed, max(fee.billed - paid_for, 0))
     if amount and work.at < period.end:
         _credit_item(work, fee, amount, share, (work.at, period.end), due_at, worth=came_back)
