@@ -286,9 +286,8 @@ def _credit(
     else:
         whole = span_share(period, fee.start, period.end, basis=work.basis)
         bound = round_to_document(fee.worth * share / whole if whole else NOTHING, currency=row.currency)
-        # What stays of the credit that the fee paid for stays paid, to the cent: both sides are rounded by themselves.
-        stays_paid = max(fee.billed - (fee.worth - came_back), 0)
-        amount = min(max(raw - bound, 0) + came_back, billed, stays_paid)
+        paid_for = fee.worth - came_back  # what stays of the credit stays paid, however sides were rounded
+        amount = min(max(raw - bound, 0) + came_back, billed, max(fee.billed - paid_for, 0))
     if amount and work.at < period.end:
         _credit_item(work, fee, amount, share, (work.at, period.end), due_at, worth=came_back)
 

@@ -14,7 +14,7 @@ from tests.builders.billing import Billed, billed
 from tests.builders.books import balances, rows
 from tests.builders.contracts import agreed, commitment, drafted
 from tests.builders.gate import body_of, units
-from tests.builders.orgs import AUTHOR, events_of, platform, write
+from tests.builders.orgs import AUTHOR, events_of, platform, unique, write
 from tests.builders.simulated import decide
 from tests.builders.subscribed import fee
 from tests.builders.subscriptions import acted, now_of, sell, subscribe
@@ -101,7 +101,7 @@ class TestAContract:
         made.use("3")
         later = (now_of(made.id) + 20 * DAY).isoformat()
         acted_on = platform().post(
-            f"/v1/contracts/{contract['id']}/terminate", {"commitment": "waive", "at": later}, key="k"
+            f"/v1/contracts/{contract['id']}/terminate", {"commitment": "waive", "at": later}, key=unique()
         )
         assert acted_on.status_code == 200
         close(made)
