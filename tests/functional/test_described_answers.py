@@ -31,6 +31,7 @@ from tests.builders.prices import waiting_change
 FREE = {
     "Event.data",
     "Incident.evidence",
+    "Difference.detail",
     "Finding.detail",
     "Finding.proposed",
     "WebhookEventType.example",

@@ -24,10 +24,51 @@ from webhooks.rules.reconciling.differences import CLASSES, OUTCOMES
 from webhooks.rules.reconciling.items import MAX_REASON, STATUSES
 
 MAX_CSV: Final = 900_000
+MOST: Final = 10**12
+
+
+class MoneySerializer(serializers.Serializer[Any]):
+    """An amount of a currency."""
+
+    currency = CurrencyField()
+    amount = AmountField()
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    """What a step counted."""
+
+    name = TextField()
+    compared = WholeNumberField(minimum=0, maximum=MOST)
+    foreign = WholeNumberField(minimum=0, maximum=MOST, help_text="Somebody else's, without money of ours.")
+    repaired = WholeNumberField(minimum=0, maximum=MOST)
+    open = WholeNumberField(minimum=0, maximum=MOST)
+    milliseconds = WholeNumberField(minimum=0, maximum=MOST)
+    amounts = MoneySerializer(many=True, help_text="The sum of what was compared.")
+
+
+class ClassSerializer(serializers.Serializer[Any]):
+    """Differences of a class."""
+
+    difference = WordField(CLASSES)
+    found = WholeNumberField(minimum=0, maximum=MOST)
+    repaired = WholeNumberField(minimum=0, maximum=MOST)
+    new = WholeNumberField(minimum=0, maximum=MOST, help_text="That no run had met before.")
+    open = WholeNumberField(minimum=0, maximum=MOST, help_text="Of all runs, when it was finished.")
+
+
+class BalanceSerializer(serializers.Serializer[Any]):
+    """The processor's balance in a currency: opening + moved = closing."""
+
+    currency = CurrencyField()
+    opening = AmountField()
+    moved = AmountField()
+    closing = AmountField()
+    rows = AmountField(help_text="The sum of all balance transactions that were read.")
+    books = AmountField(help_text="What stands on processor_clearing of all organizations.")
 
 
 class ReconciliationSerializer(StrictSerializer):
-    """The report of a run. Amounts in `steps`, `differences` and `balances` are decimal strings."""
+    """The report of a run."""
 
     id = IdField(read_only=True)
     period = DateField(read_only=True, help_text="The day (UTC) that it is for.")
@@ -35,16 +76,9 @@ class ReconciliationSerializer(StrictSerializer):
     status = WordField(("running", "finished"), read_only=True)
     since = InstantField(read_only=True, help_text="Objects made from then on were compared …")
     until = InstantField(read_only=True, help_text="… until then; what is younger is in flight.")
-    steps = FreeObjectField(
-        read_only=True,
-        help_text="By step: compared, foreign, repaired, open, seconds, and amounts by currency.",
-    )
-    differences = FreeObjectField(read_only=True, help_text="By class: found, repaired, new and open.")
-    balances = FreeObjectField(
-        read_only=True,
-        help_text="By currency: opening, moved and closing of the processor's balance, the sum of its rows, and what "
-        "the books hold.",
-    )
+    steps = StepSerializer(many=True, read_only=True, help_text="Those that are done, in their order.")
+    differences = ClassSerializer(many=True, read_only=True)
+    balances = BalanceSerializer(many=True, read_only=True)
     is_clean = FlagField(read_only=True, allow_null=True, help_text="Whether nothing is open.")
     error = TextField(
         read_only=True, allow_null=True, help_text="What stopped it last; it goes on by itself."

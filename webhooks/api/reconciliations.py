@@ -3,7 +3,7 @@ For the platform only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -201,9 +201,9 @@ def show_run(run: Run) -> dict[str, Any]:
         "status": run.status,
         "since": _utc(run.since),
         "until": _utc(run.until),
-        "steps": {name: {**each, "amounts": _amounts(each["amounts"])} for name, each in run.done.items()},
-        "differences": run.differences,
-        "balances": {name: _amounts(each) for name, each in run.balances.items()},
+        "steps": [_step(name, run.done[name]) for name in run.steps if name in run.done],
+        "differences": [{"difference": name, **each} for name, each in run.differences.items()],
+        "balances": [{"currency": name, **_amounts(each)} for name, each in run.balances.items()],
         "is_clean": run.is_clean,
         "error": run.error,
         "attempts": run.attempts,
@@ -251,6 +251,16 @@ def show_item(item: Item) -> dict[str, Any]:
         "created_at": _utc(item.created_at),
         "booked_at": _utc(item.booked_at),
         "ended_at": _utc(item.ended_at),
+    }
+
+
+def _step(name: str, counted: Mapping[str, Any]) -> dict[str, Any]:
+    amounts = counted["amounts"].items()
+    return {
+        "name": name,
+        **{each: counted[each] for each in ("compared", "foreign", "repaired", "open")},
+        "milliseconds": round(counted["seconds"] * 1_000),
+        "amounts": [{"currency": currency, "amount": format_amount(units)} for currency, units in amounts],
     }
 
 

@@ -15,7 +15,7 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from webhooks.operations.reconciling.accounts import platform_ledger
 from webhooks.operations.reconciling.noting import end_difference, note_open
-from webhooks.queries.reconciling.bills import bill_of_digest, costs, find_bill, open_bills
+from webhooks.queries.reconciling.bills import beside, bill_of_digest, costs, find_bill, open_bills
 from webhooks.queries.reconciling.runs import Run, open_not_met
 from webhooks.rules.reconciling import bills as rules
 from webhooks.rules.reconciling.bills import Bill, Compared
@@ -48,7 +48,7 @@ def book_bill(cur: Cursor, *, bill: UUID, against: str, author: Author) -> Bill:
     difference to our record alone. It locks the platform. Raises NotFound, InvalidField and InvalidTransition."""
     now = lock_organization(cur, PLATFORM_ID).now
     done = rules.booked(find_bill(cur, bill), against=against, now=now)
-    ours = sum(costs(cur, done).values())
+    ours = rules.recorded(done, costs(cur, done), beside(cur, done))
     ledger = platform_ledger(
         cur,
         rules.postings(done, ours=ours),
@@ -64,8 +64,8 @@ def book_bill(cur: Cursor, *, bill: UUID, against: str, author: Author) -> Bill:
 
 
 def compare_bill(cur: Cursor, bill: Bill) -> list[Compared]:
-    """This function will return every day and model of a bill beside our record."""
-    return rules.compared(bill, costs(cur, bill))
+    """This function will return every day and model of a bill beside our record; other bills of the days are added."""
+    return rules.compared(bill, costs(cur, bill), beside(cur, bill))
 
 
 def compare_bills(run: Run) -> Tally:
@@ -98,5 +98,5 @@ def _difference(bill: Bill, each: Compared) -> Difference:
         "step": "correct the price or the missing calls, or book the bill with the difference",
         "entry": {"provider_cost": -change, "provider_payable": change},
     }
-    subject = f"provider_bill:{bill.id}:{each.day.isoformat()}:{each.model}"[:200]
+    subject = f"provider_cost:{bill.provider}:{bill.currency}:{each.day.isoformat()}:{each.model}"[:200]
     return Difference(ENTRY, COST, subject, detail, None, change, bill.currency, proposed)

@@ -69,6 +69,16 @@ def costs(cur: Cursor, bill: Bill) -> dict[tuple[date, str], int]:
     return {(day, model): int(cost) for day, model, cost in cur.execute(_OURS, given).fetchall()}
 
 
+def beside(cur: Cursor, bill: Bill) -> list[Bill]:
+    """Return the other bills of the provider and currency that have days in common with one: a provider is exported in
+    several files, by project or workspace."""
+    found = cur.execute(
+        f"{_SELECT} WHERE provider = %s AND currency = %s AND first_day <= %s AND last_day >= %s AND id <> %s",
+        (bill.provider, bill.currency, bill.last_day, bill.first_day, bill.id),
+    )
+    return [_bill(row) for row in found.fetchall()]
+
+
 def _bill(row: tuple[Any, ...]) -> Bill:
     values = dict(zip(_NAMES, row, strict=True))
     values["lines"] = tuple(line_of(line) for line in json.loads(values["lines"]))

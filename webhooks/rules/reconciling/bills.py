@@ -131,13 +131,34 @@ def read_bill(text: str, *, provider: str, tolerance_ppm: int, by: str, now: dat
     )
 
 
-def compared(bill: Bill, ours: Mapping[tuple[date, str], int]) -> list[Compared]:
-    """Return every day and model of the bill, and those of its days that only our record has."""
-    billed = {(line.day, line.model): line.amount for line in bill.lines}
+def compared(bill: Bill, ours: Mapping[tuple[date, str], int], beside: Sequence[Bill] = ()) -> list[Compared]:
+    """Return every day and model of the bill, and those of its days that only our record has.
+
+    `beside`: other bills of the same days. What they billed is added; what one of them has booked is settled, and left
+    out.
+    """
+    settled = booked_by(beside)
+    billed: dict[tuple[date, str], int] = {}
+    for each in (bill, *beside):
+        for line in each.lines:
+            if bill.first_day <= line.day <= bill.last_day:
+                billed[line.day, line.model] = billed.get((line.day, line.model), 0) + line.amount
     return [
         Compared(day, model, billed.get((day, model), 0), ours.get((day, model), 0))
-        for day, model in sorted({*billed, *ours})
+        for day, model in sorted({*billed, *ours} - settled)
     ]
+
+
+def booked_by(beside: Sequence[Bill]) -> set[tuple[date, str]]:
+    """Return the days and models that bills which are booked have billed."""
+    return {(line.day, line.model) for each in beside if each.status == BOOKED for line in each.lines}
+
+
+def recorded(bill: Bill, ours: Mapping[tuple[date, str], int], beside: Sequence[Bill] = ()) -> int:
+    """Return what our record says of the days and models that a bill is over, in units; what another bill was booked
+    against is not taken twice."""
+    keys = {(line.day, line.model) for line in bill.lines} - booked_by(beside)
+    return sum(amount for key, amount in ours.items() if key in keys)
 
 
 def booked(bill: Bill, *, against: str, now: datetime) -> Bill:
