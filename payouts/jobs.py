@@ -20,8 +20,8 @@ STATEMENT_SECONDS: Final = 300
 
 
 def register_all() -> None:
-    """This function will register the publishing of split rules, differences of tiers, the settling of callers, the payouts of schedules and
-    batches, what of payouts waits for another try, and the statements of months that are over."""
+    """This function will register the publishing of split rules, differences of tiers, the settling of callers, the
+    payouts of schedules and batches, what of payouts waits for another try, and statements of months that are over."""
     register(DueJob("payouts.publish_shares", publish_due, PUBLISH_SECONDS))
     register(DueJob("payouts.adjust_tiers", adjust_due, ADJUST_SECONDS))
     register(DueJob("payouts.settle", settle_due, SETTLE_SECONDS))
