@@ -1,99 +1,125 @@
-"""A batch of payouts over many partners: made under their locks, sent to a simulator that runs on the same processors.
+"""What a partner can withdraw now, after few earnings and after many: it costs the same.
 
-Partners have an account at the simulator and a balance; how many earnings made it is of no matter to a payout.
+Earnings are events that the projector of the gate's commits takes, without the calls: what is measured is reading them.
 """
 
+from __future__ import annotations
+
+import statistics
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-import stripe
-from django.conf import settings
-
-from billing.operations.commands import send_due
-from billing.rules.payments.views import AccountView
+from common.ids import new_id, new_id_text
 from common.transactions import run_in_transaction
-from events.store import Cursor
+from events.store import Cursor, Event, append
 from ledger.operations.organizations import NewOrganization, create_organization
-from ledger.operations.posting import NewEntry, post_entry
+from ledger.queries.accounts import account_ids
+from ledger.rules.effects import entry
 from orgs.operations.facts import Author
-from payouts.operations.partners import enroll_partner, set_account
-from payouts.operations.paying.batches import request_batch, run_batch
-from sandbox.places import free_port
-from tests.builders.payments_at_stripe import account as make_account
-from tests.builders.stripe import KEY, Simulator
-from tests.servers import serving, stripe_spec
+from orgs.operations.locks import lock_organization
+from payouts.operations.listings import publish_listing
+from payouts.operations.partners import enroll_partner
+from payouts.operations.publishing import publish_for
+from payouts.queries.partners import withdrawable
+from payouts.rules.listings import Listing
+from spend.queries.splits import earned_accounts
 
 AUTHOR: Final = Author("system:bench")
-CENTS: Final = 5_000
-CENT: Final = 10**6
+AT_ONCE: Final = 5_000
+CALLERS: Final = 10
+AGENTS: Final = 5
+DAYS: Final = 100
+SHARE: Final = 80
+READS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class BatchRun:
-    """Seconds of making the payouts of so many partners, and of having all of them transferred and paid out."""
+class Flatness:
+    """Microseconds of asking what a partner can withdraw after few and after many earnings, the ratio, and how many
+    earnings the generator writes in a second (`made_per_s`)."""
 
-    making_s: float
-    sending_s: float
-
-
-class PayoutBatches:
-    """Partners at a simulator of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._stack = ExitStack()
-        address = f"http://127.0.0.1:{free_port()}"
-        self._stack.enter_context(
-            serving(stripe_spec(address, folder / "stripe-connect"), folder=folder / "connect-log")
-        )
-        settings.STRIPE_API_KEY, settings.STRIPE_API_BASE = KEY, address
-        settings.STRIPE_CALLS_PER_SECOND = 1_000  # the limit of a real account is no matter of ours
-        self.simulator = Simulator(address)
-        self.api = stripe.StripeClient(KEY, base_addresses={"api": address})
-
-    def close(self) -> None:
-        """Stop the simulator."""
-        self._stack.close()
-
-    def run(self, partners: int) -> BatchRun:
-        """Pay so many partners by one batch; fails unless each has one transfer and one payout."""
-        self.simulator.fund(partners * CENTS)
-        made = [self._partner(number) for number in range(partners)]
-        batch = run_in_transaction(lambda cur: request_batch(cur, author=AUTHOR))
-        begun = time.perf_counter()
-        assert run_batch(batch) == partners
-        making = time.perf_counter() - begun
-        begun = time.perf_counter()
-        while _left(made):
-            send_due()
-        sending = time.perf_counter() - begun
-        statement = "SELECT count(DISTINCT transfer), count(DISTINCT payout) FROM payouts WHERE batch = %s"
-        found = run_in_transaction(lambda cur: cur.execute(statement, (batch.id,)).fetchone())
-        assert found == (partners, partners), found
-        return BatchRun(making, sending)
-
-    def _partner(self, number: int) -> UUID:
-        account = make_account(self.simulator)
-        bank = self.api.v1.accounts.retrieve(account).external_accounts
-        destination = None if bank is None else bank.data[0].id
-        view = AccountView(account, "US", "USD", True, True, True, True, external_account=destination)
-
-        def make(cur: Cursor) -> UUID:
-            found = create_organization(cur, NewOrganization(f"Partner {number}"), author=AUTHOR)
-            enroll_partner(cur, organization=found, author=AUTHOR)
-            set_account(cur, organization=found, view=view, author=AUTHOR)
-            lines: Any = [("partner_payable", CENTS * CENT), ("suspense", -CENTS * CENT)]
-            entry = NewEntry("bench", f"bench:{found}", "bench", lines)
-            post_entry(cur, organization=found, entry=entry, author=AUTHOR)
-            return found
-
-        return run_in_transaction(make)
+    few_us: float
+    many_us: float
+    ratio: float
+    made_per_s: float
 
 
-def _left(partners: list[UUID]) -> int:
-    statement = "SELECT count(*) FROM payouts WHERE organization = ANY(%s) AND payout IS NULL"
-    row = run_in_transaction(lambda cur: cur.execute(statement, (partners,)).fetchone())
-    return 0 if row is None else int(row[0])
+def flatness(few: int, many: int) -> Flatness:
+    """Return what withdrawable-now costs two partners with so many earnings each; see Flatness."""
+    begun = time.perf_counter()
+    partners = [make_earnings(count) for count in (few, many)]
+    made = (few + many) / (time.perf_counter() - begun)
+    rounds = [[_microseconds(partner) for partner in partners] for _ in range(READS)]
+    less, more = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return Flatness(less, more, more / less, made)
+
+
+def make_earnings(count: int) -> UUID:
+    """Make a partner that earned so many shares of ten callers, and return it."""
+    partner, listing = run_in_transaction(_partner)
+    for _ in range(CALLERS):
+        caller = run_in_transaction(lambda cur: _caller(cur, listing))
+        left = count // CALLERS
+        while left > 0:
+            size = min(AT_ONCE, left)
+            run_in_transaction(lambda cur, caller=caller, size=size: _earn(cur, caller, listing, size))
+            left -= size
+    run_in_transaction(lambda cur: cur.execute("ANALYZE earning_pairs, accounts"))
+    return partner
+
+
+def _partner(cur: Cursor) -> tuple[UUID, Listing]:
+    organization = create_organization(cur, NewOrganization("Partner"), author=AUTHOR)
+    enroll_partner(cur, organization=organization, author=AUTHOR)
+    listing = publish_listing(
+        cur, organization=organization, key=f"listing-{organization}", name="Agent", author=AUTHOR
+    )
+    return organization, listing
+
+
+def _caller(cur: Cursor, listing: Listing) -> UUID:
+    organization = create_organization(cur, NewOrganization("Caller"), author=AUTHOR)
+    publish_for(cur, organization=organization, listing=listing, author=AUTHOR)
+    return organization
+
+
+def _earn(cur: Cursor, caller: UUID, listing: Listing, count: int) -> None:
+    locked = lock_organization(cur, caller)
+    own = account_ids(cur, organization=caller, currency="USD")
+    account = earned_accounts(cur, organization=caller, currency="USD")[listing.organization]
+    lines = [
+        [str(own["unbilled_receivable"]), -100],
+        [str(own["platform_fee"]), 100 - SHARE],
+        [str(account), SHARE],
+    ]
+    append(cur, list(_events(locked.id, locked.now, listing, lines, count)))
+
+
+def _events(
+    caller: UUID, now: datetime, listing: Listing, lines: list[list[Any]], count: int
+) -> Iterator[Event]:
+    agents = [str(UUID(int=(caller.int & ~0xFF) | number)) for number in range(AGENTS)]
+    first = now.astimezone(UTC) - timedelta(days=DAYS)
+    for number in range(count):
+        day = (first + timedelta(days=number % DAYS)).date().isoformat()
+        shares = {
+            "listing": str(listing.id),
+            "rule": "default",
+            "agent": agents[number % AGENTS],
+            "day": day,
+            "parts": [[str(listing.organization), "line", 100, SHARE]],
+        }
+        usage = new_id_text()
+        posted = entry(lines=lines, currency="USD", key=f"bench:{usage}", source=f"bench:{usage}")
+        data = {"shares": shares, "ledger": {"entries": [posted]}}
+        yield Event(caller, "earning", new_id(), 1, "earning.adjusted", data, now, AUTHOR.actor)
+
+
+def _microseconds(partner: UUID) -> float:
+    begun = time.perf_counter()
+    run_in_transaction(lambda cur: withdrawable(cur, partner))
+    return (time.perf_counter() - begun) * 1e6
