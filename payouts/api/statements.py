@@ -9,7 +9,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from drf_spectacular.utils import extend_schema, extend_schema_serializer, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -61,6 +61,7 @@ class StatementPayoutSerializer(serializers.Serializer[Any]):
     kind = TextField(help_text="payout_requested or payout_returned.")
 
 
+@extend_schema_serializer(component_name="PartnerStatement")
 class StatementSerializer(serializers.Serializer[Any]):
     """A statement. closing = opening + earned - clawed_back - paid_out, and is the next one's opening."""
 

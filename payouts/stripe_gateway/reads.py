@@ -18,7 +18,7 @@ from payouts.stripe_gateway.mapping import transfer_view
 def account(identifier: str) -> AccountView:
     """Return a connected account with its bank accounts, asked for in its own name: one that has cut us off is
     refused."""
-    return fetch(AccountView, lambda api: api.accounts.retrieve, identifier, account=identifier)
+    return fetch(AccountView, "accounts", identifier, account=identifier)
 
 
 def account_link(identifier: str, *, return_url: str, refresh_url: str) -> str:
@@ -38,7 +38,7 @@ def account_link(identifier: str, *, return_url: str, refresh_url: str) -> str:
 
 def transfer(identifier: str) -> TransferView:
     """Return a transfer of the platform to a connected account."""
-    return fetch(TransferView, lambda api: api.transfers.retrieve, identifier)
+    return fetch(TransferView, "transfers", identifier)
 
 
 def partner_payout(identifier: str, *, account: str) -> PayoutView:

@@ -22,6 +22,7 @@ from tests.bench.invoices import rate_of_invoices, seconds_of_a_large_customer
 from tests.bench.isolation import Isolation
 from tests.bench.metering import EventsInProcess, EventsOverHttp, MeterQuery, make_meters
 from tests.bench.openloop import Sweep
+from tests.bench.payoutbatches import PayoutBatches
 from tests.bench.payouts import flatness
 from tests.bench.place import Place
 from tests.bench.population import Customer, make_customers, make_prices, make_small_customer
@@ -318,6 +319,18 @@ def _webhooks(bench: Bench) -> None:
     bench.afterwards.append(("webhooks", work))
 
 
+def _payout_batches(bench: Bench) -> None:
+    def work() -> None:
+        partners = 1_000 if bench.given.full else 100
+        batches = PayoutBatches(bench.place.folder)
+        bench.endings.append(batches.close)
+        found = batches.run(partners)
+        name = f"payout_batch.{partners}"
+        bench.report.add({f"{name}.making_s": found.making_s, f"{name}.sending_s": found.sending_s})
+
+    bench.afterwards.append(("payout batch", work))
+
+
 # In the order in which they prepare: databases are copied before a web server holds connections to the first.
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "storage": _storage,
@@ -336,6 +349,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "invoices": _invoices,
     "dunning": _dunning,
     "payouts": _payouts,
+    "payout_batch": _payout_batches,
     "crowd": _crowd,
     "webhooks": _webhooks,
 }
