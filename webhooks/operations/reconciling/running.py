@@ -28,7 +28,7 @@ from events.database import own_session
 from events.store import Cursor
 from webhooks.operations.inbound.catching_up import catch_up
 from webhooks.operations.inbound.processing import process_due
-from webhooks.operations.reconciling import balances, bills, books, objects
+from webhooks.operations.reconciling import balances, bills, books, objects, partners
 from webhooks.operations.reconciling.kinds import kinds
 from webhooks.operations.reconciling.noting import AUTHOR, note_open, note_repaired
 from webhooks.queries.reconciling.ours import overdue_commands, still_open
@@ -80,6 +80,7 @@ def steps() -> dict[str, Step]:
         "catch_up": _catch_up,
         "commands": _send_lost,
         **{name: partial(_compare, name=name) for name in kinds()},
+        "partner_payouts": partners.compare_partner_payouts,
         "balance_rows": balances.read_rows,
         "items": balances.place_rows,
         "payout_items": balances.compare_payout_items,
@@ -93,7 +94,7 @@ def steps() -> dict[str, Step]:
 
 
 AT_PROCESSOR: Final = frozenset(
-    {"catch_up", "commands", "balance_rows", "items", "payout_items", "roll_forward"}
+    {"catch_up", "commands", "partner_payouts", "balance_rows", "items", "payout_items", "roll_forward"}
 )
 """Steps, besides those of kinds, that ask the processor: without one they are left out."""
 
