@@ -84,7 +84,7 @@ def test_a_sender_that_is_killed_between_any_two_steps_leads_to_one(
     stripe_simulator: Simulator, step: str
 ) -> None:
     killed = 0
-    for statement in range(2, 400, 4 if os.environ.get("FULL") else 25):
+    for statement in range(2, 400, 4 if os.environ.get("FULL") else 11):
         made = _at(stripe_simulator, step)
         program = [sys.executable, "-m", "tests.integration.billing.sending_command"]
         died = subprocess.run(
