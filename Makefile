@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv/bin
 PYTEST_ARGS ?=
-ALONE := tests/concurrency tests/integration/events tests/functional/webhooks/test_deliveries.py
+ALONE := tests/concurrency tests/integration/events tests/functional/webhooks/test_deliveries.py \
+	tests/functional/payouts/test_metrics_proofs.py
 
 .PHONY: run test check bench peers soak lock install clean stop
 

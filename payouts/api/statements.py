@@ -34,6 +34,7 @@ _MOST = 10**9
 TAGS = ["statements"]
 
 
+@extend_schema_serializer(component_name="PartnerStatementLine")
 class StatementLineSerializer(serializers.Serializer[Any]):
     """What an agent earned of a customer. Who that is the partner knows by a reference of its own."""
 

@@ -29,13 +29,13 @@ _METER = {
 }  # fmt: skip
 PLANS: Mapping[str, dict[str, Any]] = {
     SCALE: {
-        "name": "Scale", "interval": _MONTH, "currencies": ["USD"], "funding": "credit_then_invoice",
+        "name": "Scale", "interval": _MONTH, "currencies": ["USD"],
         "charges": [{"key": "base", "name": "Scale plan", "kind": "recurring",
                      "prices": {"USD": {"model": "flat", "amount": SCALE_FEE}}}],
         "credits": [{"amounts": {"USD": SCALE_ALLOWANCE}, "every": _MONTH, "source": "allowance"}],
     },
     READING: {
-        "name": "Document reading", "interval": _MONTH, "currencies": ["USD"], "funding": "credit_then_invoice",
+        "name": "Document reading", "interval": _MONTH, "currencies": ["USD"],
         "charges": [{"key": PAGES, "name": "Pages read", "kind": "metered", "meter": METER,
                      "included": str(PAGES_INCLUDED),
                      "prices": {"USD": {"model": "per_unit", "unit_price": PAGE_PRICE}}}],

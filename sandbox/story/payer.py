@@ -24,7 +24,6 @@ PATIENCE_SECONDS = 40
 LOOK_SECONDS = 0.1
 _PLAN = {
     "name": "Desk", "interval": {"unit": "month", "count": 1}, "currencies": ["USD"],
-    "funding": "credit_then_invoice",
     "charges": [{"key": "base", "name": "Desk plan", "kind": "recurring",
                  "prices": {"USD": {"model": "flat", "amount": DESK_FEE}}}],
 }  # fmt: skip

@@ -27,6 +27,10 @@ _COLUMNS: Final = """
 SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
 WHERE table_name = 'organizations' AND table_schema = current_schema() AND column_name NOT IN ('id', 'name')
 """
+_ACCOUNT_COLUMNS: Final = """
+SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
+WHERE table_name = 'accounts' AND table_schema = current_schema() AND column_name NOT IN ('id', 'organization')
+"""
 _INVOICE: Final = """
 INSERT INTO invoices (id, organization, status, cause, currency, legal_entity, series, year, counter, number, seller,
     customer, dated_at, period_start, period_end, net_days, finalize_at, due_at, subtotal, discount, net, tax, total,
@@ -107,4 +111,11 @@ def _prepare(customers: int) -> None:
         given = {"template": template, "first": first, "last": min(first + AT_ONCE - 1, customers)}
         run_in_transaction(lambda cur, given=given: cur.execute(copied, given))
     named = {"entity": template, "first": int(time.time() * 1000), "names": f"dunned-{template}-%"}
+    (accounts,) = run_in_transaction(lambda cur: cur.execute(_ACCOUNT_COLUMNS).fetchone() or ("",))
+    books = f"""
+    INSERT INTO accounts (id, organization, {accounts})
+    SELECT gen_random_uuid(), o.id, {accounts} FROM (SELECT {accounts} FROM accounts WHERE organization = %(entity)s) a,
+        organizations o WHERE o.name LIKE %(names)s
+    """
+    run_in_transaction(lambda cur: cur.execute(books, named))
     run_in_transaction(lambda cur: cur.execute(_INVOICE, named))

@@ -20,7 +20,7 @@ from sandbox.control import forget_cluster, supervisor_pid
 from sandbox.places import CHECKOUT, free_port, read_json
 from tests.builders.crowd import Client, Reply
 
-SERVED = frozenset(("postgres", "valkey", "web", "app", "worker", "beat"))
+SERVED = frozenset(("postgres", "valkey", "stripe", "web", "app", "worker", "beat"))
 NOT_INHERITED = frozenset(
     (
         "DATABASE_URL",

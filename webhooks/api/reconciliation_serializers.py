@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from common.api.serializers import (
@@ -34,6 +35,7 @@ class MoneySerializer(serializers.Serializer[Any]):
     amount = AmountField()
 
 
+@extend_schema_serializer(component_name="ReconciliationStep")
 class StepSerializer(serializers.Serializer[Any]):
     """What a step counted."""
 
@@ -56,6 +58,7 @@ class ClassSerializer(serializers.Serializer[Any]):
     open = WholeNumberField(minimum=0, maximum=MOST, help_text="Of all runs, when it was finished.")
 
 
+@extend_schema_serializer(component_name="ProcessorBalance")
 class BalanceSerializer(serializers.Serializer[Any]):
     """The processor's balance in a currency: opening + moved = closing."""
 

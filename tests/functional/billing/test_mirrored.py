@@ -77,7 +77,11 @@ class Mirror:
         return dict(found)
 
     def state(self) -> tuple[Any, ...]:
-        return self.shown("subscriptions")["status"], self.shown()["status"], balances(self.organization)
+        return (
+            self.shown("subscriptions")["status"],
+            self.shown()["status"],
+            sorted(balances(self.organization).items()),
+        )
 
 
 def problem(answer: Any) -> tuple[int, str]:

@@ -35,11 +35,12 @@ BY_THE_WALL = {
     "billing.top_up": "looks at credit, and sandboxes buy none",
     "billing.dunning_notices": "sends what was decided; the mail server has no customer's clock",
     "billing.dunning_settled": "closes what waits for nothing, whenever it is",
+    "billing.entitlements_untold": "tells the gate of customers from before it listened",
     "ledger.snapshot_accounts": "folds what transactions have ended",
 }
 BY_THE_CUSTOMER = {
-    "billing.dunning", "billing.recognise_revenue", "billing.run", "ledger.expire_grants", "spend.expire_reservations",
-    "spend.forget_minutes", "spend.judge_velocity",
+    "billing.dunning", "billing.entitlements", "billing.recognise_revenue", "billing.run", "ledger.expire_grants",
+    "spend.expire_reservations", "spend.forget_minutes", "spend.judge_velocity",
 }  # fmt: skip
 
 

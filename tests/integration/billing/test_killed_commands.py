@@ -198,7 +198,7 @@ class TestAKilledSender:
     def test_leads_to_one(self, kind: str, stripe_simulator: Simulator) -> None:
         made = paying(stripe_simulator)
         killed = 0
-        for statement in range(2, 400, 3 * STEPS):
+        for statement in range(2, 400, 2 * STEPS):
             command = ASKED[kind](made)
             died = subprocess.run(
                 [

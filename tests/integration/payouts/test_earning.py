@@ -328,7 +328,8 @@ class TestTiers:
         seller, customer = self.tiered()
         spend(customer, "10", "1")
         settled(customer.id)
-        assert adjust_due() == 0
+        adjust_due()  # of other tests, if anything
+        assert seller.figures[0] == units("7.7")
         pass_time(seller.id, days=31)
         customer.pass_time(days=31)
         assert adjust_due() == 1

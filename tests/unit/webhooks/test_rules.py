@@ -45,8 +45,8 @@ TYPES = {
     "invoice.voided": ({"id": "in_1"}, "invoice", "in_1"),
     "invoice_payment.paid": ({"id": "inpay_1", "invoice": "in_1"}, "invoice", "in_1"),
 }
-LATER = {"transfer", "account"}
-"""Kinds that payouts will handle."""
+LATER = {"account"}
+"""Kinds of connected accounts alone: their handlers are of that source."""
 
 
 class TestAType:
@@ -58,7 +58,7 @@ class TestAType:
         assert subject_of(steps, found) == (kind, identifier)
         assert route_of(f"v1.{name}") == steps
 
-    def test_has_a_handler_or_waits_for_payouts(self) -> None:
+    def test_has_a_handler_of_the_platform_or_is_of_connected_accounts(self) -> None:
         kinds = {kind for steps in ROUTES.values() for _, kind in steps}
         assert kinds - ROWS.keys() == LATER
         assert ROWS.keys() - kinds == set()
