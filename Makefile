@@ -15,7 +15,7 @@ run: install
 # The whole test suite on a throwaway cluster, in two processes with a database and a broker each; a file's tests stay
 # together. What others' transactions or load would change (ALONE) comes after them. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
 test: install
-	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
+	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
 	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run $(ALONE) $(PYTEST_ARGS)
 
 check: install

@@ -23,6 +23,24 @@ _ALIASES = {
     "readonly": "DATABASE_READONLY_URL",
 }
 _PROOFS = (("verify_ledger",), ("rebuild", "--check"))
+_LONG = (
+    "tests/integration/sandbox/",
+    "tests/crash/",
+    "tests/functional/story/",
+    "tests/integration/bench/",
+    "tests/property/gate/test_model.py",
+    "tests/functional/reconciliation/",
+    "tests/functional/gate/test_runaways.py",
+    "tests/integration/billing/test_killed_commands.py",
+    "tests/integration/payouts/test_killed_payouts.py",
+)
+"""Few tests that take long: begun first, so that no process ends with them while the others have nothing to do."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long; everything else stays in its random order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
 @pytest.fixture(scope="session")
