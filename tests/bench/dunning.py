@@ -114,8 +114,9 @@ def _prepare(customers: int) -> None:
     (accounts,) = run_in_transaction(lambda cur: cur.execute(_ACCOUNT_COLUMNS).fetchone() or ("",))
     books = f"""
     INSERT INTO accounts (id, organization, {accounts})
-    SELECT gen_random_uuid(), o.id, {accounts} FROM (SELECT {accounts} FROM accounts WHERE organization = %(entity)s) a,
-        organizations o WHERE o.name LIKE %(names)s
+    SELECT gen_random_uuid(), o.dunned, {accounts}
+    FROM (SELECT {accounts} FROM accounts WHERE organization = %(entity)s) a,
+        (SELECT id AS dunned FROM organizations WHERE name LIKE %(names)s) o
     """
     run_in_transaction(lambda cur: cur.execute(books, named))
     run_in_transaction(lambda cur: cur.execute(_INVOICE, named))
