@@ -81,6 +81,7 @@ OPERATIONAL: Final = frozenset(
         "usage_keys", "meter_event_keys", "retired_usage_hourly", "retired_usage_runs", "retired_usage_commits",
         "usage_by_minute", "velocity_bursts", "billing_contacts", "billing_runs", "invoice_addressees",
         "dunning_claims", "stripe_events", "stripe_leases", "stripe_watermarks",
+        "reconciliations", "reconciliation_differences", "processor_balance_rows", "processor_balances",
         "webhook_secrets", "webhook_messages", "webhook_deliveries", "webhook_lanes", "webhook_standings",
         "webhook_denials", "webhook_low_credit",
         "payment_methods", "processor_buckets",
