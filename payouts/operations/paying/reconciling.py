@@ -43,12 +43,14 @@ class There:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What is to be applied, what only the processor has under our name, and what only we have."""
+    """What is to be applied, what only the processor has under our name, and what only we have; `compared` objects of
+    the processor in all."""
 
     transfers: list[TransferView]
     payouts: list[tuple[str, PayoutView]]
     unknown: list[tuple[str, str]]
     missing: list[tuple[str, Payout]]
+    compared: int
 
     @property
     def count(self) -> int:
@@ -107,7 +109,9 @@ def compare(there: There, here: Iterable[Payout]) -> Differences:
             unknown.append(("payout_unknown", paid.id))
         elif row is not None and row.state not in _STATUSES.get(paid.status, (row.state,)):
             payouts.append((account, paid))
-    return Differences(transfers, payouts, unknown, _missing(there, rows))
+    return Differences(
+        transfers, payouts, unknown, _missing(there, rows), len(there.transfers) + len(there.payouts)
+    )
 
 
 def reconcile(start: datetime, end: datetime, *, author: Author = AUTHOR) -> Differences:

@@ -14,6 +14,7 @@ def test_a_transfer_of_ours_stands_behind_its_row_of_the_balance(day: Day) -> No
     run = day.run("partner_payouts", "balance_rows", "items")
 
     assert run.error is None
+    assert run.done["partner_payouts"]["compared"] >= 2  # the transfer and the payout
     assert [one for one in day.differences("open") if transfer.id in one.subject] == []
     assert made.money() == {"processor_clearing": 5_000}
     assert suspense() == before

@@ -20,7 +20,7 @@ def compare_partner_payouts(run: Run) -> Tally:
     and leave a finding for what only one side knows (S108)."""
     found = reconcile(run.since, run.until)
     applied = len(found.transfers) + len(found.payouts)
-    return Tally(compared=found.count, repaired=applied, open=len(found.unknown) + len(found.missing))
+    return Tally(compared=found.compared, repaired=applied, open=len(found.unknown) + len(found.missing))
 
 
 def register_all() -> None:
