@@ -48,6 +48,26 @@ def port_is_free(*, port: int, bind: str = "127.0.0.1") -> bool:
     return True
 
 
+def claim_port(*, port: int, bind: str = "127.0.0.1") -> socket.socket | None:
+    """This function will keep a port for one server of this user; None when another has it or keeps it.
+
+    The answer is bound and never listens: no connection arrives there, only servers that share their port
+    (`SO_REUSEPORT`, as Granian's processes do) may bind beside it, and who looks first finds the port taken. Close it
+    to give the port back.
+    """
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    claim = socket.socket(family, socket.SOCK_STREAM)
+    claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # past connections that still linger
+    try:
+        claim.bind((bind, port))
+    except OSError:
+        claim.close()
+        return None
+    claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return claim
+
+
 def free_port(*, preferred: int | None = None, bind: str = "127.0.0.1") -> int:
     """Return the preferred port when it is free, else one that the system picks."""
     if preferred and port_is_free(port=preferred, bind=bind):

@@ -13,6 +13,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,7 +39,7 @@ from sandbox.cluster import SUPERUSER, Cluster, ClusterUnusable
 from sandbox.places import (
     CHECKOUT,
     LONGEST_SOCKET_PATH,
-    free_port,
+    claim_port,
     is_listening,
     port_is_free,
     read_json,
@@ -68,7 +69,8 @@ class Supervisor:
         self.bare = bare
         self.home = environment.home.resolve()
         self.progress = progress
-        self.port = self._choose_port()
+        self._claim = self._claim_port()
+        self.port: int = self._claim.getsockname()[1]
         self.urls: dict[str, str] = {"http": f"http://{self._shown_host()}:{self.port}"}
         self.family = Family(home=self.home)
         self._socket_folder: Path | None = None
@@ -80,19 +82,28 @@ class Supervisor:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind, bind)
         return f"[{host}]" if ":" in host else host
 
-    def _choose_port(self) -> int:
-        """The port given, which must be free; else the remembered one, else 8000, else any free one."""
+    def _claim_port(self) -> socket.socket:
+        """Keep the port given, which must be free; else the remembered one, else 8000, else any free one.
+
+        It is kept from now to the end: Granian shares its port with whoever asks, so another copy that looked while
+        our web was not up would have got half of our requests.
+        """
         wanted, bind = self.environment.port, self.environment.bind
         if self.environment.port_was_given:
-            if not port_is_free(port=wanted, bind=bind):
+            claim = claim_port(port=wanted, bind=bind)
+            if claim is None:
                 raise CannotStart(
                     f"COUNTERFOIL_PORT={wanted}: something else listens there. Stop it, choose another port."
                 )
-            return wanted
+            return claim
         known = (read_json(path=self.home / "ports.json") or {}).get("web")
-        port = free_port(preferred=known or wanted, bind=bind)
-        write_json(path=self.home / "ports.json", value={"web": port})
-        return port
+        claim = claim_port(port=known or wanted, bind=bind) or claim_port(port=0, bind=bind)
+        if claim is None:
+            raise CannotStart(
+                f"COUNTERFOIL_BIND={bind}: no port of this address can be had. Choose another address."
+            )
+        write_json(path=self.home / "ports.json", value={"web": claim.getsockname()[1]})
+        return claim
 
     # Starting, in order
 
@@ -255,6 +266,7 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         with self.progress.step("Stopping"):
             self.family.close(last=_STORES)
+            self._claim.close()
             if self._socket_folder is not None:
                 shutil.rmtree(self._socket_folder, ignore_errors=True)
             for name in ("urls.json", "pids.json", "supervisor.json"):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import psycopg
@@ -19,7 +20,7 @@ from stripe import StripeClient
 
 from sandbox import processes
 from sandbox.control import forget_cluster, restart, supervisor_pid
-from sandbox.places import CHECKOUT
+from sandbox.places import CHECKOUT, claim_port
 
 SERVED = {"postgres", "valkey", "stripe", "web", "app", "worker", "beat"}
 OURS = (
@@ -265,3 +266,14 @@ class TestTwoCopies:
             assert all(place.is_socket() and place.stat().st_mode & 0o77 == 0 for place in places)
         assert running.answers()
         assert not places[1].parent.exists()
+
+    def test_never_share_a_port_though_one_is_not_up_at_the_moment(self, running: Copy) -> None:
+        port = urlsplit(running.read("urls.json")["http"]).port
+        assert port is not None
+        os.kill(running.pid("web"), signal.SIGKILL)
+        deadline, seen = time.monotonic() + 3, []
+        while time.monotonic() < deadline:
+            seen.append(claim_port(port=port))
+            time.sleep(0.002)
+        assert not any(seen)
+        assert _eventually(running.answers, seconds=60)
