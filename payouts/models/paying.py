@@ -40,6 +40,7 @@ class Payout(ConcurrentTransitionMixin, models.Model):
     paid_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     failure = models.JSONField(null=True)
+    reversals = models.JSONField(null=True, help_text="10^-8 units by id; of the transfer")
     version = models.IntegerField()
 
     class Meta:

@@ -32,6 +32,7 @@ PAYOUTS: Final = DefinedTable(
         "paid_at": "timestamptz",
         "ended_at": "timestamptz",
         "failure": "jsonb",
+        "reversals": "jsonb",
     },
 )
 BATCHES: Final = DefinedTable(

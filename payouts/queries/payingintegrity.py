@@ -43,7 +43,7 @@ WITH posted AS (
     SELECT organization,
         sum(amount) FILTER (WHERE state IN
             ('requested', 'held', 'pending_approval', 'approved', 'processing', 'unknown')) AS transit,
-        sum(amount - taken_back) FILTER (WHERE transfer IS NOT NULL AND state <> 'paid')
+        coalesce(sum(amount - taken_back) FILTER (WHERE transfer IS NOT NULL AND state <> 'paid'), 0)
             - coalesce(sum(taken_back) FILTER (WHERE state = 'paid'), 0) AS there,
         sum(amount - taken_back) FILTER (WHERE transfer IS NOT NULL) AS gone
     FROM payouts GROUP BY organization
@@ -54,6 +54,13 @@ SELECT organization, 'payouts', 'the journal has ' || coalesce(p.transit, 0) || 
 FROM posted p FULL JOIN told t USING (organization)
 WHERE (coalesce(p.transit, 0), coalesce(p.there, 0), coalesce(p.gone, 0))
     <> (coalesce(t.transit, 0), coalesce(t.there, 0), coalesce(t.gone, 0))
+"""
+# Each unit that came back of a transfer is a reversal's, so that its row of the processor's balance is known.
+_REVERSALS: Final = """
+SELECT p.organization, 'payout ' || p.id, p.taken_back || ' of its transfer came back, its reversals say ' || r.amount
+FROM payouts p CROSS JOIN LATERAL (
+    SELECT coalesce(sum(value::bigint), 0) AS amount FROM jsonb_each_text(p.reversals)) r
+WHERE p.reversals IS NOT NULL AND r.amount <> p.taken_back
 """
 _STATEMENTS: Final = """
 WITH chained AS (
@@ -67,7 +74,7 @@ UNION ALL
 SELECT organization, 'statement ' || number, 'has number ' || counter || ' in place ' || place FROM chained
 WHERE counter <> place
 """
-_CHECKS: Final = (("P2", _TRANSFERS), ("P3", _BOOKS), ("P4", _STATEMENTS))
+_CHECKS: Final = (("P2", _TRANSFERS), ("P3", _BOOKS), ("P3", _REVERSALS), ("P4", _STATEMENTS))
 
 
 def violations(cur: Cursor) -> Iterable[Violation]:

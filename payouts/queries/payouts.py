@@ -13,7 +13,8 @@ from payouts.rules.paying.row import COLUMNS, Payout
 from payouts.rules.paying.states import CANCELED
 
 _NAMES: Final = ("id", "organization", *COLUMNS, "version")
-_ROW: Final = ", ".join("p.failure::text" if name == "failure" else f"p.{name}" for name in _NAMES)
+_JSON: Final = ("failure", "reversals")
+_ROW: Final = ", ".join(f"p.{name}::text" if name in _JSON else f"p.{name}" for name in _NAMES)
 _FIND: Final = f"SELECT {_ROW} FROM payouts p WHERE p.id = %s"
 _LATEST: Final = f"""
 SELECT {_ROW} FROM payouts p WHERE p.organization = %s AND p.state <> '{CANCELED}'
@@ -39,6 +40,12 @@ ORDER BY p.id LIMIT %(limit)s
 _UNSETTLED: Final = f"""
 SELECT {_ROW} FROM payouts p WHERE p.organization = %s AND p.state IN ('failed', 'reversed')
     AND p.transfer IS NOT NULL AND p.taken_back < p.amount
+"""
+_KNOWN: Final = """
+SELECT transfer FROM payouts WHERE transfer = ANY(%(names)s)
+UNION ALL
+SELECT name FROM payouts p CROSS JOIN jsonb_object_keys(p.reversals) AS name
+WHERE p.reversals ?| %(names)s::text[] AND name = ANY(%(names)s)
 """
 _ACCOUNTS: Final = "SELECT stripe_account FROM partners WHERE stripe_account IS NOT NULL ORDER BY 1"
 _WATCHED: Final = """
@@ -86,6 +93,11 @@ def payout_of_object(cur: Cursor, name: str) -> Payout | None:
     return None if row is None else payout_of(row)
 
 
+def booked_objects(cur: Cursor, names: Sequence[str]) -> list[str]:
+    """Return which of these ids of the processor are transfers, or reversals of them, that are in partners' books."""
+    return [row[0] for row in cur.execute(_KNOWN, {"names": list(names)}).fetchall()]
+
+
 def list_payouts(
     cur: Cursor,
     *,
@@ -124,5 +136,7 @@ def watched_accounts(cur: Cursor) -> list[str]:
 def payout_of(row: Sequence[Any]) -> Payout:
     """A row as a payout."""
     values = dict(zip(_NAMES, row, strict=True))
-    values["failure"] = None if values["failure"] is None else json.loads(values["failure"])
+    failure, reversals = values["failure"], values["reversals"]
+    values["failure"] = None if failure is None else json.loads(failure)
+    values["reversals"] = {} if reversals is None else json.loads(reversals)
     return Payout(**values)

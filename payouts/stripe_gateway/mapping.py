@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from billing import stripe_gateway
@@ -41,7 +41,7 @@ def account_view(values: Values) -> AccountView:
 
 
 def transfer_view(values: Values) -> TransferView:
-    """Return a transfer."""
+    """Return a transfer, with its latest reversals: the processor shows ten."""
     currency = currency_of(values["currency"])
     balance, destination = values.get("balance_transaction"), values["destination"]
     return TransferView(
@@ -53,8 +53,14 @@ def transfer_view(values: Values) -> TransferView:
         created=moment(values["created"]),
         group=values.get("transfer_group"),
         balance=balance["id"] if isinstance(balance, Mapping) else balance,
+        reversals=reversals_of((values.get("reversals") or {}).get("data") or (), currency=currency),
         metadata={str(key): str(value) for key, value in (values.get("metadata") or {}).items()},
     )
+
+
+def reversals_of(reversals: Iterable[Values], *, currency: str) -> dict[str, int]:
+    """Return what each reversal of a transfer brought back, in units by its id."""
+    return {str(one["id"]): from_minor(one["amount"], currency=currency) for one in reversals}
 
 
 def _destination(values: Values) -> str | None:

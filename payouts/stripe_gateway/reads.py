@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from billing import stripe_gateway
 from billing.rules.payments.views import AccountView, PayoutView, TransferView
@@ -12,7 +14,7 @@ from billing.stripe_gateway.errors import reading
 from billing.stripe_gateway.lists import list_raw
 from billing.stripe_gateway.mapping import plain
 from billing.stripe_gateway.reads import fetch
-from payouts.stripe_gateway.mapping import transfer_view
+from payouts.stripe_gateway.mapping import reversals_of, transfer_view
 
 
 def account(identifier: str) -> AccountView:
@@ -37,8 +39,8 @@ def account_link(identifier: str, *, return_url: str, refresh_url: str) -> str:
 
 
 def transfer(identifier: str) -> TransferView:
-    """Return a transfer of the platform to a connected account."""
-    return fetch(TransferView, "transfers", identifier)
+    """Return a transfer of the platform to a connected account, with all its reversals."""
+    return _whole(fetch(TransferView, "transfers", identifier))
 
 
 def partner_payout(identifier: str, *, account: str) -> PayoutView:
@@ -52,7 +54,8 @@ def list_transfers(
     created_to: datetime | None = None,
     destination: str | None = None,
 ) -> Iterator[TransferView]:
-    """This function will give the transfers made in [created_from, created_to), newest first, while it is iterated."""
+    """This function will give the transfers made in [created_from, created_to) with all their reversals, newest first,
+    while it is iterated."""
     window = {
         name: int(at.timestamp())
         for name, at in (("gte", created_from), ("lt", created_to))
@@ -60,7 +63,7 @@ def list_transfers(
     }
     params = {"created": window or None, "destination": destination}
     for values in list_raw(lambda api: api.transfers.list, params, None):
-        yield transfer_view(values)
+        yield _whole(transfer_view(values))
 
 
 def list_partner_payouts(
@@ -68,3 +71,13 @@ def list_partner_payouts(
 ) -> Iterator[PayoutView]:
     """This function will give the payouts of a connected account made in [created_from, created_to)."""
     return stripe_gateway.list_payouts(created_from=created_from, created_to=created_to, account=account)
+
+
+def _whole(view: TransferView) -> TransferView:
+    """The transfer with the reversals that its object does not show. One that was made meanwhile counts: what came back
+    is always what the reversals say."""
+    if sum(view.reversals.values()) == view.reversed:
+        return view
+    listed = list_raw(lambda api: partial(api.transfers.reversals.list, view.id), {}, None)
+    found = reversals_of(listed, currency=view.currency)
+    return replace(view, reversals=found, reversed=sum(found.values()))

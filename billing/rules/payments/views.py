@@ -178,7 +178,8 @@ class PayoutView:
 
 @dataclass(frozen=True, slots=True)
 class TransferView:
-    """Money that went from the platform to a connected account; `reversed` is the sum that came back."""
+    """Money that went from the platform to a connected account; `reversed` is the sum that came back, `reversals` what
+    each reversal brought, by its id."""
 
     id: str
     amount: int
@@ -189,6 +190,7 @@ class TransferView:
     group: str | None = None
     balance: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    reversals: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,9 +120,9 @@ def apply_transfer(cur: Cursor, view: TransferView, *, author: Author) -> Applie
         detail = {"at_processor": view.amount, "in": view.currency, "object": view.id}
         find(cur, payout, "transfer_differs", detail, {"step": "look at it at the processor"}, author)
         return Applied(PARKED, "not what was asked for")
-    if view.reversed <= payout.taken_back:
+    if view.reversals.keys() <= payout.reversals.keys():
         return Applied(UNCHANGED)
-    bring_back(cur, books, payout, view.reversed, author=author)
+    bring_back(cur, books, payout, view.reversals, author=author)
     return Applied(APPLIED, "reversed")
 
 

@@ -233,12 +233,18 @@ def come_back(
     return after
 
 
-def bring_back(cur: Cursor, books: Books, payout: Payout, total: int, *, author: Author) -> Payout:
-    """This function will book that a transfer was reversed up to `total` units. All of it reverses a paid payout."""
-    if total <= payout.taken_back:
+def bring_back(
+    cur: Cursor, books: Books, payout: Payout, reversals: Mapping[str, int], *, author: Author
+) -> Payout:
+    """This function will book what reversals of a transfer brought back (units by their ids), each of them once. All of
+    it reverses a paid payout."""
+    known = {**payout.reversals, **reversals}
+    if known.keys() == payout.reversals.keys():
         return payout
-    steps = [brought_back(payout, total)]
-    told: dict[str, Any] = {"taken_back": total, "waits_for": None, "next_at": None}
+    # Payouts from before their reversals were kept have booked some of them without their ids.
+    total = max(payout.taken_back, sum(known.values()))
+    steps = [brought_back(payout, total)] if total > payout.taken_back else []
+    told: dict[str, Any] = {"taken_back": total, "reversals": known, "waits_for": None, "next_at": None}
     if payout.state == PAID and total >= payout.amount:
         steps.append(given_back(payout))
         return keep(

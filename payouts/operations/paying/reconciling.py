@@ -98,7 +98,7 @@ def compare(there: There, here: Iterable[Payout]) -> Differences:
         row = by_transfer.get(view.id)
         if row is None and "payout" in view.metadata:
             unknown.append(("transfer_unknown", view.id))
-        elif row is not None and view.reversed > row.taken_back:
+        elif row is not None and view.reversals.keys() - row.reversals.keys():
             transfers.append(view)
     for account, paid in there.payouts:
         row = by_payout.get(paid.id)

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from billing.rules.payments.commands import WITHDRAWN, Command
+from billing.rules.payments.minor import from_minor
 from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
 from billing.rules.payments.views import PayoutView
 from events.store import Cursor
@@ -85,7 +86,8 @@ def settle_reversal(cur: Cursor, command: Command, outcome: Outcome) -> None:
     payout = payout_of_command(cur, command)
     books = books_of(cur, payout)
     if isinstance(outcome, Succeeded):
-        bring_back(cur, books, payout, payout.amount, author=AUTHOR)
+        amount = from_minor(command.params["amount"], currency=payout.currency)
+        bring_back(cur, books, payout, {outcome.object_id: amount}, author=AUTHOR)
     elif isinstance(outcome, Refused) and outcome.code == INSUFFICIENT:
         wait(cur, books, payout, INSUFFICIENT, author=AUTHOR)
     elif isinstance(outcome, Refused):

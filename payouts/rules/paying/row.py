@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -35,7 +35,7 @@ class Payout:
     """A payout; amounts in units. `hold`, `hold_note`: why it waits, `reviewed_by`: who let it go on; `waits_for`:
     balance_insufficient while the processor has too little; `next_at`: when it is looked at again. `destination`: the
     bank account that it was judged for. `transfer`, `payout`: the processor's ids; `taken_back`: how much of the
-    transfer was reversed."""
+    transfer was reversed, `reversals`: by which reversals, in units by the processor's ids."""
 
     id: UUID
     organization: UUID
@@ -62,6 +62,7 @@ class Payout:
     paid_at: datetime | None = None
     ended_at: datetime | None = None
     failure: Mapping[str, Any] | None = None
+    reversals: Mapping[str, int] = field(default_factory=dict)
     version: int = 1
 
     @property
@@ -165,5 +166,5 @@ def _plain(value: Any) -> Any:
 
 
 COLUMNS: Final = tuple(
-    field.name for field in fields(Payout) if field.name not in ("id", "organization", "version")
+    one.name for one in fields(Payout) if one.name not in ("id", "organization", "version")
 )

@@ -111,7 +111,7 @@ def place_rows(run: Run) -> Tally:
             if view.source not in known:
                 tally.compared += 1
                 _place(view)
-    for item in run_in_transaction(reading.explained_items):
+    for item in run_in_transaction(_explained_items):
         run_in_transaction(partial(_release, item=item))
         tally.repaired += 1
     for item in run_in_transaction(reading.charges_in_suspense):
@@ -201,8 +201,18 @@ def _store(cur: Cursor, *, run: UUID, page: Sequence[BalanceView]) -> int:
 
 
 def _explained(cur: Cursor, found: Sequence[BalanceView]) -> set[str]:
-    sources = [view.source for view in found if view.source is not None]
+    return _known_elsewhere(cur, [view.source for view in found if view.source is not None])
+
+
+def _known_elsewhere(cur: Cursor, sources: Sequence[str]) -> set[str]:
     return {name for each in _explainers for name in each(cur, sources)}
+
+
+def _explained_items(cur: Cursor) -> list[rules.Item]:
+    """What was placed before its object was known here, or another app knew it."""
+    waiting = reading.items_with_sources(cur)
+    known = _known_elsewhere(cur, [source for _, source in waiting])
+    return reading.explained_items(cur) + [item for item, source in waiting if source in known]
 
 
 def _place(view: BalanceView) -> None:
@@ -257,9 +267,9 @@ def _book(cur: Cursor, *, view: BalanceView, subject: str, invoice: str | None) 
 def _release(cur: Cursor, *, item: rules.Item) -> None:
     now = lock_organization(cur, PLATFORM_ID).now
     item = reading.find_item(cur, item.id)
-    if item.status != rules.SUSPENSE:
+    if item.status not in rules.UNEXPLAINED:
         return
-    done = rules.ended(item, rules.RELEASED, at=now, reason="Its object is known by now.")
+    done = rules.released(item, at=now, reason="Its object is known by now.")
     ledger = platform_ledger(
         cur,
         rules.reversed_postings(item),

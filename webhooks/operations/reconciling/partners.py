@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Final
 
-from events.store import Cursor
 from payouts.operations.paying.reconciling import reconcile
+from payouts.queries.payouts import booked_objects
 from webhooks.operations.reconciling.balances import register_entry_kinds, register_explainer
 from webhooks.queries.reconciling.runs import Run
 from webhooks.rules.reconciling.differences import Tally
 
 ENTRY_KINDS: Final = ("payout_transferred", "payout_transferred_back")
-_OURS: Final = "SELECT transfer FROM payouts WHERE transfer = ANY(%s)"
 
 
 def compare_partner_payouts(run: Run) -> Tally:
@@ -24,10 +22,6 @@ def compare_partner_payouts(run: Run) -> Tally:
 
 
 def register_all() -> None:
-    """This function will have the balance explained by transfers that are ours."""
-    register_explainer(_our_transfers)
+    """This function will have the balance explained by transfers that are ours, and by their reversals."""
+    register_explainer(booked_objects)
     register_entry_kinds(*ENTRY_KINDS)
-
-
-def _our_transfers(cur: Cursor, sources: Sequence[str]) -> Iterable[str]:
-    return [row[0] for row in cur.execute(_OURS, (list(sources),)).fetchall()]

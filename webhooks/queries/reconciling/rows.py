@@ -33,7 +33,11 @@ _ITEM: Final = "SELECT " + ", ".join(f"i.{name}" for name in _NAMES) + " FROM pr
 # What was in suspense and is explained by now: its object is known here.
 _RELEASED: Final = f"""
 {_ITEM} JOIN processor_balance_rows r ON r.id = i.balance_transaction
-WHERE i.status = 'suspense' AND {_EXPLAINED} ORDER BY i.id
+WHERE i.status IN ('suspense', 'foreign') AND {_EXPLAINED} ORDER BY i.id
+"""
+_SOURCES: Final = f"""
+{_ITEM.replace(" FROM ", ", r.source FROM ")} JOIN processor_balance_rows r ON r.id = i.balance_transaction
+WHERE i.status IN ('suspense', 'foreign') AND r.source IS NOT NULL AND NOT {_EXPLAINED} ORDER BY i.id
 """
 _ITEMS: Final = f"""
 {_ITEM} WHERE (%(status)s::text IS NULL OR i.status = %(status)s)
@@ -136,8 +140,14 @@ def unplaced(
 
 
 def explained_items(cur: Cursor) -> list[Item]:
-    """Return what stands in suspense although an object of ours explains it by now."""
+    """Return what stands in suspense, of whatever status, although an object of ours explains it by now."""
     return [Item(**dict(zip(_NAMES, row, strict=True))) for row in cur.execute(_RELEASED).fetchall()]
+
+
+def items_with_sources(cur: Cursor) -> list[tuple[Item, str]]:
+    """Return what stands in suspense and no object of payments explains, each with the id of its object there."""
+    found = cur.execute(_SOURCES).fetchall()
+    return [(Item(**dict(zip(_NAMES, row[:-1], strict=True))), row[-1]) for row in found]
 
 
 def charges_in_suspense(cur: Cursor) -> list[Item]:

@@ -18,6 +18,8 @@ from orgs.rules.facts import Fact, id_text, time_text
 
 BOOKED, SUSPENSE, ASSIGNED, FOREIGN, RELEASED = "booked", "suspense", "assigned", "foreign", "released"
 STATUSES: Final = (BOOKED, SUSPENSE, ASSIGNED, FOREIGN, RELEASED)
+UNEXPLAINED: Final = (SUSPENSE, FOREIGN)
+"""What stands in suspense, whether somebody was asked about it or has answered."""
 SALES: Final = frozenset({
     "charge", "charge_failure", "partial_capture_reversal", "refund", "refund_failure", "dispute",
     "dispute_reversal", "unreconciled_customer_funds",
@@ -114,6 +116,12 @@ def ended(item: Item, status: str, *, at: datetime, reason: str, **more: Any) ->
     if item.status != SUSPENSE:
         raise InvalidTransition(f"This money is {item.status}, and not in suspense.")
     return replace(item, status=status, ended_at=at, reason=text, version=item.version + 1, **more)
+
+
+def released(item: Item, *, at: datetime, reason: str) -> Item:
+    """Return an item whose object is in the books itself. That finance has called it foreign meanwhile makes no
+    difference: it would be there twice."""
+    return replace(item, status=RELEASED, ended_at=at, reason=reason, version=item.version + 1)
 
 
 def as_mirrored(item: Item) -> Item:
