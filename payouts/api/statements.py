@@ -62,9 +62,20 @@ class StatementPayoutSerializer(serializers.Serializer[Any]):
     kind = TextField(help_text="payout_requested or payout_returned.")
 
 
+class StatementCollectionSerializer(serializers.Serializer[Any]):
+    """What of a customer's can be withdrawn from this month on, and no more."""
+
+    customer = TextField()
+    received = AmountField(help_text="Collected and past the holdback.")
+    taken_back = AmountField(
+        help_text="Of what was received, now or before: what paid for it was taken back."
+    )
+
+
 @extend_schema_serializer(component_name="PartnerStatement")
 class StatementSerializer(serializers.Serializer[Any]):
-    """A statement. closing = opening + earned - clawed_back - paid_out, and is the next one's opening."""
+    """A statement. closing = opening + earned - clawed_back - paid_out, and is the next one's opening; payable =
+    payable_opening + received - taken_back - paid_out, and is the next one's payable_opening."""
 
     number = TextField(help_text="Of the partner's own series, without a gap.")
     month = TextField(help_text="2027-01, UTC.")
@@ -79,10 +90,18 @@ class StatementSerializer(serializers.Serializer[Any]):
     clawed_back = AmountField()
     paid_out = AmountField()
     closing = AmountField()
-    payable = AmountField(help_text="Of closing: collected and past the holdback at the month's end.")
+    payable_opening = AmountField(help_text="What could be withdrawn at the month's beginning.")
+    received = AmountField(help_text="Collected and past the holdback in this month.")
+    taken_back = AmountField(help_text="Of what was received: refunded, disputed or given up.")
+    payable = AmountField(
+        help_text="Collected and past the holdback at the month's end, less payouts; the rest of closing is not paid "
+        "yet. Below zero: more was paid out than was left after refunds and disputes."
+    )
+    in_transit = AmountField(help_text="Of paid_out, of this month or before: on its way at the month's end.")
     lines = StatementLineSerializer(many=True)
     clawbacks = StatementClawbackSerializer(many=True)
     payouts = StatementPayoutSerializer(many=True)
+    collections = StatementCollectionSerializer(many=True)
 
 
 class StatementView(PartnerMoneyView):
@@ -148,7 +167,8 @@ class StatementCsvView(StatementView):
     """GET /v1/partner/statements/{month}.csv."""
 
     def get(self, request: Request, month: str) -> HttpResponse:
-        """The statement as CSV, always the same bytes: the rows between opening and closing sum to their difference."""
+        """The statement as CSV, always the same bytes: the rows between opening and closing sum to their difference,
+        and so do those between payable_opening and payable."""
         found = self.found(month)
         text = StringIO()
         csv.writer(text, lineterminator="\r\n").writerows([CSV_HEAD, *csv_rows(found.document)])

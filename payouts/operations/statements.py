@@ -15,11 +15,12 @@ from orgs.operations.locks import lock_organization
 from payouts.operations.settling import customer_reference
 from payouts.queries.partners import require_partner
 from payouts.queries.statements import (
+    balance_at,
     earned_until,
     lost_of,
+    moved_between,
     paid_between,
     partners_to_state,
-    payable_at,
     statements_of,
 )
 from payouts.rules.statements import Line, Statement, drawn_up, fact, less, next_month
@@ -68,7 +69,10 @@ def make_statement(cur: Cursor, *, organization: UUID, author: Author = AUTHOR) 
         lines=less(_lines(cur, organization, end), _said(before)),
         lost=_lost(cur, organization, before),
         paid=paid_between(cur, organization, start, end),
-        payable=payable_at(cur, organization, end),
+        moved=moved_between(cur, organization, start, end),
+        payable_opening=balance_at(cur, organization, "partner_payable", start),
+        payable=balance_at(cur, organization, "partner_payable", end),
+        in_transit=balance_at(cur, organization, "payout_in_transit", end),
         at=locked.now,
     )
     record(cur, [fact(made)], author=author)

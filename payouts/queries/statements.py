@@ -15,7 +15,7 @@ import typst
 
 from common.errors import NotFound
 from events.store import Cursor
-from payouts.rules.statements import Paid, Statement, shown
+from payouts.rules.statements import Moved, Paid, Statement, shown
 
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "templates" / "payouts" / "statement.typ"
 _ROW: Final = """SELECT id, organization, month, number, counter, currency, opening, earned, clawed_back, paid_out,
@@ -32,10 +32,18 @@ JOIN journal_entries e ON e.id = o.entry_id JOIN accounts a ON a.id = o.account_
 WHERE a.organization = %s AND a.kind = 'partner_payable' AND e.kind IN ('payout_requested', 'payout_returned')
     AND e.effective_at >= %s AND e.effective_at < %s ORDER BY e.effective_at, e.id
 """
-_PAYABLE: Final = """
+_BALANCE: Final = """
 SELECT coalesce(sum(o.amount), 0)::bigint FROM postings o JOIN journal_entries e ON e.id = o.entry_id
 JOIN accounts a ON a.id = o.account_id
-WHERE a.organization = %s AND a.kind = 'partner_payable' AND e.effective_at < %s
+WHERE a.organization = %s AND a.kind = %s AND e.effective_at < %s
+"""
+# The entry of a move names no customer, its event does.
+_MOVED: Final = """
+SELECT data->>'customer',
+    coalesce(sum((data->>'amount')::bigint) FILTER (WHERE (data->>'amount')::bigint > 0), 0)::bigint,
+    coalesce(-sum((data->>'amount')::bigint) FILTER (WHERE (data->>'amount')::bigint < 0), 0)::bigint
+FROM events WHERE organization = %s AND type = 'earning.received' AND occurred_at >= %s AND occurred_at < %s
+GROUP BY 1 ORDER BY 1
 """
 # Some hours after the month's end, so that what was called in it has been told.
 _DUE: Final = """
@@ -108,9 +116,14 @@ def paid_between(cur: Cursor, organization: UUID, start: datetime, end: datetime
     ]
 
 
-def payable_at(cur: Cursor, organization: UUID, end: datetime) -> int:
-    """Return what was in partner_payable at a moment."""
-    row = cur.execute(_PAYABLE, (organization, end)).fetchone()
+def moved_between(cur: Cursor, organization: UUID, start: datetime, end: datetime) -> list[Moved]:
+    """Return what came past the holdback and what was taken back of it in [start, end), by customer."""
+    return [Moved(*row) for row in cur.execute(_MOVED, (organization, start, end)).fetchall()]
+
+
+def balance_at(cur: Cursor, organization: UUID, kind: str, end: datetime) -> int:
+    """Return what was in a partner's account of a kind (partner_payable, payout_in_transit) at a moment."""
+    row = cur.execute(_BALANCE, (organization, kind, end)).fetchone()
     return 0 if row is None else int(row[0])
 
 

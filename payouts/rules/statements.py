@@ -1,6 +1,8 @@
 """A partner's statement of a month (S104): what it was owed, earned, lost and was paid. Pure; amounts in units.
 
-closing = opening + earned - clawed back - paid out, and is the next opening. Everything is a running sum less what
+closing = opening + earned - clawed back - paid out, and is the next opening. Beside it stands what can be withdrawn:
+payable = payable_opening + received - taken back - paid out; what customers did not pay, or took back, makes the two
+differ. Everything is a running sum less what
 earlier statements said, so what is told late is on the next statement, and nothing is on two or none.
 """
 
@@ -37,6 +39,15 @@ class Paid:
     day: str
     amount: int
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What of a customer's came past the holdback, and what of that was taken back as its payment was."""
+
+    customer: str
+    received: int
+    taken_back: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +108,14 @@ def drawn_up(
     lines: Sequence[Line],
     lost: Sequence[tuple[str, int]],
     paid: Sequence[Paid],
+    moved: Sequence[Moved],
+    payable_opening: int,
     payable: int,
+    in_transit: int,
     at: datetime,
 ) -> Statement:
-    """Return the statement of a month. `lost`: clawed back by customer; `payable`: what was in partner_payable."""
+    """Return the statement of a month. `lost`: clawed back by customer; `payable`, `in_transit`: what was in
+    partner_payable and payout_in_transit in the end, `payable_opening` in the beginning."""
     earned, clawed = sum(line.share for line in lines), sum(amount for _, amount in lost)
     out = sum(one.amount for one in paid)
     closing = opening + earned - clawed - out
@@ -119,7 +134,11 @@ def drawn_up(
         "clawed_back": clawed,
         "paid_out": out,
         "closing": closing,
+        "payable_opening": payable_opening,
+        "received": sum(one.received for one in moved),
+        "taken_back": sum(one.taken_back for one in moved),
         "payable": payable,
+        "in_transit": in_transit,
         "lines": [
             {
                 "listing": line.listing,
@@ -134,6 +153,10 @@ def drawn_up(
         "clawbacks": [{"customer": customer, "amount": amount} for customer, amount in lost],
         "payouts": [
             {"payout": one.payout, "day": one.day, "amount": one.amount, "kind": one.kind} for one in paid
+        ],
+        "collections": [
+            {"customer": one.customer, "received": one.received, "taken_back": one.taken_back}
+            for one in moved
         ],
     }
     stream = uuid5(NAMESPACE_OID, f"{STREAM}:{organization}:{month}")
@@ -161,7 +184,8 @@ def fact(row: Statement) -> Fact:
 
 
 _AMOUNTS: Final = frozenset(
-    {"opening", "gross", "fees", "earned", "clawed_back", "paid_out", "closing", "payable", "fee", "share", "amount"}
+    {"opening", "gross", "fees", "earned", "clawed_back", "paid_out", "closing", "payable", "fee", "share", "amount",
+     "payable_opening", "received", "taken_back", "in_transit"}
 )  # fmt: skip
 
 
@@ -188,7 +212,8 @@ CSV_HEAD: Final = (
 
 def csv_rows(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Return a statement as rows under CSV_HEAD: opening, earnings, clawbacks, payouts, closing; amounts as they change
-    what is owed, so the rows between sum to closing less opening."""
+    what is owed, so the rows between sum to closing less opening. Then the same of what can be withdrawn, from
+    payable_opening to payable."""
     currency = document["currency"]
 
     def text(units: int) -> str:
@@ -211,4 +236,15 @@ def csv_rows(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         for one in document["payouts"]
     ]
     rows.append(("closing", "", "", "", "", "", "", "", text(document["closing"]), currency))
-    return rows
+    return rows + _payable_rows(document) if "collections" in document else rows
+
+
+def _payable_rows(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def row(part: str, units: int, customer: str = "") -> tuple[Any, ...]:
+        return (part, "", customer, "", "", "", "", "", format_amount(units), document["currency"])
+
+    rows = [row("payable_opening", document["payable_opening"])]
+    for one in document["collections"]:
+        rows += [row("received", one["received"], one["customer"])] if one["received"] else []
+        rows += [row("taken_back", -one["taken_back"], one["customer"])] if one["taken_back"] else []
+    return [*rows, row("paid_out", -document["paid_out"]), row("payable", document["payable"])]

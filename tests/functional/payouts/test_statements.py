@@ -78,13 +78,21 @@ def test_what_is_told_after_a_statement_stands_on_the_next_one() -> None:
     )
 
 
+def amount_of(row: dict[str, str]) -> int:
+    text = row["amount"]
+    return -parse_amount(text[1:]) if text.startswith("-") else parse_amount(text, allow_zero=True)
+
+
 def test_pdf_and_csv_are_the_same_bytes_each_time() -> None:
     seller = make_seller()
     customer = calling(seller)
     spend(customer, "10")
     settled(customer.id)
+    customer.pass_time(days=8)
+    settled(customer.id)
     end_month(seller)
     made = state(seller)
+    assert made.document["payable"] == parse_amount("8")
     month = listed(seller)[0]["month"]
 
     pdf, again = (seller.api.get(f"/v1/partner/statements/{month}.pdf") for _ in range(2))
@@ -93,12 +101,12 @@ def test_pdf_and_csv_are_the_same_bytes_each_time() -> None:
     assert (pdf.status_code, pdf.content[:5], pdf.content) == (200, b"%PDF-", again.content)
     assert table.content == table_again.content
     rows = list(csv.DictReader(StringIO(table.content.decode())))
-    inner = sum(parse_amount(row["amount"]) for row in rows[1:-1])
-    assert (
-        parse_amount(rows[0]["amount"], allow_zero=True) + inner
-        == parse_amount(rows[-1]["amount"])
-        == made.closing
-    )
+    parts = [row["part"] for row in rows]
+    for first, last, value in (
+        ("opening", "closing", made.closing), ("payable_opening", "payable", made.document["payable"])
+    ):  # fmt: skip
+        amounts = [amount_of(row) for row in rows[parts.index(first) : parts.index(last) + 1]]
+        assert sum(amounts[:-1]) == amounts[-1] == value
 
 
 def test_a_statement_of_another_partner_is_not_found() -> None:
