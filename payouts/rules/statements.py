@@ -9,7 +9,7 @@ earlier statements said, so what is told late is on the next statement, and noth
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
@@ -139,30 +139,26 @@ def drawn_up(
         "taken_back": sum(one.taken_back for one in moved),
         "payable": payable,
         "in_transit": in_transit,
-        "lines": [
-            {
-                "listing": line.listing,
-                "customer": line.customer,
-                "calls": line.calls,
-                "gross": line.gross,
-                "fee": line.gross - line.share,
-                "share": line.share,
-            }
-            for line in lines
-        ],
+        "lines": [_shown_line(line) for line in lines],
         "clawbacks": [{"customer": customer, "amount": amount} for customer, amount in lost],
-        "payouts": [
-            {"payout": one.payout, "day": one.day, "amount": one.amount, "kind": one.kind} for one in paid
-        ],
-        "collections": [
-            {"customer": one.customer, "received": one.received, "taken_back": one.taken_back}
-            for one in moved
-        ],
+        "payouts": [asdict(one) for one in paid],
+        "collections": [asdict(one) for one in moved],
     }
     stream = uuid5(NAMESPACE_OID, f"{STREAM}:{organization}:{month}")
     return Statement(
         stream, organization, month, number, counter, currency, opening, earned, clawed, out, closing, document, at
     )  # fmt: skip
+
+
+def _shown_line(line: Line) -> dict[str, Any]:
+    return {
+        "listing": line.listing,
+        "customer": line.customer,
+        "calls": line.calls,
+        "gross": line.gross,
+        "fee": line.gross - line.share,
+        "share": line.share,
+    }
 
 
 def fact(row: Statement) -> Fact:

@@ -17,7 +17,7 @@ from payouts.queries.payingintegrity import violations as payout_violations
 from payouts.rules.statements import next_month
 from tests.builders.books import balances
 from tests.builders.deliveries import CONNECT, PLATFORM, post
-from tests.builders.gate import Customer, make_customer
+from tests.builders.gate import Customer, make_customer, units
 from tests.builders.marketplace import Seller, calls, marketplace_violations, settled, spend
 from tests.builders.orgs import AUTHOR, write
 from tests.builders.payouts import CENT, Earner, partner
@@ -122,42 +122,49 @@ def end_month(organization: UUID) -> None:
     write(lambda cur: advance_clock_to(cur, organization=organization, to=to, author=AUTHOR))
 
 
-def stated(earner: Earner) -> dict[str, Any]:
-    """The statement of the partner's month, which ends now, as it reads it; amounts in cents. It adds up, and opens
-    with what the one before closed with."""
+def stated(earner: Earner, *, unit: int = CENT) -> dict[str, Any]:
+    """The statement of the partner's month, which ends now, as it reads it; amounts in units over `unit`. It and all
+    before it add up and chain."""
     end_month(earner.id)
-    made = write(lambda cur: make_statement(cur, organization=earner.id))
-    assert made is not None
-    found = [in_cents(one) for one in earner.own.get("/v1/partner/statements", limit="2").json()["data"]]
-    now, before = found[0], found[1] if len(found) > 1 else {"closing": 0, "payable": 0}
+    assert write(lambda cur: make_statement(cur, organization=earner.id)) is not None
+    while write(lambda cur: make_statement(cur, organization=earner.id)) is not None:
+        pass  # earlier months were not stated yet
+    found = [in_units(one) for one in earner.own.get("/v1/partner/statements", limit="100").json()["data"]]
+    before = {"closing": 0, "payable": 0}
+    for one in found[::-1]:
+        add_up(one, before)
+        before = one
+    now = found[0]
+    assert now["payable"] == balances(earner.id).get("partner_payable", 0)
+    assert now["in_transit"] == balances(earner.id).get("payout_in_transit", 0)
+    return dict(in_units(now, unit=unit))
+
+
+def add_up(now: dict[str, Any], before: dict[str, Any]) -> None:
+    """Fail unless a statement opens with what the one before closed with, and says what its lines say."""
     assert (now["opening"], now["payable_opening"]) == (before["closing"], before["payable"])
     assert now["closing"] == now["opening"] + now["earned"] - now["clawed_back"] - now["paid_out"]
     assert now["payable"] == now["payable_opening"] + now["received"] - now["taken_back"] - now["paid_out"]
     assert now["earned"] == sum(one["share"] for one in now["lines"])
+    assert now["clawed_back"] == sum(one["amount"] for one in now["clawbacks"])
     assert now["paid_out"] == sum(one["amount"] for one in now["payouts"])
-    assert now["payable"] == balances(earner.id).get("partner_payable", 0) // CENT
-    return now
+    assert now["received"] == sum(one["received"] for one in now["collections"])
+    assert now["taken_back"] == sum(one["taken_back"] for one in now["collections"])
 
 
-def in_cents(value: Any) -> Any:
-    """A statement with its decimals as cents."""
+def in_units(value: Any, *, unit: int = 1) -> Any:
+    """A statement with its decimals as units of 10^-8; with its units as so many of another unit."""
     if isinstance(value, dict):
-        return {name: one if name in _TEXTS else in_cents(one) for name, one in value.items()}
+        return {name: one if name in _PLAIN else in_units(one, unit=unit) for name, one in value.items()}
     if isinstance(value, list):
-        return [in_cents(one) for one in value]
-    return round(float(value) * 100) if isinstance(value, str) else value
+        return [in_units(one, unit=unit) for one in value]
+    if isinstance(value, int):
+        assert value % unit == 0
+        return value // unit
+    return -units(value[1:]) if value.startswith("-") else units(value)
 
 
-_TEXTS = (
-    "number",
-    "month",
-    "partner",
-    "name",
-    "currency",
-    "made_at",
-    "listing",
-    "customer",
-    "payout",
-    "day",
-    "kind",
-)
+_PLAIN = (
+    "number", "month", "partner", "name", "currency", "made_at", "listing", "customer", "payout", "day", "kind",
+    "calls",
+)  # fmt: skip

@@ -1,5 +1,5 @@
 """`make soak`: the proofs of replay, concurrency, crash, order, model, runaways, thirteen months of
-billing a storm of Stripe's events and planted differences at full size.
+billing, partners' money in any order, a storm of Stripe's events and planted differences at full size.
 
 `python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
 Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
@@ -92,6 +92,12 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             seed,
         ),
         Proof(
+            "partners",
+            ("tests/property/payouts/test_money_of_partners.py",),
+            {"PARTNER_STEPS": 60, "PARTNER_EXAMPLES": given.examples},
+            seed,
+        ),
+        Proof(
             "webhooks",
             ("tests/concurrency/webhooks/test_storm.py",),
             {"STORM_CUSTOMERS": given.payers, "STORM_PAYMENTS": 7, "STORM_KILLS": given.payers * 4},
@@ -148,7 +154,7 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay controls concurrency order crash runaways billing webhooks reconciliation; all of them",
+        help="of: model replay controls concurrency order crash runaways billing partners webhooks reconciliation; all",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
     parser.add_argument(
@@ -161,6 +167,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=5_000, help="that each runaway makes")
     parser.add_argument("--clients", type=int, default=64, help="that each runaway has at once")
     parser.add_argument("--customers", type=int, default=200, help="that live thirteen months, of billing")
+    parser.add_argument("--examples", type=int, default=100, help="of sixty steps each, of partners")
     parser.add_argument(
         "--payers", type=int, default=25, help="whose thousand events come in a storm, of webhooks"
     )
