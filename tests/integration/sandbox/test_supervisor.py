@@ -231,22 +231,8 @@ class TestARunningCopy:
         assert running.pid("beat") != before
 
 
-class TestStopping:
-    def test_leaves_no_process_and_no_address_behind(self, tmp_path: Path) -> None:
-        with _running(tmp_path / "state") as copy:
-            assert copy.stop() == 0
-        assert [group for group in copy.seen_groups if processes.group_members(group=group)] == []
-        assert list((copy.home / "run").glob("*.json")) == []
-
-    def test_of_a_killed_supervisor_is_made_up_for_by_the_next_one(self, tmp_path: Path) -> None:
-        with _running(tmp_path / "state") as first:
-            first.process.kill()
-            first.process.wait()
-            assert supervisor_pid(home=first.home) is None
-            with _running(tmp_path / "state") as second:
-                left = [group for group in first.seen_groups if processes.group_members(group=group)]
-                assert left == []
-                assert second.answers()
+def _living(groups: set[int]) -> list[int]:
+    return [group for group in groups if processes.group_members(group=group)]
 
 
 def _socket_of(copy: Copy) -> Path:
@@ -255,17 +241,29 @@ def _socket_of(copy: Copy) -> Path:
 
 
 class TestTwoCopies:
-    def test_run_side_by_side(self, running: Copy, tmp_path: Path) -> None:
+    def test_run_side_by_side_and_a_killed_one_is_made_up_for_and_ends_without_a_trace(
+        self, running: Copy, tmp_path: Path
+    ) -> None:
         far = tmp_path / ("a-folder-whose-path-is-too-long-for-a-socket-" * 3) / "state"
         far.parent.mkdir()
-        with _running(far) as other:
-            assert _eventually(lambda: running.answers() and other.answers(), seconds=60)
-            assert other.read("urls.json")["http"] != running.read("urls.json")["http"]
-            places = [_socket_of(copy) for copy in (running, other)]
+        with _running(far) as first:
+            assert _eventually(lambda: running.answers() and first.answers(), seconds=60)
+            assert first.read("urls.json")["http"] != running.read("urls.json")["http"]
+            places = [_socket_of(copy) for copy in (running, first)]
             assert places[0] == running.home / "run" / "app.sock"
             assert all(place.is_socket() and place.stat().st_mode & 0o77 == 0 for place in places)
+            first.process.kill()
+            first.process.wait()
+            assert supervisor_pid(home=far) is None
+            with _running(far) as second:
+                assert _living(first.seen_groups) == []
+                assert second.answers()
+                place = _socket_of(second)
+                assert second.stop() == 0
+        assert _living(second.seen_groups) == []
+        assert list((far / "run").glob("*.json")) == []
+        assert not place.parent.exists()
         assert running.answers()
-        assert not places[1].parent.exists()
 
     def test_never_share_a_port_though_one_is_not_up_at_the_moment(self, running: Copy) -> None:
         port = urlsplit(running.read("urls.json")["http"]).port
