@@ -11,17 +11,17 @@ from functools import partial
 from typing import Any
 
 from billing import stripe_gateway
+from billing.stripe_gateway.lists import pages
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from webhooks.operations.inbound.handlers import handler_of
 from webhooks.operations.reconciling.kinds import Foreign, Judged, Kind, kind_of_subject
 from webhooks.operations.reconciling.noting import AUTHOR, end_difference, note_open, note_repaired
-from webhooks.operations.reconciling.pacing import pages, wait_for_turn
 from webhooks.queries.reconciling.ours import Ours
-from webhooks.queries.reconciling.runs import DifferenceRow, Run
+from webhooks.queries.reconciling.runs import DifferenceRow, Run, repaired_in
 from webhooks.rules.reconciling.comparing import missing_there
-from webhooks.rules.reconciling.differences import MISSING_THERE, Difference, Tally
+from webhooks.rules.reconciling.differences import MISSING_THERE, REPAIRED, Difference, Tally
 
 
 def compare_kind(run: Run, kind: Kind) -> Tally:
@@ -41,6 +41,8 @@ def compare_kind(run: Run, kind: Kind) -> Tally:
         if each.name not in seen:
             tally.compared += 1
             _look_up(run, kind, each, tally)
+    # From the rows: what this run repaired before it was killed was repaired by it, too.
+    tally.repaired = run_in_transaction(lambda cur: repaired_in(cur, run.id, kind=kind.name))
     return tally
 
 
@@ -75,11 +77,16 @@ def _settle(run: Run, kind: Kind, name: str, found: Judged, tally: Tally) -> Non
     if isinstance(found, Foreign):
         tally.foreign += 1
         return
-    refused = _apply(kind, name)
+    if found.name == MISSING_THERE:  # neither listed nor there by its id: nothing can be applied
+        run_in_transaction(partial(note_open, run=run.id, found=found))
+        tally.open += 1
+        return
+    refused = _apply(run, kind, name, found)
+    if refused == REPAIRED:
+        return
     left = _judged_now(kind, name)
     if not isinstance(left, Difference):
         run_in_transaction(partial(note_repaired, run=run.id, found=found))
-        tally.repaired += 1
         return
     if refused is not None:
         left = _with_reason(left, refused)
@@ -94,7 +101,6 @@ def _look_up(run: Run, kind: Kind, ours: Ours, tally: Tally) -> None:
 
 def _judged_now(kind: Kind, name: str) -> Judged:
     """How an object differs at this moment."""
-    wait_for_turn()
     try:
         view = kind.fetch(name)
     except stripe_gateway.NotAtProcessor:
@@ -116,23 +122,30 @@ def _missing(cur: Cursor, kind: Kind, name: str) -> Difference | None:
     )
 
 
-def _apply(kind: Kind, name: str) -> str | None:
-    """Apply an object as it is now, by the ordinary operation; returns why that was refused, if it was."""
+def _apply(run: Run, kind: Kind, name: str, found: Difference) -> str | None:
+    """Apply an object as it is now, by the ordinary operation, and note in the same transaction that it is repaired:
+    who is killed after it has told it. Returns REPAIRED, else why that was refused, if it was."""
     handler = handler_of(kind.source, kind.handler)
     if handler is None:
         return "nobody applies such objects"
-    wait_for_turn()
     try:
-        fetched = handler.fetch(name, kind.account)
+        fetched, view = handler.fetch(name, kind.account), kind.fetch(name)
     except stripe_gateway.NotAtProcessor:
         return MISSING_THERE
+
+    def apply(cur: Cursor) -> str | None:
+        handler.apply(cur, fetched, AUTHOR)
+        if isinstance(kind.judge(cur, view), Difference):
+            return None
+        note_repaired(cur, run.id, found)
+        return REPAIRED
+
     try:
-        run_in_transaction(lambda cur: handler.apply(cur, fetched, AUTHOR))
+        return run_in_transaction(apply)
     except ProblemError as error:
         if error.retryable:
             raise
         return f"{error.code}: {error.detail}"
-    return None
 
 
 def _with_reason(found: Difference, refused: str) -> Difference:
