@@ -29,7 +29,7 @@ from webhooks.operations.reconciling.running import reconcile, reconcile_due
 from webhooks.queries.reconciling.runs import Run, list_runs, running
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-EACH = int(os.environ.get("RECONCILIATION_KILL_EACH", "4"))
+EACH = int(os.environ.get("RECONCILIATION_KILL_EACH", "6"))
 """Before every so many-th note, of a step that is done or of something that differed, the process is killed."""
 
 
