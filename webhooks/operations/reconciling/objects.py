@@ -21,7 +21,7 @@ from webhooks.operations.reconciling.noting import AUTHOR, end_difference, note_
 from webhooks.queries.reconciling.ours import Ours
 from webhooks.queries.reconciling.runs import DifferenceRow, Run, repaired_in
 from webhooks.rules.reconciling.comparing import missing_there
-from webhooks.rules.reconciling.differences import MISSING_THERE, REPAIRED, Difference, Tally
+from webhooks.rules.reconciling.differences import MISSING_THERE, Difference, Tally
 
 
 def compare_kind(run: Run, kind: Kind) -> Tally:
@@ -81,17 +81,10 @@ def _settle(run: Run, kind: Kind, name: str, found: Judged, tally: Tally) -> Non
         run_in_transaction(partial(note_open, run=run.id, found=found))
         tally.open += 1
         return
-    refused = _apply(run, kind, name, found)
-    if refused == REPAIRED:
-        return
-    left = _judged_now(kind, name)
-    if not isinstance(left, Difference):
-        run_in_transaction(partial(note_repaired, run=run.id, found=found))
-        return
-    if refused is not None:
-        left = _with_reason(left, refused)
-    run_in_transaction(partial(note_open, run=run.id, found=left))
-    tally.open += 1
+    left = _applied(run, kind, name, found)
+    if isinstance(left, Difference):
+        run_in_transaction(partial(note_open, run=run.id, found=left))
+        tally.open += 1
 
 
 def _look_up(run: Run, kind: Kind, ours: Ours, tally: Tally) -> None:
@@ -122,35 +115,35 @@ def _missing(cur: Cursor, kind: Kind, name: str) -> Difference | None:
     )
 
 
-def _apply(run: Run, kind: Kind, name: str, found: Difference) -> str | None:
+def _applied(run: Run, kind: Kind, name: str, found: Difference) -> Judged:
     """Apply an object as it is now, by the ordinary operation, and note in the same transaction that it is repaired:
-    who is killed after it has told it. Returns REPAIRED, else why that was refused, if it was."""
+    who is killed after it has told it. Returns how it differs still, and why it was refused, if it was."""
     handler = handler_of(kind.source, kind.handler)
     if handler is None:
-        return "nobody applies such objects"
+        return _with_reason(found, "nobody applies such objects")
     try:
         fetched, view = handler.fetch(name, kind.account), kind.fetch(name)
     except stripe_gateway.NotAtProcessor:
-        return MISSING_THERE
+        return run_in_transaction(lambda cur: _missing(cur, kind, name))
 
-    def apply(cur: Cursor) -> str | None:
+    def apply(cur: Cursor) -> Judged:
         handler.apply(cur, fetched, AUTHOR)
-        if isinstance(kind.judge(cur, view), Difference):
-            return None
-        note_repaired(cur, run.id, found)
-        return REPAIRED
+        left = kind.judge(cur, view)
+        if not isinstance(left, Difference):
+            note_repaired(cur, run.id, found)
+        return left
 
     try:
         return run_in_transaction(apply)
     except ProblemError as error:
         if error.retryable:
             raise
-        return f"{error.code}: {error.detail}"
+        refused = f"{error.code}: {error.detail}"
+    left = run_in_transaction(lambda cur: kind.judge(cur, view))
+    return _with_reason(left, refused) if isinstance(left, Difference) else left
 
 
 def _with_reason(found: Difference, refused: str) -> Difference:
-    if refused == MISSING_THERE:
-        return found
     return Difference(
         found.kind, found.name, found.subject, {**found.detail, "refused": refused}, found.organization,
         found.amount, found.currency, found.proposed,
