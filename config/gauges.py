@@ -15,6 +15,7 @@ from spend.queries.health import Sample, samples
 from webhooks.queries.inbox import InboxHealth, inbox_health
 from webhooks.queries.outbound.deliveries import Figures, delivery_figures
 from webhooks.queries.reconciling import runs
+from webhooks.rules.reconciling.differences import OVERDUE
 
 Plain = Mapping[str, tuple[str, float]]
 
@@ -110,11 +111,15 @@ def _outbound(figures: Figures) -> Iterator[Metric]:
 
 
 def _reconciliation(found: runs.Health) -> Iterator[Metric]:
-    text = "Differences that reconciliation found and that are open"
-    gauge = GaugeMetricFamily("counterfoil_reconciliation_open_differences", text, labels=["class"])
-    for name, count in found.open.items():
-        gauge.add_metric([name], count)
-    yield gauge
+    counted = {
+        "open_differences": ("Differences that reconciliation found and that are open", found.open),
+        "overdue_differences": (f"Of those, what is open for over {OVERDUE.days} days", found.overdue),
+    }
+    for metric, (text, counts) in counted.items():
+        gauge = GaugeMetricFamily(f"counterfoil_reconciliation_{metric}", text, labels=["class"])
+        for name, count in counts.items():
+            gauge.add_metric([name], count)
+        yield gauge
     if found.age_seconds is not None:
         text = "Time since a reconciliation was finished"
         yield GaugeMetricFamily("counterfoil_reconciliation_age_seconds", text, found.age_seconds)

@@ -196,7 +196,7 @@ CHECKS: Final = {
             SELECT organization, net + greatest(-total, 0) AS amount FROM invoices
             WHERE organization = ANY(%(organizations)s) AND status IN ('open', 'paid', 'uncollectible')
             UNION ALL SELECT organization, credit - net FROM credit_notes WHERE organization = ANY(%(organizations)s)
-            UNION ALL SELECT organization, amount - applied - CASE method WHEN 'credit' THEN amount ELSE 0 END
+            UNION ALL SELECT organization, CASE WHEN method IN ('credit', 'assigned') THEN 0 ELSE amount END - applied
                 FROM invoice_payments WHERE organization = ANY(%(organizations)s)
             UNION ALL SELECT organization, -amount FROM lines WHERE account_kind = 'rounding'
             UNION ALL SELECT organization, -amount FROM lines

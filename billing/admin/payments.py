@@ -117,7 +117,7 @@ class FindingAdmin(ReadOnlyAdmin):
     list_display = (
         "opened_at", "kind", "subject", "organization", "status", "assigned_to", "detail", "proposed", "resolution",
     )  # fmt: skip
-    list_filter = ("status", "kind")
+    list_filter = ("status", "kind", ("assigned_to", admin.EmptyFieldListFilter), "assigned_to")
     search_fields = ("=id", "=organization", "=subject")
     action_form = TextForm
     actions = ("assign", "note", "resolve")

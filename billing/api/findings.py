@@ -19,7 +19,7 @@ from billing.api.payment_serializers import (
 )
 from billing.operations.findings import assign_finding, note_finding, resolve_finding
 from billing.queries.findings import find_finding, list_findings
-from billing.rules.findings import STATUSES, Finding
+from billing.rules.findings import MAX_TEXT, STATUSES, Finding
 from common.api.answers import json_response
 from common.api.paging import envelope
 from common.api.views import path_id
@@ -47,6 +47,8 @@ class FindingView(OrgsView):
             OpenApiParameter("status", enum=STATUSES),
             OpenApiParameter("kind", str),
             OpenApiParameter("subject", str),
+            OpenApiParameter("assigned_to", str, description="Who looks after them."),
+            OpenApiParameter("is_assigned", bool, description="Whether anybody looks after them."),
         ],
         responses=FindingSerializer(many=True),
         tags=["findings"],
@@ -55,7 +57,7 @@ class FindingView(OrgsView):
 class FindingListView(FindingView):
     """GET /v1/findings."""
 
-    query_parameters = ("status", "kind", "subject")
+    query_parameters = ("status", "kind", "subject", "assigned_to", "is_assigned")
     paged = True
 
     def get(self, request: Request) -> HttpResponse:
@@ -64,6 +66,10 @@ class FindingListView(FindingView):
         page = self.query.page(organization=self.caller.organization, path=request.path)
         status = self.query.choice("status", options=STATUSES)
         kind, subject = self.query.text("kind"), self.query.text("subject", max_length=MAX_SUBJECT)
+        owner, is_assigned = (
+            self.query.text("assigned_to", max_length=MAX_TEXT),
+            self.query.flag("is_assigned"),
+        )
 
         def read(cur: Cursor) -> dict[str, Any]:
             rows = list_findings(
@@ -72,6 +78,8 @@ class FindingListView(FindingView):
                 status=status,
                 kind=kind,
                 subject=subject,
+                assigned_to=owner,
+                is_assigned=is_assigned,
                 before=UUID(page.position[0]) if page.position else None,
                 limit=page.fetch,
             )

@@ -19,7 +19,10 @@ _SELECT: Final = (
 _LIST: Final = f"""
 {_SELECT} WHERE (%(organization)s::uuid IS NULL OR organization = %(organization)s)
     AND (%(status)s::text IS NULL OR status = %(status)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-    AND (%(subject)s::text IS NULL OR subject = %(subject)s) AND (%(before)s::uuid IS NULL OR id < %(before)s)
+    AND (%(subject)s::text IS NULL OR subject = %(subject)s)
+    AND (%(assigned_to)s::text IS NULL OR assigned_to = %(assigned_to)s)
+    AND (%(is_assigned)s::boolean IS NULL OR (assigned_to IS NOT NULL) = %(is_assigned)s)
+    AND (%(before)s::uuid IS NULL OR id < %(before)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
 _COUNTS: Final = "SELECT kind, count(*) FROM findings WHERE status = 'open' GROUP BY kind ORDER BY kind"
@@ -53,6 +56,8 @@ def list_findings(
     status: str | None,
     kind: str | None,
     subject: str | None,
+    assigned_to: str | None = None,
+    is_assigned: bool | None = None,
     before: UUID | None,
     limit: int,
 ) -> list[Finding]:
@@ -62,6 +67,8 @@ def list_findings(
         "status": status,
         "kind": kind,
         "subject": subject,
+        "assigned_to": assigned_to,
+        "is_assigned": is_assigned,
         "before": before,
         "limit": limit,
     }

@@ -43,7 +43,8 @@ WITH posted AS (
     SELECT organization, sum(net) AS net, sum(credit) AS credit FROM credit_notes WHERE {in:organization}
     GROUP BY organization
 ), paid AS (
-    SELECT organization, sum(amount - applied - CASE WHEN method = 'credit' THEN applied ELSE 0 END) AS credit
+    SELECT organization, sum(amount - applied - CASE WHEN method IN ('credit', 'assigned') THEN amount ELSE 0 END)
+        AS credit
     FROM invoice_payments WHERE {in:organization} GROUP BY organization
 ), sides AS (
     SELECT p.organization, coalesce(p.recorded, 0) AS recorded,

@@ -5,6 +5,9 @@ payouts uses it for connected accounts.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final
 
@@ -18,6 +21,9 @@ NETWORK_RETRIES: Final = 1
 """The SDK's own, for blips, under the same key. What lasts longer is sent again by the command's rules."""
 LONGEST_CALL_SECONDS: Final = 51
 """Connecting and reading with their deadlines, once more, and the pause between: see STRIPE_TIMEOUT_SECONDS."""
+
+
+_before_each: ContextVar[Callable[[], None] | None] = ContextVar("before_each", default=None)
 
 
 class CallInTransaction(RuntimeError):
@@ -63,6 +69,28 @@ def require_no_transaction() -> None:
             raise CallInTransaction("The processor is called outside of transactions only.")
 
 
+@contextmanager
+def before_each_request(act: Callable[[], None] | None) -> Iterator[None]:
+    """This function will have `act` done before every request that is made in this context, pages of lists and repeated
+    requests, too; None: nothing."""
+    token = _before_each.set(act)
+    try:
+        yield
+    finally:
+        _before_each.reset(token)
+
+
+class _Requests(stripe.RequestsClient):
+    """The SDK's way to the network. One place that every request passes, so that none can be forgotten."""
+
+    def request(self, *args: Any, **given: Any) -> Any:
+        """Make one request."""
+        act = _before_each.get()
+        if act is not None:
+            act()
+        return super().request(*args, **given)
+
+
 @lru_cache(maxsize=8)
 def _client(key: str, base: str | None, timeout: tuple[int, int]) -> stripe.StripeClient:
     return stripe.StripeClient(
@@ -70,5 +98,5 @@ def _client(key: str, base: str | None, timeout: tuple[int, int]) -> stripe.Stri
         stripe_version=settings.STRIPE_API_VERSION,
         max_network_retries=NETWORK_RETRIES,
         base_addresses={"api": base} if base else None,
-        http_client=stripe.RequestsClient(timeout=timeout),
+        http_client=_Requests(timeout=timeout),
     )

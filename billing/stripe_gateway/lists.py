@@ -3,9 +3,10 @@ while it is iterated, so no transaction is open then. Raises as `reads` does, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 from billing.rules.payments.events import EventView
 from billing.rules.payments.views import (
@@ -21,6 +22,8 @@ from billing.rules.payments.views import (
 from billing.stripe_gateway.client import client, options, require_no_transaction
 from billing.stripe_gateway.errors import reading
 from billing.stripe_gateway.mapping import plain, view_of
+
+_View = TypeVar("_View")
 
 PAGE: Final = 100
 MOST_TYPES: Final = 20
@@ -143,6 +146,13 @@ def list_raw(
         if found is None:
             return
         yield plain(found)
+
+
+def pages(found: Iterable[_View]) -> Iterator[list[_View]]:
+    """This function will give a list in parts of a page's size, so that none of it is held in memory whole."""
+    rest = iter(found)
+    while page := list(islice(rest, PAGE)):
+        yield page
 
 
 def _each(call: Callable[[Any], Any], params: dict[str, Any], account: str | None) -> Iterator[Any]:

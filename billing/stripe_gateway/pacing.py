@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from django.conf import settings
 
-from billing.stripe_gateway.client import require_no_transaction
+from billing.stripe_gateway.client import before_each_request, require_no_transaction
 from common.transactions import run_in_transaction
 from events.store import Cursor
 
 LONGEST_WAIT_SECONDS: Final = 5
+_PAUSE_SECONDS: Final = 1.0
 _TAKE: Final = """
 INSERT INTO processor_buckets AS b (name, tokens, refilled_at) VALUES (%(name)s, %(burst)s - 1, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET refilled_at = clock_timestamp(),
@@ -40,6 +43,26 @@ def take(name: str = "account") -> bool:
     if wait > 0:
         time.sleep(wait)
     return True
+
+
+@contextmanager
+def paced() -> Iterator[None]:
+    """This function will have every request in this context wait for the right to it, as long as that takes:
+    nobody waits for who reads lists."""
+    with before_each_request(_wait_for_turn):
+        yield
+
+
+@contextmanager
+def not_paced() -> Iterator[None]:
+    """This function will leave the requests in this context to who takes the right to them."""
+    with before_each_request(None):
+        yield
+
+
+def _wait_for_turn() -> None:
+    while not take():
+        time.sleep(_PAUSE_SECONDS)
 
 
 def slow_down(seconds: float, name: str = "account") -> None:

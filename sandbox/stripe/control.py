@@ -120,10 +120,11 @@ class Control:
             return decide.seed(Call(self.world), given)
 
     async def fund(self, given: Body) -> Any:
-        """Put money into a balance, available at once, as a top-up does."""
+        """Put money into a balance, available at once, as a top-up does; or as what `type` and `category` say."""
         with self.world.store.transaction():
             return move(Call(self.world, given.get("account") or ""), amount=int(given["amount"]),
-                        currency=given.get("currency", "usd"), type="topup", category="topup", source=None)  # fmt: skip
+                        currency=given.get("currency", "usd"), type=given.get("type") or "topup",
+                        category=given.get("category") or "topup", source=None)  # fmt: skip
 
     async def funds(self, given: Body) -> Body:
         held = funds(Call(self.world, given.get("account") or ""))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from common.transactions import run_in_transaction
+from events.rebuilding.tables import rebuilt_tables
+from events.store import Cursor
 from tests.builders.books import balances, open_books, rows
 from tests.builders.deliveries import now
 from tests.builders.payments import asked
@@ -14,6 +18,13 @@ from tests.builders.signing import signed
 from tests.builders.stripe import SECRET, Simulator
 
 CENT = 10**6
+_HOW_IT_CAME: Final = frozenset(
+    {"version", "opened_by", "resolved_by", "notes", "actor", "epoch", "tx", "seq"}
+)
+_IDS: Final = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b(pi|ch|py|re|pyr|dp|du|txn|cus|pm|po|evt|issfr|in|sub)_\w+"
+)
+_TIMES: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,44 @@ def state(organization: UUID) -> Any:
             organization,
         ),
     }  # fmt: skip
+
+
+def whole_state(organization: UUID) -> dict[str, list[str]]:
+    """Every row of every projection and of the journal of a customer as text, whatever ids and times its things
+    have and whoever brought them; of findings those that are open, for how often somebody looked is no state."""
+
+    def read(cur: Cursor) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        cur.execute("SELECT id::text, kind FROM accounts WHERE organization = %s", (organization,))
+        kinds = dict(cur.fetchall())
+        for table in rebuilt_tables(cur):
+            if table.organization is None:
+                continue
+            is_open = " AND status = 'open'" if table.name == "findings" else ""
+            cur.execute(
+                f"SELECT to_jsonb(t)::text FROM {table.name} t WHERE {table.organization} = %s{is_open}",
+                (organization,),
+            )
+            found[table.name] = sorted(_nameless(json.loads(row[0]), kinds) for row in cur.fetchall())
+        return {name: each for name, each in found.items() if each}
+
+    return run_in_transaction(read)
+
+
+def _nameless(row: dict[str, Any], accounts: dict[str, str]) -> str:
+    kept = {name: value for name, value in row.items() if name not in _HOW_IT_CAME}
+    if "account_id" in kept:
+        kept["account_id"] = accounts[kept["account_id"]]
+    return json.dumps(_plain(kept))
+
+
+def _plain(value: Any) -> Any:
+    """Without ids and times, and without the order that ids gave."""
+    if isinstance(value, dict):
+        return sorted([_plain(name), json.dumps(_plain(each))] for name, each in value.items())
+    if isinstance(value, list):
+        return sorted(json.dumps(_plain(each)) for each in value)
+    return _TIMES.sub("time", _IDS.sub("id", value)) if isinstance(value, str) else value
 
 
 def effects(organization: UUID) -> int:

@@ -146,9 +146,11 @@ class Simulator:
         """A refund that staff make in Stripe's dashboard."""
         return dict(self.decide(charge=charge, refund=amount))
 
-    def fund(self, amount: int, *, currency: str = "usd", account: str | None = None) -> dict[str, Any]:
-        """Put money into a balance, available at once."""
-        return dict(self.post("fund", amount=amount, currency=currency, account=account))
+    def fund(
+        self, amount: int, *, currency: str = "usd", account: str | None = None, **said: str
+    ) -> dict[str, Any]:
+        """Put money into a balance, available at once; `type` and `category` say what it is, if no top-up."""
+        return dict(self.post("fund", amount=amount, currency=currency, account=account, **said))
 
     def funds(self, account: str | None = None) -> dict[str, dict[str, int]]:
         """currency -> available, pending."""

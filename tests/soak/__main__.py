@@ -106,7 +106,11 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
         Proof(
             "reconciliation",
             ("tests/functional/reconciliation",),
-            {"RECONCILIATION_EACH": given.differences // 6, "RECONCILIATION_KILL_EACH": 2},
+            {
+                "RECONCILIATION_EACH": given.differences // 6,
+                "RECONCILIATION_KILL_EACH": 2,
+                "RECONCILIATION_CUSTOMERS": given.payers,
+            },
             seed,
         ),
     ]

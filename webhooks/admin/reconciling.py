@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from functools import partial
 from typing import Any
@@ -11,24 +12,31 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
+from billing.models import Finding
+from billing.operations.findings import assign_finding
+from billing.rules.findings import RESOLVED
 from common.errors import InvalidField, ProblemError
 from common.fields import is_id
 from common.money import format_amount
 from common.transactions import run_in_transaction
-from orgs.admin import ReadOnlyAdmin
+from orgs.admin import MAX_CHOICES, ReadOnlyAdmin
 from orgs.operations.facts import Author
 from webhooks.models import ProcessorItem, ProviderBill, Reconciliation, ReconciliationDifference
 from webhooks.operations.reconciling.bills import book_bill, compare_bill, import_bill
 from webhooks.operations.reconciling.suspense import assign_item, mark_foreign
 from webhooks.queries.reconciling.bills import find_bill
-from webhooks.rules.reconciling.bills import AGAINST, DEFAULT_TOLERANCE_PPM, MAX_BYTES, PROVIDERS
+from webhooks.rules.reconciling.billfiles import PROVIDERS, read_statement
+from webhooks.rules.reconciling.bills import AGAINST, DEFAULT_TOLERANCE_PPM
+from webhooks.rules.reconciling.differences import OPEN, OVERDUE
 
 
 @admin.register(Reconciliation)
@@ -53,16 +61,89 @@ class ReconciliationAdmin(ReadOnlyAdmin):
         return json.dumps(row.differences)
 
 
+class OverdueFilter(admin.SimpleListFilter):
+    """What is open for too long, and nobody has accepted."""
+
+    title = "overdue"
+    parameter_name = "is_overdue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Only those, or all."""
+        return [("true", f"open for over {OVERDUE.days} days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Those."""
+        if self.value() != "true":
+            return queryset
+        waiting = queryset.filter(outcome=OPEN, first_seen_at__lte=timezone.now() - OVERDUE)
+        return waiting.exclude(finding__in=Finding.objects.filter(status=RESOLVED).values("id"))
+
+
+class OwnerFilter(admin.SimpleListFilter):
+    """Who looks after it."""
+
+    title = "assigned to"
+    parameter_name = "assigned_to"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Everybody who looks after an open finding, and nobody."""
+        owners = Finding.objects.filter(status="open").exclude(assigned_to=None).order_by("assigned_to")
+        names = owners.values_list("assigned_to", flat=True).distinct()[:MAX_CHOICES]
+        return [("", "nobody"), *((f"={name}", str(name)) for name in names)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """What is theirs."""
+        chosen = self.value()
+        if chosen is None:
+            return queryset
+        return queryset.filter(assigned_to=chosen[1:]) if chosen else queryset.filter(assigned_to=None)
+
+
+class OwnerForm(ActionForm):
+    """Who is to look after the chosen ones."""
+
+    assignee = forms.CharField(required=False, max_length=1_000)
+
+
 @admin.register(ReconciliationDifference)
 class ReconciliationDifferenceAdmin(ReadOnlyAdmin):
-    """What differed, since when, and what became of it."""
+    """What differed, since when, who looks after it, and what became of it."""
 
+    action_form = OwnerForm
     list_display = (
-        "class_name", "kind", "subject", "organization", "shown_amount", "currency", "outcome", "finding",
-        "first_seen_at", "last_seen_at", "ended_at",
+        "class_name", "kind", "subject", "organization", "shown_amount", "currency", "outcome", "shown_age",
+        "shown_owner", "finding", "first_seen_at", "last_seen_at", "ended_at",
     )  # fmt: skip
-    list_filter = ("outcome", "class_name", "kind")
+    list_filter = ("outcome", OverdueFilter, OwnerFilter, "class_name", "kind")
+    actions = ("assign",)
     search_fields = ("=subject", "=organization", "=run", "=last_run", "=finding")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReconciliationDifference]:
+        """With who looks after the finding."""
+        owner = Finding.objects.filter(id=OuterRef("finding")).values("assigned_to")[:1]
+        found: QuerySet[ReconciliationDifference] = super().get_queryset(request)
+        return found.annotate(assigned_to=Subquery(owner))
+
+    @admin.display(description="age")
+    def shown_age(self, row: ReconciliationDifference) -> str:
+        """How long it is, or was, open."""
+        return timesince(row.first_seen_at, row.ended_at)
+
+    @admin.display(description="assigned to", empty_value="nobody")
+    def shown_owner(self, row: Any) -> str | None:
+        """Who looks after it."""
+        owner: str | None = row.assigned_to
+        return owner
+
+    @admin.action(description="Assign the chosen ones (say to whom)", permissions=["operate"])
+    def assign(self, request: HttpRequest, rows: QuerySet[ReconciliationDifference]) -> None:
+        """Say who looks after their findings; what was repaired has none."""
+        to = request.POST.get("assignee", "")
+        self.run(
+            request,
+            rows.exclude(finding=None),
+            lambda row, author, cur: assign_finding(cur, finding=row.finding, to=to, author=author),
+        )
 
     @admin.display(description="amount")
     def shown_amount(self, row: ReconciliationDifference) -> str:
@@ -213,14 +294,12 @@ class ProviderBillAdmin(ReadOnlyAdmin):
 
     def _imported(self, request: HttpRequest, given: dict[str, Any]) -> bool:
         try:
-            if given["file"].size > MAX_BYTES:
-                raise InvalidField("The file is larger than 10 MB.")
-            text = given["file"].read().decode("utf-8")
+            file = io.TextIOWrapper(given["file"].file, encoding="utf-8", newline="")
+            statement = read_statement(file, provider=given["provider"])
             bill, is_new = run_in_transaction(
                 partial(
                     import_bill,
-                    text=text,
-                    provider=given["provider"],
+                    statement=statement,
                     tolerance_ppm=given["tolerance_ppm"],
                     author=Author(f"staff:{request.user.pk}"),
                 )

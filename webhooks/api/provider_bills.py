@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -26,7 +27,8 @@ from webhooks.api.reconciliation_serializers import (
 from webhooks.api.reconciliations import PlatformOnlyView
 from webhooks.operations.reconciling.bills import book_bill, compare_bill, import_bill
 from webhooks.queries.reconciling.bills import find_bill, list_bills
-from webhooks.rules.reconciling.bills import PROVIDERS, Bill
+from webhooks.rules.reconciling.billfiles import PROVIDERS, read_statement
+from webhooks.rules.reconciling.bills import Bill
 
 _TAGS = ["provider bills"]
 
@@ -59,14 +61,15 @@ class BillListView(PlatformOnlyView):
 
     def post(self, request: Request) -> HttpResponse:
         """Import a cost export (CSV), once for its content: the same file again answers with the bill that it made. A
-        file with a line that cannot be read is refused as a whole. It moves no money."""
+        file with a line that cannot be read is refused as a whole, with the line and the column; one without the
+        provider's columns is answered 422 with those that are expected. It moves no money."""
         given = checked(NewBillSerializer, request)
+        statement = read_statement(io.StringIO(given["csv"], newline=""), provider=given["provider"])
 
         def operation(cur: Cursor) -> dict[str, Any]:
             bill, _ = import_bill(
                 cur,
-                text=given["csv"],
-                provider=given["provider"],
+                statement=statement,
                 tolerance_ppm=given["tolerance_ppm"],
                 author=self.author,
             )

@@ -20,7 +20,8 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
-from webhooks.rules.reconciling.bills import AGAINST, BOOKED, DEFAULT_TOLERANCE_PPM, IMPORTED, PPM, PROVIDERS
+from webhooks.rules.reconciling.billfiles import PROVIDERS
+from webhooks.rules.reconciling.bills import AGAINST, BOOKED, DEFAULT_TOLERANCE_PPM, IMPORTED, PPM
 from webhooks.rules.reconciling.differences import CLASSES, OUTCOMES
 from webhooks.rules.reconciling.items import MAX_REASON, STATUSES
 
@@ -109,6 +110,10 @@ class DifferenceSerializer(StrictSerializer):
     first_seen_at = InstantField(read_only=True)
     last_seen_at = InstantField(read_only=True)
     ended_at = InstantField(read_only=True, allow_null=True)
+    age_seconds = WholeNumberField(
+        minimum=0, maximum=MOST, read_only=True, help_text="How long it is, or was, open."
+    )
+    assigned_to = TextField(read_only=True, allow_null=True, help_text="Who looks after its finding.")
 
 
 class SuspenseSerializer(StrictSerializer):
@@ -145,11 +150,20 @@ class ForeignSerializer(StrictSerializer):
     reason = TextField(max_length=MAX_REASON)
 
 
+class CsvField(TextField):
+    """A file's text. A mark of the byte order before it is no part of it."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text without the mark."""
+        found: str = super().to_internal_value(data.removeprefix("\ufeff") if isinstance(data, str) else data)
+        return found
+
+
 class NewBillSerializer(StrictSerializer):
     """A provider's cost export."""
 
     provider = WordField(PROVIDERS)
-    csv = TextField(
+    csv = CsvField(
         max_length=MAX_CSV,
         multiline=True,
         help_text="The content of the file, with its first line. Larger ones: manage.py import_provider_bill.",

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 
+from billing.rules.findings import MAX_TEXT
 from common.api.answers import json_response
 from common.api.paging import envelope
 from common.api.views import path_id
@@ -30,7 +31,7 @@ from webhooks.api.reconciliation_serializers import (
 from webhooks.operations.reconciling.suspense import assign_item, mark_foreign
 from webhooks.queries.reconciling.rows import find_item, list_items
 from webhooks.queries.reconciling.runs import DifferenceRow, Run, find_run, list_differences, list_runs
-from webhooks.rules.reconciling.differences import CLASSES, OUTCOMES
+from webhooks.rules.reconciling.differences import CLASSES, OUTCOMES, OVERDUE
 from webhooks.rules.reconciling.items import STATUSES, Item
 
 _TAGS = ["reconciliation"]
@@ -79,6 +80,11 @@ class ReconciliationDetailView(PlatformOnlyView):
         parameters=[
             OpenApiParameter("difference", str, enum=list(CLASSES)),
             OpenApiParameter("outcome", str, enum=list(OUTCOMES)),
+            OpenApiParameter("assigned_to", str, description="Who looks after them."),
+            OpenApiParameter("is_assigned", bool, description="Whether anybody looks after them."),
+            OpenApiParameter(
+                "is_overdue", bool, description=f"Whether they are open for over {OVERDUE.days} days."
+            ),
         ],
         responses=DifferenceSerializer(many=True),
         tags=_TAGS,
@@ -87,20 +93,35 @@ class ReconciliationDetailView(PlatformOnlyView):
 class DifferenceListView(PlatformOnlyView):
     """GET /v1/reconciliations/{id}/differences."""
 
-    query_parameters = ("difference", "outcome")
+    query_parameters = ("difference", "outcome", "assigned_to", "is_assigned", "is_overdue")
     paged = True
 
     def get(self, request: Request, name: str) -> HttpResponse:
-        """What a run met, newest first."""
+        """What a run met, newest first. Who looks after one is said at its finding, `POST /v1/findings/{id}/assign`."""
         run = path_id(name)
         page = self.query.page(organization=self.caller.organization, path=request.path)
         kind = self.query.choice("difference", options=CLASSES)
         outcome = self.query.choice("outcome", options=OUTCOMES)
+        owner, is_assigned = (
+            self.query.text("assigned_to", max_length=MAX_TEXT),
+            self.query.flag("is_assigned"),
+        )
+        is_overdue = self.query.flag("is_overdue")
 
         def read(cur: Cursor) -> dict[str, Any]:
             find_run(cur, run)
             before = UUID(page.position[0]) if page.position else None
-            rows = list_differences(cur, run=run, name=kind, outcome=outcome, before=before, limit=page.fetch)
+            rows = list_differences(
+                cur,
+                run=run,
+                name=kind,
+                outcome=outcome,
+                assigned_to=owner,
+                is_assigned=is_assigned,
+                is_overdue=is_overdue,
+                before=before,
+                limit=page.fetch,
+            )
             return envelope(rows, page=page, position=lambda row: (str(row.id),), show=show_difference)
 
         return json_response(run_in_transaction(read))
@@ -230,6 +251,8 @@ def show_difference(row: DifferenceRow) -> dict[str, Any]:
         "first_seen_at": _utc(row.first_seen_at),
         "last_seen_at": _utc(row.last_seen_at),
         "ended_at": _utc(row.ended_at),
+        "age_seconds": round(row.age_seconds),
+        "assigned_to": row.assigned_to,
     }
 
 

@@ -1,4 +1,5 @@
-"""Reconciles in a process that kills itself instead of noting that a step is done; run as a program.
+"""Reconciles in a process that kills itself instead of noting that a step is done, or that something differed; run as a
+program.
 
 Argument: before which of the notes it makes it dies.
 """
@@ -12,13 +13,13 @@ import psycopg
 
 
 class Deadly(psycopg.Cursor[Any]):
-    """A cursor that ends its process instead of noting a step."""
+    """A cursor that ends its process instead of noting something."""
 
     left = 0
 
     def execute(self, query: Any, *args: Any, **given: Any) -> Any:
         """Count down."""
-        if "UPDATE reconciliations SET done" in str(query):
+        if "UPDATE reconciliations SET done" in str(query) or "INTO reconciliation_differences" in str(query):
             Deadly.left -= 1
             if Deadly.left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 
 from orgs import PLATFORM_ID
-from tests.builders.books import balances
+from tests.builders.books import balances, rows
 from tests.builders.gate import UNIT, make_customer, make_model
 from tests.builders.orgs import Caller, platform, unique
 from tests.builders.reconciling import Day
@@ -36,6 +36,11 @@ def file_of(model: str, cost: str) -> str:
     return f"{HEAD}{TODAY:%Y-%m-%d},{model},{unique()},{cost}\n"
 
 
+def bill_rows(bill: str) -> int:
+    """How often a bill was imported."""
+    return int(rows("SELECT count(*) FROM v_events WHERE stream = 'provider_bill:' || %s::text", bill)[0][0])
+
+
 def imported(text: str, api: Caller | None = None) -> Any:
     body = {"provider": "anthropic", "csv": text}
     return (api or platform()).post("/v1/provider-bills", body, key=unique())
@@ -50,7 +55,13 @@ class TestABillOfAProvider:
         api = platform()
         with Still(PLATFORM_ID):
             assert imported(text.replace("1.25", "lots"), api).status_code == 400
-            assert imported("a,b\n1,2\n", api).status_code == 400
+            assert imported(text.replace("1.25", '"1,250.00"'), api).status_code == 400
+            unknown = imported("a,b\n1,2\n", api)
+        assert (unknown.status_code, unknown.json()["code"]) == (422, "bill_columns_unknown")
+        assert unknown.json()["expected_columns"] == ["usage_date_utc", "model", "cost_usd"]
+        saved_anew = imported("\ufeff" + text.replace("\n", "\r\n").replace("cost_usd", "Cost_USD"))
+        assert (saved_anew.status_code, saved_anew.json()["id"]) == (201, first.json()["id"])
+        assert bill_rows(first.json()["id"]) == 1
 
     def test_that_differs_is_a_finding_until_it_is_booked(self, day: Day) -> None:
         right, wrong = make_model("anthropic"), make_model("anthropic")
@@ -79,6 +90,13 @@ class TestABillOfAProvider:
 
     def test_is_imported_by_the_command_and_on_the_staffs_page(self, tmp_path: Any) -> None:
         path = tmp_path / "bill.csv"
+        path.write_text(file_of(unique("m"), "4.5"))
+        model, line = unique("m"), f"{TODAY:%Y-%m-%d},{{}},{'w' * 1_000},0.001\n"
+        path.write_text(HEAD + line.format(model) * 11_000)
+        assert path.stat().st_size > 11_000_000
+        output = io.StringIO()
+        call_command("import_provider_bill", "anthropic", str(path), stdout=output)
+        assert ": 11 USD, imported." in output.getvalue()
         path.write_text(file_of(unique("m"), "4.5"))
         output = io.StringIO()
         call_command("import_provider_bill", "anthropic", str(path), "--json", stdout=output)

@@ -118,7 +118,7 @@ class TestAPlantedDifference:
         assert ours == theirs
 
     def test_of_payouts_is_found_in_both_directions(self, day: Day) -> None:
-        day.simulator.fund(50_000)
+        day.simulator.fund(N * (1_000 + N))
         for n in range(N):
             day.simulator.sdk().v1.payouts.create({"amount": 1_000 + n, "currency": "usd"})
         gone = payout(90 * 100 * CENT)

@@ -1,5 +1,9 @@
 """Which days are due, what balance transactions book, and how providers' files are read."""
 
+import csv
+import io
+import tracemalloc
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from billing.rules.payments.views import BalanceView
 from common.errors import InvalidField, InvalidTransition
 from webhooks.rules.reconciling import bills, items
+from webhooks.rules.reconciling.billfiles import MAX_LINE, UnknownColumns, read_statement
 from webhooks.rules.reconciling.periods import bounds, last_period, periods_due
 
 UNIT = 10**8
@@ -107,7 +112,35 @@ ANTHROPIC = """usage_date_utc,model,workspace,api_key,usage_type,context_window,
 
 
 def read(text: str, provider: str = "openai") -> bills.Bill:
-    return bills.read_bill(text, provider=provider, tolerance_ppm=10_000, by="system:test", now=NOW)
+    statement = read_statement(io.StringIO(text, newline=""), provider=provider)
+    return bills.new_bill(statement, tolerance_ppm=10_000, by="system:test", now=NOW)
+
+
+def columns_turned(text: str) -> str:
+    """The same columns and lines the other way round."""
+    head, *rest = csv.reader(io.StringIO(text))
+    output = io.StringIO()
+    csv.writer(output, lineterminator="\n").writerows(row[::-1] for row in (head, *rest[::-1]))
+    return output.getvalue()
+
+
+class Endless(io.StringIO):
+    """A file of so many lines of a kilobyte, none of which is made before it is read."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self.given = 0
+        self._lines = self._made(lines)
+
+    def _made(self, lines: int) -> Iterator[str]:
+        yield "usage_date_utc,model,cost_usd,workspace\n"
+        for _ in range(lines):
+            yield f"2026-03-01,m,1,{'w' * 1_000}\n"
+
+    def readline(self, size: int = -1, /) -> str:
+        line = next(self._lines, "")
+        self.given += len(line)
+        return line
 
 
 class TestBills:
@@ -129,19 +162,94 @@ class TestBills:
     @pytest.mark.parametrize(
         "text",
         [
-            "", "start_time,amount_value\n", OPENAI.splitlines()[0] + "\n",
+            OPENAI.splitlines()[0] + "\n",
             OPENAI.replace("0.8958740000000000", "1e3"), OPENAI.replace("0.8958740000000000", "NaN"),
             OPENAI.replace("0.8958740000000000", "٣"), OPENAI.replace("1.5,usd", "1.5,eur"),
             OPENAI.replace("1.5,usd", "1.5,xxq"), OPENAI.replace("1759622400,1759708800", "1759622401,1759708800"),
             OPENAI + "1759795200,1\n", OPENAI + '1759795200,1,a,b,1,usd,"open,p\n',
             OPENAI.replace("1.5,usd", "99999999999999,usd"),
         ],
-        ids=["empty", "columns", "nothing", "exponent", "nan", "digits", "two-currencies", "currency", "second",
+        ids=["nothing", "exponent", "nan", "digits", "two-currencies", "currency", "second",
              "short", "quote", "huge"],
     )  # fmt: skip
     def test_that_cannot_be_read_whole_are_refused_whole(self, text: str) -> None:
         with pytest.raises(InvalidField):
             read(text)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: "\ufeff" + text,
+            lambda text: text.replace("\n", "\r\n"),
+            lambda text: text.replace("amount_value", " Amount_Value ").replace("line_item", "LINE_ITEM"),
+            columns_turned,
+            lambda text: text.replace("\n", "\n\n"),
+            lambda text: text.replace("usd", " USD ".lower()),
+            lambda text: '\ufeff"' + text.replace(",", '",', 1),
+        ],
+        ids=["bom", "crlf", "case", "order", "blank-lines", "spaces", "quoted-bom"],
+    )
+    def test_that_a_spreadsheet_has_saved_anew_are_the_same_bill(self, change: Callable[[str], str]) -> None:
+        assert read(change(OPENAI)) == read(OPENAI)
+
+    def test_with_another_value_in_any_column_are_another_bill(self) -> None:
+        other = read(OPENAI.replace('input",p', 'input",q', 1))
+        assert (other.lines, other.id == read(OPENAI).id) == (read(OPENAI).lines, False)
+
+    @pytest.mark.parametrize(
+        ("text", "missing"),
+        [
+            ("", ["usage_date_utc", "model", "cost_usd"]),
+            ("usage_date_utc,model,cost\n2026-03-01,m,1\n", ["cost_usd"]),
+            ("usage_date_utc;model;cost_usd\n2026-03-01;m;1\n", ["usage_date_utc", "model", "cost_usd"]),
+            ("usage_date_utc,model,cost_usd,Model\n2026-03-01,m,1,n\n", ["model"]),
+        ],
+        ids=["empty", "another-name", "semicolons", "twice"],
+    )
+    def test_without_the_columns_say_which_are_expected(self, text: str, missing: list[str]) -> None:
+        with pytest.raises(UnknownColumns) as refused:
+            read(text, "anthropic")
+        assert refused.value.extra["missing_columns"] == missing
+        assert refused.value.extra["expected_columns"] == ["usage_date_utc", "model", "cost_usd"]
+        assert "usage_date_utc, model, cost_usd" in refused.value.detail
+
+    @pytest.mark.parametrize(
+        ("given", "wrong", "place"),
+        [
+            ("2.5", '"1,234.50"', "Line 3, column cost_usd"),
+            ("2.5", "1 234.50", "Line 3, column cost_usd"),
+            ("2.5", '"2,5"', "Line 3, column cost_usd"),
+            ("2.5", "$2.50", "Line 3, column cost_usd"),
+            ("2.5", "", "Line 3, column cost_usd"),
+            ("2026-03-02", "03/02/2026", "Line 4, column usage_date_utc"),
+        ],
+        ids=["thousands", "space", "comma", "dollar", "empty", "day"],
+    )
+    def test_with_a_wrong_value_name_its_line_and_column(self, given: str, wrong: str, place: str) -> None:
+        with pytest.raises(InvalidField, match=f"^{place}: "):
+            read(ANTHROPIC.replace(given, wrong), "anthropic")
+
+    def test_with_exponents_are_summed_exactly(self) -> None:
+        tiny = "".join(f"2026-03-0{1 + n % 2},m,{cost}\n" for n, cost in enumerate(["5e-9", "1", "4.9E-9"]))
+        assert [line.amount for line in read(f"usage_date_utc,model,cost_usd\n{tiny}", "anthropic").lines] == [
+            1, UNIT,
+        ]  # fmt: skip
+
+    def test_larger_than_memory_are_read_line_by_line(self) -> None:
+        file = Endless(20_000)
+        tracemalloc.start()
+        statement = read_statement(file, provider="anthropic")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert statement.sums == {(date(2026, 3, 1), "m"): 20_000}
+        assert file.given > 20_000_000
+        assert peak < 1_000_000
+
+    def test_in_one_endless_line_are_refused_before_they_are_in_memory(self) -> None:
+        file = io.StringIO("usage_date_utc,model,cost_usd" + "x" * 3 * MAX_LINE)
+        with pytest.raises(InvalidField):
+            read_statement(file, provider="anthropic")
+        assert file.tell() < 2 * MAX_LINE
 
     def test_differ_when_they_are_outside_the_tolerance_either_way(self) -> None:
         def within(billed: int, ours: int) -> bool:

@@ -11,7 +11,8 @@ from common.money import format_amount
 from common.transactions import run_in_transaction
 from orgs.operations.facts import Author
 from webhooks.operations.reconciling.bills import import_bill
-from webhooks.rules.reconciling.bills import DEFAULT_TOLERANCE_PPM, MAX_BYTES, PROVIDERS
+from webhooks.rules.reconciling.billfiles import PROVIDERS, Statement, read_statement
+from webhooks.rules.reconciling.bills import DEFAULT_TOLERANCE_PPM
 
 
 class Command(BaseCommand):
@@ -31,13 +32,12 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        text = self._read(Path(options["file"]))
         try:
+            statement = self._read(Path(options["file"]), options["provider"])
             bill, is_new = run_in_transaction(
                 partial(
                     import_bill,
-                    text=text,
-                    provider=options["provider"],
+                    statement=statement,
                     tolerance_ppm=options["tolerance_ppm"],
                     author=Author("system:import_provider_bill"),
                 )
@@ -56,10 +56,10 @@ class Command(BaseCommand):
             word = "imported" if is_new else "imported before"
             self.stdout.write(f"{bill.id}: {format_amount(bill.total)} {bill.currency}, {word}.")
 
-    def _read(self, path: Path) -> str:
+    def _read(self, path: Path, provider: str) -> Statement:
+        """Line by line: a file may be larger than memory."""
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise CommandError("The file is larger than 10 MB.")
-            return path.read_text(encoding="utf-8")
+            with path.open(encoding="utf-8", newline="") as file:
+                return read_statement(file, provider=provider)
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{path}: {error}") from error

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from itertools import islice
 from typing import Any, Final
 
 import msgspec
 from django.conf import settings
 
 from billing import stripe_gateway
+from billing.stripe_gateway.lists import pages
+from billing.stripe_gateway.pacing import paced
 from common.clock import wall_now
 from common.ids import new_id
 from common.transactions import run_in_transaction
@@ -30,7 +31,6 @@ from webhooks.rules.inbound.routes import type_groups
 
 logger = logging.getLogger(__name__)
 
-PAGE: Final = 100
 OVERLAP: Final = timedelta(days=3)
 SWEEP_EVERY: Final = timedelta(hours=24)
 KEPT: Final = timedelta(days=30)
@@ -100,7 +100,8 @@ def catch_up() -> int:
         return 0
     try:
         named = run_in_transaction(lambda cur: sorted({name for each in _accounts for name in each(cur)}))
-        return _catch_up_account("") + sum(_catch_up_connected(account) for account in named)
+        with paced():
+            return _catch_up_account("") + sum(_catch_up_connected(account) for account in named)
     finally:
         run_in_transaction(lambda cur: cur.execute(_GIVE_BACK, (LEASE_NAME, token)))
 
@@ -124,7 +125,7 @@ def catch_up_objects(*, created_from: datetime, account: str = "") -> int:
     stored = 0
     for event_type, list_them in _OBJECTS:
         found = list_them(created_from=created_from, account=account or None)
-        for batch in _batches(found):
+        for batch in pages(found):
             day = run_in_transaction(wall_now).date().isoformat()
             arrived = [_listed_object(view, event_type, account, day) for view in batch]
             stored += run_in_transaction(partial(store_events, events=arrived))
@@ -150,7 +151,7 @@ def _read_on(mark: Watermark) -> int:
     """From the watermark towards the present; it moves with each batch, in the transaction that stores it."""
     stored = 0
     found = stripe_gateway.list_events(after=mark.event, types=mark.types, account=mark.account or None)
-    for batch in _batches(found):
+    for batch in pages(found):
         stored += run_in_transaction(partial(_store_and_move, mark=mark, batch=batch, newest=batch[-1]))
     return stored
 
@@ -160,7 +161,7 @@ def _sweep(mark: Watermark, now: datetime) -> int:
     start = max((mark.created or now) - OVERLAP, now - KEPT)
     found = stripe_gateway.list_events(created_from=start, types=mark.types, account=mark.account or None)
     stored, newest = 0, None
-    for batch in _batches(found):
+    for batch in pages(found):
         newest = newest or batch[0]
         stored += run_in_transaction(
             partial(store_events, events=[_listed(view, mark.account) for view in batch])
@@ -213,8 +214,3 @@ def _listed_object(view: Any, event_type: str, account: str, day: str) -> Arrive
     }  # fmt: skip
     raw = msgspec.json.encode(body)
     return Arrived(read_event(raw), raw, source_of(account), "objects")
-
-
-def _batches(found: Iterator[Any]) -> Iterator[list[Any]]:
-    while batch := list(islice(found, PAGE)):
-        yield batch

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -96,7 +97,11 @@ def _fetch_all(claims: Sequence[Claim]) -> list[Any]:
     """What each object is now, or the error that came instead; outside any transaction."""
     if len(claims) < 2:
         return [_fetched(claim) for claim in claims]
-    return list(_threads(os.getpid()).map(_in_thread, claims))
+    # Each in a copy of the caller's context: who has to wait for a turn with the processor waits in the threads, too.
+    contexts = [copy_context() for _ in claims]
+    return list(
+        _threads(os.getpid()).map(lambda context, claim: context.run(_in_thread, claim), contexts, claims)
+    )
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from billing.queries.mirroring import find_invoice
 from billing.queries.paymentintegrity import KINDS as PAYMENT_KINDS
 from billing.rules.payments.views import BalanceView
 from billing.stripe_gateway import mirrored
+from billing.stripe_gateway.lists import pages
 from common.clock import wall_now
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -26,7 +27,6 @@ from orgs.operations.facts import record
 from orgs.operations.locks import lock_organization
 from webhooks.operations.reconciling.accounts import platform_ledger
 from webhooks.operations.reconciling.noting import AUTHOR, effects_finding, end_difference, note_open
-from webhooks.operations.reconciling.pacing import pages, wait_for_turn
 from webhooks.queries.reconciling import rows as reading
 from webhooks.queries.reconciling.runs import DifferenceRow, Run, open_not_met
 from webhooks.rules.reconciling import items as rules
@@ -89,9 +89,10 @@ def read_rows(run: Run) -> Tally:
     newest = run_in_transaction(reading.newest_row)
     start = None if newest is None else newest - OVERLAP
     for page in pages(stripe_gateway.list_balance_transactions(created_from=start)):
-        tally.compared += run_in_transaction(partial(_store, run=run.id, page=page))
-        for view in page:
-            tally.add(view.currency, view.net)
+        run_in_transaction(partial(_store, run=run.id, page=page))
+    for currency, count, net in run_in_transaction(lambda cur: reading.rows_of_run(cur, run.id)):
+        tally.compared += count
+        tally.add(currency, net)
     return tally
 
 
@@ -109,13 +110,13 @@ def place_rows(run: Run) -> Tally:
         known = run_in_transaction(partial(_explained, found=found))
         for view in found:
             if view.source not in known:
-                tally.compared += 1
                 _place(view)
     for item in run_in_transaction(_explained_items):
         run_in_transaction(partial(_release, item=item))
-        tally.repaired += 1
     for item in run_in_transaction(reading.charges_in_suspense):
         tally.repaired += _explain_by_invoice(item)
+    placed, released = run_in_transaction(lambda cur: reading.placed_since(cur, run.started_at))
+    tally.compared, tally.repaired = placed, tally.repaired + released
     _note_suspense(run, tally)
     return tally
 
@@ -138,7 +139,6 @@ def roll_forward(run: Run) -> Tally:
     it."""
     tally = Tally()
     for attempt in range(_TRIES):
-        wait_for_turn()
         closing = stripe_gateway.balances()
         read_rows(run)
         wrong = run_in_transaction(partial(_gaps, closing=closing))
@@ -189,7 +189,7 @@ def recheck(run: Run, row: DifferenceRow) -> None:
     run_in_transaction(lambda cur: end_difference(cur, row, reason="It does not differ any more."))
 
 
-def _store(cur: Cursor, *, run: UUID, page: Sequence[BalanceView]) -> int:
+def _store(cur: Cursor, *, run: UUID, page: Sequence[BalanceView]) -> None:
     columns = [
         [view.id for view in page], [view.amount for view in page], [view.fee for view in page],
         [view.net for view in page], [view.currency for view in page], [view.type for view in page],
@@ -197,7 +197,6 @@ def _store(cur: Cursor, *, run: UUID, page: Sequence[BalanceView]) -> int:
         [view.created for view in page], [run] * len(page),
     ]  # fmt: skip
     cur.execute(_READ, columns)
-    return cur.rowcount
 
 
 def _explained(cur: Cursor, found: Sequence[BalanceView]) -> set[str]:
@@ -220,7 +219,6 @@ def _place(view: BalanceView) -> None:
     subject, payment = _about(view)
     invoice = None
     if view.reporting_category == "charge" and payment is not None:
-        wait_for_turn()
         invoice = mirrored.invoice_of_payment(payment)
     run_in_transaction(partial(_book, view=view, subject=subject, invoice=invoice))
 
@@ -231,7 +229,6 @@ def _about(view: BalanceView) -> tuple[str, str | None]:
     reader: Callable[[str], Any] | None = _READERS.get(source.partition("_")[0])
     if reader is None:
         return f"balance_transaction:{view.id}", None
-    wait_for_turn()
     try:
         found = reader(source)
     except (stripe_gateway.NotAtProcessor, stripe_gateway.Unreadable):
@@ -285,7 +282,6 @@ def _release(cur: Cursor, *, item: rules.Item) -> None:
 
 def _explain_by_invoice(item: rules.Item) -> bool:
     """Whether an invoice that lives at the processor explains a charge by now: its credit was given meanwhile."""
-    wait_for_turn()
     invoice = mirrored.invoice_of_payment(item.subject.partition(":")[2])
     return invoice is not None and run_in_transaction(partial(_mirror, item=item, invoice=invoice))
 
@@ -403,7 +399,6 @@ def _compare_items(run: Run, payout: str) -> int:
 
 
 def _items_difference(payout: str) -> Difference | None:
-    wait_for_turn()
     try:
         view = stripe_gateway.payout(payout)
         rows = [

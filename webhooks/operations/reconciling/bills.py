@@ -18,6 +18,7 @@ from webhooks.operations.reconciling.noting import end_difference, note_open
 from webhooks.queries.reconciling.bills import beside, bill_of_digest, costs, find_bill, open_bills
 from webhooks.queries.reconciling.runs import Run, open_not_met
 from webhooks.rules.reconciling import bills as rules
+from webhooks.rules.reconciling.billfiles import Statement
 from webhooks.rules.reconciling.bills import Bill, Compared
 from webhooks.rules.reconciling.differences import COST, Difference, Tally
 
@@ -27,15 +28,15 @@ LOOKED_AT: Final = timedelta(days=120)
 
 
 def import_bill(
-    cur: Cursor, *, text: str, provider: str, tolerance_ppm: int, author: Author
+    cur: Cursor, *, statement: Statement, tolerance_ppm: int, author: Author
 ) -> tuple[Bill, bool]:
     """This function will import a provider's cost export, once for its content, and say whether it is new.
 
-    `tolerance_ppm`: by how much a day of a model may differ, in parts of a million. It locks the platform. Raises
-    InvalidField where a line cannot be read; then nothing is imported.
+    `statement` is read before, by `read_statement`: a large file must not keep the platform's lock. `tolerance_ppm`: by
+    how much a day of a model may differ, in parts of a million. It locks the platform. Raises InvalidField.
     """
     now = lock_organization(cur, PLATFORM_ID).now
-    made = rules.read_bill(text, provider=provider, tolerance_ppm=tolerance_ppm, by=author.actor, now=now)
+    made = rules.new_bill(statement, tolerance_ppm=tolerance_ppm, by=author.actor, now=now)
     known = bill_of_digest(cur, made.digest)
     if known is not None:
         return known, False

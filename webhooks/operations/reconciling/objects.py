@@ -11,15 +11,15 @@ from functools import partial
 from typing import Any
 
 from billing import stripe_gateway
+from billing.stripe_gateway.lists import pages
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from webhooks.operations.inbound.handlers import handler_of
 from webhooks.operations.reconciling.kinds import Foreign, Judged, Kind, kind_of_subject
 from webhooks.operations.reconciling.noting import AUTHOR, end_difference, note_open, note_repaired
-from webhooks.operations.reconciling.pacing import pages, wait_for_turn
 from webhooks.queries.reconciling.ours import Ours
-from webhooks.queries.reconciling.runs import DifferenceRow, Run
+from webhooks.queries.reconciling.runs import DifferenceRow, Run, repaired_in
 from webhooks.rules.reconciling.comparing import missing_there
 from webhooks.rules.reconciling.differences import MISSING_THERE, Difference, Tally
 
@@ -41,6 +41,8 @@ def compare_kind(run: Run, kind: Kind) -> Tally:
         if each.name not in seen:
             tally.compared += 1
             _look_up(run, kind, each, tally)
+    # From the rows: what this run repaired before it was killed was repaired by it, too.
+    tally.repaired = run_in_transaction(lambda cur: repaired_in(cur, run.id, kind=kind.name))
     return tally
 
 
@@ -75,16 +77,14 @@ def _settle(run: Run, kind: Kind, name: str, found: Judged, tally: Tally) -> Non
     if isinstance(found, Foreign):
         tally.foreign += 1
         return
-    refused = _apply(kind, name)
-    left = _judged_now(kind, name)
-    if not isinstance(left, Difference):
-        run_in_transaction(partial(note_repaired, run=run.id, found=found))
-        tally.repaired += 1
+    if found.name == MISSING_THERE:  # neither listed nor there by its id: nothing can be applied
+        run_in_transaction(partial(note_open, run=run.id, found=found))
+        tally.open += 1
         return
-    if refused is not None:
-        left = _with_reason(left, refused)
-    run_in_transaction(partial(note_open, run=run.id, found=left))
-    tally.open += 1
+    left = _applied(run, kind, name, found)
+    if isinstance(left, Difference):
+        run_in_transaction(partial(note_open, run=run.id, found=left))
+        tally.open += 1
 
 
 def _look_up(run: Run, kind: Kind, ours: Ours, tally: Tally) -> None:
@@ -94,7 +94,6 @@ def _look_up(run: Run, kind: Kind, ours: Ours, tally: Tally) -> None:
 
 def _judged_now(kind: Kind, name: str) -> Judged:
     """How an object differs at this moment."""
-    wait_for_turn()
     try:
         view = kind.fetch(name)
     except stripe_gateway.NotAtProcessor:
@@ -116,28 +115,35 @@ def _missing(cur: Cursor, kind: Kind, name: str) -> Difference | None:
     )
 
 
-def _apply(kind: Kind, name: str) -> str | None:
-    """Apply an object as it is now, by the ordinary operation; returns why that was refused, if it was."""
+def _applied(run: Run, kind: Kind, name: str, found: Difference) -> Judged:
+    """Apply an object as it is now, by the ordinary operation, and note in the same transaction that it is repaired:
+    who is killed after it has told it. Returns how it differs still, and why it was refused, if it was."""
     handler = handler_of(kind.source, kind.handler)
     if handler is None:
-        return "nobody applies such objects"
-    wait_for_turn()
+        return _with_reason(found, "nobody applies such objects")
     try:
-        fetched = handler.fetch(name, kind.account)
+        fetched, view = handler.fetch(name, kind.account), kind.fetch(name)
     except stripe_gateway.NotAtProcessor:
-        return MISSING_THERE
+        return run_in_transaction(lambda cur: _missing(cur, kind, name))
+
+    def apply(cur: Cursor) -> Judged:
+        handler.apply(cur, fetched, AUTHOR)
+        left = kind.judge(cur, view)
+        if not isinstance(left, Difference):
+            note_repaired(cur, run.id, found)
+        return left
+
     try:
-        run_in_transaction(lambda cur: handler.apply(cur, fetched, AUTHOR))
+        return run_in_transaction(apply)
     except ProblemError as error:
         if error.retryable:
             raise
-        return f"{error.code}: {error.detail}"
-    return None
+        refused = f"{error.code}: {error.detail}"
+    left = run_in_transaction(lambda cur: kind.judge(cur, view))
+    return _with_reason(left, refused) if isinstance(left, Difference) else left
 
 
 def _with_reason(found: Difference, refused: str) -> Difference:
-    if refused == MISSING_THERE:
-        return found
     return Difference(
         found.kind, found.name, found.subject, {**found.detail, "refused": refused}, found.organization,
         found.amount, found.currency, found.proposed,

@@ -20,6 +20,7 @@ from django.conf import settings
 
 from billing import stripe_gateway
 from billing.operations.commands import send_commands
+from billing.stripe_gateway.pacing import not_paced, paced
 from common.clock import wall_now
 from common.errors import InvalidField, ProblemError
 from common.ids import new_id
@@ -208,7 +209,8 @@ def _done(run: Run, name: str, step: Step) -> Tally:
     """What the processor says and nobody here can read, or will not say to our key, is a finding: it keeps no other
     step from its work."""
     try:
-        return step(run)
+        with paced():
+            return step(run)
     except (stripe_gateway.Unreadable, stripe_gateway.ProcessorRejected) as error:
         what = {"step": name, "error": f"{type(error).__name__}: {error}"[:500]}
         proposed = {"step": "give the key the right, or teach this version the object"}
@@ -240,7 +242,8 @@ def _send_lost(run: Run) -> Tally:
     grace = timedelta(seconds=settings.RECONCILIATION_GRACE_SECONDS)
     before = run_in_transaction(wall_now) - grace
     lost = run_in_transaction(lambda cur: overdue_commands(cur, before=before, limit=_MOST_COMMANDS))
-    send_commands(lost)
+    with not_paced():  # each takes its turn itself
+        send_commands(lost)
     left = run_in_transaction(lambda cur: still_open(cur, lost))
     tally = Tally(compared=len(lost), repaired=len(lost) - len(left))
     for command in lost:

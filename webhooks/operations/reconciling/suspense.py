@@ -7,7 +7,9 @@ from uuid import UUID
 
 from billing.operations.findings import resolve_finding, resolve_open
 from billing.operations.invoices.paying import ASSIGNED, NewPayment, record_payment
-from common.errors import CurrencyMismatch, InvalidField, InvalidTransition
+from billing.queries.invoices import find_invoice
+from billing.rules.invoices import OPEN, UNCOLLECTIBLE
+from common.errors import AmountExceedsAvailable, CurrencyMismatch, InvalidField, InvalidTransition
 from events.store import Cursor
 from ledger.operations.books import lock_books
 from ledger.operations.grants import NewGrant, grant_credit
@@ -31,8 +33,9 @@ def assign_item(
 
     What it leaves in the platform's books and what it becomes in the customer's stand against each other in
     `intercompany_clearing` (L8); what the processor holds does not change. It locks the platform and the organization.
-    Raises NotFound, InvalidTransition (not in suspense, or the invoice is not open), CurrencyMismatch, and InvalidField
-    without a reason, for the platform, or where the money is not above zero.
+    Raises NotFound, InvalidTransition (not in suspense, or the invoice is not open), CurrencyMismatch,
+    AmountExceedsAvailable (the invoice owes less), and InvalidField without a reason, for the platform, or where the
+    money is not above zero.
     """
     if organization == PLATFORM_ID:
         raise InvalidField("Money is assigned to a customer.", pointer="/organization")
@@ -91,6 +94,12 @@ def _give(cur: Cursor, item: Item, author: Author) -> None:
             author=author,
         )
         return
+    owing = find_invoice(cur, organization=item.assigned_to, invoice=item.assigned_invoice)
+    if owing.status in (OPEN, UNCOLLECTIBLE) and item.amount > owing.total - owing.paid - owing.credited:
+        raise AmountExceedsAvailable(
+            "The invoice owes less than this money: assign it as credit, and pay the invoice from that.",
+            pointer="/invoice",
+        )
     payment = NewPayment(item.amount, item.currency, ASSIGNED, item.balance_transaction)
     record_payment(
         cur, organization=item.assigned_to, invoice=item.assigned_invoice, payment=payment, author=author

@@ -131,6 +131,25 @@ def newest_row(cur: Cursor) -> datetime | None:
     return None if row is None else row[0]
 
 
+def rows_of_run(cur: Cursor, run: UUID) -> list[tuple[str, int, int]]:
+    """Return what a run has read for the first time: currency, how many, and their net in units."""
+    statement = (
+        "SELECT currency, count(*), sum(net)::bigint FROM processor_balance_rows WHERE run = %s GROUP BY currency"
+        " ORDER BY currency"
+    )
+    return cur.execute(statement, (run,)).fetchall()
+
+
+def placed_since(cur: Cursor, since: datetime) -> tuple[int, int]:
+    """Return how many balance transactions were placed in the books since then, and how many left suspense."""
+    statement = (
+        "SELECT count(*) FILTER (WHERE booked_at >= %(since)s),"
+        " count(*) FILTER (WHERE status = 'released' AND ended_at >= %(since)s) FROM processor_items"
+    )
+    row = cur.execute(statement, {"since": since}).fetchone()
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))
+
+
 def unplaced(
     cur: Cursor, *, run: UUID, since: datetime, until: datetime, after: str, limit: int
 ) -> list[BalanceView]:

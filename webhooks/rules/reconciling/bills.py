@@ -1,43 +1,27 @@
-"""Providers' cost exports, and what of them our own record of calls says. Pure.
+"""Providers' bills, and what of them our own record of calls says. Pure.
 
-Read strictly: a file that is not whole, or has a line that cannot be read, is refused as a whole. Amounts are summed
-exactly and rounded once for each day and model, half up, to units of 10^-8.
+Amounts of a file are rounded once for each day and model, half up, to units of 10^-8.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime
-from decimal import Decimal, localcontext
-from hashlib import sha256
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from common.currencies import parse_currency
-from common.errors import InvalidField, InvalidTransition, ProblemError
+from common.errors import InvalidField, InvalidTransition
 from common.money import checked_units, round_half_up
 from orgs import PLATFORM_ID
 from orgs.rules.facts import Fact, time_text
+from webhooks.rules.reconciling.billfiles import Statement
 
-OPENAI, ANTHROPIC = "openai", "anthropic"
-PROVIDERS: Final = (OPENAI, ANTHROPIC)
 IMPORTED, BOOKED = "imported", "booked"
-MAX_BYTES: Final = 10_000_000
-MAX_LINES: Final = 100_000
-MAX_GROUPS: Final = 5_000
 DEFAULT_TOLERANCE_PPM: Final = 10_000
 """One percent: providers round, and bill some things a day late."""
 PPM: Final = 1_000_000
-_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    OPENAI: ("start_time", "amount_value", "amount_currency", "line_item"),
-    ANTHROPIC: ("usage_date_utc", "model", "cost_usd"),
-}
-_AMOUNT: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,30})?")
-_DAY_SECONDS: Final = 86_400
 AGAINST: Final = ("cash", "provider_payable")
 """How a bill is booked: paid from the bank, or as what is still owed beside our own record (the difference alone)."""
 
@@ -92,34 +76,16 @@ _APART: Final = frozenset({"id", "version", "lines", *_TIMES, *_DAYS})
 _PLAIN: Final = tuple(field.name for field in fields(Bill) if field.name not in _APART)
 
 
-def read_bill(text: str, *, provider: str, tolerance_ppm: int, by: str, now: datetime) -> Bill:
-    """Return the bill of a cost export. Raises InvalidField, saying which line cannot be read and why."""
-    if provider not in PROVIDERS:
-        raise InvalidField("A provider is openai or anthropic.", pointer="/provider")
+def new_bill(statement: Statement, *, tolerance_ppm: int, by: str, now: datetime) -> Bill:
+    """Return the bill of a file that was read. Raises InvalidField."""
     if not 0 <= tolerance_ppm <= PPM:
         raise InvalidField("A tolerance is 0 to 1,000,000 parts of a million.", pointer="/tolerance_ppm")
-    if len(text.encode()) > MAX_BYTES:
-        raise InvalidField("The file is larger than 10 MB.", pointer="/csv")
-    sums: dict[tuple[date, str], Decimal] = {}
-    currencies = set()
-    with localcontext() as context:
-        context.prec = 60
-        for day, model, amount, currency in _read(text, provider):
-            sums[day, model] = sums.get((day, model), Decimal(0)) + amount
-            currencies.add(currency)
-    if not sums:
-        raise InvalidField("The file bills nothing.", pointer="/csv")
-    if len(currencies) != 1:
-        raise InvalidField("All lines of a file are in one currency.", pointer="/csv")
-    if len(sums) > MAX_GROUPS:
-        raise InvalidField(f"A file has at most {MAX_GROUPS} days and models.", pointer="/csv")
-    lines = tuple(Line(day, model, _units(amount)) for (day, model), amount in sorted(sums.items()))
-    digest = sha256(f"{provider}\n{text}".encode()).hexdigest()
+    lines = tuple(Line(day, model, _units(amount)) for (day, model), amount in sorted(statement.sums.items()))
     return Bill(
-        id=uuid5(NAMESPACE_OID, f"provider_bill:{digest}"),
-        provider=provider,
-        digest=digest,
-        currency=currencies.pop(),
+        id=uuid5(NAMESPACE_OID, f"provider_bill:{statement.digest}"),
+        provider=statement.provider,
+        digest=statement.digest,
+        currency=statement.currency,
         total=checked_units(sum(line.amount for line in lines)),
         first_day=lines[0].day,
         last_day=lines[-1].day,
@@ -196,77 +162,9 @@ def fact(bill: Bill, verb: str, *, at: datetime, ledger: Mapping[str, Any] | Non
     return Fact(PLATFORM_ID, "provider_bill", bill.id, bill.version, verb, data, at)
 
 
-def _read(text: str, provider: str) -> Iterator[tuple[date, str, Decimal, str]]:
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    try:
-        names = list(reader.fieldnames or ())
-        missing = [name for name in _COLUMNS[provider] if name not in names]
-        if missing or len(set(names)) < len(names):
-            raise InvalidField(
-                f"Line 1 names the columns {', '.join(_COLUMNS[provider])}, each once.", pointer="/csv"
-            )
-        for row in reader:
-            if reader.line_num > MAX_LINES:
-                raise InvalidField(f"A file has at most {MAX_LINES} lines.", pointer="/csv")
-            if None in row or None in row.values():
-                raise InvalidField(f"Line {reader.line_num} has not the columns of line 1.", pointer="/csv")
-            found = _line(row, provider, reader.line_num)
-            if found is not None:
-                yield found
-    except csv.Error as error:
-        raise InvalidField(f"Line {reader.line_num} is no CSV: {error}.", pointer="/csv") from error
-
-
-def _line(row: Mapping[str, str], provider: str, number: int) -> tuple[date, str, Decimal, str] | None:
-    if provider == OPENAI:
-        # A day on which nothing was billed is a line without amount, currency and item.
-        if not row["amount_value"] and not row["amount_currency"] and not row["line_item"]:
-            return None
-        day, model = _day_of_second(row["start_time"], number), row["line_item"].partition(",")[0].strip()
-        return (
-            day,
-            _model(model),
-            _amount(row["amount_value"], number),
-            _currency(row["amount_currency"], number),
-        )
-    day = _day(row["usage_date_utc"], number)
-    return day, _model(row["model"].strip()), _amount(row["cost_usd"], number), "USD"
-
-
-def _model(text: str) -> str:
-    """As calls are recorded; what is no model's (storage, a search) is billed under its own name."""
-    return text.lower()[:200] or "other"
-
-
-def _amount(text: str, number: int) -> Decimal:
-    if not _AMOUNT.fullmatch(text):
-        raise InvalidField(f"Line {number}: {text[:40]!r} is no amount.", pointer="/csv")
-    return Decimal(text)
-
-
-def _currency(text: str, number: int) -> str:
-    try:
-        return parse_currency(text.upper())
-    except ProblemError as error:
-        raise InvalidField(f"Line {number}: {text[:10]!r} is no currency.", pointer="/csv") from error
-
-
-def _day(text: str, number: int) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidField(f"Line {number}: {text[:20]!r} is no day.", pointer="/csv") from error
-
-
-def _day_of_second(text: str, number: int) -> date:
-    if not text.isascii() or not text.isdigit() or len(text) > 11 or int(text) % _DAY_SECONDS:
-        raise InvalidField(f"Line {number}: {text[:20]!r} is no beginning of a day.", pointer="/csv")
-    return datetime.fromtimestamp(int(text), UTC).date()
-
-
 def _units(amount: Decimal) -> int:
-    numerator, denominator = (amount * 10**8).as_integer_ratio()
-    return checked_units(round_half_up(numerator, denominator))
+    numerator, denominator = amount.as_integer_ratio()
+    return checked_units(round_half_up(numerator * 10**8, denominator))
 
 
 def line_of(values: Sequence[Any]) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,8 @@ CLASSES: Final = (
 )  # fmt: skip
 REPAIRED, OPEN, GONE = "repaired", "open", "gone"
 OUTCOMES: Final = (REPAIRED, OPEN, GONE)
+OVERDUE: Final = timedelta(days=3)
+"""An open difference that is older waits too long: it is counted apart, whoever looks after it."""
 
 FINDINGS: Final[Mapping[str, tuple[str, str]]] = {
     MISSING_HERE: ("missing_here", "apply it again; look at why its event could not be"),
