@@ -239,6 +239,17 @@ class TestARefundOfAnInvoicesPayment:
             assert paying.apply(wrong).outcome == "parked"
         assert (made.only()["status"], clearing(made.id)) == ("paid", 100 * UNIT)
 
+    def test_whose_amount_is_another_than_before_is_parked(self) -> None:
+        made, paying = invoiced()
+        paying.apply(paying.view())
+        refund = paying.refund(40 * UNIT, "pending")
+        paying.apply(refund)
+        before, row = balances(made.id), paying.row
+        assert paying.apply(replace(refund, amount=60 * UNIT, status="succeeded")).outcome == "parked"
+        assert (balances(made.id), paying.row, kinds(made.id)) == (before, row, ["refund_mismatch"])
+        paying.apply(replace(refund, status="succeeded"))
+        assert clearing(made.id) == 60 * UNIT
+
     def test_that_is_heard_of_first_waits_for_the_payment(self) -> None:
         made, paying = invoiced()
         paying.apply(paying.view("processing"))
