@@ -35,10 +35,6 @@ def paid_and_partly_refunded() -> Paying:
     ("tampering", "invariant", "words"),
     [
         (f"UPDATE payments SET fee = fee + 1 {MINE}", "M1", "its payments say"),
-        (
-            "M1",
-            "its payments say",
-        ),
         (f"DELETE FROM effects {MINE}", "W1", "it stands nowhere"),
         (f"UPDATE payments SET applied = '[]' {MINE}", "W1", "no payment names it"),
         (
