@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from billing.rules.rounding import document_step
+from billing.rules.payments.minor import charged_step
 from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
 from orgs.rules.facts import Fact, id_text, time_text
 
@@ -88,10 +88,8 @@ def checked(rule: AutoTopUp, *, currency: str) -> AutoTopUp:
         raise CurrencyMismatch(f"The organization's currency is {currency}.", pointer="/currency")
     for name in ("amount", "monthly_cap"):
         units = getattr(rule, name)
-        if units is not None and (units <= 0 or units % document_step(currency)):
-            raise InvalidAmount(
-                f"Nobody pays a fraction of the smallest coin of {currency}.", pointer=f"/{name}"
-            )
+        if units is not None and (units <= 0 or units % charged_step(currency)):
+            raise InvalidAmount(f"That is finer than what can be charged in {currency}.", pointer=f"/{name}")
     if rule.monthly_cap is not None and rule.monthly_cap < rule.amount:
         raise InvalidField("The cap of a month lets one top-up through at least.", pointer="/monthly_cap")
     if not 0 <= rule.cool_off_seconds <= MAX_COOL_OFF_SECONDS:

@@ -83,7 +83,8 @@ def apply_partner_payout(cur: Cursor, found: tuple[str, PayoutView], *, author: 
 def told(cur: Cursor, books: Books, payout: Payout, view: PayoutView, *, author: Author) -> Applied:
     """This function will bring a payout to what a view of it says. The caller holds the partner's lock and read the
     payout under it."""
-    if (view.amount, view.currency) != (payout.amount, payout.currency) or view.status not in _STATUSES:
+    is_other = (view.amount, view.currency) != (payout.amount, payout.currency)
+    if is_other or view.status not in _STATUSES or _is_paid_nevertheless(payout, view):
         detail = {"at_processor": view.amount, "in": view.currency, "status": view.status, "object": view.id}
         step = {"step": "look at the payout at the processor"}
         find(cur, payout, "payout_differs", detail, step, author)
@@ -124,6 +125,13 @@ def apply_transfer(cur: Cursor, view: TransferView, *, author: Author) -> Applie
         return Applied(UNCHANGED)
     bring_back(cur, books, payout, view.reversals, author=author)
     return Applied(APPLIED, "reversed")
+
+
+def _is_paid_nevertheless(payout: Payout, view: PayoutView) -> bool:
+    """Whether the bank gets what the partner was given back: an object that nobody found when it was looked for."""
+    return payout.state == FAILED and (
+        view.status == "paid" or (view.status in _ON_ITS_WAY and payout.payout != view.id)
+    )
 
 
 def _gone(cur: Cursor, books: Books, payout: Payout, view: PayoutView, author: Author) -> Applied:

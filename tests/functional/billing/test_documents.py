@@ -246,6 +246,16 @@ class TestPaying:
         assert made.customer.available() == "0"
         made.assert_sound()
 
+    def test_from_the_customers_credit_takes_no_more_than_is_due(self) -> None:
+        made, invoice = with_invoice("3")
+        made.customer.grant("10")
+        with made.still():
+            refused = made.pay(invoice["id"], "3.01", method="credit")
+            assert problem(refused) == (422, "amount_exceeds_available")
+        assert made.pay(invoice["id"], "3", method="credit").json()["status"] == "paid"
+        assert made.customer.available() == "7"
+        made.assert_sound()
+
     def test_counts_a_reference_and_a_call_once(self) -> None:
         made, invoice = with_invoice("3")
         key = unique()

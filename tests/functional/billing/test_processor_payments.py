@@ -239,6 +239,26 @@ class TestARefundOfAnInvoicesPayment:
             assert paying.apply(wrong).outcome == "parked"
         assert (made.only()["status"], clearing(made.id)) == ("paid", 100 * UNIT)
 
+    def test_whose_amount_is_another_than_before_is_parked(self) -> None:
+        made, paying = invoiced()
+        paying.apply(paying.view())
+        refund = paying.refund(40 * UNIT, "pending")
+        paying.apply(refund)
+        before, row = balances(made.id), paying.row
+        assert paying.apply(replace(refund, amount=60 * UNIT, status="succeeded")).outcome == "parked"
+        assert (balances(made.id), paying.row, kinds(made.id)) == (before, row, ["refund_mismatch"])
+        paying.apply(replace(refund, status="succeeded"))
+        assert clearing(made.id) == 60 * UNIT
+
+    def test_that_names_another_payment_than_its_own_is_parked(self) -> None:
+        (made, paying), (_, other) = invoiced(), invoiced()
+        for each in (paying, other):
+            each.apply(each.view())
+        before, row = balances(made.id), paying.row
+        refund = other.refund(40 * UNIT, metadata={"payment": str(paying.payment)})
+        assert paying.apply(refund).outcome == "parked"
+        assert (balances(made.id), paying.row, kinds(made.id)) == (before, row, ["refund_mismatch"])
+
     def test_that_is_heard_of_first_waits_for_the_payment(self) -> None:
         made, paying = invoiced()
         paying.apply(paying.view("processing"))
@@ -313,6 +333,16 @@ class TestADispute:
         paying.apply(paying.lost(dispute))
         assert (made.only()["due"], figures(made.id)[0]) == ("70.00", 0)
         made.assert_sound()
+
+    def test_of_another_currency_or_more_than_was_paid_is_parked(self) -> None:
+        made, paying = invoiced()
+        paying.apply(paying.view())
+        before, row = balances(made.id), paying.row
+        dispute = paying.dispute(100 * UNIT)
+        for wrong in (replace(dispute, currency="EUR"), replace(dispute, amount=101 * UNIT)):
+            assert paying.apply(wrong).outcome == "parked"
+            assert (balances(made.id), paying.row, kinds(made.id)) == (before, row, ["dispute_mismatch"])
+        assert paying.apply(dispute).outcome == "applied"
 
     def test_that_is_only_an_inquiry_moves_nothing(self) -> None:
         made, paying = invoiced()

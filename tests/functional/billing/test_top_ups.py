@@ -219,6 +219,15 @@ class TestAnAutomaticTopUp:
         assert moving(customer.id) == before
         assert api.get(RULE).status_code == 404
 
+    @pytest.mark.parametrize(("currency", "amount"), [("KWD", "5.001"), ("MGA", "500.20")])
+    def test_is_no_finer_than_what_the_processor_charges(self, currency: str, amount: str) -> None:
+        customer, api = buyer(currency=currency)
+        wrong = rule(currency=currency, amount=amount, monthly_cap=None)
+        with Still(customer.id):
+            answer = api.put(RULE, wrong)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_amount")
+        body_of(api.put(RULE, {**wrong, "amount": "500"}), 200)
+
     def test_is_for_owners_and_billing_administrators(self) -> None:
         customer, api = buyer()
         assert member(customer, "member").put(RULE, rule()).status_code == 403

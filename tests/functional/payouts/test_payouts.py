@@ -1,18 +1,33 @@
 """Payouts of partners: requested by API, sent by commands to the simulator, brought to what the processor says."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from billing.rules.payments.applied import Applied
+from billing.rules.payments.commands import OPEN_STATES
+from billing.rules.payments.outcomes import Refused
+from billing.rules.payments.views import PayoutView
+from payouts import stripe_gateway as connect
+from payouts.operations.paying import applying
 from payouts.operations.paying.due import advance_due
-from tests.builders.orgs import caller, make_member, platform, unique
-from tests.builders.payouts import Earner, partner
+from payouts.operations.paying.settling import settle_payout
+from tests.builders.orgs import AUTHOR, caller, make_member, platform, unique, write
+from tests.builders.payments import kinds
+from tests.builders.payments import payout as there
+from tests.builders.payouts import CENT, Earner, partner
 from tests.builders.stripe import Simulator
 from tests.invariants import Still, assert_sound
 
 
 def problem(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
+
+
+def told(made: Earner, view: PayoutView) -> Applied:
+    """What becomes of a view of a payout on the partner's account."""
+    return write(lambda cur: applying.apply_partner_payout(cur, (made.account, view), author=AUTHOR))
 
 
 def acted(payout: Any, verb: str, body: Any = None, **given: Any) -> Any:
@@ -339,3 +354,68 @@ class TestWhatIsTakenBackAfterAPayout:
         made.send()
         made.arrive()
         assert (made.state(), made.money()["partner_payable"]) == ("paid", -5_000)
+
+
+class TestAnObjectThatIsNotWhatWasAskedFor:
+    @pytest.mark.parametrize("wrong", [{"amount": 4_999 * 10**6}, {"currency": "EUR"}, {"status": "lost"}])
+    def test_of_the_bank_moves_nothing_and_is_a_finding(
+        self, stripe_simulator: Simulator, wrong: dict[str, Any]
+    ) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked()
+        made.send()
+        (view,) = connect.list_partner_payouts(made.account)
+        before = made.money()
+
+        for _ in range(2):
+            assert told(made, replace(view, **{"status": "paid", **wrong})).outcome == "parked"
+
+        assert (made.state(), made.money(), kinds(made.id)) == ("processing", before, ["payout_differs"])
+        made.arrive()
+        assert made.state() == "paid"
+
+    @pytest.mark.parametrize("wrong", [{"amount": 4_999 * 10**6}, {"currency": "EUR"}, {"id": "tr_other"}])
+    def test_of_a_transfer_moves_nothing_and_is_a_finding(
+        self, stripe_simulator: Simulator, wrong: dict[str, Any]
+    ) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.paid()
+        (view,) = connect.list_transfers(destination=made.account)
+        other = replace(view, reversed=view.amount, **wrong)
+
+        answer = write(lambda cur: applying.apply_transfer(cur, other, author=AUTHOR))
+
+        assert (answer.outcome, made.state(), kinds(made.id)) == ("parked", "paid", ["transfer_differs"])
+
+    @pytest.mark.parametrize("status", ["in_transit", "paid"])
+    def test_that_turns_up_after_the_partner_was_given_the_money_back_is_a_finding(
+        self, stripe_simulator: Simulator, status: str
+    ) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        asked = made.asked()
+        made.send(times=1)
+        (payout,) = made.commands("create_payout", *OPEN_STATES)
+        refused = Refused("payouts_not_allowed", None, "Not now.")
+        write(lambda cur: settle_payout(cur, payout, refused))
+        assert (made.state(), kinds(made.id)) == ("failed", ["payout_failed"])
+        found = there(5_000 * CENT, status, metadata={"payout": str(asked)})
+        before = made.money()
+
+        assert told(made, found).outcome == "parked"
+
+        assert made.money() == before
+        assert kinds(made.id) == ["payout_differs", "payout_failed"]
+        assert told(made, replace(found, status="failed")).outcome == "unchanged"
+
+    def test_of_a_payout_that_came_back_is_no_news(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked()
+        made.send()
+        (view,) = connect.list_partner_payouts(made.account)
+        stripe_simulator.decide(payout=view.id, on=made.account, to="failed")
+        made.hear()
+
+        assert told(made, view).outcome == "unchanged"  # it was on its way, once
+
+        assert kinds(made.id) == ["payout_failed"]
+        assert told(made, replace(view, status="paid")).outcome == "parked"
