@@ -12,6 +12,7 @@ from billing.models.contracts import ContractWindow as ContractWindow
 from billing.models.dunning import DunningCase as DunningCase
 from billing.models.dunning import DunningNotice as DunningNotice
 from billing.models.dunning import DunningPolicy as DunningPolicy
+from billing.models.dunning import DunningRun as DunningRun
 from billing.models.invoices import BillingRun as BillingRun
 from billing.models.invoices import CreditNote as CreditNote
 from billing.models.invoices import Invoice as Invoice
