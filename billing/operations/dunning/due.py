@@ -83,7 +83,8 @@ def _attempted(organization: UUID) -> bool | None:
     try:
         return bool(run_in_transaction(operation, prepared=True))
     except Exception as error:
-        return _noted(organization, error)
+        _noted(organization, error)
+        return None
 
 
 def _noted(organization: UUID, error: Exception) -> None:
