@@ -24,6 +24,7 @@ from billing.models.mirroring import MirroredCustomer as MirroredCustomer
 from billing.models.mirroring import MirroredInvoice as MirroredInvoice
 from billing.models.mirroring import MirroredSubscription as MirroredSubscription
 from billing.models.payments import AutoTopUp as AutoTopUp
+from billing.models.payments import AutoTopUpLetter as AutoTopUpLetter
 from billing.models.payments import Dispute as Dispute
 from billing.models.payments import Finding as Finding
 from billing.models.payments import Payment as Payment

@@ -35,10 +35,10 @@ _INVOICE: Final = """
 INSERT INTO invoices (id, organization, status, cause, currency, legal_entity, series, year, counter, number, seller,
     customer, dated_at, period_start, period_end, net_days, finalize_at, due_at, subtotal, discount, net, tax, total,
     discounts, taxes, paid, credited, written_off, created_at, finalized_at, version)
-SELECT gen_random_uuid(), o.id, 'open', 'cycle', 'USD', %(entity)s, 'BENCH', 2026, n.c, 'B-' || n.c, '{}', '{}', at,
+SELECT gen_random_uuid(), n.id, 'open', 'cycle', 'USD', %(entity)s, 'BENCH', 2026, n.c, 'B-' || n.c, '{}', '{}', at,
     at, at, 0, at, at, 100000000, 0, 100000000, 0, 100000000, '[]', '[]', 0, 0, 0, at, at, 1
-FROM (SELECT id, %(first)s + row_number() OVER (ORDER BY id) AS c FROM organizations WHERE name LIKE %(names)s) n
-    JOIN organizations o ON o.id = n.id, (SELECT clock_timestamp() - interval '1 hour' AS at) t
+FROM (SELECT id, %(first)s + row_number() OVER (ORDER BY id) AS c FROM organizations WHERE name LIKE %(names)s) n,
+    (SELECT clock_timestamp() - interval '1 hour' AS at) t
 """
 # A week later: the clock of a server cannot be moved, so the days of the cases are.
 _LATER: Final = """
