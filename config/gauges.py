@@ -51,10 +51,11 @@ def _gate(found: Iterable[Sample]) -> Iterator[Metric]:
     yield from gauges.values()
 
 
-def _billing_runs(troubled: tuple[int, int]) -> Iterator[Metric]:
-    for name, count in zip(("retrying", "parked"), troubled, strict=True):
-        text = f"Customers whose billing run failed and is {name}"
-        yield GaugeMetricFamily(f"counterfoil_billing_{name}_customers", text, count)
+def _troubled(found: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
+    for job, counts in found.items():
+        for name, count in zip(("retrying", "parked"), counts, strict=True):
+            text = f"Customers whose {job} run failed and is {name}"
+            yield GaugeMetricFamily(f"counterfoil_{job}_{name}_customers", text, count)
 
 
 def _commands(found: Backlog) -> Iterator[Metric]:
@@ -133,7 +134,7 @@ def _gauges(prefix: str, plain: Plain) -> Iterator[Metric]:
 READ_AND_SHOWN: Final[tuple[tuple[Callable[[Cursor], Any], Callable[[Any], Iterator[Metric]]], ...]] = (
     (store_health, _store),
     (samples, _gate),
-    (troubled_customers, _billing_runs),
+    (troubled_customers, _troubled),
     (backlog, _commands),
     (_read_findings, _findings),
     (inbox_health, _inbox),

@@ -17,9 +17,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from billing.models import DunningCase, DunningNotice, DunningPolicy
+from billing.models import DunningCase, DunningNotice, DunningPolicy, DunningRun
 from billing.operations.dunning import commanding
 from billing.operations.dunning.policies import archive_policy
+from billing.operations.dunning.trouble import resume_dunning
 from billing.queries.dunning import find_case, history_of_case, unpaid_of
 from billing.queries.dunning_policies import find_policy
 from billing.queries.entitlements import entitlements
@@ -176,3 +177,17 @@ class DunningNoticeAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("status", "notice")
     search_fields: ClassVar = ("=case_id", "=organization")
+
+
+@admin.register(DunningRun)
+class DunningRunAdmin(ReadOnlyAdmin):
+    """Customers whose dunning is in work or meets trouble."""
+
+    list_display = ("organization", "failures", "failed_at", "parked_at", "last_error")
+    search_fields = ("=organization",)
+    actions = ("resume",)
+
+    @admin.action(description="Let the chosen customers' dunning go on", permissions=["operate"])
+    def resume(self, request: HttpRequest, rows: QuerySet[DunningRun]) -> None:
+        """Forget each one's failures."""
+        self.run(request, rows, lambda row, author, cur: resume_dunning(cur, organization=row.organization))

@@ -8,7 +8,7 @@ from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from billing.models import AutoTopUp, Dispute, Finding, Payment, ProcessorPayout
+from billing.models import AutoTopUp, AutoTopUpLetter, Dispute, Finding, Payment, ProcessorPayout
 from billing.operations.findings import assign_finding, note_finding, resolve_finding
 from common.money import format_amount
 from orgs.admin import OrganizationFilter, ReadOnlyAdmin
@@ -149,3 +149,12 @@ class FindingAdmin(ReadOnlyAdmin):
             rows,
             lambda row, author, cur: resolve_finding(cur, finding=row.id, reason=reason, author=author),
         )
+
+
+@admin.register(AutoTopUpLetter)
+class AutoTopUpLetterAdmin(ReadOnlyAdmin):
+    """Letters that automatic top-ups have stopped, and what became of each."""
+
+    list_display = ("organization", "status", "attempts", "made_at", "next_try_at", "done_at")
+    list_filter = ("status",)
+    search_fields = ("=organization",)

@@ -1,4 +1,5 @@
-"""/v1/billing-runs: customers whose billing meets trouble; /v1/billing-cycle: where a customer's billing stands."""
+"""/v1/billing-runs, /v1/dunning-runs: customers whose billing or dunning meets trouble; /v1/billing-cycle: where a
+customer's billing stands."""
 
 from __future__ import annotations
 
@@ -14,10 +15,12 @@ from billing.api.invoice_serializers import (
     BillingCycleSerializer,
     BillingRunSerializer,
     BillingThresholdSerializer,
+    DunningRunSerializer,
 )
+from billing.operations.dunning.trouble import resume_dunning
 from billing.operations.invoices.thresholds import set_threshold
 from billing.operations.runs import resume_customer
-from billing.queries.runs import TroubledRun, find_run, list_runs
+from billing.queries.runs import BILLING, DUNNING, TroubledRun, find_run, list_runs
 from billing.queries.standing import standing_of, unbilled_of
 from common.api.answers import json_response
 from common.api.paging import envelope
@@ -40,6 +43,7 @@ from orgs.rules.scopes import BILLING_READ, PLATFORM
 class BillingRunListView(OrgsView):
     """GET /v1/billing-runs."""
 
+    table = BILLING
     required_scope = PLATFORM
     query_parameters = ("parked",)
     paged = True
@@ -51,7 +55,7 @@ class BillingRunListView(OrgsView):
 
         def read(cur: Cursor) -> dict[str, Any]:
             after = UUID(page.position[0]) if page.position else None
-            rows = list_runs(cur, is_parked=parked, after=after, limit=page.fetch)
+            rows = list_runs(cur, table=self.table, is_parked=parked, after=after, limit=page.fetch)
             return envelope(rows, page=page, position=lambda row: (str(row.organization),), show=show_run)
 
         return json_response(run_in_transaction(read))
@@ -74,6 +78,42 @@ class BillingRunResumeView(OrgsView):
         def operation(cur: Cursor) -> dict[str, Any]:
             resume_customer(cur, organization=organization)
             return show_run(find_run(cur, organization))
+
+        return self.idempotent(request, operation, status=200)
+
+
+@extend_schema_view(
+    get=extend_schema(
+        parameters=[OpenApiParameter("parked", bool)],
+        responses=DunningRunSerializer(many=True),
+        tags=["dunning"],
+    )
+)
+class DunningRunListView(BillingRunListView):
+    """GET /v1/dunning-runs."""
+
+    table = DUNNING
+
+    def get(self, request: Request) -> HttpResponse:
+        """Customers whose dunning failed the last time: tried again later, or parked until a person resumes them."""
+        return super().get(request)
+
+
+@extend_schema_view(post=extend_schema(request=None, responses={200: DunningRunSerializer}, tags=["dunning"]))
+class DunningRunResumeView(OrgsView):
+    """POST /v1/dunning-runs/{organization}/resume."""
+
+    required_scope = PLATFORM
+    bodiless = ("POST",)
+
+    def post(self, request: Request, name: str) -> HttpResponse:
+        """Let a customer's dunning go on at once. Every step that is due is done with its own date, none twice."""
+        refuse_fields(request)
+        organization = path_id(name)
+
+        def operation(cur: Cursor) -> dict[str, Any]:
+            resume_dunning(cur, organization=organization)
+            return show_run(find_run(cur, organization, table=DUNNING))
 
         return self.idempotent(request, operation, status=200)
 

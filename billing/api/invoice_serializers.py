@@ -378,6 +378,10 @@ class BillingRunSerializer(serializers.Serializer[Any]):
     parked_at = InstantField(allow_null=True)
 
 
+class DunningRunSerializer(BillingRunSerializer):
+    """A customer whose dunning meets trouble."""
+
+
 class BillingCycleSerializer(serializers.Serializer[Any]):
     """Where a customer's billing stands."""
 

@@ -18,6 +18,7 @@ from common.api.serializers import (
     StrictField,
     StrictSerializer,
     TextField,
+    WholeNumberField,
 )
 from common.errors import InvalidField
 from common.money import format_amount
@@ -120,6 +121,12 @@ class MirroredInvoiceSerializer(StrictSerializer):
     amount_paid = AmountField()
     amount_remaining = AmountField()
     failed = FlagField(help_text="Its payment was tried, and it is not paid.")
+    attempts = WholeNumberField(
+        minimum=0,
+        maximum=2**31 - 1,
+        allow_null=True,
+        help_text="How often its payment was tried; null: not known.",
+    )
     due_at = InstantField(allow_null=True)
     paid_at = InstantField(allow_null=True)
     created_at = InstantField()
@@ -171,6 +178,7 @@ def show_invoice(row: MirroredInvoice) -> dict[str, Any]:
         "amount_paid": format_amount(row.paid),
         "amount_remaining": format_amount(row.remaining),
         "failed": row.failed,
+        "attempts": row.attempts,
         "due_at": row.due_at,
         "paid_at": row.paid_at,
         "created_at": row.created_at,

@@ -89,6 +89,8 @@ urlpatterns: list[URLPattern] = [
     path("dunning-cases/<str:name>/exempt", dunning.CaseExemptView.as_view()),
     path("dunning-cases/<str:name>/end-exemption", dunning.CaseEndExemptionView.as_view()),
     path("dunning-cases/<str:name>/move", dunning.CaseMoveView.as_view()),
+    path("dunning-runs", billing_runs.DunningRunListView.as_view()),
+    path("dunning-runs/<str:name>/resume", billing_runs.DunningRunResumeView.as_view()),
     path("dunning-policies", dunning_policies.PolicyListView.as_view()),
     path("dunning-policies/preview", dunning_policies.PolicyPreviewView.as_view()),
     path("dunning-policies/<str:name>", dunning_policies.PolicyDetailView.as_view()),

@@ -12,6 +12,7 @@ from billing.models.contracts import ContractWindow as ContractWindow
 from billing.models.dunning import DunningCase as DunningCase
 from billing.models.dunning import DunningNotice as DunningNotice
 from billing.models.dunning import DunningPolicy as DunningPolicy
+from billing.models.dunning import DunningRun as DunningRun
 from billing.models.invoices import BillingRun as BillingRun
 from billing.models.invoices import CreditNote as CreditNote
 from billing.models.invoices import Invoice as Invoice
@@ -23,6 +24,7 @@ from billing.models.mirroring import MirroredCustomer as MirroredCustomer
 from billing.models.mirroring import MirroredInvoice as MirroredInvoice
 from billing.models.mirroring import MirroredSubscription as MirroredSubscription
 from billing.models.payments import AutoTopUp as AutoTopUp
+from billing.models.payments import AutoTopUpLetter as AutoTopUpLetter
 from billing.models.payments import Dispute as Dispute
 from billing.models.payments import Finding as Finding
 from billing.models.payments import Payment as Payment

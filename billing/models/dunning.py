@@ -129,3 +129,22 @@ class DunningNotice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.notice}: {self.status}"
+
+
+class DunningRun(models.Model):
+    """A customer whose dunning is in work, or meets trouble."""
+
+    organization = models.UUIDField(primary_key=True)
+    claimed_at = models.DateTimeField(null=True)
+    failures = models.IntegerField()
+    failed_at = models.DateTimeField(null=True)
+    last_error = models.TextField(null=True)
+    parked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "dunning_claims"
+        ordering: ClassVar = ["-failed_at"]
+
+    def __str__(self) -> str:
+        return str(self.organization)

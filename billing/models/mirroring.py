@@ -70,6 +70,7 @@ class MirroredInvoice(models.Model):
     created_at = models.DateTimeField()
     grant_id = models.UUIDField(null=True)
     credit = models.BigIntegerField(help_text="10^-8 units")
+    attempts = models.IntegerField(null=True)
     version = models.IntegerField()
 
     class Meta:

@@ -149,3 +149,25 @@ class AutoTopUp(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} {self.organization}"
+
+
+class AutoTopUpLetter(models.Model):
+    """The letter that automatic top-ups have stopped: waiting, sending, sent, superseded, no_address, failed or
+    unknown."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    rule = models.UUIDField()
+    made_at = models.DateTimeField()
+    status = models.TextField()
+    attempts = models.IntegerField()
+    next_try_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "auto_top_up_letters"
+        ordering: ClassVar = ["-made_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.organization}: {self.status}"

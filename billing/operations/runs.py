@@ -11,17 +11,17 @@ from uuid import UUID
 
 from celery import current_app, current_task
 
+from billing.operations import parking
 from billing.operations.billing import bill_customer
 from billing.queries.standing import due_customers
-from common.errors import NotFound, ProblemError
+from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
 
 logger = logging.getLogger(__name__)
 
-FAILURES_BEFORE_PARKING: Final = 5
+TABLE: Final = "billing_runs"
 CLAIM: Final = timedelta(seconds=60)
-LONGEST_PAUSE: Final = timedelta(minutes=10)
 AT_ONCE: Final = 500
 MOST_OUT: Final = 2_000
 """Customers that are handed out and not done: more would lose their claim before a worker comes to them."""
@@ -37,16 +37,6 @@ WHERE r.parked_at IS NULL AND (r.claimed_at IS NULL OR r.claimed_at <= clock_tim
 RETURNING organization
 """
 _DONE: Final = "DELETE FROM billing_runs WHERE organization = ANY(%s::uuid[]) AND parked_at IS NULL"
-_FAILED: Final = f"""
-INSERT INTO billing_runs AS r (organization, failures, failed_at, last_error) VALUES (%s, 1, clock_timestamp(), %s)
-ON CONFLICT (organization) DO UPDATE SET failures = r.failures + 1, failed_at = EXCLUDED.failed_at, claimed_at = NULL,
-    last_error = EXCLUDED.last_error,
-    parked_at = CASE WHEN r.failures + 1 >= {FAILURES_BEFORE_PARKING} THEN clock_timestamp() END
-RETURNING parked_at IS NOT NULL
-"""
-_RESUME: Final = """
-UPDATE billing_runs SET failures = 0, failed_at = NULL, parked_at = NULL, claimed_at = NULL WHERE organization = %s
-"""
 
 
 def bill_due_customers() -> int:
@@ -70,7 +60,7 @@ def claim_customers(cur: Cursor) -> list[UUID]:
     while many are handed out."""
     row = cur.execute(OUT, (CLAIM,)).fetchone()
     room = min(AT_ONCE, MOST_OUT - (0 if row is None else int(row[0])))
-    due = due_customers(cur, limit=room, claim=CLAIM, longest=LONGEST_PAUSE) if room > 0 else []
+    due = due_customers(cur, limit=room, claim=CLAIM, longest=parking.LONGEST_PAUSE) if room > 0 else []
     if not due:
         return []
     taken = {row[0] for row in cur.execute(_CLAIMED, (sorted(due), CLAIM)).fetchall()}
@@ -97,8 +87,7 @@ def run_customer(organization: UUID) -> bool:
 
 def resume_customer(cur: Cursor, *, organization: UUID) -> None:
     """This function will let a parked or waiting customer be billed again at once. Raises NotFound without trouble."""
-    if not cur.execute(_RESUME, (organization,)).rowcount:
-        raise NotFound("Nothing went wrong with this customer's billing run.")
+    parking.resume(cur, table=TABLE, organization=organization)
 
 
 def _run(organization: UUID) -> bool:
@@ -112,15 +101,13 @@ def _run(organization: UUID) -> bool:
 def _fail(organization: UUID, error: Exception) -> bool:
     if isinstance(error, ProblemError) and error.retryable:
         return False  # when its claim has ended it is due again
-    text = f"{type(error).__name__}: {error}"[:2_000]
-    is_parked = run_in_transaction(partial(_count, organization=organization, text=text))
+    counted = partial(
+        parking.count_failure, table=TABLE, organization=organization, text=parking.text_of(error)
+    )
+    is_parked = run_in_transaction(counted)
     report: Callable[..., None] = logger.error if is_parked else logger.warning
     report("billing.failed", exc_info=error, extra={"organization": str(organization), "parked": is_parked})
     return False
-
-
-def _count(cur: Cursor, *, organization: UUID, text: str) -> bool:
-    return cur.execute(_FAILED, (organization, text)).fetchone() == (True,)
 
 
 def _send(organizations: Sequence[UUID]) -> None:

@@ -39,6 +39,7 @@ INVOICES: Final = DefinedTable(
         "created_at": "timestamptz",
         "grant_id": "uuid",
         "credit": "bigint",
+        "attempts": "integer",
     },
 )
 CUSTOMERS: Final = DefinedTable(

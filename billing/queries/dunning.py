@@ -76,8 +76,9 @@ SELECT organization FROM (
     UNION
     SELECT i.organization FROM mirrored_invoices i WHERE {FAILED_THERE}
 ) due WHERE NOT EXISTS (
-    SELECT FROM dunning_claims g
-    WHERE g.organization = due.organization AND g.claimed_at > clock_timestamp() - %(claim)s)
+    SELECT FROM dunning_claims g WHERE g.organization = due.organization AND (g.parked_at IS NOT NULL
+        OR g.claimed_at > statement_timestamp() - %(claim)s
+        OR g.failed_at > statement_timestamp() - least(%(longest)s, make_interval(secs => 10 * 2 ^ g.failures))))
 ORDER BY organization LIMIT %(limit)s
 """
 _SETTLED: Final = """
@@ -179,10 +180,12 @@ def overdue_of(cur: Cursor, organization: UUID, now: datetime) -> list[Overdue]:
     return [Overdue(*row) for row in rows]
 
 
-def organizations_due(cur: Cursor, *, limit: int, claim: timedelta) -> list[UUID]:
+def organizations_due(cur: Cursor, *, limit: int, claim: timedelta, longest: timedelta) -> list[UUID]:
     """Return organizations with an overdue invoice outside of any case, or a case whose time has come by their own
-    clock, and that nobody has claimed for as long as `claim`, in the order of their ids."""
-    return [row[0] for row in cur.execute(_DUE, {"claim": claim, "limit": limit}).fetchall()]
+    clock, in the order of their ids: neither parked, nor in work (`claim`: how long a claim is good), nor failed a
+    moment ago (`longest`: the longest pause after failures)."""
+    rows = cur.execute(_DUE, {"claim": claim, "longest": longest, "limit": limit}).fetchall()
+    return [row[0] for row in rows]
 
 
 def organizations_settled(cur: Cursor, *, limit: int) -> list[UUID]:

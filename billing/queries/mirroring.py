@@ -18,7 +18,7 @@ SELECT organization, subscription, customer, status, items::text, period_start, 
 """
 _INVOICE: Final = """
 SELECT organization, invoice, subscription, customer, number, status, currency, total, paid, remaining, failed, due_at,
-    paid_at, created_at, grant_id, credit, version FROM mirrored_invoices
+    paid_at, created_at, grant_id, credit, attempts, version FROM mirrored_invoices
 """
 _PRICE: Final = """
 SELECT price, name, credit, currency, lifetime_days, created_at, archived_at, version FROM credit_prices

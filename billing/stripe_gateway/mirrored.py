@@ -107,6 +107,7 @@ def invoice_view(values: Values) -> InvoiceView:
         created=moment(values["created"]),
         due_at=_moment(values.get("due_date") or transitions.get("finalized_at")),
         paid_at=_moment(transitions.get("paid_at")),
+        attempts=int(values.get("attempt_count") or 0),
         next_attempt_at=_moment(values.get("next_payment_attempt")),
         lines=tuple(_line(each, currency) for each in (values.get("lines") or {}).get("data", ())),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from sandbox.stripe.store import text
 from sandbox.stripe.versions import is_known
 from sandbox.stripe.world import CURRENT_VERSION, PLATFORM_ID, Body, Call, World, new_id
 
+_FOR_BROWSERS = re.compile(r"/v1/(setup|payment)_intents/[a-z]+_[A-Za-z0-9]+(/confirm)?")
 _LONGEST_KEY = 255
 _FOREVER_SECONDS = 120.0
 
@@ -103,8 +105,13 @@ class Api:
 
     async def _asked(self, request: web.Request, request_id: str) -> Asked:
         headers = request.headers
-        self._authenticate(headers.get("Authorization", ""))
+        is_browser = self._authenticate(headers.get("Authorization", ""))
         form = await _text(request) if request.method == "POST" else request.query_string
+        if is_browser and not (_FOR_BROWSERS.fullmatch(request.path) and "client_secret=" in form):
+            raise NotExecuted(
+                "This API call cannot be made with a publishable API key. Please use a secret API key.",
+                status=403, code="secret_key_required",
+            )  # fmt: skip
         version = headers.get("Stripe-Version", CURRENT_VERSION)
         if not is_known(version):
             raise NotExecuted(f"Invalid Stripe API version: {version}")
@@ -116,14 +123,18 @@ class Api:
             request.method, request.path, parse_form(form), request_id, key or None, account, version
         )
 
-    def _authenticate(self, header: str) -> None:
+    def _authenticate(self, header: str) -> bool:
+        """Whether it is the publishable key, with which a browser confirms what its page was given the secret of."""
         kind, _, value = header.partition(" ")
         if kind == "Basic":
             value = _decoded(value).partition(":")[0]
+        if value == self.world.settings.publishable_key:
+            return True
         if value != self.world.settings.key:
             shown = f"{value[:8]}***{value[-4:]}" if value else ""
             message = f"Invalid API Key provided: {shown}" if value else "You did not provide an API key."
             raise NotExecuted(message, status=401, headers={"WWW-Authenticate": "Bearer"})
+        return False
 
     def _account(self, id: str, method: str) -> str:
         """The connected account that is called; "" for the platform."""

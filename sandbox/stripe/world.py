@@ -34,6 +34,11 @@ class Settings:
     available_after: int = 2 * 86_400
     key: str = "sk_test_counterfoil"
 
+    @property
+    def publishable_key(self) -> str:
+        """The key that a page carries: good for nothing without an object's client secret."""
+        return f"pk{self.key[2:]}"
+
 
 @dataclass
 class World:
@@ -146,6 +151,15 @@ def merged_metadata(known: Body, given: Body | None) -> Body:
     if given is None:
         return {}
     return {name: value for name, value in {**known, **given}.items() if value != ""}
+
+
+def secretly(call: Call, intent: Body) -> Body:
+    """Return the intent; a client secret that was given has to be its own."""
+    given = call.params.get("client_secret")
+    if given not in (None, "", intent["client_secret"]):
+        raise refuse("The client_secret provided does not match the client_secret associated with this object.",
+                     param="client_secret")  # fmt: skip
+    return intent
 
 
 def refuse(message: str, *, code: str | None = None, param: str | None = None) -> StripeError:

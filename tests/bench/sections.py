@@ -256,7 +256,8 @@ def _invoices(bench: Bench) -> None:
 def _dunning(bench: Bench) -> None:
     def work() -> None:
         customers = bench.given.dunned or (100_000 if bench.given.full else 10_000)
-        found = daily_run(customers, bench.place.postmaster)
+        few = max(customers // 10, 100)
+        of_few, found = (daily_run(count, bench.place.postmaster) for count in (few, customers))
         name = f"dunning.{customers}"
         bench.report.add(
             {
@@ -264,6 +265,9 @@ def _dunning(bench: Bench) -> None:
                 f"{name}.daily_s": found.escalating_s,
                 f"{name}.idle_s": found.idle_s,
                 f"{name}.cpu_us": found.cpu_us,
+                f"{name}.python_us": found.python_us,
+                f"dunning.{few}.cpu_us": of_few.cpu_us,
+                f"{name}.cpu_ratio": found.cpu_us / of_few.cpu_us,
             }
         )
 

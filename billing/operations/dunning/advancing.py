@@ -11,7 +11,7 @@ from billing.operations.dunning.recording import Turn, mark_subscriptions
 from billing.operations.dunning.settling import close_if_settled
 from billing.operations.invoices.paying import write_off
 from billing.operations.subscriptions.ending import Cancellation, cancel_subscription
-from billing.queries.dunning import Overdue, find_open_case, overdue_of, unpaid_of
+from billing.queries.dunning import Overdue, find_open_case, overdue_of
 from billing.queries.dunning_policies import policy_for
 from billing.queries.subscriptions import subscriptions_of
 from billing.rules.dunning import machine
@@ -83,8 +83,9 @@ def _anchor(first: Overdue, turn: Turn) -> datetime:
 
 def advance(turn: Turn) -> None:
     """Do every step that is due, and tell the gate what the case means after them."""
-    while (action := next_action(turn.case, turn.locked.now)) is not None:
-        _do(turn, action)
+    with turn.gathered():
+        while (action := next_action(turn.case, turn.locked.now)) is not None:
+            _do(turn, action)
     turn.publish()
 
 
@@ -108,7 +109,8 @@ def _do(turn: Turn, action: Action) -> None:
 
 def ask(turn: Turn, action: Action | None) -> None:
     """Ask for everything that is unpaid: by a step, or at once (None)."""
-    wanted = [each.id for each in unpaid_of(turn.cur, turn.case) if each.status == "open" and each.is_ours]
+    wanted = [each.id for each in turn.unpaid() if each.status == "open" and each.is_ours]
+    turn.write()
     pending = collect(turn.cur, organization=turn.locked.id, invoices=wanted, author=turn.author)
     turn.take(
         machine.asked(
@@ -128,6 +130,8 @@ def move(turn: Turn, target: str, *, action: Action | None = None, reason: str |
     turn.take(
         machine.moved(turn.case, target, now=turn.locked.now, trigger=turn.trigger, due_at=due, reason=reason)
     )
+    if target in (CANCELED, WRITTEN_OFF):
+        turn.forget()
     if target == CANCELED:
         _cancel(turn, reason)
     elif target == WRITTEN_OFF:
@@ -144,7 +148,7 @@ def _cancel(turn: Turn, reason: str | None) -> None:
 
 
 def _write_off(turn: Turn, reason: str | None) -> None:
-    for found in unpaid_of(turn.cur, turn.case):
+    for found in turn.unpaid():
         if found.status == "open" and found.is_ours:
             _give_up(turn, found.id, reason or BY_POLICY)
 

@@ -12,6 +12,8 @@ from uuid import UUID
 from celery import current_app, current_task
 
 from billing.operations.dunning.advancing import advance_customer
+from billing.operations.dunning.trouble import note_done, note_failure
+from billing.operations.parking import LONGEST_PAUSE
 from billing.queries.dunning import organizations_due, organizations_settled
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -23,14 +25,15 @@ MOST_OUT: Final = 4_000
 """Customers that are handed out and not done: more would lose their claim before a worker comes to them."""
 BATCH: Final = 20
 CLAIM: Final = timedelta(seconds=60)
-_OUT: Final = "SELECT count(*) FROM dunning_claims WHERE claimed_at > clock_timestamp() - %s"
+_OUT: Final = (
+    "SELECT count(*) FROM dunning_claims WHERE parked_at IS NULL AND claimed_at > clock_timestamp() - %s"
+)
 _CLAIMED: Final = """
 INSERT INTO dunning_claims AS g (organization, claimed_at) SELECT unnest(%s::uuid[]), clock_timestamp()
 ON CONFLICT (organization) DO UPDATE SET claimed_at = EXCLUDED.claimed_at
-WHERE g.claimed_at <= clock_timestamp() - %s
+WHERE g.parked_at IS NULL AND (g.claimed_at IS NULL OR g.claimed_at <= clock_timestamp() - %s)
 RETURNING organization
 """
-_DONE: Final = "DELETE FROM dunning_claims WHERE organization = ANY(%s::uuid[])"
 
 
 def advance_due() -> int:
@@ -53,18 +56,19 @@ def claim_due(cur: Cursor) -> list[UUID]:
     """This function will claim customers whose time has come; fewer or none while many are handed out."""
     row = cur.execute(_OUT, (CLAIM,)).fetchone()
     room = min(AT_ONCE, MOST_OUT - (0 if row is None else int(row[0])))
-    due = organizations_due(cur, limit=room, claim=CLAIM) if room > 0 else []
+    due = organizations_due(cur, limit=room, claim=CLAIM, longest=LONGEST_PAUSE) if room > 0 else []
     if not due:
         return []
     return [row[0] for row in cur.execute(_CLAIMED, (due, CLAIM)).fetchall()]
 
 
 def advance_customers(organizations: Sequence[UUID]) -> int:
-    """This function will do what is due in these customers' dunning, and return for how many that was something. What
-    stands in one's way is reported, stops nobody else, and is due again when its claim has ended."""
+    """This function will do what is due in these customers' dunning, and return for how many that was something.
+
+    One that fails stops nobody else: it is tried again after a growing pause, and parked after five failures in a row.
+    """
     done = [(each, _attempted(each)) for each in organizations]
-    well = [each for each, found in done if found is not None]
-    run_in_transaction(lambda cur: cur.execute(_DONE, (well,)))
+    note_done([each for each, found in done if found is not None])
     return sum(bool(found) for _, found in done)
 
 
@@ -79,8 +83,16 @@ def _attempted(organization: UUID) -> bool | None:
     try:
         return bool(run_in_transaction(operation, prepared=True))
     except Exception as error:
-        logger.warning("dunning.failed", exc_info=error, extra={"organization": str(organization)})
+        _noted(organization, error)
         return None
+
+
+def _noted(organization: UUID, error: Exception) -> None:
+    """What cannot even be noted keeps its claim for a minute, and stops nobody else."""
+    try:
+        note_failure(organization, error)
+    except Exception as second:
+        logger.error("dunning.not_noted", exc_info=second, extra={"organization": str(organization)})
 
 
 def _send(organizations: Sequence[UUID]) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from billing.operations.dunning.advancing import advance, advance_customer, ask, take_in
 from billing.operations.dunning.recording import Turn
 from billing.operations.dunning.settling import payment_settled
-from billing.queries.dunning import find_open_case, unpaid_of
+from billing.queries.dunning import find_open_case
 from billing.rules.dunning import machine
 from billing.rules.dunning.machine import INVOICE, METHOD, PAYMENT
 from billing.rules.payments.views import Failure
@@ -40,7 +40,7 @@ def payment_failed(
     turn = Turn(cur, locked, case, author, PAYMENT)
     if case is None or invoice not in case.invoices:
         take_in(turn, case)
-    if not turn.has_case or invoice not in {found.id for found in unpaid_of(cur, turn.case)}:
+    if not turn.has_case or invoice not in {found.id for found in turn.unpaid()}:
         return
     turn.take(machine.failed(turn.case, invoice, failure, now=locked.now, trigger=PAYMENT))
     if turn.case.wants_retry and not turn.case.pending:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 from uuid import UUID
 
 from billing.operations.subscriptions.ending import mark_past_due, mark_recovered
+from billing.queries.dunning import Unpaid, unpaid_of
 from billing.queries.subscriptions import subscriptions_of
 from billing.rules.dunning.case import Case, consequence_of
 from billing.rules.dunning.machine import Turned
+from billing.rules.dunning.states import WRITTEN_OFF
 from billing.rules.subscriptions.states import ACTIVE, PAST_DUE
 from common.ids import new_id
 from events.store import Cursor
 from orgs.operations.facts import Author, record
+from orgs.rules.facts import Fact
 from orgs.rules.rows import LockedOrganization
 from spend.operations.standing import publish_standing
 
@@ -33,6 +38,9 @@ class Turn:
     ) -> None:
         self.cur, self.locked, self.author, self.trigger = cur, locked, author, trigger
         self._case = case
+        self._facts: list[Fact] = []
+        self._is_gathering = False
+        self._unpaid: tuple[Any, list[Unpaid]] | None = None
 
     @property
     def has_case(self) -> bool:
@@ -50,13 +58,49 @@ class Turn:
         case, made = turned
         if self._case is not None and case.state != self._case.state:
             guard(self._case.state, case.state)
-        record(self.cur, [made], author=self.author)
-        notice = made.data.get("notice")
-        if notice is not None:
-            given = (new_id(), case.organization, case.id, notice, case.state, self.locked.now)
-            self.cur.execute(_NOTICE, given)
+        self._facts.append(made)
         self._case = case
+        if not self._is_gathering:
+            self.write()
         return case
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """A block whose facts are stored in one write at its end; `write` does so before, where something else is about
+        to write or to read the case."""
+        self._is_gathering = True
+        yield
+        self._is_gathering = False
+        self.write()
+
+    def write(self) -> None:
+        """Store the facts that are not stored yet, and the letters that they bring."""
+        made, self._facts = self._facts, []
+        record(self.cur, made, author=self.author)
+        for fact in made:
+            notice = fact.data.get("notice")
+            if notice is not None:
+                given = (
+                    new_id(),
+                    fact.organization,
+                    fact.stream_id,
+                    notice,
+                    fact.data["state"],
+                    self.locked.now,
+                )
+                self.cur.execute(_NOTICE, given)
+
+    def unpaid(self) -> list[Unpaid]:
+        """What the case waits for; read once, until `forget`."""
+        asked = (self.case.invoices, self.case.state == WRITTEN_OFF)
+        if self._unpaid is None or self._unpaid[0] != asked:
+            self._unpaid = (asked, unpaid_of(self.cur, self.case))
+        return self._unpaid[1]
+
+    def forget(self) -> None:
+        """Invoices are about to change: what is unpaid is read anew."""
+        self.write()
+        self._unpaid = None
 
     def publish(self) -> None:
         """Tell the gate what the case means now; it obeys at its next decision."""

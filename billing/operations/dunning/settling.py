@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from billing.operations.dunning.recording import Turn, mark_all_recovered
-from billing.queries.dunning import find_open_case, unpaid_of
+from billing.queries.dunning import find_open_case
 from billing.rules.dunning.machine import PAYMENT, moved, outcomes_in
 from billing.rules.dunning.states import CLOSED
 from events.store import Cursor
@@ -29,7 +29,7 @@ def payment_settled(cur: Cursor, *, organization: UUID, author: Author) -> None:
 
 def close_if_settled(turn: Turn) -> bool:
     """This function will close a case that waits for nothing any more, and return whether it did."""
-    unpaid = {found.id for found in unpaid_of(turn.cur, turn.case)}
+    unpaid = {found.id for found in turn.unpaid()}
     now = turn.locked.now
     if unpaid:
         fewer = outcomes_in(turn.case, unpaid, now=now, trigger=turn.trigger)

@@ -7,93 +7,35 @@ knows whether it was sent, as after a crash between, it is not sent again: it is
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from django.core.mail import EmailMessage
-from django.template.loader import render_to_string
-
+from billing.operations import letters
 from billing.queries.dunning import Unpaid, find_case, find_open_case, unpaid_of
 from billing.queries.parties import contact_of
 from billing.rules.dunning.case import Case
 from billing.rules.dunning.machine import RECOVERED, REMINDER
 from billing.rules.dunning.states import CLOSED
 from common.money import format_document_amount
-from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.locks import lock_organization
 
-logger = logging.getLogger(__name__)
-
-MOST_ATTEMPTS: Final = 8
-FIRST_PAUSE: Final = timedelta(minutes=1)
-UNKNOWN_AFTER: Final = timedelta(minutes=10)
-AT_ONCE: Final = 500
-_DUE: Final = """
-SELECT id, organization FROM dunning_notices WHERE status = 'waiting' AND next_try_at <= clock_timestamp()
-ORDER BY next_try_at, id LIMIT %s
-"""
-_LOST: Final = """
-UPDATE dunning_notices SET status = 'unknown', done_at = clock_timestamp()
-WHERE status = 'sending' AND next_try_at <= clock_timestamp()
-"""
+TABLE: Final = "dunning_notices"
+TEMPLATE: Final = "billing/dunning_mail.txt"
 _CLAIM: Final = """
 SELECT case_id, notice, state, attempts FROM dunning_notices
 WHERE id = %s AND organization = %s AND status = 'waiting' AND next_try_at <= clock_timestamp() FOR NO KEY UPDATE
 """
-_SENDING: Final = """
-UPDATE dunning_notices SET status = 'sending', attempts = attempts + 1, next_try_at = clock_timestamp() + %s
-WHERE id = %s
-"""
-_DONE: Final = """
-UPDATE dunning_notices SET status = %s, done_at = clock_timestamp(), next_try_at = NULL WHERE id = %s
-"""
-_AGAIN: Final = """
-UPDATE dunning_notices SET status = CASE WHEN attempts >= %s THEN 'failed' ELSE 'waiting' END,
-    done_at = CASE WHEN attempts >= %s THEN clock_timestamp() END,
-    next_try_at = CASE WHEN attempts < %s THEN clock_timestamp() + %s END WHERE id = %s AND status = 'sending'
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """What is sent to whom."""
-
-    address: str
-    notice: str
-    attempts: int
-    context: dict[str, object]
 
 
 def send_due_notices() -> int:
     """This function will send every letter that waits, and return how many it sent. One that cannot be sent stops no
     other, and is tried again eight times, at growing pauses."""
-    run_in_transaction(lambda cur: cur.execute(_LOST))
-    due = run_in_transaction(lambda cur: cur.execute(_DUE, (AT_ONCE,)).fetchall())
-    return sum(send_notice(organization=organization, notice=notice) for notice, organization in due)
+    return letters.send_due(letters.Kind(TABLE, _claim))
 
 
-def send_notice(*, organization: UUID, notice: UUID) -> bool:
-    """This function will send one letter if it waits and is still so, and return whether it was sent."""
-    letter = run_in_transaction(partial(_claim, organization=organization, notice=notice))
-    if letter is None:
-        return False
-    try:
-        _message(letter).send()
-    except OSError as error:
-        logger.warning("dunning.mail_failed", exc_info=error, extra={"notice": str(notice)})
-        pause = FIRST_PAUSE * 2**letter.attempts
-        run_in_transaction(lambda cur: cur.execute(_AGAIN, (*[MOST_ATTEMPTS] * 3, pause, notice)))
-        return False
-    run_in_transaction(lambda cur: cur.execute(_DONE, ("sent", notice)))
-    return True
-
-
-def _claim(cur: Cursor, *, organization: UUID, notice: UUID) -> Letter | None:
+def _claim(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | None:
     locked = lock_organization(cur, organization)
     row = cur.execute(_CLAIM, (notice, organization)).fetchone()
     if row is None:
@@ -101,14 +43,15 @@ def _claim(cur: Cursor, *, organization: UUID, notice: UUID) -> Letter | None:
     case = find_case(cur, organization=organization, case=row[0])
     unpaid = unpaid_of(cur, case)
     if not _is_so(cur, case, unpaid, notice=row[1], state=row[2]):
-        cur.execute(_DONE, ("superseded", notice))
+        letters.mark(cur, table=TABLE, letter=notice, status="superseded")
         return None
     contact = contact_of(cur, organization)
     if not contact.email:
-        cur.execute(_DONE, ("no_address", notice))
+        letters.mark(cur, table=TABLE, letter=notice, status="no_address")
         return None
-    cur.execute(_SENDING, (UNKNOWN_AFTER, notice))
-    return Letter(contact.email, row[1], row[3], _context(case, unpaid, contact.name or locked.name, row[1]))
+    letters.mark_sending(cur, table=TABLE, letter=notice)
+    context = _context(case, unpaid, contact.name or locked.name, row[1])
+    return letters.Letter(contact.email, TEMPLATE, context, row[3])
 
 
 def _is_so(cur: Cursor, case: Case, unpaid: list[Unpaid], *, notice: str, state: str) -> bool:
@@ -142,9 +85,3 @@ def _worse_at(case: Case) -> datetime | None:
         if step.action in ("throttle", "suspend", "cancel"):
             return case.moment(place)
     return None
-
-
-def _message(letter: Letter) -> EmailMessage:
-    text = render_to_string("billing/dunning_mail.txt", letter.context)
-    subject, _, body = text.partition("\n\n")
-    return EmailMessage(" ".join(subject.split()), body, to=[letter.address])

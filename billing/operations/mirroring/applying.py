@@ -21,6 +21,7 @@ from billing.rules.mirroring.rows import (
     INVOICE,
     MirroredInvoice,
     credit_of,
+    failures_since,
     invoice_fact,
     lifetime_of,
     seen_invoice,
@@ -91,13 +92,13 @@ def _tell_dunning(
 ) -> None:
     """The processor's own retries are input of the one machine: each failure is told, and the end of it."""
     organization, was_failed = after.organization, before is not None and before.failed
-    if after.failed and not was_failed:
-        identifier = stream_of(INVOICE, after.invoice)
-        failure = Failure("payment_failed", message=f"invoice {after.invoice} at the processor")
+    identifier = stream_of(INVOICE, after.invoice)
+    failure = Failure("payment_failed", message=f"invoice {after.invoice} at the processor")
+    for _ in range(failures_since(before, after)):
         notice.payment_failed(
             cur, organization=organization, invoice=identifier, failure=failure, author=author
         )
-    elif was_failed and not after.failed:
+    if was_failed and not after.failed:
         notice.payment_settled(cur, organization=organization, author=author)
 
 

@@ -6,6 +6,7 @@ comes twice nevertheless (somebody paid by bank meanwhile) becomes the customer'
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -55,9 +56,10 @@ def request_collection(
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
-    if _obstacle(cur, books, found) is not None:
+    payments = _payments(cur, found)
+    if _obstacle(cur, books, found, payments) is not None:
         return None
-    return _collect(cur, books, found, cause, author)
+    return _collect(cur, books, found, payments, cause, author)
 
 
 def collect_again(
@@ -65,11 +67,13 @@ def collect_again(
 ) -> Payment | None:
     """This function will ask for a payment as `request_collection` does, and return the one that is under way then,
     also one from before: dunning waits for its outcome. None: there is nothing to collect with. Raises NotFound."""
-    made = request_collection(cur, organization=organization, invoice=invoice, cause=cause, author=author)
-    if made is not None:
-        return made
+    books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
-    return next((one for one in _payments(cur, found) if one.is_under_way), None)
+    payments = _payments(cur, found)
+    under_way = next((one for one in payments if one.is_under_way), None)
+    if under_way is not None or _obstacle(cur, books, found, payments) is not None:
+        return under_way
+    return _collect(cur, books, found, payments, cause, author)
 
 
 def collect_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> Payment:
@@ -79,10 +83,11 @@ def collect_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, author: A
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
-    obstacle = _obstacle(cur, books, found)
+    payments = _payments(cur, found)
+    obstacle = _obstacle(cur, books, found, payments)
     if obstacle is not None:
         raise obstacle
-    return _collect(cur, books, found, "manual", author)
+    return _collect(cur, books, found, payments, "manual", author)
 
 
 def collect_opened(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> Payment | None:
@@ -117,8 +122,10 @@ def payment_of(command: Command) -> UUID:
     return UUID(command.params["metadata"]["payment"])
 
 
-def _collect(cur: Cursor, books: Books, found: Invoice, cause: str, author: Author) -> Payment:
-    for earlier in _payments(cur, found):
+def _collect(
+    cur: Cursor, books: Books, found: Invoice, payments: Sequence[Payment], cause: str, author: Author
+) -> Payment:
+    for earlier in payments:
         code = (earlier.failure or {}).get("code")
         if earlier.status == FAILED and earlier.intent is not None and code == AUTHENTICATE:
             request_cancellation(
@@ -134,11 +141,11 @@ def _collect(cur: Cursor, books: Books, found: Invoice, cause: str, author: Auth
     return find_payment(cur, organization=found.organization, payment=payment)
 
 
-def _obstacle(cur: Cursor, books: Books, found: Invoice) -> ProblemError | None:
-    """What keeps an invoice from being collected now."""
+def _obstacle(cur: Cursor, books: Books, found: Invoice, payments: Sequence[Payment]) -> ProblemError | None:
+    """What keeps an invoice, of which these are the payments, from being collected now."""
     if found.status != OPEN or found.due <= 0:
         return InvalidTransition(f"An invoice that is {found.status} is not collected.")
-    if any(one.is_under_way for one in _payments(cur, found)):
+    if any(one.is_under_way for one in payments):
         return PaymentUnderWay(retry_after=60)
     if books.organization.sandbox or not customer_of(cur, found.organization).can_pay:
         return NoPaymentMethod()

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from billing.operations.payments.charging import NoPaymentMethod, request_charge
+from billing.operations.payments.stopping import write_stopped
 from billing.queries.payments import find_payment
 from billing.queries.topups import bought_since, find_auto_top_up, is_top_up_under_way, organizations_low
 from billing.rules.payments.row import AUTOMATIC, TOP_UP, Payment
@@ -130,6 +131,8 @@ def _failed(cur: Cursor, books: Books, rule: AutoTopUp, refusal: ProblemError, a
     assert after is not None
     verb = "failed" if after.status == rule.status else "stopped"
     record(cur, [fact(after, verb, at=books.now)], author=author)
+    if verb == "stopped":
+        write_stopped(cur, after, at=books.now)
 
 
 def _situation(cur: Cursor, books: Books) -> Situation:

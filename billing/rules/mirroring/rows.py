@@ -43,7 +43,8 @@ class MirroredSubscription:
 
 @dataclass(frozen=True, slots=True)
 class MirroredInvoice:
-    """An invoice that lives at the processor; `grant` is the credit that its payment gave, of `credit` units."""
+    """An invoice that lives at the processor; `grant` is the credit that its payment gave, of `credit` units.
+    `attempts`: how often its payment was tried; None: it was last seen before that was kept."""
 
     organization: UUID
     invoice: str
@@ -61,6 +62,7 @@ class MirroredInvoice:
     created_at: datetime
     grant: UUID | None = None
     credit: int = 0
+    attempts: int | None = None
     version: int = 0
 
 
@@ -90,11 +92,20 @@ def seen_invoice(organization: UUID, view: InvoiceView, *, before: MirroredInvoi
     """Return the row that an invoice comes to; what its payment gave stays."""
     seen = MirroredInvoice(
         organization, view.id, view.subscription, view.customer, view.number, view.status, view.currency, view.total,
-        view.paid, view.remaining, view.failed, view.due_at, view.paid_at, view.created,
+        view.paid, view.remaining, view.failed, view.due_at, view.paid_at, view.created, attempts=view.attempts,
     )  # fmt: skip
     if before is None:
         return seen
     return replace(seen, grant=before.grant, credit=before.credit, version=before.version)
+
+
+def failures_since(before: MirroredInvoice | None, after: MirroredInvoice) -> int:
+    """Return how many attempts to collect an invoice have failed since it was last seen: each counts once, in whatever
+    number of looks they were seen."""
+    if not after.failed:
+        return 0
+    seen = 0 if before is None else before.attempts or int(before.failed)
+    return max((after.attempts or 1) - seen, 0)
 
 
 def credit_of(lines: Sequence[InvoiceLineView], prices: Mapping[str, CreditPrice]) -> int:
@@ -132,7 +143,7 @@ def invoice_fact(row: MirroredInvoice, *, is_given: bool, at: datetime) -> Fact:
         "status": row.status, "currency": row.currency, "total": row.total, "paid": row.paid,
         "remaining": row.remaining, "failed": row.failed, "due_at": time_text(row.due_at),
         "paid_at": time_text(row.paid_at), "created_at": time_text(row.created_at), "grant_id": id_text(row.grant),
-        "credit": row.credit,
+        "credit": row.credit, "attempts": row.attempts,
         **({"effects": [[f"invoice:{row.invoice}", f"invoice:{row.invoice}"]]} if is_given else {}),
     }  # fmt: skip
     return _fact(INVOICE, row.invoice, row.organization, row.version, data, at)

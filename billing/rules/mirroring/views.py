@@ -47,7 +47,7 @@ class InvoiceLineView:
 @dataclass(frozen=True, slots=True)
 class InvoiceView:
     """An invoice that lives at the processor: draft, open, paid, void or uncollectible. `failed`: it was tried, and is
-    not paid. `payments`: the PaymentIntents that paid it, with how much each."""
+    not paid; `attempts`: how often it was tried. `payments`: the PaymentIntents that paid it, with how much each."""
 
     id: str
     customer: str
@@ -64,5 +64,6 @@ class InvoiceView:
     due_at: datetime | None
     paid_at: datetime | None
     next_attempt_at: datetime | None = None
+    attempts: int = 0
     lines: tuple[InvoiceLineView, ...] = ()
     payments: tuple[tuple[str, int], ...] = ()

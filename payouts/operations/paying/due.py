@@ -75,7 +75,8 @@ def schedule_partner(cur: Cursor, *, organization: UUID) -> bool:
     locked = lock_organization(cur, organization)
     partner = find_partner(cur, organization)
     slot = None if partner is None else slot_of(partner.terms.schedule, locked.now, zone=locked.time_zone)
-    if slot is None or _asked(cur, organization) == slot:
+    asked = _asked(cur, organization)
+    if slot is None or (asked is not None and slot <= asked):  # a clock set back makes no day due again
         return False
     refusal = None
     try:

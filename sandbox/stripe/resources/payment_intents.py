@@ -8,7 +8,7 @@ from sandbox.stripe.paying import capture_intent, confirm_intent, is_off_session
 from sandbox.stripe.resources.customers import living_customer
 from sandbox.stripe.resources.payment_methods import usable_method
 from sandbox.stripe.routes import route
-from sandbox.stripe.world import Body, Call, merged_metadata, new_id, refuse
+from sandbox.stripe.world import Body, Call, merged_metadata, new_id, refuse, secretly
 
 _SMALLEST, _LARGEST = 50, 99_999_999
 _OPTIONS = "payment_method_options:any mandate:str mandate_data:any return_url:str use_stripe_sdk:bool"
@@ -108,7 +108,7 @@ def index(call: Call) -> Body:
 
 @route("GET", "/v1/payment_intents/{id}", "client_secret:str")
 def retrieve(call: Call, id: str) -> Body:
-    return call.get("payment_intent", id)
+    return secretly(call, call.get("payment_intent", id))
 
 
 @route("POST", "/v1/payment_intents/{id}", f"amount:int currency:str {_FIELDS} payment_method:str")
@@ -125,7 +125,7 @@ def update(call: Call, id: str) -> Body:
 
 @route("POST", "/v1/payment_intents/{id}/confirm", f"{_CONFIRM} receipt_email:str client_secret:str")
 def confirm(call: Call, id: str) -> Body:
-    intent = call.get("payment_intent", id)
+    intent = secretly(call, call.get("payment_intent", id))
     if intent["status"] not in _OPEN:
         raise _unexpected(intent, "confirmed")
     return confirm_intent(call, intent)

@@ -8,7 +8,7 @@ from sandbox.stripe.parameters import paged
 from sandbox.stripe.resources.customers import living_customer
 from sandbox.stripe.resources.payment_methods import attach, usable_method
 from sandbox.stripe.routes import route
-from sandbox.stripe.world import Body, Call, merged_metadata, new_id, refuse
+from sandbox.stripe.world import Body, Call, merged_metadata, new_id, refuse, secretly
 
 _FIELDS = "customer:str description:str metadata:map payment_method:str payment_method_types:list"
 _CONFIRM = "return_url:str mandate_data:any payment_method_options:any use_stripe_sdk:bool"
@@ -65,7 +65,7 @@ def index(call: Call) -> Body:
 
 @route("GET", "/v1/setup_intents/{id}", "client_secret:str")
 def retrieve(call: Call, id: str) -> Body:
-    return call.get("setup_intent", id)
+    return secretly(call, call.get("setup_intent", id))
 
 
 @route("POST", "/v1/setup_intents/{id}", _FIELDS)
@@ -77,7 +77,7 @@ def update(call: Call, id: str) -> Body:
 
 @route("POST", "/v1/setup_intents/{id}/confirm", f"payment_method:str client_secret:str {_CONFIRM}")
 def confirm(call: Call, id: str) -> Body:
-    intent = call.get("setup_intent", id)
+    intent = secretly(call, call.get("setup_intent", id))
     if intent["status"] in ("succeeded", "canceled"):
         raise refuse(
             f"This SetupIntent has a status of {intent['status']}.", code="setup_intent_unexpected_state"

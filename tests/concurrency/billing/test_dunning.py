@@ -16,6 +16,7 @@ from tests.builders.dunning import AUTHOR, DAY, SOFT, Dunned, in_arrears
 from tests.builders.orgs import write
 from tests.builders.simulated import move_to
 from tests.concurrency.billing.test_events_at_once import at_once
+from tests.functional.billing.test_dunning import ACTION_OF, STATES, WORSE, in_state
 
 
 def fails(dunned: Dunned) -> None:
@@ -92,6 +93,56 @@ class TestOneTransition:
         at_once(lambda place: (fails if place % 2 else looks)(dunned), callers=8)
         assert [case.state for case in dunned.cases()] == ["past_due", "closed"]
         assert dunned.history().count("opened") == 1
+
+
+def closes(dunned: Dunned) -> None:
+    """Finance lets it be."""
+    case = dunned.cases()[0].id
+    with suppress(InvalidTransition):
+        write(
+            lambda cur: move_case(
+                cur, organization=dunned.id, case=case, to="closed", reason="a race", author=AUTHOR
+            )
+        )
+
+
+def escalates(dunned: Dunned, target: str) -> None:
+    """Finance moves it where the step would."""
+    case = dunned.cases()[0].id
+    with suppress(InvalidTransition):
+        write(
+            lambda cur: move_case(
+                cur, organization=dunned.id, case=case, to=target, reason="a race", author=AUTHOR
+            )
+        )
+
+
+class TestEveryEdge:
+    """The whole table: whoever is first makes the transition, and there is one."""
+
+    @pytest.mark.parametrize(("state", "target"), WORSE, ids=[f"{one} to {other}" for one, other in WORSE])
+    def test_is_made_once_by_timer_webhook_and_finance_at_once(self, state: str, target: str) -> None:
+        dunned = in_state(state, (2, "retry"), (2, ACTION_OF[target]), has_method=True)
+        dunned.on_day(2, fails=False)
+        assert (dunned.state(), len(dunned.case().pending)) == (state, 1)
+        move_to(dunned.id, dunned.case().anchor_at + 4 * DAY)  # its outcome did not come in time either
+        acts = (looks, fails, lambda one: escalates(one, target))
+        at_once(lambda place: acts[place](dunned), callers=3)
+        assert dunned.state() == target
+        assert Counter(dunned.history())[target] == 1
+        assert max(Counter(dunned.notices()).values()) == 1
+        assert len(dunned.cases()) == 1
+        dunned.made.assert_sound()
+
+    @pytest.mark.parametrize("state", STATES)
+    def test_to_closed_is_made_once_by_payment_finance_and_timer_at_once(self, state: str) -> None:
+        dunned = in_state(state)
+        acts = (pays, closes, looks)
+        at_once(lambda place: acts[place](dunned), callers=3)
+        assert dunned.state() == "closed"
+        assert Counter(dunned.history())["closed"] == 1
+        assert dunned.call() == (201, None)
+        dunned.made.assert_sound()
 
 
 class TestWhoPaid:

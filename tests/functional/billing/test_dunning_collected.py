@@ -7,7 +7,7 @@ from uuid import UUID
 from billing.operations.dunning.advancing import advance_customer
 from billing.operations.dunning.due import advance_customers, claim_due
 from billing.queries.dunning import history_of_case, list_cases
-from tests.builders.books import balances
+from tests.builders.books import balances, rows
 from tests.builders.deliveries import post
 from tests.builders.dunning import usual_policy
 from tests.builders.gate import units
@@ -204,6 +204,31 @@ class TestAnInvoiceThatLivesThere:
         stripe_simulator.decide(invoice=invoice, to="paid")
         told(stripe_simulator)
         assert (newest(made).state, gate(made)) == ("closed", (201, None))
+        made.made.assert_sound()
+
+    def test_counts_each_attempt_that_fails_there_and_writes_no_letter_twice(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made, subscription = self.mirrored(stripe_simulator, FAILING)
+        with usual_policy((0, "suspend")):
+            stripe_simulator.decide(subscription=subscription, renew=True)
+            told(stripe_simulator)
+        assert newest(made).failures == 1
+        (invoice,) = [
+            one["invoice"] for one in made.made.reader.get("/v1/mirrored-invoices").json()["data"]
+            if one["status"] == "open"
+        ]  # fmt: skip
+        for _ in range(2):  # seen in one look
+            stripe_simulator.decide(invoice=invoice, to="paid")
+        told(stripe_simulator)
+        assert newest(made).failures == 3
+        stripe_simulator.decide(invoice=invoice, to="paid")
+        told(stripe_simulator)
+        told(stripe_simulator)
+        assert newest(made).failures == 4
+        assert history(made).count("payment_failed") == 4
+        statement = "SELECT notice FROM dunning_notices WHERE organization = %s ORDER BY notice"
+        assert rows(statement, made.id) == [("past_due",), ("suspended",)]
         made.made.assert_sound()
 
     def test_and_is_paid_books_its_fee_and_what_goes_back_on_its_customer(

@@ -4,7 +4,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core import mail
 
+from billing.operations.payments.stopping import send_stopped_letters
 from billing.operations.payments.topups import check_auto_top_up, top_up_due
 from common.money import parse_amount
 from tests.builders.billing import moving
@@ -12,6 +14,7 @@ from tests.builders.books import rows
 from tests.builders.gate import UNIT, Customer, body_of, make_customer
 from tests.builders.orgs import Caller, caller, make_member, platform, unique, write
 from tests.builders.payments import Paying, dollars, with_method
+from tests.concurrency.billing.test_events_at_once import at_once
 from tests.invariants import Still, assert_sound
 
 PATH, RULE = "/v1/top-ups", "/v1/auto-top-up"
@@ -49,6 +52,11 @@ def paying(customer: Customer, payment: str, amount: str = "50") -> Paying:
     """What the processor says of a payment that was asked for."""
     customer_there = rows("SELECT customer FROM payment_customers WHERE organization = %s", customer.id)[0][0]
     return Paying(customer.id, UUID(payment), parse_amount(amount), customer=customer_there)
+
+
+def sent_to(address: str) -> list[str]:
+    """The subjects of the letters to an address."""
+    return [each.subject for each in mail.outbox if each.to == [address]]
 
 
 class TestATopUp:
@@ -176,6 +184,42 @@ class TestAnAutomaticTopUp:
         assert notices == [(1,)]
         assert body_of(api.put(RULE, rule()), 200)["status"] == "active"
         assert checks(customer) is not None
+
+    def test_that_stops_is_told_to_whom_invoices_go_once(self) -> None:
+        customer, api = buyer(method=False)
+        address = f"{customer.id}@example.com"
+        profile = {"contact": {"email": address}}
+        assert platform().patch(f"/v1/billing-profile?organization={customer.id}", profile).status_code == 200
+        body_of(api.put(RULE, rule()), 200)
+        for place in range(3):
+            send_stopped_letters()
+            assert sent_to(address) == []
+            assert checks(customer) is None, place
+        at_once(lambda _: send_stopped_letters(), callers=2)
+        assert sent_to(address) == ["Automatic top-ups have stopped"]
+        send_stopped_letters()
+        assert len(sent_to(address)) == 1
+        body_of(api.put(RULE, rule()), 200)
+        for _ in range(3):
+            assert checks(customer) is None
+        assert api.get(RULE).json()["status"] == "stopped"
+        body_of(api.put(RULE, rule(threshold="11")), 200)
+        send_stopped_letters()
+        assert len(sent_to(address)) == 1  # it goes on by now, so nobody is told that it stopped
+        letters = rows(
+            "SELECT status FROM auto_top_up_letters WHERE organization = %s ORDER BY made_at", customer.id
+        )
+        assert letters == [("sent",), ("superseded",)]
+
+    def test_that_stops_by_declines_is_told_too(self) -> None:
+        customer, api = buyer()
+        body_of(api.put(RULE, rule()), 200)
+        for _ in range(3):
+            one = paying(customer, str(checks(customer)))
+            one.apply(one.declined())
+            one.apply(one.declined())
+        letters = "SELECT count(*) FROM auto_top_up_letters WHERE organization = %s"
+        assert rows(letters, customer.id) == [(1,)]
 
     def test_without_a_method_fails_and_is_off_when_it_is_disabled(self) -> None:
         customer, api = buyer(method=False)

@@ -1,6 +1,7 @@
 """Payouts of partners: requested by API, sent by commands to the simulator, brought to what the processor says."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from payouts import stripe_gateway as connect
 from payouts.operations.paying import applying
 from payouts.operations.paying.due import advance_due
 from payouts.operations.paying.settling import settle_payout
+from payouts.rules.paying.schedules import slot_of
 from tests.builders.orgs import AUTHOR, caller, make_member, platform, unique, write
 from tests.builders.payments import kinds
 from tests.builders.payments import payout as there
 from tests.builders.payouts import CENT, Earner, partner
+from tests.builders.simulated import at
 from tests.builders.stripe import Simulator
 from tests.invariants import Still, assert_sound
 
@@ -323,13 +326,37 @@ class TestABatch:
 
 
 def test_a_scheduled_partner_is_paid_once_a_day(stripe_simulator: Simulator) -> None:
-    from payouts.operations.paying.due import schedule_due
+    from payouts.operations.paying.due import schedule_due, schedule_partner
 
     made: Earner = partner(stripe_simulator, cents=5_000)
     made.change(schedule="daily")
     schedule_due()
     schedule_due()
     assert [one.cause for one in made.payouts()] == ["scheduled"]
+    ahead = "UPDATE payout_schedules SET slot = slot + 1 WHERE organization = %s RETURNING slot"
+    slot = write(lambda cur: cur.execute(ahead, (made.id,)).fetchone())  # its clock was set back by a day
+    assert not write(lambda cur: schedule_partner(cur, organization=made.id))
+    kept = "SELECT slot FROM payout_schedules WHERE organization = %s"
+    assert write(lambda cur: cur.execute(kept, (made.id,)).fetchone()) == slot
+
+
+@pytest.mark.parametrize(
+    ("schedule", "now", "zone", "slot"),
+    [
+        ("daily", "2027-03-28T00:30", "Europe/Berlin", "2027-03-28"),
+        ("daily", "2027-10-30T22:30", "Europe/Berlin", "2027-10-31"),
+        ("daily", "2027-10-31T22:59", "Europe/Berlin", "2027-10-31"),
+        ("daily", "2027-10-31T23:00", "Europe/Berlin", "2027-11-01"),
+        ("weekly", "2027-10-31T22:59", "Europe/Berlin", "2027-10-25"),
+        ("monthly", "2028-02-29T12:00", "UTC", "2028-02-01"),
+        ("monthly", "2028-03-01T04:59", "America/New_York", "2028-02-01"),
+        ("monthly", "2028-03-01T05:00", "America/New_York", "2028-03-01"),
+    ],
+)
+def test_a_schedules_day_is_that_of_the_partners_wall_clock(
+    schedule: str, now: str, zone: str, slot: str
+) -> None:
+    assert slot_of(schedule, at(now), zone=zone) == date.fromisoformat(slot)
 
 
 class TestWhatIsTakenBackAfterAPayout:

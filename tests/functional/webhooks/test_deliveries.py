@@ -23,11 +23,12 @@ from tests.builders.orgs import events_of, make_member, write
 from tests.builders.receivers import Receiver, receiving
 from tests.builders.webhooks import come_due, deliver, read_events, told
 from tests.database import session_of
+from tests.integration.webhooks.test_public_types import events_since
 from tests.servers import serving, worker_spec
 from webhooks.operations.outbound.delivering import claim, send_due
 from webhooks.operations.outbound.denials import tell_denials
 from webhooks.operations.outbound.lowcredit import tell_low_credit
-from webhooks.operations.outbound.telling import READER
+from webhooks.operations.outbound.telling import READER, tell_events
 
 LADDER = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400]
 
@@ -436,3 +437,21 @@ class TestAWorker:
         assert [got.told["data"]["target"] for got in receiver.got][:2] == agents
         for got in receiver.got:
             got.verify(made.secret)
+
+
+class TestAnEventThatCannotBeTold:
+    def test_is_reported_and_holds_up_no_other(
+        self, receiver: Receiver, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        made = told(receiver.url, "agent.paused")
+        broken, sound = made.happen("broken", "sound")
+        events = [one for one in events_since(made.organization) if one.type == "switch.set"]
+        assert [one.data["target"] for one in events] == [broken, sound]
+        events[0] = replace(events[0], data={"kind": "pause"})  # what an older version left out
+        caplog.clear()
+        write(lambda cur: tell_events(cur, events))
+        write(lambda cur: tell_events(cur, events))  # a reader that died after it
+        (report,) = {one.seq for one in caplog.records if one.getMessage() == "webhooks.not_told"}
+        assert report == events[0].seq
+        deliver()
+        assert [one.told["data"]["target"] for one in receiver.got] == [sound]

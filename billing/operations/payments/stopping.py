@@ -1,0 +1,62 @@
+"""The letter that automatic top-ups have stopped: to whom invoices go, once for each stop, and only while it is so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from billing.operations import letters
+from billing.queries.parties import contact_of
+from billing.queries.topups import find_auto_top_up
+from billing.rules.payments.topups import STOPPED, AutoTopUp
+from common.ids import new_id
+from common.money import format_document_amount
+from events.store import Cursor
+from orgs.operations.locks import lock_organization
+
+TABLE: Final = "auto_top_up_letters"
+TEMPLATE: Final = "billing/auto_top_up_stopped_mail.txt"
+_WAITS: Final = """
+INSERT INTO auto_top_up_letters (id, organization, rule, version, made_at, status, attempts, next_try_at)
+VALUES (%s, %s, %s, %s, %s, 'waiting', 0, clock_timestamp()) ON CONFLICT (rule, version) DO NOTHING
+"""
+_CLAIM: Final = """
+SELECT attempts, version = (SELECT max(n.version) FROM auto_top_up_letters n WHERE n.rule = l.rule)
+FROM auto_top_up_letters l
+WHERE id = %s AND organization = %s AND status = 'waiting' AND next_try_at <= clock_timestamp()
+FOR NO KEY UPDATE
+"""
+
+
+def write_stopped(cur: Cursor, rule: AutoTopUp, *, at: datetime) -> None:
+    """This function will have the customer told that its rule has stopped, in the transaction in which it did."""
+    cur.execute(_WAITS, (new_id(), rule.organization, rule.id, rule.version, at))
+
+
+def send_stopped_letters() -> int:
+    """This function will send the letters that wait, and return how many it sent."""
+    return letters.send_due(letters.Kind(TABLE, _claim))
+
+
+def _claim(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | None:
+    locked = lock_organization(cur, organization)
+    row = cur.execute(_CLAIM, (letter, organization)).fetchone()
+    if row is None:
+        return None
+    rule = find_auto_top_up(cur, organization)
+    if rule is None or rule.status != STOPPED or not rule.enabled or not row[1]:
+        letters.mark(cur, table=TABLE, letter=letter, status="superseded")
+        return None
+    contact = contact_of(cur, organization)
+    if not contact.email:
+        letters.mark(cur, table=TABLE, letter=letter, status="no_address")
+        return None
+    letters.mark_sending(cur, table=TABLE, letter=letter)
+    context = {
+        "customer": contact.name or locked.name,
+        "rule": rule,
+        "amount": format_document_amount(rule.amount, currency=rule.currency),
+        "threshold": format_document_amount(rule.threshold, currency=rule.currency),
+    }
+    return letters.Letter(contact.email, TEMPLATE, context, row[0])
