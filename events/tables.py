@@ -86,6 +86,7 @@ OPERATIONAL: Final = frozenset(
         "webhook_denials", "webhook_low_credit",
         "payment_methods", "processor_buckets",
         "dunning_notices", "recurring_levels", "recurring_commitments", "mrr_movements", "revenue_months",
+        "shared_hours",
         "earning_watermarks", "payout_schedules",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_admin_log", "django_content_type", "django_migrations",

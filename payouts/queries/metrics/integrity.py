@@ -29,7 +29,7 @@ from payouts.queries.metrics.recurring import moved_until, standing_at
 from payouts.rules.metrics.figures import months_of
 from payouts.rules.metrics.levels import subscription_level
 from payouts.rules.metrics.normalising import annual
-from payouts.rules.metrics.revenue import ACCOUNTS, CLEARING, PARTNERS
+from payouts.rules.metrics.revenue import ACCOUNTS, CLAWED_BACK, CLEARING, FEE, LOST, PARTNERS
 
 # Every month's end from a customer's first level to its last one, with what the sources have then.
 _M1: Final = """
@@ -58,7 +58,7 @@ FROM held h JOIN moved m USING (organization, currency, at) WHERE h.mrr <> m.mrr
 # One statement, so one moment: the journal, what was kept of it, and the events that the reader has not read.
 _M3: Final = """
 SELECT 'journal', p.organization::text, date_trunc('month', e.effective_at AT TIME ZONE 'UTC')::date, p.currency,
-    a.kind, sum(p.amount)::text
+    CASE WHEN a.kind = %(fee)s AND e.kind = %(lost)s THEN %(clawed)s ELSE a.kind END, sum(p.amount)::text
 FROM accounts a JOIN postings p ON p.account_id = a.id JOIN journal_entries e ON e.id = p.entry_id
 WHERE a.kind = ANY(%(accounts)s) AND NOT (a.kind = %(partners)s AND EXISTS (
     SELECT FROM postings q JOIN accounts b ON b.id = q.account_id
@@ -145,7 +145,10 @@ def _revenue(cur: Cursor) -> Iterator[Broken]:
     journal: dict[Place, int] = defaultdict(int)
     kept: dict[Place, int] = {}
     unread: list[Entry] = []
-    given = {"accounts": list(ACCOUNTS), "partners": PARTNERS, "clearing": CLEARING, "reader": READER}
+    given = {
+        "accounts": list(ACCOUNTS), "partners": PARTNERS, "clearing": CLEARING, "reader": READER, "fee": FEE,
+        "lost": LOST, "clawed": CLAWED_BACK,
+    }  # fmt: skip
     for side, organization, month, *rest in cur.execute(_M3, given).fetchall():
         if side == "unread":
             unread += [(organization, rest[0], one) for one in json.loads(rest[2])]
