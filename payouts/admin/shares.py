@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # generic to the type checker only
 else:
     _ShareForm = forms.ModelForm
 
-_READERS: Final = {
+_READERS: Final[dict[str, Callable[..., Any]]] = {
     "fee_rate": read_rate,
     "fixed": lambda value, pointer: parse_amount(value),
     "tiers": read_tiers,
