@@ -1,4 +1,4 @@
-"""Partners, their listings and terms; finance holds and releases payouts here."""
+"""Partners and their listings; finance holds and releases payouts here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from django.http import HttpRequest
 from common.money import format_amount
 from common.transactions import run_in_transaction
 from orgs.admin import OrganizationFilter, ReadOnlyAdmin
-from orgs.operations.facts import Author
-from payouts.models import Listing, Partner, RevenueShare
+from payouts.models import Listing, Partner
 from payouts.operations.partners import change_partner
 from payouts.queries.partners import withdrawable
 
@@ -42,25 +41,24 @@ class PartnerAdmin(ReadOnlyAdmin):
         """What a payout could take now."""
         return format_amount(run_in_transaction(lambda cur: withdrawable(cur, row.organization)).withdrawable)
 
-    @admin.action(description="Hold payouts")
+    @admin.action(description="Hold payouts", permissions=["operate"])
     def hold(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
         """Hold the payouts of the chosen partners."""
         self._change(request, queryset, f"held by staff {request.user.pk}")
 
-    @admin.action(description="Release payouts")
+    @admin.action(description="Release payouts", permissions=["operate"])
     def release(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
         """Let the payouts of the chosen partners go on."""
         self._change(request, queryset, None)
 
     def _change(self, request: HttpRequest, queryset: QuerySet[Partner], reason: str | None) -> None:
-        author = Author(f"staff:{request.user.pk}")
-        for row in queryset:
-            organization = row.organization
-            run_in_transaction(
-                lambda cur, organization=organization: change_partner(  # type: ignore[misc]
-                    cur, organization=organization, changes={"hold_reason": reason}, author=author
-                )
-            )
+        self.run(
+            request,
+            queryset,
+            lambda row, author, cur: change_partner(
+                cur, organization=row.organization, changes={"hold_reason": reason}, author=author
+            ),
+        )
 
 
 @admin.register(Listing)
@@ -70,12 +68,3 @@ class ListingAdmin(ReadOnlyAdmin):
     list_display = ("key", "organization", "name", "created_at", "archived_at")
     list_filter = (OrganizationFilter,)
     search_fields = ("key", "=organization")
-
-
-@admin.register(RevenueShare)
-class RevenueShareAdmin(ReadOnlyAdmin):
-    """What the platform keeps of calls."""
-
-    list_display = ("organization", "listing_id", "plan", "valid_from", "withdrawn_at")
-    list_filter = (OrganizationFilter,)
-    search_fields = ("=organization", "=listing_id")

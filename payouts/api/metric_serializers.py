@@ -136,11 +136,14 @@ class RevenueMonthSerializer(serializers.Serializer[Any]):
     currency = CurrencyField(read_only=True)
     month = MonthField()
     gross_revenue = SignedAmountField(help_text="Revenue, breakage, platform fees and partners' shares.")
-    partner_share = SignedAmountField()
+    partner_share = SignedAmountField(help_text="What partners earned, less clawed_back.")
+    clawed_back = SignedAmountField(
+        help_text="What partners lost again of it, by credit notes and write-offs."
+    )
     promotions = SignedAmountField(help_text="Credit that was given away.")
     net_revenue = SignedAmountField(help_text="gross_revenue - partner_share - promotions")
     platform_fee = SignedAmountField()
-    take_rate = ShareField(help_text="platform_fee / (platform_fee + partner_share)")
+    take_rate = ShareField(help_text="platform_fee / (platform_fee + partner_share + clawed_back)")
     provider_cost = SignedAmountField()
     margin = SignedAmountField(help_text="net_revenue - provider_cost")
     margin_rate = ShareField(help_text="margin / net_revenue")
@@ -163,8 +166,11 @@ class MarginSerializer(UsedSerializer):
     """What use was charged, and what it cost the platform."""
 
     cost = SignedAmountField(help_text="Without calls that the customer's own key paid for.")
-    margin = SignedAmountField(help_text="charge - cost")
+    margin = SignedAmountField(help_text="charge - cost, before partners' shares.")
     margin_rate = ShareField(help_text="margin / charge")
+    partner_share = SignedAmountField(help_text="What partners get of the charge, by the terms of each call.")
+    platform_margin = SignedAmountField(help_text="charge - partner_share - cost")
+    platform_margin_rate = ShareField(help_text="platform_margin / (charge - partner_share)")
 
 
 class TopCustomerSerializer(serializers.Serializer[Any]):

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from common.money import format_amount
-from payouts.api.serializers import rate_text
 from payouts.operations.settling import customer_reference
 from payouts.queries.earnings import Earned
 from payouts.rules.listings import Listing
 from payouts.rules.partners import Partner
 from payouts.rules.shares import RevenueShare
+from payouts.rules.sharetexts import rate_text
 from payouts.rules.withdrawing import Withdrawable
 
 

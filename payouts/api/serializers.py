@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
-from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from common import fields
 from common.api.serializers import (
     AmountField,
     CurrencyField,
@@ -24,13 +21,11 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
-from common.errors import InvalidField
-from common.money import parse_amount
 from payouts.rules.listings import LONGEST_DESCRIPTION
-from payouts.rules.partners import MOST_HOLDBACK_DAYS, SCHEDULES, STATUSES, WHOLE
-from payouts.rules.shares import MOST_PARTIES, MOST_TIERS, PROMOTIONAL, Tier
+from payouts.rules.partners import MOST_HOLDBACK_DAYS, SCHEDULES, STATUSES
+from payouts.rules.shares import MOST_PARTIES, MOST_TIERS, PROMOTIONAL
+from payouts.rules.sharetexts import rate_text, read_rate, read_splits, read_tiers
 
-_RATE: Final = re.compile(r"(0|1)(?:\.([0-9]{1,6}))?")
 RATE_SCHEMA: Final[dict[str, Any]] = {
     "type": "string",
     "pattern": r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$",
@@ -38,50 +33,12 @@ RATE_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def rate(value: object, *, pointer: str = "") -> int:
-    """A rate from "0" to "1" with up to 6 decimals, in millionths. Raises InvalidField."""
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None or (match[1] == "1" and (match[2] or "0").strip("0")):
-        raise InvalidField('A rate is a string from "0" to "1" with up to 6 decimals.', pointer=pointer)
-    return int(match[1] + (match[2] or "").ljust(6, "0"))
-
-
-def rate_text(millionths: int) -> str:
-    """The plain decimal string of a rate."""
-    whole, rest = divmod(millionths, WHOLE)
-    return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")
-
-
-def _tiers(value: object, *, pointer: str = "") -> tuple[Tier, ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= MOST_TIERS:
-        raise InvalidField(f"From 1 to {MOST_TIERS} tiers.", pointer=pointer)
-    found = []
-    for one in value:
-        if not isinstance(one, dict) or set(one) != {"up_to", "fee_rate"}:
-            raise InvalidField("A tier has up_to and fee_rate.", pointer=pointer)
-        bound = None if one["up_to"] is None else parse_amount(one["up_to"])
-        found.append(Tier(bound, rate(one["fee_rate"], pointer=pointer)))
-    return tuple(found)
-
-
-def _splits(value: object, *, pointer: str = "") -> tuple[tuple[UUID, int], ...]:
-    if not isinstance(value, list) or not 0 < len(value) <= MOST_PARTIES:
-        raise InvalidField(f"From 1 to {MOST_PARTIES} partners.", pointer=pointer)
-    found = []
-    for one in value:
-        if not isinstance(one, dict) or set(one) != {"partner", "weight"}:
-            raise InvalidField("A part has partner and weight.", pointer=pointer)
-        weight = fields.integer(one["weight"], minimum=1, maximum=WHOLE, pointer=pointer)
-        found.append((fields.uuid(one["partner"], pointer=pointer), weight))
-    return tuple(found)
-
-
 @extend_schema_field(RATE_SCHEMA)
 class RateField(StrictField):
     """A part of something: an int in millionths inside, a decimal string outside."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(rate, **kwargs)
+        super().__init__(read_rate, **kwargs)
 
     def to_representation(self, value: int) -> str:
         """The plain decimal string."""
@@ -104,7 +61,7 @@ class TiersField(StrictField):
     """Rates by the month's volume."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(_tiers, **kwargs)
+        super().__init__(read_tiers, **kwargs)
 
 
 @extend_schema_field(
@@ -125,7 +82,7 @@ class SplitsField(StrictField):
     """Who shares in what the platform does not keep."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(_splits, **kwargs)
+        super().__init__(read_splits, **kwargs)
 
 
 @extend_schema_field({"type": "string"})

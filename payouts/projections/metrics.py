@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,10 +31,18 @@ from payouts.rules.metrics.levels import (
     subscription_level,
 )
 from payouts.rules.metrics.movements import SourceLevel, movements_of
-from payouts.rules.metrics.revenue import ACCOUNTS, CLEARING, PARTNERS
+from payouts.rules.metrics.revenue import ACCOUNTS, CLAWED_BACK, CLEARING, FEE, LOST, PARTNERS
 
 READER: Final = "payouts.metrics"
-TABLES: Final = ("recurring_levels", "recurring_commitments", "mrr_movements", "revenue_months")
+TABLES: Final = (
+    "recurring_levels",
+    "recurring_commitments",
+    "mrr_movements",
+    "revenue_months",
+    "shared_hours",
+)
+COMMITS: Final = frozenset({"reservation.committed", "usage.recorded"})
+"""Events that share what a call was charged."""
 
 _LEVEL: Final = """
 INSERT INTO recurring_levels (source, at, organization, kind, currency, mrr, trial, status, version)
@@ -62,6 +70,19 @@ INSERT INTO revenue_months AS r (organization, month, currency, account, amount)
 SELECT * FROM unnest(%s::uuid[], %s::date[], %s::text[], %s::text[], %s::numeric[])
 ON CONFLICT (organization, month, currency, account) DO UPDATE SET amount = r.amount + EXCLUDED.amount
 """
+_CALLS: Final = """
+SELECT u.id::text, date_trunc('hour', u.occurred_at, 'UTC'), u.agent_id::text, u.provider, u.model
+FROM unnest(%(owners)s::uuid[], %(ids)s::uuid[]) AS e(organization, id)
+JOIN usage_records u ON u.organization = e.organization AND u.id = e.id
+WHERE u.recorded_at BETWEEN %(first)s AND %(last)s
+"""
+_SHARED: Final = """
+INSERT INTO shared_hours AS s (organization, hour, agent_id, provider, model, share)
+SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::text[], %s::numeric[])
+ON CONFLICT (organization, hour, agent_id, provider, model) DO UPDATE SET share = s.share + EXCLUDED.share
+"""
+_AROUND: Final = timedelta(days=1)
+"""A record is recorded with its event: so far around it looks who must name a month."""
 
 Place = tuple[str, date, str, str]
 """Organization, month, currency, kind of account."""
@@ -79,6 +100,7 @@ def follow(cur: Cursor, events: Sequence[StoredEvent]) -> None:
     if posted:
         rows = [(*place, amount) for place, amount in sorted(posted.items())]
         cur.execute(_POSTED, _columns(rows))
+    _write_shared(cur, [event for event in events if event.type in COMMITS and shares_in(event)])
 
 
 def states_what_recurs(event: StoredEvent) -> bool:
@@ -137,13 +159,41 @@ def posted_by(cur: Cursor, entries: Sequence[Entry]) -> dict[Place, int]:
         for account, amount in one["lines"]:
             kind = kinds[account]
             if kind in ACCOUNTS and not (kind == PARTNERS and CLEARING in touched):
-                sums[organization, month, one["currency"], kind] += amount
+                name = CLAWED_BACK if kind == FEE and one.get("kind") == LOST else kind
+                sums[organization, month, one["currency"], name] += amount
     return {place: amount for place, amount in sums.items() if amount}
 
 
 def register_reader() -> None:
     """This function will make revenue metrics a subscriber of the events."""
     register(Subscriber(name=READER, handle=follow))
+
+
+def shares_in(event: StoredEvent) -> Sequence[Sequence[Any]]:
+    """Return [partner, payer, gross, share] of what partners get of a call."""
+    parts: Sequence[Sequence[Any]] = (event.data.get("shares") or {}).get("parts", ())
+    return parts
+
+
+def _write_shared(cur: Cursor, events: Sequence[StoredEvent]) -> None:
+    """Where the record is retired, what it was is not known any more: the hour is that of the commit."""
+    if not events:
+        return
+    names = {event.seq: str(event.data.get("usage") or event.stream_id) for event in events}
+    recorded = [event.recorded_at for event in events]
+    given = {
+        "owners": [str(event.organization) for event in events],
+        "ids": [names[event.seq] for event in events],
+        "first": min(recorded) - _AROUND,
+        "last": max(recorded) + _AROUND,
+    }
+    calls = {row[0]: row[1:] for row in cur.execute(_CALLS, given).fetchall()}
+    sums: dict[tuple[Any, ...], int] = defaultdict(int)
+    for event in events:
+        hour = event.occurred_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        call = calls.get(names[event.seq], (hour, event.data["shares"]["agent"], None, None))
+        sums[(str(event.organization), *call)] += sum(part[3] for part in shares_in(event))
+    cur.execute(_SHARED, _columns([(*place, amount) for place, amount in sums.items()]))
 
 
 def _write_levels(cur: Cursor, events: Sequence[StoredEvent]) -> None:

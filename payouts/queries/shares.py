@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from common.errors import NotFound
 from events.store import Cursor
-from payouts.rules.shares import RevenueShare, Shared, terms_of
+from payouts.rules.shares import STREAM, RevenueShare, Shared, terms_of
 
 _COLUMNS: Final = (
     "id, organization, listing_id, plan, valid_from, terms::text, version, created_at, withdrawn_at"
@@ -45,6 +45,10 @@ WHERE (%(partner)s::uuid IS NULL OR l.organization = %(partner)s)
     AND EXISTS (SELECT FROM revenue_shares s WHERE s.organization = l.organization)
 ORDER BY r.organization, r.listing_id
 """
+_HISTORY: Final = """
+SELECT type, occurred_at, actor FROM events WHERE organization = %s AND stream_type = %s AND stream_id = %s
+ORDER BY version
+"""
 
 
 def shares_of(cur: Cursor, partner: UUID) -> list[RevenueShare]:
@@ -64,6 +68,12 @@ def list_shares(cur: Cursor, *, organization: UUID, before: UUID | None, limit: 
     """Return a partner's revenue shares, newest first."""
     cur.execute(_LIST, {"organization": organization, "before": before, "limit": limit})
     return [share_of(row) for row in cur.fetchall()]
+
+
+def history_of_share(cur: Cursor, *, organization: UUID, share: UUID) -> list[tuple[str, datetime, str]]:
+    """Return what became of a revenue share in order: verb, when (UTC), and by whom."""
+    rows = cur.execute(_HISTORY, (organization, STREAM, share)).fetchall()
+    return [(kind.rpartition(".")[2], at.astimezone(UTC), actor) for kind, at, actor in rows]
 
 
 def share_of(row: Sequence[Any]) -> RevenueShare:

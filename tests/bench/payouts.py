@@ -1,125 +1,115 @@
-"""What a partner can withdraw now, after few earnings and after many: it costs the same.
+"""What partners' money costs after few earnings and after many: settling, withdrawable-now, statements and batches.
 
-Earnings are events that the projector of the gate's commits takes, without the calls: what is measured is reading them.
+Two databases with the same partners, callers and days: one as the gate and the operations made it, one in which what
+was used stands many times. A process for each; the rounds go from one to the other, step by step.
 """
 
-from __future__ import annotations
-
-import statistics
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
 from typing import Any, Final
-from uuid import UUID
 
-from common.ids import new_id, new_id_text
-from common.transactions import run_in_transaction
-from events.store import Cursor, Event, append
-from ledger.operations.organizations import NewOrganization, create_organization
-from ledger.queries.accounts import account_ids
-from ledger.rules.effects import entry
-from orgs.operations.facts import Author
-from orgs.operations.locks import lock_organization
-from payouts.operations.listings import publish_listing
-from payouts.operations.partners import enroll_partner
-from payouts.operations.publishing import publish_for
-from payouts.queries.partners import withdrawable
-from payouts.rules.listings import Listing
-from spend.queries.splits import earned_accounts
+from sandbox.children import ChildSpec
+from sandbox.places import CHECKOUT, free_port
+from tests.bench.earnings import Market, multiply
+from tests.bench.growth import nobody_connected
+from tests.bench.place import Place
+from tests.bench.proofs import ProofFailed
+from tests.servers import serving, stripe_spec
 
-AUTHOR: Final = Author("system:bench")
-AT_ONCE: Final = 5_000
-CALLERS: Final = 10
-AGENTS: Final = 5
-DAYS: Final = 100
-SHARE: Final = 80
-READS: Final = 300
+STEPS: Final = ("settle", "withdrawable", "statement", "batch")
 
 
-@dataclass(frozen=True, slots=True)
-class Flatness:
-    """Microseconds of asking what a partner can withdraw after few and after many earnings, the ratio, and how many
-    earnings the generator writes in a second (`made_per_s`)."""
+class Paying:
+    """A process that works in one of the databases; see `tests.bench.paying`."""
 
-    few_us: float
-    many_us: float
-    ratio: float
-    made_per_s: float
+    def __init__(self, place: Place, name: str, address: str) -> None:
+        command = [sys.executable, "-m", "tests.bench.paying", str(place.postmaster), address]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT,
+            env={**os.environ, **place.environment(name)},
+        )  # fmt: skip
 
+    def ask(self, word: str, *given: Any) -> Any:
+        """Give an order and return its answer."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps([word, *given]) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{word} failed: the process ended with {self.process.wait()}")
+        return json.loads(answer)
 
-def flatness(few: int, many: int) -> Flatness:
-    """Return what withdrawable-now costs two partners with so many earnings each; see Flatness."""
-    begun = time.perf_counter()
-    partners = [make_earnings(count) for count in (few, many)]
-    made = (few + many) / (time.perf_counter() - begun)
-    rounds = [[_microseconds(partner) for partner in partners] for _ in range(READS)]
-    less, more = (statistics.median(column) for column in zip(*rounds, strict=True))
-    return Flatness(less, more, more / less, made)
-
-
-def make_earnings(count: int) -> UUID:
-    """Make a partner that earned so many shares of ten callers, and return it."""
-    partner, listing = run_in_transaction(_partner)
-    for _ in range(CALLERS):
-        caller = run_in_transaction(lambda cur: _caller(cur, listing))
-        left = count // CALLERS
-        while left > 0:
-            size = min(AT_ONCE, left)
-            run_in_transaction(lambda cur, caller=caller, size=size: _earn(cur, caller, listing, size))
-            left -= size
-    run_in_transaction(lambda cur: cur.execute("ANALYZE earning_pairs, accounts"))
-    return partner
+    def close(self) -> None:
+        """End the process: it ends with its input."""
+        self.process.communicate(timeout=60)
 
 
-def _partner(cur: Cursor) -> tuple[UUID, Listing]:
-    organization = create_organization(cur, NewOrganization("Partner"), author=AUTHOR)
-    enroll_partner(cur, organization=organization, author=AUTHOR)
-    listing = publish_listing(
-        cur, organization=organization, key=f"listing-{organization}", name="Agent", author=AUTHOR
-    )
-    return organization, listing
+class Payouts:
+    """CPU of each step at both sizes, and the ratio of a round."""
 
+    name = "payouts"
+    against: tuple[str, ...] = ()
 
-def _caller(cur: Cursor, listing: Listing) -> UUID:
-    organization = create_organization(cur, NewOrganization("Caller"), author=AUTHOR)
-    publish_for(cur, organization=organization, listing=listing, author=AUTHOR)
-    return organization
+    def __init__(self, place: Place, *, partners: int, few: int, many: int) -> None:
+        self.sizes = few, many
+        self._stack = ExitStack()
+        self.close = self._stack.close
+        try:
+            self.few, self.many = self._make(place, partners)
+        except BaseException:
+            self.close()
+            raise
 
+    def run(self, seconds: float) -> dict[str, float]:
+        """One round; how long it takes is said by the sizes."""
+        found: dict[str, float] = {}
+        few, many = self.sizes
+        for one in (self.few, self.many):
+            one.ask("call")
+        for step in STEPS:
+            less, more = self.few.ask(step), self.many.ask(step)
+            found |= {
+                f"payouts.{step}.{few}_cpu_ms": less["cpu_s"] * 1_000,
+                f"payouts.{step}.{many}_cpu_ms": more["cpu_s"] * 1_000,
+                f"payouts.{step}.many_over_few": more["cpu_s"] / max(less["cpu_s"], 1e-9),
+            }
+        return found
 
-def _earn(cur: Cursor, caller: UUID, listing: Listing, count: int) -> None:
-    locked = lock_organization(cur, caller)
-    own = account_ids(cur, organization=caller, currency="USD")
-    account = earned_accounts(cur, organization=caller, currency="USD")[listing.organization]
-    lines = [
-        [str(own["unbilled_receivable"]), -100],
-        [str(own["platform_fee"]), 100 - SHARE],
-        [str(account), SHARE],
-    ]
-    append(cur, list(_events(locked.id, locked.now, listing, lines, count)))
+    def pay(self) -> dict[str, float]:
+        """Pay everybody where there are many earnings, and prove both databases. Raises ProofFailed."""
+        found: dict[str, float] = self.many.ask("pay")
+        for one in (self.few, self.many):
+            broken = one.ask("prove")
+            if broken:
+                raise ProofFailed("\n".join(broken[:20]))
+        return {f"payouts.batch.{self.sizes[1]}_{name}": value for name, value in found.items()}
 
+    def _make(self, place: Place, partners: int) -> tuple[Paying, Paying]:
+        few, many = self.sizes
+        spec = self._simulator(place)
+        self._stack.enter_context(serving(spec, folder=place.folder / "payouts-log"))
+        name = place.clone("few_earnings")
+        maker = Paying(place, name, self.address)
+        made = maker.ask("make", partners, few)
+        maker.close()
+        with nobody_connected():
+            copied = place.clone("many_earnings", template="few_earnings")
+        with place.superuser(copied) as connection:
+            multiply(connection, Market.of_json(made), copies=many // few - 1)
+        less, more = (self._process(place, one) for one in (name, copied))
+        earned = [one.ask("take", made) for one in (less, more)]
+        if earned[1] != earned[0] * (many // few):
+            raise RuntimeError(f"The copies earned {earned[1]}, the originals {earned[0]}")
+        return less, more
 
-def _events(
-    caller: UUID, now: datetime, listing: Listing, lines: list[list[Any]], count: int
-) -> Iterator[Event]:
-    agents = [str(UUID(int=(caller.int & ~0xFF) | number)) for number in range(AGENTS)]
-    first = now.astimezone(UTC) - timedelta(days=DAYS)
-    for number in range(count):
-        day = (first + timedelta(days=number % DAYS)).date().isoformat()
-        shares = {
-            "listing": str(listing.id),
-            "rule": "default",
-            "agent": agents[number % AGENTS],
-            "day": day,
-            "parts": [[str(listing.organization), "line", 100, SHARE]],
-        }
-        usage = new_id_text()
-        posted = entry(lines=lines, currency="USD", key=f"bench:{usage}", source=f"bench:{usage}")
-        data = {"shares": shares, "ledger": {"entries": [posted]}}
-        yield Event(caller, "earning", new_id(), 1, "earning.adjusted", data, now, AUTHOR.actor)
+    def _process(self, place: Place, name: str) -> Paying:
+        made = Paying(place, name, self.address)
+        self._stack.callback(made.close)
+        return made
 
-
-def _microseconds(partner: UUID) -> float:
-    begun = time.perf_counter()
-    run_in_transaction(lambda cur: withdrawable(cur, partner))
-    return (time.perf_counter() - begun) * 1e6
+    def _simulator(self, place: Place) -> ChildSpec:
+        self.address = f"http://127.0.0.1:{free_port()}"
+        return stripe_spec(self.address, place.folder / "stripe-connect")

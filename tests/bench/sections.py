@@ -22,8 +22,7 @@ from tests.bench.invoices import rate_of_invoices, seconds_of_a_large_customer
 from tests.bench.isolation import Isolation
 from tests.bench.metering import EventsInProcess, EventsOverHttp, MeterQuery, make_meters
 from tests.bench.openloop import Sweep
-from tests.bench.payoutbatches import PayoutBatches
-from tests.bench.payouts import flatness
+from tests.bench.payouts import Payouts
 from tests.bench.place import Place
 from tests.bench.population import Customer, make_customers, make_prices, make_small_customer
 from tests.bench.proofs import rebuild_events_per_second, verify_entries_per_second
@@ -275,20 +274,13 @@ def _dunning(bench: Bench) -> None:
 
 
 def _payouts(bench: Bench) -> None:
-    def work() -> None:
-        many = bench.given.earnings or (1_000_000 if bench.given.full else 100_000)
-        few = max(many // 100, 100)
-        found = flatness(few, many)
-        bench.report.add(
-            {
-                f"payouts.{few}.withdrawable_us": found.few_us,
-                f"payouts.{many}.withdrawable_us": found.many_us,
-                f"payouts.{many}.withdrawable_ratio": found.ratio,
-                f"payouts.{many}.made_per_s": found.made_per_s,
-            }
-        )
-
-    bench.afterwards.append(("payouts", work))
+    many = bench.given.earnings or (1_000_000 if bench.given.full else 100_000)
+    few = max(many // 100, 100)
+    partners = max(few // 10, 10)
+    payouts = Payouts(bench.place, partners=partners, few=few, many=many)
+    bench.endings.append(payouts.close)
+    bench.add(payouts)
+    bench.afterwards.append(("payouts", lambda: bench.report.add(payouts.pay())))
 
 
 def _crowd(bench: Bench) -> None:
@@ -323,22 +315,11 @@ def _webhooks(bench: Bench) -> None:
     bench.afterwards.append(("webhooks", work))
 
 
-def _payout_batches(bench: Bench) -> None:
-    def work() -> None:
-        partners = 1_000 if bench.given.full else 100
-        batches = PayoutBatches(bench.place.folder)
-        bench.endings.append(batches.close)
-        found = batches.run(partners)
-        name = f"payout_batch.{partners}"
-        bench.report.add({f"{name}.making_s": found.making_s, f"{name}.sending_s": found.sending_s})
-
-    bench.afterwards.append(("payout batch", work))
-
-
 # In the order in which they prepare: databases are copied before a web server holds connections to the first.
 SECTIONS: dict[str, Callable[[Bench], None]] = {
     "storage": _storage,
     "growth": _growth,
+    "payouts": _payouts,
     "attribution": _attribution,
     "meters": _meters,
     "floor": _floor,
@@ -352,8 +333,6 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "proofs": _proofs,
     "invoices": _invoices,
     "dunning": _dunning,
-    "payouts": _payouts,
-    "payout_batch": _payout_batches,
     "crowd": _crowd,
     "webhooks": _webhooks,
 }

@@ -79,12 +79,19 @@ def revenue_rows(cur: Cursor, asked: Asked) -> list[Row]:
 
 
 def margin_rows(cur: Cursor, asked: Asked, group: str) -> list[Row]:
-    """What use was charged and cost, by model, agent or customer."""
+    """Charge and cost of use, and what of it is the partners' and the platform's, by model, agent or customer."""
     return [
-        {**_used(one), "cost": format_amount(one.cost), "margin": format_amount(one.margin),
-         "margin_rate": share_text(one.margin_rate)}
+        {
+            **_used(one),
+            "cost": format_amount(one.cost),
+            "margin": format_amount(one.margin),
+            "margin_rate": share_text(one.margin_rate),
+            "partner_share": format_amount(one.partner_share),
+            "platform_margin": format_amount(one.platform_margin),
+            "platform_margin_rate": share_text(one.platform_margin_rate),
+        }
         for one in used_by(cur, asked, group)
-    ]  # fmt: skip
+    ]
 
 
 def top_customer_rows(cur: Cursor, asked: Asked, limit: int) -> list[Row]:
@@ -242,6 +249,7 @@ def _earned(one: Earned) -> Row:
     return {
         "gross_revenue": format_amount(one.gross),
         "partner_share": format_amount(one.partner_share),
+        "clawed_back": format_amount(one.clawed_back),
         "promotions": format_amount(one.promotions),
         "net_revenue": format_amount(one.net),
         "platform_fee": format_amount(one.platform_fee),

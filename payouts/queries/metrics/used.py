@@ -39,6 +39,17 @@ SELECT o.currency, o.id, o.name, u.agent_id, a.key, NULL::text, {_SUMS} {_FROM}
 _CUSTOMERS: Final = f"""
 SELECT o.currency, o.id, o.name, NULL::uuid, NULL::text, NULL::text, {_SUMS} {_FROM} {_WHERE} GROUP BY 1, 2, 3
 """
+# What partners got of the same use, under the same names.
+_SHARED: Final = f"""
+SELECT o.currency, {{names}}, sum(s.share)::text
+FROM organizations o JOIN shared_hours s ON s.organization = o.id AND s.hour >= %(start)s AND s.hour < %(end)s
+{_WHERE} GROUP BY 1, 2, 3, 4, 5
+"""
+_NAMES: Final = {
+    "model": "NULL::uuid, NULL::uuid, s.model, s.provider",
+    "agent": "o.id, s.agent_id, NULL::text, NULL::text",
+    "customer": "o.id, NULL::uuid, NULL::text, NULL::text",
+}
 _STATEMENTS: Final = {"model": _MODELS, "agent": _AGENTS, "customer": _CUSTOMERS}
 _RATE: Final = f"""
 SELECT o.currency, sum(u.charge)::text FROM organizations o JOIN usage_hourly u ON u.organization = o.id
@@ -49,7 +60,8 @@ SELECT o.currency, sum(u.charge)::text FROM organizations o JOIN usage_hourly u 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Use of one model, agent or customer in units: what was charged, and what it cost the platform.
+    """Use of one model, agent or customer in units: what was charged, what it cost the platform, and what of the
+    charge is the partners'.
 
     Names that are None: of all, or of what has none.
     """
@@ -63,11 +75,22 @@ class Used:
     calls: int
     charge: int
     cost: int
+    partner_share: int = 0
 
     @property
     def margin(self) -> int:
-        """Return what is left of the charge."""
+        """Return what is left of the charge after what it cost, the partners' part included."""
         return self.charge - self.cost
+
+    @property
+    def platform_margin(self) -> int:
+        """Return what of that is the platform's."""
+        return self.margin - self.partner_share
+
+    @property
+    def platform_margin_rate(self) -> Fraction | None:
+        """Return the platform's margin as a part of the charge less the partners' share."""
+        return share(self.platform_margin, self.charge - self.partner_share)
 
     @property
     def margin_rate(self) -> Fraction | None:
@@ -99,8 +122,18 @@ class RunRate:
 def used_by(cur: Cursor, asked: Asked, group: str) -> list[Used]:
     """Return use in the months that are asked for by model, agent or customer: by currency, the largest first."""
     rows = cur.execute(_STATEMENTS[group], asked.values()).fetchall()
-    found = [Used(*(*names, int(charge), int(cost))) for *names, charge, cost in rows]
+    shared = _shared_by(cur, asked, group)
+    found = []
+    for currency, owner, name, agent, key, provider, calls, charge, cost in rows:
+        place = (currency, owner, agent, key if group == "model" else None, provider)
+        part = shared.get(place, 0)
+        found.append(Used(currency, owner, name, agent, key, provider, calls, int(charge), int(cost), part))
     return sorted(found, key=lambda one: (one.currency, -one.charge, one.cost, _named(one)))
+
+
+def _shared_by(cur: Cursor, asked: Asked, group: str) -> dict[tuple[Any, ...], int]:
+    rows = cur.execute(_SHARED.format(names=_NAMES[group]), asked.values()).fetchall()
+    return {tuple(place): int(amount) for *place, amount in rows}
 
 
 def run_rates(cur: Cursor, asked: Asked) -> list[RunRate]:

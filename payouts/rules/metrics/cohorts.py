@@ -46,7 +46,8 @@ class CohortMonth:
 def cohorts_of(moved: Iterable[Moved], *, first: date, last: date) -> list[CohortMonth]:
     """Return the cohorts that began from the month `first` on, each to the end of the month `last`.
 
-    `moved` has everything since the beginning. Who comes back belongs to the month in which it first began.
+    `moved` has everything since the beginning, or before `first` its sum. Who comes back belongs to the month in
+    which it first began.
     """
     by_currency: dict[str, list[Moved]] = defaultdict(list)
     for one in moved:
@@ -60,11 +61,12 @@ def cohorts_of(moved: Iterable[Moved], *, first: date, last: date) -> list[Cohor
 
 
 def _of_currency(currency: str, moved: Sequence[Moved], first: date, last: date) -> list[CohortMonth]:
-    began = {one.organization: one.month for one in moved if one.kind == NEW}
+    began = {one.organization: one.month for one in moved if one.kind == NEW}  # else: before the first
     cohorts: dict[date, dict[date, list[Moved]]] = defaultdict(lambda: defaultdict(list))
     for one in moved:
-        if began[one.organization] >= first:
-            cohorts[began[one.organization]][one.month].append(one)
+        cohort = began.get(one.organization)
+        if cohort is not None and cohort >= first:
+            cohorts[cohort][one.month].append(one)
     return [
         row for cohort, months in sorted(cohorts.items()) for row in _cohort(currency, cohort, months, last)
     ]

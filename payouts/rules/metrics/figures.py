@@ -21,6 +21,8 @@ from payouts.rules.metrics.normalising import share
 
 ZERO_CHURN: Final = "zero_churn"
 NO_CUSTOMERS: Final = "no_customers"
+BEFORE: Final = "before"
+"""The kind of what moved before the months that are asked for, all of it together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def lifetime_value(per_customer: int | None, churn: Fraction | None) -> Lifetime
 
 
 def months_of(moved: Iterable[Moved], *, first: date, last: date) -> dict[str, list[Month]]:
-    """Return the months from `first` to `last` by currency; `moved` has everything since the beginning."""
+    """Return the months from `first` to `last` by currency; `moved` has everything since the beginning, or before
+    `first` its sum."""
     by_currency: dict[str, dict[date, list[Moved]]] = defaultdict(lambda: defaultdict(list))
     for one in moved:
         by_currency[one.currency][one.month].append(one)

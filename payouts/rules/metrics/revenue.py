@@ -9,24 +9,30 @@ from typing import Final
 
 from payouts.rules.metrics.normalising import share
 
-OWN: Final = ("revenue", "breakage", "platform_fee")
-"""Accounts whose credits are the platform's own revenue."""
+FEE: Final = "platform_fee"
+CLAWED_BACK: Final = "clawed_back"
+"""What entries of LOST credit to FEE is kept apart: no fee was taken, a share was given back with the charge."""
+LOST: Final = "earning_lost"
+OWN: Final = ("revenue", "breakage", FEE, CLAWED_BACK)
+"""What is the platform's own revenue."""
 PARTNERS: Final = "partner_earned"
 GIVEN_AWAY: Final = "promotional_expense"
 COST: Final = "provider_cost"
 CLEARING: Final = "intercompany_clearing"
 """An entry that has it moves what partners earned before; it earns nothing."""
-ACCOUNTS: Final = (*OWN, PARTNERS, GIVEN_AWAY, COST)
+ACCOUNTS: Final = ("revenue", "breakage", FEE, PARTNERS, GIVEN_AWAY, COST)
 """The kinds of accounts that revenue metrics read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """Units; `promotions` and `provider_cost` are what they cost, above zero."""
+    """Units; `promotions` and `provider_cost` are what they cost, above zero. `partner_share` is what is left of it
+    after `clawed_back`."""
 
     own: int
     platform_fee: int
     partner_share: int
+    clawed_back: int
     promotions: int
     provider_cost: int
 
@@ -47,8 +53,9 @@ class Earned:
 
     @property
     def take_rate(self) -> Fraction | None:
-        """Return which part of what listings sold the platform kept; None where they sold nothing."""
-        return share(self.platform_fee, self.platform_fee + self.partner_share)
+        """Return which part of what listings sold the platform keeps; None where they sold nothing. What was clawed
+        back changes nothing of it: of what is not paid neither side keeps anything."""
+        return share(self.platform_fee, self.platform_fee + self.partner_share + self.clawed_back)
 
     @property
     def margin_rate(self) -> Fraction | None:
@@ -60,8 +67,9 @@ def earned_of(posted: Mapping[str, int]) -> Earned:
     """Return what postings by kind of account (units, a credit is positive) come to."""
     return Earned(
         own=sum(posted.get(kind, 0) for kind in OWN),
-        platform_fee=posted.get("platform_fee", 0),
+        platform_fee=posted.get(FEE, 0),
         partner_share=posted.get(PARTNERS, 0),
+        clawed_back=posted.get(CLAWED_BACK, 0),
         promotions=-posted.get(GIVEN_AWAY, 0),
         provider_cost=-posted.get(COST, 0),
     )

@@ -74,15 +74,13 @@ class TestTheBenchmarks:
         assert "| `gate.http.hot.64.operations_per_s` / `floor.hot.64` |" in table
         assert (tmp_path / "latency.svg").read_text(encoding="utf-8").startswith("<svg")
 
-    def test_measure_what_can_be_withdrawn_now(self, tmp_path: Path) -> None:
-        _, written = bench(tmp_path, "payouts", "--earnings", "2000")
-        for name in (
-            "100.withdrawable_us",
-            "2000.withdrawable_us",
-            "2000.withdrawable_ratio",
-            "2000.made_per_s",
-        ):
-            assert written["figures"][f"payouts.{name}"]["value"] > 0, name
+    def test_measure_partners_money_after_few_earnings_and_after_many(self, tmp_path: Path) -> None:
+        _, written = bench(tmp_path, "payouts", "--earnings", "1000")
+        for step in ("settle", "withdrawable", "statement", "batch"):
+            for name in ("100_cpu_ms", "1000_cpu_ms", "many_over_few"):
+                assert written["figures"][f"payouts.{step}.{name}"]["value"] > 0, (step, name)
+        for name in ("making_s", "whole_s"):
+            assert written["figures"][f"payouts.batch.1000_{name}"]["value"] > 0, name
 
     def test_measure_a_day_of_dunning(self, tmp_path: Path) -> None:
         _, written = bench(tmp_path, "dunning", "--dunned", "40")

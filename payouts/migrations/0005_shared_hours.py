@@ -1,0 +1,11 @@
+"""What partners got of calls, by hour, agent and model."""
+
+from django.db import migrations
+
+from events.schema import sql_operation
+
+
+class Migration(migrations.Migration):
+    dependencies = [("payouts", "0003_metrics")]
+
+    operations = [sql_operation(__file__, "0005_shared_hours.sql")]
