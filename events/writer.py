@@ -82,6 +82,12 @@ def parameter_types(statement: str) -> tuple[str, ...]:
     return tuple(found[1] or "text" for found in _PARAMETER.finditer(statement))
 
 
+@lru_cache(maxsize=256)
+def _joined(statements: tuple[str, ...]) -> str:
+    parts = (f"w{place} AS ({statement})" for place, statement in enumerate(statements))
+    return "WITH " + ",\n".join(parts) + "\nSELECT 1"
+
+
 def literals(statement: str, columns: Sequence[Iterable[Any]]) -> list[str]:
     """Return the statement's parameters as array literals."""
     types = parameter_types(statement)
@@ -118,6 +124,14 @@ class Collector:
     def execute(self, statement: str, columns: Sequence[Iterable[Any]]) -> None:
         """Keep a statement whose every parameter is a column."""
         self.statements.append((statement, columns))
+
+    def write(self, cur: psycopg.Cursor[Any]) -> None:
+        """Have a cursor execute what was collected as one statement."""
+        if self.statements:
+            parameters = [
+                one for statement, columns in self.statements for one in literals(statement, columns)
+            ]
+            cur.execute(_joined(tuple(statement for statement, _ in self.statements)), parameters)
 
     def combined(self) -> tuple[bytes, list[str]] | None:
         """Return what was collected as one statement with its parameters; None when that is nothing."""
