@@ -126,12 +126,15 @@ class Collector:
         self.statements.append((statement, columns))
 
     def write(self, cur: psycopg.Cursor[Any]) -> None:
-        """Have a cursor execute what was collected as one statement."""
-        if self.statements:
-            parameters = [
-                one for statement, columns in self.statements for one in literals(statement, columns)
-            ]
-            cur.execute(_joined(tuple(statement for statement, _ in self.statements)), parameters)
+        """Have a cursor execute what was collected as one statement. One of the driver's own plain cursors would look
+        for placeholders in so long a text each time, which costs as much as all the rest that it does."""
+        combined = self.combined()
+        if combined is None:
+            return
+        if type(cur) is psycopg.Cursor:
+            psycopg.RawCursor(cur.connection).execute(*combined)
+        else:
+            cur.execute(_joined(tuple(statement for statement, _ in self.statements)), combined[1])
 
     def combined(self) -> tuple[bytes, list[str]] | None:
         """Return what was collected as one statement with its parameters; None when that is nothing."""

@@ -1,5 +1,5 @@
 """`make soak`: the proofs of replay, concurrency, crash, order, model, runaways, thirteen months of
-billing a storm of Stripe's events and planted differences at full size.
+billing, a storm of Stripe's events, killed senders of commands and planted differences at full size.
 
 `python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
 Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
@@ -98,6 +98,15 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             seed,
         ),
         Proof(
+            "commands",
+            (
+                "tests/integration/billing/test_killed_commands.py",
+                "tests/integration/payouts/test_killed_payouts.py",
+            ),
+            {"FULL": 1},
+            seed,
+        ),
+        Proof(
             "reconciliation",
             ("tests/functional/reconciliation",),
             {"RECONCILIATION_EACH": given.differences // 6, "RECONCILIATION_KILL_EACH": 2},
@@ -148,7 +157,8 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay controls concurrency order crash runaways billing webhooks reconciliation; all of them",
+        help="of: model replay controls concurrency order crash runaways billing webhooks commands reconciliation; "
+        "all of them",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
     parser.add_argument(
