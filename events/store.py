@@ -13,7 +13,7 @@ import psycopg
 
 from events.rules.facts import Event as Event
 from events.rules.facts import encode as encode
-from events.writer import Literals
+from events.writer import Collector, Literals
 
 Cursor = psycopg.Cursor[Any]
 
@@ -69,13 +69,21 @@ ORDER BY n
 """
 
 
-def append(cur: Cursor, events: Sequence[Event]) -> None:
+def append(cur: Cursor, events: Sequence[Event], *, at_once: bool = False) -> None:
     """This function will store the events in their order and project them, in the caller's transaction.
+
+    `at_once`: all of it is one statement, for events of which no two projectors write the same row, into tables whose
+    triggers look at no other table.
 
     The caller holds the lock of every organization named. Raises psycopg.errors.UniqueViolation when a stream's
     version exists already (a defect of the caller: it did not decide on the locked state).
     """
     if not events:
+        return
+    if at_once and isinstance(cur, psycopg.Cursor):
+        collected = Collector()
+        append(cast(Cursor, collected), events)
+        collected.write(cur)
         return
     # The gate collects columns, and sends them as literals itself.
     writer = cast(Cursor, Literals(cur)) if isinstance(cur, psycopg.Cursor) else cur

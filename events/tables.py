@@ -87,7 +87,6 @@ OPERATIONAL: Final = frozenset(
         "payment_methods", "processor_buckets",
         "dunning_notices", "auto_top_up_letters",
         "recurring_levels", "recurring_commitments", "mrr_movements", "revenue_months",
-        "dunning_notices", "recurring_levels", "recurring_commitments", "mrr_movements", "revenue_months",
         "shared_hours",
         "earning_watermarks", "payout_schedules",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",

@@ -82,6 +82,12 @@ def parameter_types(statement: str) -> tuple[str, ...]:
     return tuple(found[1] or "text" for found in _PARAMETER.finditer(statement))
 
 
+@lru_cache(maxsize=256)
+def _joined(statements: tuple[str, ...]) -> str:
+    parts = (f"w{place} AS ({statement})" for place, statement in enumerate(statements))
+    return "WITH " + ",\n".join(parts) + "\nSELECT 1"
+
+
 def literals(statement: str, columns: Sequence[Iterable[Any]]) -> list[str]:
     """Return the statement's parameters as array literals."""
     types = parameter_types(statement)
@@ -118,6 +124,17 @@ class Collector:
     def execute(self, statement: str, columns: Sequence[Iterable[Any]]) -> None:
         """Keep a statement whose every parameter is a column."""
         self.statements.append((statement, columns))
+
+    def write(self, cur: psycopg.Cursor[Any]) -> None:
+        """Have a cursor execute what was collected as one statement. One of the driver's own plain cursors would look
+        for placeholders in so long a text each time, which costs as much as all the rest that it does."""
+        combined = self.combined()
+        if combined is None:
+            return
+        if type(cur) is psycopg.Cursor:
+            psycopg.RawCursor(cur.connection).execute(*combined)
+        else:
+            cur.execute(_joined(tuple(statement for statement, _ in self.statements)), combined[1])
 
     def combined(self) -> tuple[bytes, list[str]] | None:
         """Return what was collected as one statement with its parameters; None when that is nothing."""

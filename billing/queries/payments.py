@@ -30,6 +30,17 @@ _NOTES: Final = """
 SELECT (SELECT coalesce(sum(credit), 0) FROM credit_notes WHERE invoice_id = %(invoice)s)
     - (SELECT coalesce(sum(note_taken), 0) FROM payments WHERE invoice_id = %(invoice)s)
 """
+_CASE: Final = f"""
+{
+    _SELECT.replace(
+        " FROM",
+        ", c.customer, EXISTS (SELECT FROM findings f WHERE f.organization = p.organization"
+        " AND f.kind = %(kind)s AND f.subject = %(subject)s AND f.status = 'open') FROM",
+    )
+}
+LEFT JOIN payment_customers c ON c.organization = p.organization
+WHERE p.organization = %(organization)s AND p.id = %(payment)s
+"""
 _DISPUTES: Final = """
 SELECT id, organization, payment_id, amount, currency, status, reason, withdrawn, fee, evidence_due_by, created_at
 FROM disputes WHERE organization = %(organization)s AND (%(status)s::text IS NULL OR status = %(status)s)
@@ -64,6 +75,18 @@ def find_payment(cur: Cursor, *, organization: UUID, payment: UUID) -> Payment:
     return _payment(row)
 
 
+def payment_case(
+    cur: Cursor, *, organization: UUID, payment: UUID, finding: str, subject: str
+) -> tuple[Payment, str | None, bool]:
+    """Return one payment, who its organization is at the processor, and whether a finding of this kind about this
+    subject of it is open. Raises NotFound."""
+    given = {"organization": organization, "payment": payment, "kind": finding, "subject": subject}
+    row = cur.execute(_CASE, given).fetchone()
+    if row is None:
+        raise NotFound("There is no such payment.")
+    return _payment(row[:-2]), row[-2], row[-1]
+
+
 def organization_of_payment(cur: Cursor, payment: UUID) -> UUID:
     """Return whose payment it is; for the platform's own requests only. Raises NotFound."""
     row = cur.execute("SELECT organization FROM payments WHERE id = %s", (payment,)).fetchone()
@@ -77,11 +100,25 @@ def payment_named(
     cur: Cursor, *, payment: UUID | None = None, intent: str | None = None, charge: str | None = None
 ) -> Payment | None:
     """Return the payment of this id of ours, else of this payment intent, else of this charge."""
+    row = _named(cur, _SELECT, payment, intent, charge)
+    return None if row is None else _payment(row)
+
+
+def place_of_payment(
+    cur: Cursor, *, payment: UUID | None = None, intent: str | None = None, charge: str | None = None
+) -> tuple[UUID, UUID] | None:
+    """Return whose the payment is that `payment_named` returns, and its id: they never change."""
+    return _named(cur, "SELECT p.organization, p.id FROM payments p", payment, intent, charge)
+
+
+def _named(
+    cur: Cursor, select: str, payment: UUID | None, intent: str | None, charge: str | None
+) -> tuple[Any, ...] | None:
     for column, value in (("id", payment), ("intent", intent), ("charge", charge)):
         if value is not None:
-            row = cur.execute(f"{_SELECT} WHERE p.{column} = %s", (value,)).fetchone()
+            row = cur.execute(f"{select} WHERE p.{column} = %s", (value,)).fetchone()
             if row is not None:
-                return _payment(row)
+                return row
     return None
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 from common.errors import NotFound
 from common.ids import new_id
 from events.store import Cursor, Event
-from ledger.queries.accounts import account_ids
 from ledger.queries.balances import open_grants
 from ledger.rules.closing import open_date, require_open
 from ledger.rules.corrections import Movement
@@ -20,9 +19,10 @@ from orgs.operations.locks import lock_organization
 from orgs.rules.facts import time_text
 from orgs.rules.rows import LockedOrganization
 
-_CREDIT: Final = """
-SELECT a.posted, a.held, a.debt, c.closed_until FROM accounts a LEFT JOIN closed_books c USING (organization)
-WHERE a.id = %s
+_ACCOUNTS: Final = """
+SELECT a.kind, a.id, a.posted, a.held, a.debt, c.closed_until
+FROM accounts a LEFT JOIN closed_books c USING (organization)
+WHERE a.organization = %s AND a.currency = %s AND a.counterparty IS NULL
 """
 
 
@@ -120,12 +120,11 @@ class Books:
 def lock_books(cur: Cursor, organization: UUID) -> Books:
     """This function will lock an organization and return its books. Raises NotFound: the platform has none."""
     locked = lock_organization(cur, organization)
-    accounts = account_ids(cur, organization=locked.id, currency=locked.currency)
-    if "customer_credit" not in accounts:
+    rows = cur.execute(_ACCOUNTS, (locked.id, locked.currency)).fetchall()
+    credit = next((row[2:] for row in rows if row[0] == "customer_credit"), None)
+    if credit is None:
         raise NotFound("This organization has no books.")
-    row = cur.execute(_CREDIT, (accounts["customer_credit"],)).fetchone()
-    assert row is not None
-    return Books(locked, accounts, *row)
+    return Books(locked, {row[0]: row[1] for row in rows}, *credit)
 
 
 def grants_of(cur: Cursor, books: Books) -> list[Grant]:

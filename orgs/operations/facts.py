@@ -30,6 +30,7 @@ def event_of(fact: Fact, author: Author) -> Event:
     )
 
 
-def record(cur: Cursor, facts: Iterable[Fact | None], *, author: Author) -> None:
-    """This function will append the facts that there are, and project them."""
-    append(cur, [event_of(fact, author) for fact in facts if fact is not None])
+def record(cur: Cursor, facts: Iterable[Fact | None], *, author: Author, at_once: bool = False) -> None:
+    """This function will append the facts that there are, and project them; `at_once` as `events.store.append` has
+    it."""
+    append(cur, [event_of(fact, author) for fact in facts if fact is not None], at_once=at_once)

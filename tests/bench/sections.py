@@ -303,13 +303,13 @@ def _crowd(bench: Bench) -> None:
 
 
 def _webhooks(bench: Bench) -> None:
-    bench.add(Accepting(bench.web()))
+    bench.add(Accepting(bench.place, bench.web()))
 
     def work() -> None:
-        processing = Processing(bench.place.folder, open_books)
+        processing = Processing(bench.place, open_books)
         bench.endings.append(processing.close)
         for _ in range(min(3, bench.given.rounds)):
-            bench.report.add({"webhooks.processed_per_s": processing.per_second(300)})
+            bench.report.add(processing.run(300))
             bench.report.add({"reconcile.entries_per_s": entries_per_second()})
 
     bench.afterwards.append(("webhooks", work))

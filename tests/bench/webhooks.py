@@ -10,10 +10,9 @@ import multiprocessing
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import quantiles
 from typing import Any, Final
 
@@ -23,6 +22,8 @@ from django.db import connections
 
 from common.transactions import run_in_transaction
 from sandbox.places import free_port
+from tests.bench.cpu import own_seconds, tree_seconds
+from tests.bench.place import Place
 from tests.bench.web import Web
 from tests.builders.payments import asked
 from tests.builders.signing import SECRET, signed
@@ -46,25 +47,29 @@ class Accepting:
     name = "webhooks.accepted"
     against: tuple[str, ...] = ("floor.spread.16",)
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, place: Place, web: Web) -> None:
         self.web = web
+        self.pids = {**web.pids, "postgres": place.postmaster}
 
     def run(self, seconds: float) -> dict[str, float]:
         until = time.perf_counter() + seconds
         taken: list[list[float]] = [[] for _ in range(SENDERS)]
         threads = [threading.Thread(target=self._send, args=(until, each)) for each in taken]
-        begun = time.perf_counter()
+        meter = _Meter(self.pids)
+        client, begun = own_seconds(), time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         found = [each * 1_000 for share in taken for each in share]
+        used = {**meter.used(), "client": own_seconds() - client}
         rate = len(found) / (time.perf_counter() - begun)
         cuts = quantiles(found, n=100)
         return {
             "webhooks.accepted_per_s": rate,
             "webhooks.accept_p50_ms": cuts[49],
             "webhooks.accept_p99_ms": cuts[98],
+            **_parts("webhooks.accept", used, len(found)),
         }
 
     def _send(self, until: float, taken: list[float]) -> None:
@@ -85,17 +90,20 @@ class Accepting:
 class Processing:
     """Payments at a simulator of its own, whose events are worked on by two processes."""
 
-    def __init__(self, folder: Path, make_customer: Callable[[], Any]) -> None:
+    def __init__(self, place: Place, make_customer: Callable[[], Any]) -> None:
         self._stack = ExitStack()
-        address = f"http://127.0.0.1:{free_port()}"
-        self._stack.enter_context(serving(stripe_spec(address, folder / "stripe"), folder=folder / "log"))
+        address, folder = f"http://127.0.0.1:{free_port()}", place.folder
+        spec = stripe_spec(address, folder / "stripe", checks=False)
+        child = self._stack.enter_context(serving(spec, folder=folder / "log"))
+        assert child.process is not None
+        self.pids = {"postgres": place.postmaster, "stripe": child.process.pid}
         settings.STRIPE_API_KEY, settings.STRIPE_API_BASE = KEY, address
         self.api = stripe.StripeClient(KEY, base_addresses={"api": address})
         self.customers = [make_customer() for _ in range(CUSTOMERS)]
         self.close: Callable[[], None] = self._stack.close
 
-    def per_second(self, payments: int) -> float:
-        """How many events of payments are worked on in a second."""
+    def run(self, payments: int) -> dict[str, float]:
+        """How many events of payments are worked on in a second, and the CPU that each takes."""
         arrived = [self._paid(number) for number in range(payments)]
         run_in_transaction(
             lambda cur: cur.execute("UPDATE stripe_events SET next_at = NULL, state = 'ignored'")
@@ -107,11 +115,13 @@ class Processing:
         connections["default"].close_pool()  # type: ignore[attr-defined]  # no process has another's connections
         with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("fork")) as pool:
             list(pool.map(_warm, range(WORKERS)))
-            begun = time.perf_counter()
-            done = sum(pool.map(process_subjects, jobs))
-            seconds = time.perf_counter() - begun
+            meter, begun = _Meter(self.pids), time.perf_counter()
+            found = list(pool.map(_work, jobs))
+            seconds, used = time.perf_counter() - begun, meter.used()
+        done = sum(count for count, _ in found)
         assert done == payments and _applied() == payments, (done, _applied())
-        return payments / seconds
+        used["worker"] = sum(cpu for _, cpu in found)
+        return {"webhooks.processed_per_s": payments / seconds, **_parts("webhooks.process", used, payments)}
 
     def _paid(self, number: int) -> Arrived:
         payment = asked(self.customers[number % CUSTOMERS], 1_000 * CENT)
@@ -126,6 +136,29 @@ class Processing:
         )
         body = _event(made.id)
         return Arrived(read_event(body), body, PLATFORM, "delivery", 0)
+
+
+class _Meter:
+    """CPU that processes use from now on."""
+
+    def __init__(self, pids: Mapping[str, int]) -> None:
+        self._before = {name: (pid, tree_seconds(pid)) for name, pid in pids.items()}
+
+    def used(self) -> dict[str, float]:
+        """Seconds so far, by name."""
+        return {name: tree_seconds(pid) - before for name, (pid, before) in self._before.items()}
+
+
+def _parts(name: str, used: Mapping[str, float], events: int) -> dict[str, float]:
+    """Microseconds of CPU for each event, by process and together."""
+    parts = {f"{name}.{process}_cpu_us": seconds / events * 1e6 for process, seconds in used.items()}
+    return {**parts, f"{name}.cpu_us": sum(parts.values())}
+
+
+def _work(subjects: list[str]) -> tuple[int, float]:
+    """How many objects were worked on, and the CPU seconds that this process took for them."""
+    before = own_seconds()
+    return process_subjects(subjects), own_seconds() - before
 
 
 def _applied() -> int:

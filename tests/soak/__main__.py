@@ -1,5 +1,6 @@
 """`make soak`: the proofs of replay, concurrency, crash, order, model, runaways, thirteen months of
-billing, partners' money in any order, a storm of Stripe's events and planted differences at full size.
+billing, partners' money in any order, a storm of Stripe's events, killed senders of commands and planted differences at
+full size.
 
 `python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
 Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
@@ -104,6 +105,15 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             seed,
         ),
         Proof(
+            "commands",
+            (
+                "tests/integration/billing/test_killed_commands.py",
+                "tests/integration/payouts/test_killed_payouts.py",
+            ),
+            {"FULL": 1},
+            seed,
+        ),
+        Proof(
             "reconciliation",
             ("tests/functional/reconciliation",),
             {
@@ -158,7 +168,8 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay controls concurrency order crash runaways billing partners webhooks reconciliation; all",
+        help="of: model replay controls concurrency order crash runaways billing partners webhooks commands "
+        "reconciliation; all of them",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
     parser.add_argument(

@@ -13,11 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from billing.operations.findings import open_finding, resolve_open
-from billing.operations.payments.booking import book
+from billing.operations.payments.booking import Case, book, lock_case
 from billing.operations.payments.payouts import apply_payout as apply_payout
-from billing.queries.customers import customer_of
 from billing.queries.mirroring import linked_customer
-from billing.queries.payments import find_payment, payment_named
+from billing.queries.payments import place_of_payment
 from billing.rules.payments.applied import FOREIGN, PARKED, UNCHANGED, Applied
 from billing.rules.payments.checking import (
     Mismatch,
@@ -46,9 +45,7 @@ from billing.rules.payments.views import (
 from common.errors import NotFound
 from common.fields import is_id
 from events.store import Cursor
-from ledger.operations.books import lock_books
 from orgs.operations.facts import Author
-from orgs.operations.locks import lock_organization
 from orgs.rules.facts import time_text
 
 _UNKNOWN = Applied(PARKED, "its payment is not known here")
@@ -61,10 +58,10 @@ def apply_payment(cur: Cursor, view: PaymentView, *, author: Author) -> Applied:
     that names our organization and that nobody asked for is parked with a finding, as is one whose amount, currency or
     customer is not what was asked for, and a second one for the same.
     """
-    row = _known(cur, view.metadata.get("payment"), intent=view.id)
-    if row is None:
+    case = _locked(cur, view.metadata.get("payment"), intent=view.id)
+    if case is None:
         return _unasked(cur, view, author)
-    return _applied_payment(cur, row, view, author)
+    return _applied_payment(cur, case, view, author)
 
 
 def refuse_payment(
@@ -74,11 +71,10 @@ def refuse_payment(
 
     Of one that has ended already nothing changes. Raises NotFound.
     """
-    lock_books(cur, organization)
-    row = find_payment(cur, organization=organization, payment=payment)
-    if not row.is_under_way:
+    case = lock_case(cur, organization=organization, payment=payment)
+    if not case.row.is_under_way:
         return Applied(UNCHANGED)
-    return book(cur, row, replace(row, status=FAILED, failure=asdict(failure)), author=author)
+    return book(cur, case, replace(case.row, status=FAILED, failure=asdict(failure)), author=author)
 
 
 def apply_refund(cur: Cursor, view: RefundView, payment: PaymentView | None, *, author: Author) -> Applied:
@@ -92,14 +88,13 @@ def apply_refund(cur: Cursor, view: RefundView, payment: PaymentView | None, *, 
         before = apply_payment(cur, payment, author=author)
         if before.outcome in (PARKED, FOREIGN):
             return before
-    row = _known(cur, view.metadata.get("payment"), intent=view.payment, charge=view.charge)
-    if row is None:
+    case = _locked(cur, view.metadata.get("payment"), intent=view.payment, charge=view.charge)
+    if case is None:
         return _UNKNOWN
-    row = _locked(cur, row)
-    wrong = refund_mismatch(row, view)
+    wrong = refund_mismatch(case.row, view)
     if wrong is not None:
-        return _park(cur, row, wrong, f"refund:{view.id}", view.created, author)
-    return book(cur, row, with_refund(row, view), author=author)
+        return _park(cur, case.row, wrong, f"refund:{view.id}", view.created, author)
+    return book(cur, case, with_refund(case.row, view), author=author)
 
 
 def apply_dispute(cur: Cursor, view: DisputeView, *, author: Author) -> Applied:
@@ -108,26 +103,24 @@ def apply_dispute(cur: Cursor, view: DisputeView, *, author: Author) -> Applied:
     What it took of a top-up is taken of the credit at once, below zero if it is burnt. What it took of an invoice's
     payment is owed again when the dispute is lost. While it waits for evidence there is a finding.
     """
-    row = _known(cur, None, intent=view.payment, charge=view.charge)
-    if row is None:
+    case = _locked(cur, None, intent=view.payment, charge=view.charge)
+    if case is None:
         return _UNKNOWN
-    row = _locked(cur, row)
-    wrong = dispute_mismatch(row, view)
+    wrong = dispute_mismatch(case.row, view)
     if wrong is not None:
-        return _park(cur, row, wrong, f"dispute:{view.id}", view.created, author)
-    merged = with_dispute(row, view)
-    done = book(cur, row, merged, author=author)
-    _find_dispute(cur, row, merged, view, author)
+        return _park(cur, case.row, wrong, f"dispute:{view.id}", view.created, author)
+    merged = with_dispute(case.row, view)
+    done = book(cur, case, merged, author=author)
+    _find_dispute(cur, case.row, merged, view, author)
     return done
 
 
 def apply_warning(cur: Cursor, view: WarningView, *, author: Author) -> Applied:
     """This function will open a finding for an early fraud warning about a payment, once."""
-    row = _known(cur, None, intent=view.payment, charge=view.charge)
-    if row is None:
+    case = _locked(cur, None, intent=view.payment, charge=view.charge)
+    if case is None:
         return _UNKNOWN
-    row = _locked(cur, row)
-    return book(cur, row, with_warning(row, view), author=author)
+    return book(cur, case, with_warning(case.row, view), author=author)
 
 
 def apply_balance(cur: Cursor, view: BalanceView, charge: str, *, author: Author) -> Applied:
@@ -135,17 +128,16 @@ def apply_balance(cur: Cursor, view: BalanceView, charge: str, *, author: Author
 
     In another currency than the payment's it is booked at the rate at which the processor converted, with a finding.
     """
-    row = _known(cur, None, charge=charge)
-    if row is None:
+    case = _locked(cur, None, charge=charge)
+    if case is None:
         return _UNKNOWN
-    row = _locked(cur, row)
-    return book(cur, row, with_balance(row, view, of=row.received or row.amount), author=author)
+    row = case.row
+    return book(cur, case, with_balance(row, view, of=row.received or row.amount), author=author)
 
 
-def _applied_payment(cur: Cursor, row: Payment, view: PaymentView, author: Author) -> Applied:
-    before = row = _locked(cur, row)
-    ours = row.customer or customer_of(cur, row.organization).customer
-    wrong = payment_mismatch(row, view, customer=ours)
+def _applied_payment(cur: Cursor, case: Case, view: PaymentView, author: Author) -> Applied:
+    row = case.row
+    wrong = payment_mismatch(row, view, customer=row.customer or case.customer)
     if wrong is not None:
         return _park(cur, row, wrong, f"payment_intent:{view.id}", view.created, author)
     came = told(view)
@@ -153,7 +145,7 @@ def _applied_payment(cur: Cursor, row: Payment, view: PaymentView, author: Autho
         if not came:
             return Applied(UNCHANGED, "it is another attempt at the same payment")
         row = replace(row, intent=view.id, charge=None)
-    return book(cur, before, with_payment(row, view), told=came, author=author)
+    return book(cur, case, with_payment(row, view), told=came, author=author)
 
 
 def _unasked(cur: Cursor, view: PaymentView, author: Author) -> Applied:
@@ -185,17 +177,13 @@ def _unasked(cur: Cursor, view: PaymentView, author: Author) -> Applied:
     return Applied(PARKED, "nobody asked for this payment")
 
 
-def _known(
+def _locked(
     cur: Cursor, named: str | None, *, intent: str | None = None, charge: str | None = None
-) -> Payment | None:
+) -> Case | None:
+    """The payment that is meant, read under the lock: another delivery may have changed it until then."""
     ours = UUID(named) if named is not None and is_id(named) else None
-    return payment_named(cur, payment=ours, intent=intent, charge=charge)
-
-
-def _locked(cur: Cursor, row: Payment) -> Payment:
-    """The row under the lock: another delivery may have changed it meanwhile."""
-    lock_organization(cur, row.organization)
-    return find_payment(cur, organization=row.organization, payment=row.id)
+    place = place_of_payment(cur, payment=ours, intent=intent, charge=charge)
+    return None if place is None else lock_case(cur, organization=place[0], payment=place[1])
 
 
 def _park(cur: Cursor, row: Payment, wrong: Mismatch, subject: str, created: Any, author: Author) -> Applied:

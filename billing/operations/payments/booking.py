@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from billing.operations.invoices.booking import booked
 from billing.operations.invoices.paying import PROCESSOR, NewPayment, record_payment
 from billing.operations.payments import automatic
 from billing.queries.invoices import find_invoice
-from billing.queries.payments import note_credit_left
+from billing.queries.payments import note_credit_left, payment_case
 from billing.rules import invoices
 from billing.rules.payments.applied import APPLIED, UNCHANGED, Applied
 from billing.rules.payments.effects import Effect, pending_effects
@@ -53,17 +53,36 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 
 
-def book(cur: Cursor, before: Payment, merged: Payment, *, told: int = 0, author: Author) -> Applied:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A payment as it is under its organization's lock: the books, who the organization is at the processor, and
+    whether it is a finding that it owes."""
+
+    books: Books
+    row: Payment
+    customer: str | None
+    has_debt_finding: bool
+
+
+def lock_case(cur: Cursor, *, organization: UUID, payment: UUID) -> Case:
+    """This function will lock an organization and return its payment with what is asked of it. Raises NotFound."""
+    books = lock_books(cur, organization)
+    found = payment_case(
+        cur, organization=organization, payment=payment, finding=DEBT, subject=_credit_of(organization)
+    )
+    return Case(books, *found)
+
+
+def book(cur: Cursor, case: Case, merged: Payment, *, told: int = 0, author: Author) -> Applied:
     """This function will write a payment's new facts and book every effect of theirs that is not booked yet.
 
-    The caller holds the organization's lock and read `before` under it; `merged` has the new facts. Each effect is one
-    event; without any the facts alone are written. W1: a key is booked once. Then dunning and the automatic top-up are
-    told.
+    `case` is the payment under its organization's lock; `merged` has the new facts. Each effect is one event; without
+    any the facts alone are written. W1: a key is booked once. Then dunning and the automatic top-up are told.
     """
+    before, books = case.row, case.books
     effects = pending_effects(merged, told=told)
     if not effects and merged == before:
         return Applied(UNCHANGED)
-    books = lock_books(cur, merged.organization)
     row = merged
     if not effects:
         row = next_version(merged)
@@ -75,10 +94,10 @@ def book(cur: Cursor, before: Payment, merged: Payment, *, told: int = 0, author
             facts, books = [], lock_books(cur, row.organization)  # what came before may have moved the credit
         row, made = _effect(cur, books, row, effect, author)
         facts += made
-    record(cur, facts, author=author)
+    record(cur, facts, author=author, at_once=True)
     took = any(effect.verb in _KINDS for effect in effects)
     owes = lock_books(cur, row.organization).debt if books.debt or took else 0
-    _follow(cur, before, row, author, debt=owes)
+    _follow(cur, before, row, author, is_clear=owes == 0 and (took or case.has_debt_finding))
     return Applied(APPLIED, ", ".join(effect.key for effect in effects))
 
 
@@ -259,8 +278,8 @@ def _find_beyond(
         _settled_finding(cur, before, "returned_more_than_paid", subject, why, author)
 
 
-def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, debt: int) -> None:
-    """Tell those who wait for the payment's end; debt that is repaid is no finding any more."""
+def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, is_clear: bool) -> None:
+    """Tell those who wait for the payment's end; debt that is repaid (`is_clear`) is no finding any more."""
     if after.status in (FAILED, CANCELED) and before.is_under_way:
         failure = after.failure or {"code": after.status}
         if after.invoice_id is not None:
@@ -274,7 +293,7 @@ def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, deb
         automatic.payment_ended(cur, after, author=author)
     if after.received > before.received:
         automatic.payment_ended(cur, after, author=author)
-    if debt == 0:
+    if is_clear:
         subject, why = _credit_of(after.organization), "The debt is repaid."
         _settled_finding(cur, after, DEBT, subject, why, author)
 

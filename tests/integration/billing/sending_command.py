@@ -1,15 +1,25 @@
-"""Sends a command in a process that kills itself instead of one statement; run as a program.
+"""Sends a command in a process that kills itself instead of one statement. Importing this starts Django."""
 
-Arguments: the command, and at which of its statements to die.
-"""
-
+import multiprocessing
 import os
 import signal
-import sys
 from typing import Any
 from uuid import UUID
 
 import psycopg
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402  (needs the apps)
+from django.db import connection  # noqa: E402
+
+from billing.operations.commands import deliver  # noqa: E402
+
+SECONDS = 60
 
 
 class Deadly(psycopg.Cursor[Any]):
@@ -25,22 +35,23 @@ class Deadly(psycopg.Cursor[Any]):
         return super().execute(*args, **given)
 
 
-def main() -> None:
-    """Send it, until it dies or it is done."""
-    import django
+def killed_while_sending(command: UUID, *, statement: int) -> bool:
+    """Send a command in a process of its own that dies at this statement; False when it was done before. Fails when
+    the process ended in another way."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    processor = (settings.STRIPE_API_KEY, settings.STRIPE_API_BASE)
+    sender = context.Process(target=_send, args=(command, statement, *processor), daemon=True)
+    sender.start()
+    sender.join(SECONDS)
+    assert sender.exitcode in (0, -signal.SIGKILL), sender.exitcode
+    return sender.exitcode != 0
 
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    django.setup()
-    from django.db import connection
 
-    from billing.operations.commands import deliver
-
+def _send(command: UUID, statement: int, key: str, base: str) -> None:
+    settings.STRIPE_API_KEY, settings.STRIPE_API_BASE = key, base
     connection.ensure_connection()
     assert connection.connection is not None
     connection.connection.cursor_factory = Deadly
-    Deadly.left = int(sys.argv[2])
-    deliver(UUID(sys.argv[1]))
-
-
-if __name__ == "__main__":
-    main()
+    Deadly.left = statement
+    deliver(command)

@@ -91,9 +91,3 @@ def _claim(token: UUID, rows: Sequence[Any]) -> Claim:
     _, subject, source, account, kind, object_id, _, _ = rows[0]
     events = tuple(Waiting(row[0], row[6], row[7]) for row in rows)
     return Claim(token, subject, source, account, kind, object_id, events)
-
-
-def end_lease(cur: Cursor, claim: Claim) -> bool:
-    """This function will give an object back; False when the lease went to somebody else meanwhile, so that what was
-    fetched under it may be older than what they have applied."""
-    return cur.execute(_LET_GO, (claim.token, [claim.subject])).rowcount == 1

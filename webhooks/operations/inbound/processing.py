@@ -21,7 +21,7 @@ from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author
-from webhooks.operations.inbound.claiming import Claim, Waiting, claim_subjects, end_lease, offer_subjects
+from webhooks.operations.inbound.claiming import Claim, Waiting, claim_subjects, offer_subjects
 from webhooks.operations.inbound.handlers import Handler, handler_of
 from webhooks.rules.inbound.judging import BUSY_PAUSE, MOST_ATTEMPTS, parked_for, pause_after
 
@@ -37,11 +37,12 @@ PROCESSED: Final = Counter(
     ["state"],
 )
 _MARK: Final = """
+WITH ended AS (DELETE FROM stripe_leases WHERE token = %s AND subject = %s RETURNING subject)
 UPDATE stripe_events e SET state = m.state, reason = m.reason, detail = m.detail, attempts = m.attempts,
     parkings = m.parkings, next_at = clock_timestamp() + m.pause,
     finished_at = CASE WHEN m.pause IS NULL THEN clock_timestamp() END
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::smallint[], %s::smallint[], %s::interval[])
-    AS m(id, state, reason, detail, attempts, parkings, pause)
+    AS m(id, state, reason, detail, attempts, parkings, pause), ended
 WHERE e.id = m.id
 """
 _OUTCOMES: Final = {"applied": "applied", "unchanged": "applied", "parked": "parked", "foreign": "parked"}
@@ -133,10 +134,10 @@ def _finish(claim: Claim, fetched: Any) -> None:
     try:
         if max(event.attempts for event in claim.events) > MOST_ATTEMPTS:
             marks = _all(claim, _dead("crashed", "Its worker died each time."))
-            run_in_transaction(lambda cur: _mark_only(cur, claim, marks))
+            run_in_transaction(lambda cur: _finish_lease(cur, claim, marks))
         elif handler is None:
             marks = _all(claim, lambda event: Mark(event, "ignored", "no_handler"))
-            run_in_transaction(lambda cur: _mark_only(cur, claim, marks))
+            run_in_transaction(lambda cur: _finish_lease(cur, claim, marks))
         elif isinstance(fetched, Exception):
             raise fetched
         else:
@@ -150,21 +151,13 @@ def _finish(claim: Claim, fetched: Any) -> None:
 
 def _apply(cur: Cursor, claim: Claim, handler: Handler, found: Any) -> None:
     """The effect and the marks of the events that it answers, in one transaction (S82)."""
-    if not end_lease(cur, claim):
-        raise LeaseLost
     applied = handler.apply(cur, found, AUTHOR)
     state = _OUTCOMES[applied.outcome]
     if state == "parked":
         marks = _all(claim, partial(_parked, reason=applied.outcome, detail=applied.detail))
     else:
         marks = _all(claim, lambda event: Mark(event, state, applied.outcome, applied.detail))
-    _write(cur, marks)
-
-
-def _mark_only(cur: Cursor, claim: Claim, marks: Sequence[Mark]) -> None:
-    if not end_lease(cur, claim):
-        raise LeaseLost
-    _write(cur, marks)
+    _finish_lease(cur, claim, marks)
 
 
 def _note_failure(claim: Claim, error: Exception) -> None:
@@ -178,7 +171,7 @@ def _note_failure(claim: Claim, error: Exception) -> None:
         marks = _all(claim, partial(_failed, detail=text))
     _report(claim, marks, error)
     try:
-        run_in_transaction(lambda cur: _mark_only(cur, claim, marks))
+        run_in_transaction(lambda cur: _finish_lease(cur, claim, marks))
     except LeaseLost:
         logger.info("stripe.lease_lost", extra={"subject": claim.subject})
 
@@ -222,13 +215,16 @@ def _failed(event: Waiting, *, detail: str) -> Mark:
     return Mark(event, "received", "failed", detail, event.attempts, event.parkings, pause)
 
 
-def _write(cur: Cursor, marks: Sequence[Mark]) -> None:
+def _finish_lease(cur: Cursor, claim: Claim, marks: Sequence[Mark]) -> None:
+    """Give the object back and mark its events. Raises LeaseLost, so that nothing of the transaction stays, when the
+    lease went to somebody else meanwhile: what was fetched under it may be older than what they have applied."""
     columns = [
         [mark.event.id for mark in marks], [mark.state for mark in marks], [mark.reason for mark in marks],
         [mark.detail for mark in marks], [mark.attempts for mark in marks], [mark.parkings for mark in marks],
         [mark.pause for mark in marks],
     ]  # fmt: skip
-    cur.execute(_MARK, columns)
+    if cur.execute(_MARK, [claim.token, claim.subject, *columns]).rowcount == 0:
+        raise LeaseLost
     for mark in marks:
         PROCESSED.labels(mark.state).inc()
 

@@ -8,8 +8,8 @@ from django.conf import settings
 
 from billing import stripe_gateway
 from common.errors import ProblemError
-from common.transactions import run_in_transaction
-from webhooks.operations.inbound.storing import Arrived, store_events
+from common.transactions import run_statement
+from webhooks.operations.inbound.storing import STORE, Arrived, store_row
 from webhooks.queries.wallclock import CLOCK
 from webhooks.rules.inbound.judging import PLATFORM
 from webhooks.rules.inbound.reading import InvalidPayload, read_event
@@ -45,7 +45,7 @@ def receive(*, body: bytes, header: str | None, source: str) -> bool:
         raise InvalidSignature
     matched = _verified(body, header, secrets)
     arrived = Arrived(read_event(body), body, source, "delivery", matched)
-    return run_in_transaction(lambda cur: store_events(cur, [arrived])) > 0
+    return run_statement(STORE, store_row(arrived)) > 0
 
 
 def secrets_of(source: str) -> tuple[str, ...]:
