@@ -18,6 +18,7 @@ import psycopg_pool
 from django.db import Error as DjangoDatabaseError
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.types.datetime import TimestamptzLoader
 
 from common.errors import AmountOutOfRange, ProblemError, ServiceUnavailable
 
@@ -128,11 +129,15 @@ def _run_once(
 
 
 def _cursor(connection: psycopg.Connection[Any], prepared: bool) -> psycopg.Cursor[Any]:
-    """Django's own cursor writes values into the statement, so that each is planned anew."""
+    """Django's own cursor writes values into the statement, so that each is planned anew, and reads times in Python."""
     if not prepared or not issubclass(connection.cursor_factory, psycopg.ClientCursor):
         return connection.cursor()
     connection.prepare_threshold = _PREPARED_FROM
-    return psycopg.Cursor(connection)
+    cursor = psycopg.Cursor(connection)
+    cursor.adapters.register_loader(
+        "timestamptz", TimestamptzLoader
+    )  # in C; times of the connection's zone, UTC
+    return cursor
 
 
 def _raise_meaning_of(error: Exception) -> NoReturn:

@@ -7,6 +7,7 @@ The apps above name their tables with it; what the gate keeps in its cache raise
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from events.store import Cursor, Event, ProjectedTable, Projector, encode, register
@@ -44,20 +45,23 @@ class DefinedTable:
         ]
         for name, kind in self.columns.items():
             values = [event.data.get(name) for event in rows]
-            columns.append([_json(value) for value in values] if kind == "jsonb" else values)
-        cur.execute(self._upsert(), columns)
+            columns.append([as_json(value) for value in values] if kind == "jsonb" else values)
+        cur.execute(_upsert(self.name, tuple(self.columns.items())), columns)
         if self.is_cached:
             raise_config_epoch(cur, Counter(event.organization for event in events))
 
-    def _upsert(self) -> str:
-        kinds = {"id": "uuid", "organization": "uuid", "version": "integer", **self.columns}
-        return (
-            f"INSERT INTO {self.name} ({', '.join(kinds)}) "
-            f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in kinds.values())}) "
-            f"ON CONFLICT (id) DO UPDATE SET version = EXCLUDED.version, "
-            + ", ".join(f"{name} = EXCLUDED.{name}" for name in self.columns)
-        )
+
+@cache
+def _upsert(table: str, columns: tuple[tuple[str, str], ...]) -> str:
+    kinds = {"id": "uuid", "organization": "uuid", "version": "integer", **dict(columns)}
+    return (
+        f"INSERT INTO {table} ({', '.join(kinds)}) "
+        f"SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in kinds.values())}) "
+        f"ON CONFLICT (id) DO UPDATE SET version = EXCLUDED.version, "
+        + ", ".join(f"{name} = EXCLUDED.{name}" for name, _ in columns)
+    )
 
 
-def _json(value: Any) -> str | None:
+def as_json(value: Any) -> str | None:
+    """The text of a column of JSON."""
     return None if value is None else encode(value).decode()

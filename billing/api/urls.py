@@ -28,6 +28,7 @@ from billing.api import (
     sellers,
     simulations,
     subscriptions,
+    whatif,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -138,6 +139,7 @@ urlpatterns: list[URLPattern] = [
     path("billing-profile/check-vat-id", profiles.VatIdCheckView.as_view()),
     path("entitlements", entitlements.EntitlementsView.as_view()),
     path("simulations", simulations.SimulationView.as_view()),
+    path("what-if/re-rate-meters", whatif.RateMetersAgainView.as_view()),
     path("subscriptions", subscriptions.SubscriptionListView.as_view()),
     path("subscriptions/<str:name>", subscriptions.SubscriptionDetailView.as_view()),
     path("subscriptions/<str:name>/history", subscriptions.SubscriptionHistoryView.as_view()),

@@ -6,8 +6,8 @@ from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from billing.rules.cycles import cycle_end
-from events.store import Cursor, Event, ProjectedTable, Projector, encode, register
-from orgs.defining import DefinedTable
+from events.store import Cursor, Event, ProjectedTable, Projector, register
+from orgs.defining import DefinedTable, as_json
 
 INVOICES: Final = DefinedTable(
     "invoice",
@@ -205,11 +205,12 @@ def _parts(events: Iterable[Event], name: str) -> list[tuple[Event, dict[str, An
 
 def _write(cur: Cursor, sql: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        cur.execute(sql, [[_value(row.get(name), kind) for row in rows] for name, kind in columns.items()])
+        cur.execute(sql, [_column(rows, name, kind) for name, kind in columns.items()])
 
 
-def _value(value: Any, kind: str) -> Any:
-    return encode(value).decode() if kind == "jsonb" and value is not None else value
+def _column(rows: Sequence[Mapping[str, Any]], name: str, kind: str) -> list[Any]:
+    values = [row.get(name) for row in rows]
+    return [as_json(value) for value in values] if kind == "jsonb" else values
 
 
 def register_all() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+
+import msgspec
 
 from billing.projections.invoices import LINE_COLUMNS
 from billing.rules.invoices import Invoice
@@ -14,6 +15,7 @@ from billing.rules.usagelines import SOURCES
 from common.errors import NotFound
 from events.store import Cursor
 
+_decode: Final = msgspec.json.Decoder().decode
 _JSON: Final = frozenset({"seller", "customer", "discounts", "taxes", "usage"})
 _NAMES: Final = tuple(field.name for field in fields(Invoice))
 _COLUMNS: Final = ", ".join(f"{name}::text" if name in _JSON else name for name in _NAMES)
@@ -224,7 +226,7 @@ def list_notes(
 def _invoice(row: tuple[Any, ...]) -> Invoice:
     values = dict(zip(_NAMES, row, strict=True))
     for name in _JSON:
-        values[name] = None if values[name] is None else json.loads(values[name])
+        values[name] = None if values[name] is None else _decode(values[name])
     return Invoice(**values)
 
 
@@ -232,11 +234,11 @@ def read_line(row: tuple[Any, ...]) -> LineRow:
     """Return the line of a row that was selected as LINE_SELECT."""
     values = dict(zip(_LINE_NAMES, row, strict=True))
     for name in ("funded", "treatment", "detail"):
-        values[name] = None if values[name] is None else json.loads(values[name])
+        values[name] = None if values[name] is None else _decode(values[name])
     funded = values["funded"]  # jsonb has its own order of keys; the document shows that of the waterfall
     values["funded"] = {source: funded[source] for source in SOURCES if source in funded}
     return LineRow(**values)
 
 
 def _note(row: tuple[Any, ...]) -> CreditNote:
-    return CreditNote(*(*row[:-3], json.loads(row[-3]), json.loads(row[-2]), row[-1]))
+    return CreditNote(*(*row[:-3], _decode(row[-3]), _decode(row[-2]), row[-1]))

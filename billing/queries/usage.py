@@ -128,9 +128,7 @@ def _condition(cur: Cursor, organization: UUID, chosen: Range) -> tuple[str, dic
 
 def _sum(place: int, group: Group, rows: Sequence[tuple[Any, ...]]) -> UsageSum:
     """One group out of its rows, which are by price version and by who paid."""
-    calls, charge, *figures = (
-        sum(map(int, column)) for column in zip(*(row[4:] for row in rows), strict=True)
-    )
+    calls, charge, *figures = _added(rows)
     tokens, rest = figures[: len(TOKENS)], figures[len(TOKENS) :]
     lanes, funded = rest[1 : 1 + LANES], dict(zip(SOURCES, rest[1 + LANES :], strict=True))
     for row in rows:
@@ -149,3 +147,10 @@ def _sum(place: int, group: Group, rows: Sequence[tuple[Any, ...]]) -> UsageSum:
         digest=digest_of(lanes),
         funded=funded,
     )
+
+
+def _added(rows: Sequence[tuple[Any, ...]]) -> list[int]:
+    """The figures of the rows, added up; of most groups there is one row."""
+    if len(rows) == 1:
+        return [int(figure) for figure in rows[0][4:]]
+    return [sum(map(int, column)) for column in zip(*(row[4:] for row in rows), strict=True)]

@@ -15,10 +15,11 @@ from common.api.serializers import (
     InstantField,
     TextField,
     WholeNumberField,
+    WordField,
 )
-from spend.api.price_serializers import ComponentsField
+from spend.api.price_serializers import ComponentsField, PriceTextField
 from spend.rules.modelnames import NAME_LENGTH
-from spend.rules.otherprices import MAX_ORGANIZATIONS, MAX_PRICES
+from spend.rules.otherprices import MAX_ORGANIZATIONS, MAX_PER, MAX_PRICES, TOOL_UNITS
 
 _MOST = 2**53
 
@@ -42,6 +43,19 @@ class OtherPriceSerializer(serializers.Serializer[Any]):
     valid_to = InstantField(required=False, allow_null=True)
 
 
+class OtherToolPriceSerializer(serializers.Serializer[Any]):
+    """A tool's price to try, in the form in which such prices are published."""
+
+    organization = IdField(required=False, allow_null=True, help_text="Whose own price; absent: the book's.")
+    pattern = TextField(max_length=NAME_LENGTH)
+    unit = WordField(TOOL_UNITS, required=False, default="call")
+    amount = PriceTextField()
+    per = WholeNumberField(minimum=1, maximum=MAX_PER, required=False, default=1)
+    currency = CurrencyField(required=False, help_text="Default: the organization's; of the book USD.")
+    valid_from = InstantField(required=False, help_text="Default: for ever before, too.")
+    valid_to = InstantField(required=False, allow_null=True)
+
+
 class RateAgainSerializer(serializers.Serializer[Any]):
     """Usage to rate on other prices: what occurred in [from, to), 366 days at most."""
 
@@ -49,7 +63,8 @@ class RateAgainSerializer(serializers.Serializer[Any]):
     organizations = serializers.ListField(
         child=IdField(), required=False, max_length=MAX_ORGANIZATIONS, help_text="Absent: all but sandboxes."
     )
-    prices = OtherPriceSerializer(many=True, help_text=f"Up to {MAX_PRICES}.")
+    prices = OtherPriceSerializer(many=True, required=False, help_text=f"Of models, up to {MAX_PRICES}.")
+    tools = OtherToolPriceSerializer(many=True, required=False, help_text=f"Of tools, up to {MAX_PRICES}.")
 
     def get_fields(self) -> dict[str, Any]:
         """With `from`, which is no name in Python."""
@@ -64,6 +79,7 @@ class RatedDifferenceSerializer(serializers.Serializer[Any]):
     currency = CurrencyField()
     provider = TextField(allow_null=True)
     model = TextField(allow_null=True)
+    tool = TextField(allow_null=True, help_text="Of calls of a tool alone.")
     records = WholeNumberField(minimum=0, maximum=_MOST)
     rerated = WholeNumberField(minimum=0, maximum=_MOST)
     unpriced = WholeNumberField(

@@ -18,11 +18,12 @@ from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs import PLATFORM_ID
 from spend.queries.prices import load_book_entry, load_organization_pricing, price_versions
-from spend.rules.otherprices import OtherPrice, RateAgain
+from spend.rules.otherprices import OtherPrice, OtherToolPrice, RateAgain
 from spend.rules.pricedata import components_of_text
 from spend.rules.prices import FxRate, PriceUnknown, PriceVersion, version_at
 from spend.rules.rating import OrganizationPricing
-from spend.rules.rerating import OtherPrices, RecordedUse, rerated
+from spend.rules.rerating import OtherPrices, RecordedUse, other_tools, rerated
+from spend.rules.toolprices import ToolPrice
 
 AT_ONCE: Final = 2_000
 MAX_KNOWN: Final = 10_000
@@ -44,8 +45,9 @@ WHERE h.organization = ANY(%s::uuid[]) AND h.hour >= %s AND h.hour < %s
 """
 # A record is written after what it tells of, so none of the period has an id from before it began.
 _RECORDS: Final = """
-SELECT id, occurred_at, provider, model, cost, charge, currency, price_version, input_tokens, cache_read_input_tokens,
-    cache_creation_input_tokens, output_tokens, reasoning_output_tokens, COALESCE(detail::text, '{}')
+SELECT tool, id, occurred_at, provider, model, cost, charge, currency, price_version, input_tokens,
+    cache_read_input_tokens, cache_creation_input_tokens, output_tokens, reasoning_output_tokens,
+    COALESCE(detail::text, '{}')
 FROM usage_records
 WHERE organization = %(organization)s AND id > %(after)s AND recorded_at >= %(recorded_from)s
     AND occurred_at >= %(start)s AND occurred_at < %(end)s AND kind IS DISTINCT FROM 'metered'
@@ -65,13 +67,15 @@ class CustomerOfPeriod:
 
 @dataclass(slots=True)
 class Difference:
-    """What a customer used of a model: records by what became of them; money in units, as it was and as it would be."""
+    """What a customer used of a model or tool: records by what became of them; money in units, as it was and as it
+    would be."""
 
     organization: UUID
     name: str
     currency: str
     provider: str | None
     model: str | None
+    tool: str | None = None
     records: int = 0
     rerated: int = 0
     unpriced: int = 0
@@ -107,7 +111,7 @@ def prepared(cur: Cursor, *, question: RateAgain) -> Work:
     row = cur.execute(_RETIRED).fetchone()
     if row is not None and row[0] is not None and start < row[0].replace(tzinfo=UTC):
         raise PeriodIsRetired
-    prices = other_prices(cur, question.prices)
+    prices = other_prices(cur, question.prices, question.tools)
     customers = customers_of_period(cur, start=start, end=end, organizations=question.organizations)
     return Work(customers, prices, calls_of_period(cur, start=start, end=end, customers=customers))
 
@@ -116,6 +120,7 @@ def _check_named(cur: Cursor, question: RateAgain) -> None:
     named = {
         *(question.organizations or ()),
         *(one.organization for one in question.prices if one.organization),
+        *(one.organization for one in question.tools if one.organization),
     }
     known = cur.execute(
         "SELECT count(*) FROM organizations WHERE id = ANY(%s::uuid[]) AND NOT is_platform", (list(named),)
@@ -142,7 +147,9 @@ def calls_of_period(
     return 0 if row is None else int(row[0])
 
 
-def other_prices(cur: Cursor, stated: Sequence[OtherPrice]) -> OtherPrices:
+def other_prices(
+    cur: Cursor, stated: Sequence[OtherPrice], tools: Sequence[OtherToolPrice] = ()
+) -> OtherPrices:
     """Return a price list that a person states, by the book's names of its models. Raises PriceUnknown for a model that
     the book does not have, InvalidField for one price twice, InvalidAmount and PriceInvalid."""
     book: dict[tuple[str, str], list[PriceVersion]] = {}
@@ -161,22 +168,44 @@ def other_prices(cur: Cursor, stated: Sequence[OtherPrice]) -> OtherPrices:
             book.setdefault((entry.provider, entry.model), []).append(version)
         else:
             own.setdefault((one.organization, entry.provider, entry.model), []).append(version)
-    return OtherPrices(book, own)
+    return OtherPrices(book, own, _tool_prices(cur, tools))
+
+
+def _tool_prices(cur: Cursor, stated: Sequence[OtherToolPrice]) -> tuple[ToolPrice, ...]:
+    found: dict[tuple[UUID | None, str, datetime], ToolPrice] = {}
+    for place, one in enumerate(stated):
+        currency = one.currency or _currency(cur, one.organization)
+        begin = one.valid_from or _ZERO
+        price = ToolPrice(
+            new_id(),
+            one.pattern,
+            one.unit,
+            one.amount,
+            currency,
+            begin,
+            one.valid_to,
+            one.per,
+            one.organization,
+        )
+        if (one.organization, one.pattern, begin) in found:
+            raise InvalidField("This price is stated twice.", pointer=f"/tools/{place}")
+        found[one.organization, one.pattern, begin] = price
+    return tuple(found.values())
 
 
 def differences(
     customer: CustomerOfPeriod, prices: OtherPrices, *, start: datetime, end: datetime, at_once: int = AT_ONCE
 ) -> list[Difference]:
     """Return what a customer's usage of [start, end), by the time of its use, would have cost on other prices, a row
-    for each model as the records name it, in the order of the names.
+    for each model and tool as the records name it, in the order of the names.
 
     Records are read in pieces, each in a transaction of its own, and nothing is written; memory holds one piece and
     the rows. What was used of meters, and what a caller priced itself, stays as it is.
     """
     reader = run_in_transaction(partial(_Reader, customer=customer, prices=prices))
-    found: dict[tuple[str | None, str | None], Difference] = {}
-    for use in _records(customer, start=start, end=end, at_once=at_once):
-        name = (use.provider, use.model)
+    found: dict[tuple[str | None, ...], Difference] = {}
+    for tool, use in _records(customer, start=start, end=end, at_once=at_once):
+        name = (use.provider, use.model, tool)
         row = found.setdefault(name, Difference(customer.id, customer.name, customer.currency, *name))
         made = reader.rerated(use)
         row.records += 1
@@ -187,7 +216,7 @@ def differences(
         row.charge += use.charge
         row.other_cost += made.cost
         row.other_charge += made.charge
-    return [found[name] for name in sorted(found, key=lambda name: (name[0] or "", name[1] or ""))]
+    return [found[name] for name in sorted(found, key=lambda name: [part or "" for part in name])]
 
 
 def written(row: Difference) -> dict[str, Any]:
@@ -198,6 +227,7 @@ def written(row: Difference) -> dict[str, Any]:
         "currency": row.currency,
         "provider": row.provider,
         "model": row.model,
+        "tool": row.tool,
         "records": row.records,
         "rerated": row.rerated,
         "unpriced": row.unpriced,
@@ -223,6 +253,7 @@ class _Reader:
         self._pricing: OrganizationPricing = load_organization_pricing(cur, customer.id, customer.currency)
         self._names: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._versions: dict[UUID, PriceVersion | None] = {}
+        self._tools = [one for one in prices.tools if one.organization in (None, customer.id)]
 
     def rerated(self, use: RecordedUse) -> Any:
         """What becomes of a record."""
@@ -230,7 +261,9 @@ class _Reader:
         book, own = (
             (None, None) if name is None else self._prices.of(self._customer.id, name, use.occurred_at)
         )
-        if book is None and own is None:
+        pricing = self._pricing
+        tools = other_tools(use, self._tools, book=pricing.book_tools, own=pricing.own_tools)
+        if book is None and own is None and not tools.book and not tools.own:
             return rerated(use, book=None, own=None, recorded_book=None, recorded_own=None, fx={})
         recorded = self._version(use.price_version)
         return rerated(
@@ -240,6 +273,7 @@ class _Reader:
             recorded_book=self._version(use.cost_version),
             recorded_own=recorded if recorded is not None and recorded.kind != "book" else None,
             fx=self._rates(use.occurred_at),
+            tools=tools,
         )
 
     def _rates(self, at: datetime) -> dict[str, FxRate]:
@@ -273,7 +307,7 @@ def _forget(known: dict[Any, Any]) -> None:
 
 def _records(
     customer: CustomerOfPeriod, *, start: datetime, end: datetime, at_once: int
-) -> Iterator[RecordedUse]:
+) -> Iterator[tuple[str | None, RecordedUse]]:
     recorded_from = max(start - customer.clock_offset - _MARGIN, _ZERO)
     milliseconds = (recorded_from - _ZERO) // timedelta(milliseconds=1)
     given: dict[str, Any] = {
@@ -283,31 +317,32 @@ def _records(
     while True:
         rows = run_in_transaction(lambda cur: cur.execute(_RECORDS, given).fetchall())
         for row in rows:
-            values = (*row[:-1], msgspec.json.decode(row[-1]))
-            yield RecordedUse(*values)
+            values = (*row[1:-1], msgspec.json.decode(row[-1]))
+            yield row[0], RecordedUse(*values)
         if len(rows) < at_once:
             return
-        given["after"] = rows[-1][0]
+        given["after"] = rows[-1][1]
 
 
 def _version(cur: Cursor, one: OtherPrice, name: tuple[str, str]) -> PriceVersion:
-    currency = one.currency
-    if currency is None:
-        row = cur.execute(
-            "SELECT currency FROM organizations WHERE id = %s", (one.organization or PLATFORM_ID,)
-        ).fetchone()
-        currency = row[0] if row else "USD"
     return PriceVersion(
         id=new_id(),
         provider=name[0],
         model=name[1],
-        currency=currency,
+        currency=one.currency or _currency(cur, one.organization),
         components=components_of_text(one.components),
         valid_from=one.valid_from or _ZERO,
         valid_to=one.valid_to,
         kind="book" if one.organization is None else "override",
         organization=one.organization,
     )
+
+
+def _currency(cur: Cursor, organization: UUID | None) -> str:
+    row = cur.execute(
+        "SELECT currency FROM organizations WHERE id = %s", (organization or PLATFORM_ID,)
+    ).fetchone()
+    return row[0] if row else "USD"
 
 
 def _hours(start: datetime, end: datetime) -> dict[str, datetime]:

@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from common import fields
 from common.bodies import BodyReader
 from common.errors import InvalidField, InvalidPeriod, ProblemError
 from spend.rules.modelnames import NAME_LENGTH
-from spend.rules.pricedata import components_of_text
+from spend.rules.pricedata import components_of_text, price_of_text
+from spend.rules.toolprices import ToolUnit
 
 MAX_PRICES: Final = 500
 MAX_ORGANIZATIONS: Final = 100
 MAX_COMPONENTS: Final = 100
+MAX_PER: Final = 2**31 - 1
+TOOL_UNITS: Final = ("call", "second", "unit")
 LONGEST: Final = timedelta(days=366)
 _PRICE_FIELDS: Final = frozenset(
     {"organization", "provider", "model", "currency", "components", "valid_from", "valid_to"}
 )
-_FIELDS: Final = frozenset({"from", "to", "organizations", "prices"})
+_TOOL_FIELDS: Final = frozenset(
+    {"organization", "pattern", "amount", "unit", "per", "currency", "valid_from", "valid_to"}
+)
+_FIELDS: Final = frozenset({"from", "to", "organizations", "prices", "tools"})
 
 
 class TooManyRecords(ProblemError):
@@ -46,6 +52,20 @@ class OtherPrice:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherToolPrice:
+    """A price of a tool to try: `amount` (10^-12 of the major unit) for each `per` calls, seconds or units."""
+
+    pattern: str
+    amount: int
+    unit: ToolUnit = "call"
+    per: int = 1
+    currency: str | None = None
+    organization: UUID | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RateAgain:
     """Usage of [start, end) of some customers, None: of all that are no sandbox; on these prices."""
 
@@ -53,6 +73,7 @@ class RateAgain:
     end: datetime
     organizations: tuple[UUID, ...] | None
     prices: tuple[OtherPrice, ...]
+    tools: tuple[OtherToolPrice, ...] = ()
 
 
 def read_question(body: Mapping[str, Any]) -> RateAgain:
@@ -63,19 +84,53 @@ def read_question(body: Mapping[str, Any]) -> RateAgain:
     prices = tuple(
         _price(one) for one in reader.objects("prices", allowed=_PRICE_FIELDS, max_items=MAX_PRICES)
     )
+    tools = tuple(_tool(one) for one in reader.objects("tools", allowed=_TOOL_FIELDS, max_items=MAX_PRICES))
     if not reader.failed:
-        if not prices:
+        if not prices and not tools:
             reader.refuse(InvalidField("At least one price is to be tried.", pointer="/prices"))
         if not start < end <= start + LONGEST:
             reader.refuse(InvalidPeriod("The period is [from, to), 366 days at most.", pointer="/to"))
     reader.check()
-    return RateAgain(start, end, organizations, prices)
+    return RateAgain(start, end, organizations, prices, tools)
 
 
-def _price(reader: BodyReader) -> OtherPrice:
+def _valid(reader: BodyReader) -> tuple[datetime | None, datetime | None]:
     valid = (reader.optional("valid_from", fields.instant), reader.optional("valid_to", fields.instant))
     if None not in valid and valid[0] >= valid[1]:  # type: ignore[operator]
         reader.refuse(InvalidPeriod(pointer=reader.pointer("valid_to")))
+    return valid
+
+
+def _tool(reader: BodyReader) -> OtherToolPrice:
+    valid = _valid(reader)
+    return OtherToolPrice(
+        pattern=reader.required("pattern", _pattern, max_length=NAME_LENGTH),
+        amount=reader.required("amount", _amount),
+        unit=cast(ToolUnit, reader.defaulted("unit", fields.choice, "call", options=TOOL_UNITS)),
+        per=reader.defaulted("per", fields.integer, 1, minimum=1, maximum=MAX_PER),
+        currency=reader.optional("currency", fields.currency),
+        organization=reader.optional("organization", fields.uuid),
+        valid_from=valid[0],
+        valid_to=valid[1],
+    )
+
+
+def _pattern(value: object, *, pointer: str = "", max_length: int) -> str:
+    pattern = fields.text(value, pointer=pointer, max_length=max_length)
+    if "*" in pattern[:-1]:
+        raise InvalidField("A pattern has a * at its end only.", pointer=pointer)
+    return pattern
+
+
+def _amount(value: object, *, pointer: str = "") -> int:
+    try:
+        return price_of_text(value)
+    except ProblemError as error:
+        raise type(error)(error.detail, pointer=pointer) from None
+
+
+def _price(reader: BodyReader) -> OtherPrice:
+    valid = _valid(reader)
     return OtherPrice(
         provider=reader.required("provider", fields.text, max_length=NAME_LENGTH),
         model=reader.required("model", fields.text, max_length=NAME_LENGTH),

@@ -21,7 +21,7 @@ from spend.rules.prices import (
     price_at,
 )
 from spend.rules.rating import MODALITIES, REQUEST, PriceCard, Usage, rate
-from spend.rules.toolprices import ToolPrice, ToolPriceList, ToolUse
+from spend.rules.toolprices import ToolPrice, ToolPriceList, ToolUse, tool_amount, tool_prices_at
 
 _PLAIN: Final = frozenset(
     {"input", "cache_read", "cache_creation", "cache_creation_1h", "output", "reasoning"}
@@ -63,6 +63,7 @@ class OtherPrices:
 
     book: Mapping[tuple[str, str], Sequence[PriceVersion]] = field(default_factory=dict)
     own: Mapping[tuple[UUID, str, str], Sequence[PriceVersion]] = field(default_factory=dict)
+    tools: Sequence[ToolPrice] = ()
 
     def of(
         self, organization: UUID, name: tuple[str, str], at: datetime
@@ -70,6 +71,65 @@ class OtherPrices:
         """Return the book's and the organization's own other price of a model at a moment."""
         own = price_at(self.own.get((organization, *name), ()), at)
         return price_at(self.book.get(name, ()), at), own
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTools:
+    """The tools of a record that have another price: in the book and of its organization, by name; and how much of each
+    was used, as far as the record tells."""
+
+    book: Mapping[str, ToolPrice] = field(default_factory=dict)
+    own: Mapping[str, ToolPrice] = field(default_factory=dict)
+    uses: Mapping[str, ToolUse] = field(default_factory=dict)
+
+
+SAME_TOOLS: Final = OtherTools()
+
+
+def other_tools(
+    use: RecordedUse, stated: Sequence[ToolPrice], *, book: Sequence[ToolPrice], own: Sequence[ToolPrice]
+) -> OtherTools:
+    """Return which of a record's tools have another price. `stated` are the prices to try that are for its
+    organization, `book` and `own` all that were ever published.
+
+    A stated price takes the place of the one of its pattern: a longer pattern that is in the list goes before it still.
+    """
+    names = [line[0].removeprefix(_TOOL) for line in use.detail.get("lines", ()) if line[0].startswith(_TOOL)]
+    if not names or not stated:
+        return SAME_TOOLS
+    of_book = [one for one in stated if one.organization is None]
+    of_own = [one for one in stated if one.organization is not None]
+    at = use.occurred_at
+    return OtherTools(
+        _changed(names, of_book, book, at),
+        _changed(names, of_own, own, at),
+        {name: _used(use.detail, name, lines=book, own_lines=own) for name in names},
+    )
+
+
+def _changed(
+    names: Sequence[str], stated: Sequence[ToolPrice], known: Sequence[ToolPrice], at: datetime
+) -> dict[str, ToolPrice]:
+    tried = tool_prices_at(stated, at).by_pattern
+    listed = ToolPriceList({**tool_prices_at(known, at).by_pattern, **tried})
+    found = {name: listed.find(name) for name in names}
+    return {
+        name: price
+        for name, price in found.items()
+        if price is not None and price is tried.get(price.pattern)
+    }
+
+
+def _used(detail: Mapping[str, Any], name: str, **known: Sequence[ToolPrice]) -> ToolUse:
+    """How much of a tool was used: its calls, and what the prices that it was rated with measured."""
+    versions = {version for of, version in detail.get("tool_versions", ()) if of == name}
+    quantities: dict[str, int] = {}
+    for place, prices in known.items():
+        units = [price.unit for price in prices if str(price.id) in versions]
+        texts = [text for of, text, *_ in detail.get(place, ()) if of == f"{_TOOL}{name}"]
+        quantities |= {unit: parse_quantity(text) for unit in units for text in texts}
+    calls = detail.get("tools", {}).get(name, quantities.get("call", 0) // QUANTITY_SCALE)
+    return ToolUse(name, calls, quantities.get("second"), quantities.get("unit"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +151,24 @@ def rerated(
     recorded_book: PriceVersion | None,
     recorded_own: PriceVersion | None,
     fx: Mapping[str, FxRate],
+    tools: OtherTools = SAME_TOOLS,
 ) -> Rerated:
     """Return what a record would cost and be charged. `book` and `own` are the other prices that are for it, None
     where there is none; `recorded_…` those that it was rated with; `fx` the rates of its moment, for a currency that
-    its own rating did not need.
+    its own rating did not need; `tools` what of its tools has another price.
 
     The rating that is on record is repeated first: only a record whose figures come out again is rated anew.
     """
     same = Rerated("unchanged", use.cost, use.charge)
-    if (book is None and own is None) or not use.detail.get("lines"):
+    is_same = book is None and own is None and not tools.book and not tools.own
+    if is_same or not use.detail.get("lines"):
         return same
     told = (use.cost, use.charge)
     readings = (usage_of(use), usage_of(use, beside=True))
     usage = next((one for one in readings if _rated(use, one, recorded_book, recorded_own, fx) == told), None)
     if usage is None:
         return Rerated("unexplained", *told)
-    found = _rated(use, usage, book or recorded_book, own or recorded_own, fx)
+    found = _rated(use, usage, book or recorded_book, own or recorded_own, fx, tools)
     if found is None:
         return Rerated("unpriced", use.cost, use.charge)
     return Rerated("rerated", *found)
@@ -153,16 +215,22 @@ def _rated(
     book: PriceVersion | None,
     own: PriceVersion | None,
     fx: Mapping[str, FxRate],
+    tools: OtherTools = SAME_TOOLS,
 ) -> tuple[int, int] | None:
     detail = use.detail
+    try:
+        book_tools = _tools(detail.get("lines", ()), use.occurred_at, tools.book, tools.uses)
+        own_tools = _tools(detail.get("own_lines", ()), use.occurred_at, tools.own, tools.uses)
+    except PriceUnknown:
+        return None
     card = PriceCard(
         currency=use.currency,
         book=book,
         own=own,
         markup=Markup(None, detail.get("markup_ppm", 0), use.occurred_at),
         fx={**fx, **{one.base: one for one in _recorded_rates(use)}},
-        book_tools=_tools(detail.get("lines", ()), use.occurred_at),
-        own_tools=_tools(detail.get("own_lines", ()), use.occurred_at),
+        book_tools=book_tools,
+        own_tools=own_tools,
         provider=use.provider,
         model=use.model,
     )
@@ -187,14 +255,23 @@ def _tool_uses(detail: Mapping[str, Any]) -> list[ToolUse]:
     return [ToolUse(name, calls.get(name, 0), QUANTITY_SCALE, QUANTITY_SCALE) for name in names]
 
 
-def _tools(lines: Sequence[Sequence[str]], at: datetime) -> ToolPriceList:
-    """The tools of a record at the price that makes one unit of each what the record says."""
-    return ToolPriceList(
-        {
-            name.removeprefix(_TOOL): ToolPrice(
-                _NOBODY, name.removeprefix(_TOOL), "unit", parse_price(amount), currency, at
-            )
-            for name, _, amount, currency in lines
-            if name.startswith(_TOOL)
-        }
-    )
+def _tools(
+    lines: Sequence[Sequence[str]],
+    at: datetime,
+    other: Mapping[str, ToolPrice],
+    uses: Mapping[str, ToolUse],
+) -> ToolPriceList:
+    """The tools of a record at the price that makes one unit of each what the record says, or what another price comes
+    to for its use. Raises PriceUnknown where that price is by what was not measured."""
+    found = {
+        name.removeprefix(_TOOL): _of_one_unit(name.removeprefix(_TOOL), parse_price(amount), currency, at)
+        for name, _, amount, currency in lines
+        if name.startswith(_TOOL)
+    }
+    for name, price in other.items():
+        found[name] = _of_one_unit(name, tool_amount(uses[name], price)[1], price.currency, at)
+    return ToolPriceList(found)
+
+
+def _of_one_unit(name: str, amount: int, currency: str, at: datetime) -> ToolPrice:
+    return ToolPrice(_NOBODY, name, "unit", amount, currency, at)

@@ -15,24 +15,24 @@ from spend.rules.otherprices import read_question
 
 
 class Command(BaseCommand):
-    """This command will rate the usage of a period on the prices of a file, and print the difference per customer and
-    model. It writes nothing."""
+    """This command will rate the usage of a period on the prices of a file, and print the difference per customer,
+    model and tool. It writes nothing."""
 
     help = "Rate the usage of a period on other prices and print the difference; changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", dest="start", required=True, metavar="TIME")
         parser.add_argument("--to", dest="end", required=True, metavar="TIME", help="exclusive")
-        parser.add_argument("--prices", required=True, type=Path, help="a file with a JSON list of prices")
+        parser.add_argument("--prices", type=Path, help="a file with a JSON list of prices of models")
+        parser.add_argument("--tools", type=Path, help="a file with a JSON list of prices of tools")
         parser.add_argument("--organization", action="append", metavar="ID", help="may be repeated")
         parser.add_argument("--json", action="store_true", help="one JSON object a line, for machines")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            prices = msgspec.json.decode(options["prices"].read_bytes())
-        except (OSError, msgspec.DecodeError) as error:
-            raise CommandError(f"--prices: {error}") from error
-        body = {"from": options["start"], "to": options["end"], "prices": prices}
+        body = {"from": options["start"], "to": options["end"]}
+        for name in ("prices", "tools"):
+            if options[name] is not None:
+                body[name] = _read(options[name], name)
         if options["organization"]:
             body["organizations"] = options["organization"]
         try:
@@ -48,8 +48,15 @@ class Command(BaseCommand):
                 self.stdout.write(msgspec.json.encode(written(row)).decode() if as_json else _line(row))
 
 
+def _read(path: Path, name: str) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise CommandError(f"--{name}: {error}") from error
+
+
 def _line(row: Difference) -> str:
-    model = f"{row.provider or '-'}/{row.model or '-'}"
+    model = f"{row.provider or '-'}/{row.model or '-'}" + (f" {row.tool}" if row.tool else "")
     kept = row.unpriced + row.unexplained
     left = f", {kept} records left as they are" if kept else ""
     change = f"{format_amount(row.charge)} -> {format_amount(row.other_charge)} {row.currency}"

@@ -8,6 +8,7 @@ from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 
 from tests.builders.catalog import definition, make_coupon, make_entity
+from tests.builders.metering import ensure_meter
 from tests.builders.orgs import caller, make_organization, platform, unique
 
 ADDRESSES = {
@@ -66,6 +67,7 @@ def test_answers_are_as_described(document: dict[str, Any]) -> None:
         assert [f"{template} {error.json_path}: {error.message[:200]}" for error in errors] == []
         return body
 
+    ensure_meter("api_calls")
     document_of_plan = definition(charges=[*definition()["charges"], CALLS])
     told("post", "/v1/plans", who.post("/v1/plans", {"key": key, "definition": document_of_plan}))
     told("get", "/v1/plans/{name}", who.get(f"/v1/plans/{key}"))

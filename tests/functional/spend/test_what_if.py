@@ -167,6 +167,105 @@ class TestOtherPrices:
         assert (found[0][0].records, found[0][0].other_charge) == (7, 7 * (101 * 200 + 3 * 500))
 
 
+def tool_used(customer: Customer, tool: str, *, calls: int = 3, **more: Any) -> None:
+    """Calls of a tool alone, two days after the start."""
+    body = usage_body(
+        None,
+        action={"kind": "tool.call", "tool": tool},
+        occurred_at=(START + timedelta(days=2)).isoformat(),
+        usage={"tool_calls": {tool: calls}, **more},
+    )
+    answer = customer.api.post("/v1/usage", body)
+    assert answer.status_code == 201, answer.content
+
+
+def priced_tool(pattern: str, amount: str, **given: Any) -> None:
+    """A tool price that holds in the whole period."""
+    begin = START - timedelta(days=1)
+    write(
+        lambda cur: publish_tool_price(
+            cur, actor="t", pattern=pattern, amount=amount, valid_from=begin, **given
+        )
+    )
+
+
+class TestOtherToolPrices:
+    def test_are_told_by_tool_and_nothing_moves(self) -> None:
+        customer, model, tool, other = make_customer("100"), sold(), unique("tool"), unique("tool")
+        for name in (tool, other):
+            priced_tool(name, "0.5")
+            tool_used(customer, name)
+        used(customer, model, input_tokens=1_000_000, output_tokens=0, tool_calls={tool: 2})
+        with Still(customer.id):
+            answer = asked(customer, tools=[{"pattern": tool, "amount": "0.7"}])
+        found = {(row["model"], row["tool"]): row for row in rows(answer)}
+        assert {name: row["difference"] for name, row in found.items()} == {
+            (None, tool): "0.6", (None, other): "0", (model, None): "0.4",
+        }  # fmt: skip
+        assert [found[None, tool][name] for name in ("charge", "other_charge", "rerated")] == [
+            "1.5",
+            "2.1",
+            1,
+        ]
+        assert answer.json()["totals"][0]["difference"] == "1"
+
+    def test_change_together_with_those_of_the_model(self) -> None:
+        customer, model, tool = make_customer("100"), sold(), unique("tool")
+        priced_tool(tool, "0.5")
+        used(customer, model, input_tokens=1_000_000, output_tokens=0, tool_calls={tool: 2})
+        tools = [{"pattern": tool, "amount": "0.25"}]
+        (row,) = rows(asked(customer, price(model, input="3", output="5"), tools=tools))
+        assert (row["charge"], row["other_charge"]) == ("2", "3.5")
+
+    def test_leave_alone_what_a_longer_pattern_prices(self) -> None:
+        customer, stem = make_customer("100"), unique("tool")
+        priced_tool(f"{stem}-a", "0.5")
+        priced_tool(f"{stem}*", "0.1")
+        for name in (f"{stem}-a", f"{stem}-b"):
+            tool_used(customer, name)
+        found = {
+            row["tool"]: row["difference"]
+            for row in rows(asked(customer, tools=[{"pattern": f"{stem}*", "amount": "0.2"}]))
+        }
+        assert found == {f"{stem}-a": "0", f"{stem}-b": "0.3"}
+
+    def test_of_one_organization_change_its_charge_and_no_cost(self) -> None:
+        customer, tool = make_customer("100"), unique("tool")
+        priced_tool(tool, "0.5")
+        tool_used(customer, tool)
+        own = {"pattern": tool, "amount": "1", "organization": str(customer.id)}
+        (row,) = rows(asked(customer, tools=[own]))
+        assert (row["charge"], row["other_charge"]) == ("1.5", "3")
+        assert row["cost"] == row["other_cost"] == "1.5"
+
+    def test_by_what_was_not_measured_leave_the_record_and_count_it(self) -> None:
+        customer, tool = make_customer("100"), unique("tool")
+        priced_tool(tool, "0.5")
+        tool_used(customer, tool)
+        (row,) = rows(asked(customer, tools=[{"pattern": tool, "amount": "1", "unit": "second"}]))
+        assert (row["unpriced"], row["rerated"], row["difference"]) == (1, 0, "0")
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"pattern": "a*b"}, (400, "invalid_field")),
+            ({"pattern": ""}, (400, "invalid_field")),
+            ({"amount": "-1"}, (400, "invalid_amount")),
+            ({"amount": 1}, (400, "invalid_amount")),
+            ({"unit": "day"}, (400, "invalid_field")),
+            ({"per": 0}, (400, "invalid_field")),
+            ({"organization": "01900000-0000-7000-8000-0000000000ff"}, (404, "not_found")),
+            ({"model": "x"}, (400, "unknown_field")),
+        ],
+    )
+    def test_that_are_none_are_refused(self, changes: dict[str, Any], expected: tuple[int, str]) -> None:
+        customer, tool = make_customer("1"), {"pattern": "search", "amount": "1"}
+        answer = asked(customer, tools=[{**tool, **changes}])
+        assert (answer.status_code, answer.json()["code"]) == expected
+        twice = asked(customer, tools=[tool, tool])
+        assert (twice.status_code, twice.json()["code"]) == (400, "invalid_field")
+
+
 class TestTheQuestion:
     @pytest.mark.parametrize(
         ("changes", "expected"),
@@ -236,6 +335,10 @@ class TestTheCommand:
             asked(customer, price(model, input="2", output="5"))
         )
         assert "1 of 1 records, 1 -> 2 USD" in text.getvalue()
+        tools = tmp_path / "tools.json"
+        tools.write_text(json.dumps([{"pattern": "never-used", "amount": "1"}]))
+        call_command("rerate", **{**given, "prices": None, "tools": tools}, stdout=(other := StringIO()))
+        assert "0 of 1 records, 1 -> 1 USD" in other.getvalue()
         file.write_text("[")
         with pytest.raises(CommandError, match="--prices"):
             call_command("rerate", **given)

@@ -4,16 +4,22 @@ import random
 from datetime import date, timedelta
 from typing import Any
 
+from billing.rules.plans import MAX_NET_DAYS
 from tests.builders.contracted import commitment, document
 
 DAY = timedelta(days=1)
 
 
 def random_paper(chance: random.Random, today: date) -> dict[str, Any]:
-    """A contract's document that begins about now: of any kind and window, mostly with a fee of its own."""
+    """A contract's document that begins about now: of any kind and window, mostly with a fee of its own.
+
+    Its days to pay go before those of the customer's profile: with the usual 30, who pays late is soon suspended.
+    """
     start = today + chance.randint(0, 20) * DAY
     length = chance.choice((60, 150, 200, 400))
-    given: dict[str, Any] = {"start": str(start), "end": str(start + length * DAY)}
+    given: dict[str, Any] = {
+        "start": str(start), "end": str(start + length * DAY), "net_days": MAX_NET_DAYS,
+    }  # fmt: skip
     if chance.random() < 0.6:
         given["fees"] = [_fee(chance)]
     if chance.random() < 0.15:

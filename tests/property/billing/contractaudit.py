@@ -4,11 +4,13 @@ Each window's commitment is paid for by its grants; what they paid stands in rec
 invoices. What was recognised is judged by its sides: earned, deferred and unbilled against what documents say.
 """
 
+import json
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 from tests.builders.books import rows
+from tests.builders.orgs import write
 
 CENT_UNITS = 1_000_000
 _WINDOWS = """
@@ -22,6 +24,11 @@ SELECT w.contract, w.number, w.status, w.used, w.repaid, w.repaid_billed, w.gran
 FROM contract_windows w JOIN LATERAL (SELECT document FROM contract_versions x WHERE x.contract = w.contract
     ORDER BY x.number DESC LIMIT 1) v ON true
 WHERE w.organization = %s ORDER BY w.contract, w.number
+"""
+# No row keeps what a grant repaid when it was given, so the events say it.
+_REPAID = """
+SELECT g->>'id', (g->>'repaid')::bigint FROM events e, json_array_elements(e.data->'ledger'->'granted') g
+WHERE e.organization = %s AND (g->>'repaid')::bigint > 0
 """
 _SIDES = """
 SELECT COALESCE(sum(p.amount) FILTER (WHERE p.account_kind IN ('revenue', 'breakage', 'promotional_expense')), 0),
@@ -42,14 +49,22 @@ SELECT (SELECT COALESCE(sum(net + greatest(-total, 0)), 0) FROM invoices WHERE o
 
 
 def wrong_windows(organization: UUID) -> Iterator[str]:
-    """Yield the settled windows whose receipts are not what was used of them, or whose lines are not that rounded."""
-    for contract, number, status, used, repaid, repaid_billed, _, kind, drawn, billed in rows(
+    """Yield the settled windows whose receipts are not what was used of them, or whose lines are not that rounded.
+
+    What a grant repaid of older debt when it was given is used, and on no receipt: the event says how much. A window
+    keeps it only where it is invoiced by itself, as that of a postpaid commitment is.
+    """
+    of_grant = dict(write(lambda cur: cur.execute(_REPAID, (organization,)).fetchall()))
+    for contract, number, status, used, repaid, repaid_billed, grants, kind, drawn, billed in rows(
         _WINDOWS, organization
     ):
+        at_once = sum(of_grant.get(grant, 0) for grant, _ in json.loads(grants))
         if status != "settled" or kind == "minimum":
             continue
-        if drawn + repaid != used:
-            yield f"window {number} of {contract}: receipts have {drawn} and {repaid}, it says {used}"
+        if drawn + at_once != used:
+            yield f"window {number} of {contract}: receipts have {drawn} and {at_once}, it says {used}"
+        if kind == "postpaid" and repaid != at_once:
+            yield f"window {number} of {contract}: {at_once} of debt was repaid, it says {repaid}"
         due = (Decimal(used) / CENT_UNITS).quantize(Decimal(1), ROUND_HALF_UP) * CENT_UNITS
         if kind == "postpaid" and billed + repaid_billed != due:
             yield f"window {number} of {contract}: {billed} and {repaid_billed} are billed of {due}"
