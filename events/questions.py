@@ -1,8 +1,9 @@
 """A statement whose parameters are columns, with what becomes of its rows: several of them share a round trip."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from events.writer import array_literal
 
@@ -13,8 +14,7 @@ def _nothing(_: Rows) -> None:
     """What becomes of rows that nobody wants."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """A statement with PostgreSQL's own placeholders, its parameters as text, and who takes the rows.
 
     Rows come with ids and JSON as text, and with numbers and times as values.
