@@ -1,8 +1,9 @@
 """A statement whose parameters are columns, with what becomes of its rows: several of them share a round trip."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from events.writer import array_literal
 
@@ -13,15 +14,15 @@ def _nothing(_: Rows) -> None:
     """What becomes of rows that nobody wants."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A statement with PostgreSQL's own placeholders, its parameters as text, and who takes the rows.
+class Question(msgspec.Struct, frozen=True):
+    """A statement with PostgreSQL's own placeholders, its parameters, and who takes the rows.
 
-    Rows come with ids and JSON as text, and with numbers and times as values.
+    Parameters are texts, or binary where they are bytes. Rows come with ids and JSON as text, and with numbers and
+    times as values.
     """
 
     statement: bytes
-    parameters: Sequence[str] = ()
+    parameters: Sequence[str | bytes] = ()
     collect: Callable[[Rows], None] = _nothing
 
 

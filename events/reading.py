@@ -1,7 +1,6 @@
 """Rows of the event table as events, in today's schema."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,7 +17,6 @@ _decode = msgspec.json.Decoder().decode
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(slots=True)
 class StoredEvent(Event):
     """An event as it stands in the store: `seq` is its place in the order of all events."""
 

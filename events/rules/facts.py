@@ -1,6 +1,5 @@
 """A fact before it is stored. Plain Python, so that rules of every app can make one."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,8 +8,7 @@ import msgspec
 encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Event:
+class Event(msgspec.Struct):
     """One fact of a stream. Ids are UUIDs, or texts where the gate made it.
 
     `data` holds ids as text, amounts as integers in units, times as RFC 3339 text in UTC."""

@@ -1,9 +1,10 @@
 """What makes sure that what is remembered of organizations still holds; asked under their locks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from events.questions import Question, Rows, question
 from events.writer import array_literal
@@ -64,8 +65,7 @@ def ask_last_seq(keep: Callable[[int], None]) -> Question:
     return Question(LAST_SEQ, (), lambda rows: keep(rows[0][0]))
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What a decision took for true of an organization: its clock's moment, and that no event is above a number."""
 
     at: datetime

@@ -1,16 +1,19 @@
-"""What the gate is asked: one frozen value per command, already parsed, with the caller's key beside it."""
+"""What the gate is asked: one frozen value per command, already parsed, with the caller's key beside it.
 
-from dataclasses import dataclass
+They are structs: each call makes half a dozen of them, and a frozen dataclass takes ten times as long to make.
+"""
+
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from spend.rules.rating import Usage
 from spend.rules.toolprices import ToolUse
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks: the actor for the events, and what the API key is limited to (None = everything).
 
     `epoch` is the organization's config_epoch at which this was read of the key whose secret has the SHA-256
@@ -40,16 +43,14 @@ class Caller:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestKey:
+class RequestKey(msgspec.Struct, frozen=True):
     """An idempotency key and the digest of method, path and JSON value that it stands for."""
 
     key: str
     request: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """Whom a call is attributed to; names are keys or ids of the organization, run and user are labels."""
 
     agent: str
@@ -65,8 +66,7 @@ class Subject:
     hop: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """What is asked of a provider or tool."""
 
     kind: str
@@ -76,8 +76,7 @@ class Action:
     fingerprint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True):
     """What a call is expected to take: tokens, tool calls, an amount in units, other units; the parts add up."""
 
     input_tokens: int = 0
@@ -88,8 +87,7 @@ class Estimate:
     risk_points: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Actual:
+class Actual(msgspec.Struct, frozen=True):
     """What a call took. `usage` is inclusive counts; without it `raw` (the provider's own object) is normalised."""
 
     usage: Usage | None = None
@@ -102,8 +100,7 @@ class Actual:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(msgspec.Struct, frozen=True):
     """Ask for permission and hold the estimate on every layer and on the funding."""
 
     organization: UUID
@@ -117,8 +114,7 @@ class Reserve:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """Replace a hold by the actual cost and write the usage record."""
 
     organization: UUID
@@ -129,8 +125,7 @@ class Commit:
     actual: Actual
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """Free a hold; nothing was used. `amount` (units) is what the caller believes to be held, None: whatever it is."""
 
     organization: UUID
@@ -141,8 +136,7 @@ class Release:
     amount: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Extend:
+class Extend(msgspec.Struct, frozen=True):
     """Let a reservation live longer (heartbeat)."""
 
     organization: UUID
@@ -152,8 +146,7 @@ class Extend:
     ttl_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordUsage:
+class RecordUsage(msgspec.Struct, frozen=True):
     """A cost-bearing fact after the event, without a hold; (source, external_id) is unique for ever."""
 
     organization: UUID

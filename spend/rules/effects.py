@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from common.errors import ProblemError
 from common.ids import new_id_text
 from events.rules.facts import Event
@@ -12,8 +14,7 @@ ATTRIBUTION = ("run", "user", "team", "workflow", "connection", "kind", "provide
 """What of its detail a denial is counted for: only denials that are the same in all of it are equal."""
 
 
-@dataclass(slots=True)
-class DecisionRow:
+class DecisionRow(msgspec.Struct):
     """One answer of the gate; equal denials of one transaction are one row with a count (S47)."""
 
     organization: str
@@ -30,11 +31,10 @@ class DecisionRow:
     dry: bool = False
     detail: dict[str, Any] | None = None
     count: int = 1
-    id: str = field(default_factory=new_id_text)
+    id: str = msgspec.field(default_factory=new_id_text)
 
 
-@dataclass(slots=True)
-class UsageRow:
+class UsageRow(msgspec.Struct):
     """One usage record, as its table has it; token counts are inclusive, money in units."""
 
     organization: str
@@ -102,8 +102,7 @@ class Effects:
             known.count += 1
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """What one command is answered: a status with a body, or a refusal. `packed` is the body as it is sent."""
 
     status: int

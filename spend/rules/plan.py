@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from common.errors import ProblemError
 from ledger.rules.grants import GrantSubject
 from spend.rules.rating import Rated, Usage
@@ -92,8 +94,7 @@ class Route:
     archived: tuple[str, str] | None = None  # scope and key of what is
 
 
-@dataclass(slots=True)
-class Who:
+class Who(msgspec.Struct):
     """The resolved subject of a call; `forbidden` is the limit of the caller's key that it passes."""
 
     route: Route
@@ -103,8 +104,7 @@ class Who:
     forbidden: tuple[str, str | None] | None = None  # scope and key
 
 
-@dataclass(slots=True)
-class Amounts:
+class Amounts(msgspec.Struct, frozen=True):
     """What is asked of, or booked on, each unit of budget; money in units."""
 
     cost: int = 0
@@ -131,6 +131,9 @@ class Amounts:
         }
 
 
+NO_AMOUNTS = Amounts()
+
+
 @dataclass(slots=True)
 class Plan:
     """A command ready to be decided; `error` is why it cannot be (a request error, before any judgement).
@@ -142,7 +145,7 @@ class Plan:
     who: Who | None = None
     rated: Rated | None = None
     usage: Usage | None = None
-    amounts: Amounts = field(default_factory=Amounts)
+    amounts: Amounts = NO_AMOUNTS
     places: Places | None = None
     error: ProblemError | None = None
     adjustment: bool = False

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from ledger.rules.grants import Grant
 from spend.rules.budgets import BudgetDefinition
 from spend.rules.standings import Standing
@@ -87,8 +89,7 @@ class Run:
     is_new: bool = False
 
 
-@dataclass(slots=True)
-class Reservation:
+class Reservation(msgspec.Struct):
     """A reservation's row, with the receipt of what it took: counters by number, measures and funding."""
 
     id: str

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+import msgspec
+
 from events.store import Cursor, append
 from orgs.operations.facts import Author
 from spend.queries.budgets import ID_LENGTH, names_of, standing_counters
@@ -37,7 +39,7 @@ def fire_standing(cur: Cursor, budget: Budget, *, author: Author, now: datetime,
         switches=load_rules(cur, budget.organization, ()).switches,
         actor=author.actor,
     )
-    append(cur, [replace(event, idempotency_key=author.idempotency_key) for event in events])
+    append(cur, [msgspec.structs.replace(event, idempotency_key=author.idempotency_key) for event in events])
 
 
 def _label(budget: Budget, target: str, names: Mapping[str, str]) -> str | None:

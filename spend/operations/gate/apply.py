@@ -9,12 +9,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 from uuid import UUID
 
+import msgspec
 import psycopg
 
 from common.errors import GateUnavailable, InternalError, NotFound, ProblemError, ServiceUnavailable
@@ -306,7 +306,7 @@ class Gate:
             if isinstance(found, ProblemError):
                 batch.refused[place] = found
             elif not isinstance(command, Expire):
-                batch.commands[place] = replace(command, caller=found)
+                batch.commands[place] = msgspec.structs.replace(command, caller=found)
                 batch.plans[place] = None
 
     async def _current(self, caller: Caller, epoch: int) -> Caller | ProblemError:

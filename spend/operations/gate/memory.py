@@ -9,9 +9,10 @@ has committed; so what fails, or may have failed, leaves nothing behind.
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
+
+import msgspec
 
 from spend.rules.state import OrganizationState
 
@@ -31,8 +32,7 @@ _Key = TypeVar("_Key")
 _Row = TypeVar("_Row")
 
 
-@dataclass(slots=True)
-class Remembered:
+class Remembered(msgspec.Struct):
     """An organization's state after a transaction. `seq` is the last number given out to an event when that ended,
     `until` when the first of its reservations expires, None where none does; `is_numbered` whether the state knows the
     highest number of a counter.

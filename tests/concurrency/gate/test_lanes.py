@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from django.conf import settings
+from msgspec.structs import replace
 
 from common.errors import GateUnavailable
 from common.ids import new_id

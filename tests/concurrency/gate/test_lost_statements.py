@@ -4,11 +4,11 @@ says which (S3, S4).
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from common.errors import GateUnavailable
 from spend.operations.gate.apply import Expire

@@ -5,12 +5,12 @@ import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from common.errors import GateUnavailable
 from spend.operations.entitling import publish_entitlement

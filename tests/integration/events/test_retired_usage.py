@@ -1,7 +1,6 @@
 """Usage records whose month left: what they added up to still holds, and a change of it is still found (S5, S7, E1)."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from events.rebuilding.run import rebuild
 from events.verifying.run import verify

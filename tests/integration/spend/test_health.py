@@ -1,10 +1,10 @@
 """The gate's figures for operators, in a database where nobody else leaves any (S115)."""
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from common.transactions import run_in_transaction
 from config.metrics import scrape

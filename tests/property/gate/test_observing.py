@@ -11,11 +11,12 @@ import os
 import random
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from msgspec.structs import replace
 
 from spend.operations.gate.apply import Gate
 from spend.operations.gate.lanes import read_aside
