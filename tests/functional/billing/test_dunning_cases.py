@@ -12,6 +12,7 @@ from billing.rules.dunning.policy import DEFAULT, write_policy
 from tests.builders.dunning import DAY, Dunned, in_arrears
 from tests.builders.orgs import caller, platform, unique
 from tests.builders.subscriptions import now_of, owner, sell, subscribe
+from tests.invariants import Still
 
 STEPS = [{"day": 1, "action": "retry"}, {"day": 1, "action": "suspend"}]
 PATH = "/v1/dunning-policies"
@@ -113,6 +114,13 @@ class TestACase:
         again = platform().post(path, body, key=key)
         assert (first.status_code, again.content) == (200, first.content)
         assert dunned.case().shift_days == 5
+
+    def test_is_put_off_by_no_more_in_all_than_its_policy_says(self) -> None:
+        dunned = in_arrears()
+        assert dunned.finance("extend", days=20).status_code == 200
+        with Still(dunned.id):
+            assert dunned.finance("extend", days=11).status_code == 400
+        assert dunned.finance("extend", days=10).status_code == 200
 
     def test_is_put_off_and_then_goes_on(self) -> None:
         dunned = in_arrears(has_method=False)

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from uuid import UUID
 
+from billing.queries.dunning import find_open_case
 from common.money import parse_amount
 from tests.builders.billing import Billed, billing_violations, with_invoice
 from tests.builders.books import balances, rows
 from tests.builders.gate import UNIT, Customer, make_customer
 from tests.builders.ledger import figures
-from tests.builders.orgs import platform, unique
+from tests.builders.orgs import platform, unique, write
 from tests.builders.payments import Paying, asked, balance, dollars, findings, kinds
 from tests.invariants import Still, assert_sound
 
@@ -212,6 +213,17 @@ class TestARefundOfAnInvoicesPayment:
         assert kinds(made.id) == []
         assert paying.apply(refund).outcome == "unchanged"
         made.assert_sound()
+
+    def test_opens_a_case_at_once_where_the_invoice_was_due_and_its_failure_closes_that(self) -> None:
+        made, paying = invoiced()
+        paying.apply(paying.view())
+        made.customer.pass_time(days=60)
+        refund = paying.refund(paying.amount)
+        paying.apply(refund)
+        case = write(lambda cur: find_open_case(cur, made.id))
+        assert case is not None
+        paying.apply(replace(refund, status="failed"))
+        assert write(lambda cur: find_open_case(cur, made.id)) is None
 
     def test_that_failed_after_the_invoice_was_paid_otherwise_is_credit(self) -> None:
         made, paying = invoiced()

@@ -12,10 +12,12 @@ from billing.rules.payments.outcomes import Refused
 from billing.rules.payments.views import PayoutView
 from payouts import stripe_gateway as connect
 from payouts.operations.paying import applying
+from payouts.operations.paying.batches import request_batch, run_batch, run_batches
 from payouts.operations.paying.due import advance_due
 from payouts.operations.paying.settling import settle_payout
+from payouts.queries.batches import find_batch
 from payouts.rules.paying.schedules import slot_of
-from tests.builders.orgs import AUTHOR, caller, make_member, platform, unique, write
+from tests.builders.orgs import AUTHOR, caller, make_agent, make_member, platform, unique, write
 from tests.builders.payments import kinds
 from tests.builders.payments import payout as there
 from tests.builders.payouts import CENT, Earner, partner
@@ -128,6 +130,19 @@ class TestARefusalMovesNothing:
         with Still(made.id):
             answer = reader.post("/v1/partner/payouts", {}, key=unique())
         assert problem(answer) == (403, "forbidden")
+
+    def test_by_a_key_for_some_agents(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        limited = caller(made.id, "payouts:write", agents=(make_agent(made.id).key,))
+        with Still(made.id):
+            answer = limited.post("/v1/partner/payouts", {}, key=unique())
+        assert problem(answer) == (403, "forbidden")
+
+    def test_of_a_sandbox_with_a_key_for_real_money(self, stripe_simulator: Simulator, settings: Any) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        settings.STRIPE_API_KEY = "sk_live_1"
+        with Still(made.id):
+            assert problem(made.ask()) == (409, "invalid_transition")
 
     def test_of_another_organization(self, stripe_simulator: Simulator) -> None:
         made, other = partner(stripe_simulator, cents=5_000), partner(stripe_simulator)
@@ -325,6 +340,18 @@ class TestABatch:
         assert ([one.cause for one in rich.payouts()], poor.payouts()) == (["batch"], [])
 
 
+def test_a_batch_is_finished_once(stripe_simulator: Simulator) -> None:
+    partner(stripe_simulator, cents=5_000)
+    begun = write(lambda cur: request_batch(cur, author=AUTHOR))
+    run_batches()
+    done = write(lambda cur: find_batch(cur, begun.id))
+    assert (done.state, done.made >= 1) == ("done", True)
+
+    run_batch(begun)
+
+    assert write(lambda cur: find_batch(cur, begun.id)) == done
+
+
 def test_a_scheduled_partner_is_paid_once_a_day(stripe_simulator: Simulator) -> None:
     from payouts.operations.paying.due import schedule_due, schedule_partner
 
@@ -446,3 +473,29 @@ class TestAnObjectThatIsNotWhatWasAskedFor:
 
         assert kinds(made.id) == ["payout_failed"]
         assert told(made, replace(view, status="paid")).outcome == "parked"
+
+    def test_of_another_account_or_with_anothers_name_is_foreign(self, stripe_simulator: Simulator) -> None:
+        made, other = (partner(stripe_simulator, cents=5_000) for _ in range(2))
+        asked = made.asked()
+        early = there(5_000 * CENT, "paid", metadata={"payout": str(asked)})
+        assert told(made, early).outcome == "foreign"  # nothing was transferred yet
+        made.send()
+        (view,) = connect.list_partner_payouts(made.account)
+        paid, before = replace(view, status="paid"), made.payout()
+
+        for who, wrong in ((other, paid), (other, early), (made, early)):
+            assert told(who, wrong).outcome == "foreign"
+
+        assert (made.payout(), kinds(made.id), kinds(other.id)) == (before, [], [])
+
+    def test_of_an_account_that_names_a_partner_with_another_is_foreign(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = partner(stripe_simulator)
+        named = {"organization": str(made.id)}
+        other = replace(connect.account(made.account), id="acct_other", metadata=named)
+        before = made.partner()
+
+        answer = write(lambda cur: applying.apply_account(cur, other, author=AUTHOR))
+
+        assert (answer.outcome, made.partner()) == ("foreign", before)

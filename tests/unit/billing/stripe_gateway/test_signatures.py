@@ -36,6 +36,8 @@ ACCEPTED: dict[str, tuple[bytes, str, list[str]]] = {
     "an extra v0 and v2": (BODY, f"t={T},v0={WRONG},v1={RIGHT},v2={WRONG}", [SECRET]),
     "two v1, the first right": (BODY, f"t={T},v1={RIGHT},v1={WRONG}", [SECRET]),
     "two v1, the second right": (BODY, f"t={T},v1={WRONG},v1={RIGHT}", [SECRET]),
+    "300 s old": (BODY, signed(BODY, at=T - 300), [SECRET]),
+    "300 s ahead": (BODY, signed(BODY, at=T + 300), [SECRET]),
     "299 s old": (BODY, signed(BODY, at=T - 299), [SECRET]),
     "299 s ahead": (BODY, signed(BODY, at=T + 299), [SECRET]),
     "two t, right for the first": (BODY, f"t={T},t=1,v1={RIGHT}", [SECRET]),
