@@ -6,6 +6,6 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0003_metrics")]
+    dependencies = [("payouts", "0004_reversals")]
 
     operations = [sql_operation(__file__, "0005_shared_hours.sql")]

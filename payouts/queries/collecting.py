@@ -34,9 +34,14 @@ _SOURCES: Final = """
 SELECT partner::text, source, share, collected, lost FROM earning_sources WHERE organization = %s
 ORDER BY partner, source
 """
+# Two ways to find them, by an index each: what has been moved long ago is not read again.
 _WAITING: Final = """
 SELECT partner::text, source, hour, amount, matured FROM earning_collections
-WHERE organization = %(organization)s AND (NOT matured OR source = ANY(%(sources)s))
+WHERE organization = %(organization)s AND NOT matured
+UNION ALL
+SELECT partner::text, source, hour, amount, matured FROM earning_collections
+WHERE organization = %(organization)s AND matured AND source = ANY(%(sources)s)
+    AND partner = ANY(ARRAY(SELECT partner FROM earning_pairs WHERE organization = %(organization)s))
 """
 _GRANTS: Final = """
 SELECT g.id::text, g.kind, coalesce(u.amount, 0), g.cost_basis, g.created_at FROM credit_grants g

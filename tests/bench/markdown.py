@@ -24,6 +24,8 @@ GOALS: tuple[tuple[str, str, float, str], ...] = (
     ("gate.inproc.denial_over_grant", "", 1.0, "at most"),
     ("growth.lifecycle.1e6_over_1e4", "", 1.2, "at most"),
     ("growth.balance.1e6_over_1e4", "", 1.2, "at most"),
+    ("payouts.withdrawable.many_over_few", "", 1.2, "at most"),
+    ("payouts.batch.many_over_few", "", 1.2, "at most"),
     ("isolation.ratio", "", 2, "at most"),
     ("rebuild.events_per_s", "", 20_000, "at least"),
     ("storage.bytes_per_lifecycle", "", 6_000, "at most"),
