@@ -108,7 +108,8 @@ def place_of_payment(
     cur: Cursor, *, payment: UUID | None = None, intent: str | None = None, charge: str | None = None
 ) -> tuple[UUID, UUID] | None:
     """Return whose the payment is that `payment_named` returns, and its id: they never change."""
-    return _named(cur, "SELECT p.organization, p.id FROM payments p", payment, intent, charge)
+    row = _named(cur, "SELECT p.organization, p.id FROM payments p", payment, intent, charge)
+    return None if row is None else (row[0], row[1])
 
 
 def _named(
@@ -116,7 +117,7 @@ def _named(
 ) -> tuple[Any, ...] | None:
     for column, value in (("id", payment), ("intent", intent), ("charge", charge)):
         if value is not None:
-            row = cur.execute(f"{select} WHERE p.{column} = %s", (value,)).fetchone()
+            row: tuple[Any, ...] | None = cur.execute(f"{select} WHERE p.{column} = %s", (value,)).fetchone()
             if row is not None:
                 return row
     return None
