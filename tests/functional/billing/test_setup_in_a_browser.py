@@ -66,7 +66,7 @@ class TestAPage:
     ) -> None:
         made = payer(stripe_simulator)
         begun = begun_by(made)
-        status, answer = confirmed(stripe_simulator, begun, "pm_card_chargeDeclined")
+        status, answer = confirmed(stripe_simulator, begun, "pm_card_visa_chargeDeclined")
         assert (status, answer["error"]["type"], answer["error"]["code"]) == (
             402,
             "card_error",
