@@ -27,7 +27,7 @@ def _check(**_: Any) -> None:
 
 @worker_process_init.connect
 def _collect_rarely(**_: Any) -> None:
-    """A process that works has loaded what it needs: walking over it again and again took a sixth of an invoice."""
+    """A process that works has loaded what it needs: walking over it again and again takes time from invoices."""
     from spend.operations.gate.lanes import collect_rarely
 
     collect_rarely()
