@@ -4,7 +4,7 @@ import contextlib
 import os
 from typing import Any
 
-from celery.signals import beat_init, worker_init, worker_ready
+from celery.signals import beat_init, worker_init, worker_process_init, worker_ready
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
@@ -23,6 +23,14 @@ def _check(**_: Any) -> None:
     from config.entry import refuse_a_wrong_start
 
     refuse_a_wrong_start()
+
+
+@worker_process_init.connect
+def _collect_rarely(**_: Any) -> None:
+    """A process that works has loaded what it needs: walking over it again and again takes time from invoices."""
+    from spend.operations.gate.lanes import collect_rarely
+
+    collect_rarely()
 
 
 @worker_ready.connect

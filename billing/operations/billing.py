@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from billing.operations.boundaries import advance
@@ -127,14 +127,15 @@ def _boundary(cur: Cursor, locked: LockedOrganization, dues: Dues, limit: dateti
     """The next moment that makes an invoice. That of an item is when it is due, of metered use the end of its period,
     but never before a boundary that has passed."""
     standing = dues.standing
+    given: dict[str, Any] = {"standing": standing, "currency": locked.currency}
     due = min((at for at in (dues.item, dues.metered) if at is not None and at <= limit), default=None)
     if standing.next_at <= limit and (due is None or standing.next_at <= due):
-        return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, standing=standing)
+        return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, **given)
     if due is not None:
         at = max(due, standing.cycle_start)
-        return Boundary(at, "items", cuts=False, ends_cycle=False, standing=standing)
+        return Boundary(at, "items", cuts=False, ends_cycle=False, **given)
     if standing.threshold is not None and unbilled_of(cur, locked.id) >= standing.threshold:
-        return Boundary(limit, "threshold", cuts=True, ends_cycle=False, standing=standing)
+        return Boundary(limit, "threshold", cuts=True, ends_cycle=False, **given)
     return None
 
 

@@ -18,7 +18,7 @@ from billing.operations.billing import bill_customer
 from billing.operations.dunning.advancing import advance_customer
 from billing.operations.entitling import entitle_customer
 from billing.operations.revenue.recognising import recognise_revenue
-from billing.queries.moments import next_moment
+from billing.queries.moments import due_work, next_moment
 from common.errors import InvalidPeriod, ProblemError
 from common.transactions import run_in_transaction
 from events.queries.log import last_number
@@ -118,10 +118,17 @@ def _turn(cur: Cursor, *, organization: UUID, until: datetime, is_new: bool, aut
 
 
 def _work(organization: UUID) -> None:
-    """What the jobs do, for one organization: first what frees held money, last what takes credit away."""
-    sweep_organization(organization)
+    """What the jobs do, for one organization: first what frees held money, last what takes credit away. As with the
+    jobs, what has no row that is due does nothing: to lock and read the books for it is most of a year's work."""
+    look = partial(run_in_transaction, partial(due_work, organization=organization))
+    if look().holds:
+        sweep_organization(organization)
     bill_customer(organization=organization)
-    run_in_transaction(partial(entitle_customer, organization=organization))
+    if look().entitlements:
+        run_in_transaction(partial(entitle_customer, organization=organization))
     run_in_transaction(partial(advance_customer, organization=organization))
-    run_in_transaction(partial(recognise_revenue, organization=organization))
-    expire_grants_of(organization)
+    due = look()
+    if due.revenue:
+        run_in_transaction(partial(recognise_revenue, organization=organization))
+    if due.grants:
+        expire_grants_of(organization)

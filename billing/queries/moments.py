@@ -1,10 +1,11 @@
 """When something falls due for a customer next, by whatever clock works: what a simulation never jumps over."""
 
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from billing.queries.dunning import OVERDUE
+from common.errors import NotFound
 from events.store import Cursor
 from ledger.operations.waiting import breakable
 
@@ -24,20 +25,58 @@ SELECT min(at) FROM (
     UNION ALL
     SELECT min(next_at) FROM contracts WHERE organization = %(organization)s
     UNION ALL
-    SELECT next_at FROM gate_entitlements WHERE organization = %(organization)s
+    {entitlements}
     UNION ALL
-    SELECT min(next_at) FROM recognition_schedules WHERE organization = %(organization)s AND status = 'open'
+    {revenue}
     UNION ALL
     SELECT min(next_at) FROM dunning_cases WHERE organization = %(organization)s AND closed_at IS NULL
     UNION ALL
     SELECT min(i.due_at) FROM invoices i WHERE i.organization = %(organization)s AND {overdue}
     UNION ALL
-    SELECT min(greatest(g.expires_at, coalesce(g.breaks_at, g.expires_at))) FROM credit_grants g
-    WHERE g.organization = %(organization)s AND g.expired_at IS NULL AND g.remaining > 0 AND {breakable}
+    {grants}
     UNION ALL
-    SELECT min(expires_at) FROM reservations WHERE organization = %(organization)s AND status = 'active'
+    {holds}
 ) AS due
 """
+_ENTITLEMENTS: Final = "SELECT next_at FROM gate_entitlements WHERE organization = %(organization)s"
+_REVENUE: Final = (
+    "SELECT min(next_at) FROM recognition_schedules WHERE organization = %(organization)s AND status = 'open'"
+)
+_GRANTS: Final = """
+SELECT min(greatest(g.expires_at, coalesce(g.breaks_at, g.expires_at))) FROM credit_grants g
+WHERE g.organization = %(organization)s AND g.expired_at IS NULL AND g.remaining > 0 AND {breakable}
+"""
+_HOLDS: Final = (
+    "SELECT min(expires_at) FROM reservations WHERE organization = %(organization)s AND status = 'active'"
+)
+_DUE: Final = """
+SELECT coalesce(({entitlements}) <= c.now, false), coalesce(({revenue}) <= c.now, false),
+    coalesce(({grants}) <= c.now, false), coalesce(({holds}) <= c.now, false)
+FROM (SELECT clock_timestamp() + clock_offset AS now FROM organizations WHERE id = %(organization)s) AS c
+"""
+
+
+class DueWork(NamedTuple):
+    """Which work that goes by its own rows alone is due by a customer's clock."""
+
+    entitlements: bool
+    revenue: bool
+    grants: bool
+    holds: bool
+
+
+def due_work(cur: Cursor, organization: UUID) -> DueWork:
+    """Return what of it is due, in one statement and without any lock: each job decides under its own. Raises
+    NotFound."""
+    row = cur.execute(_DUE.format(**_parts()), {"organization": organization}).fetchone()
+    if row is None:
+        raise NotFound("There is no such organization.")
+    return DueWork(*row)
+
+
+def _parts() -> dict[str, str]:
+    grants = _GRANTS.format(breakable=breakable())
+    return {"entitlements": _ENTITLEMENTS, "revenue": _REVENUE, "grants": grants, "holds": _HOLDS}
 
 
 def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
@@ -46,8 +85,6 @@ def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
     entitlements, a month's revenue, an invoice that falls
     overdue, a step of dunning, the end of an invoice's grace period, of a grant, of a reservation. In the past where it
     was not done yet; None when nothing is ever due."""
-    row = cur.execute(
-        _NEXT.format(breakable=breakable(), overdue=OVERDUE), {"organization": organization}
-    ).fetchone()
+    row = cur.execute(_NEXT.format(overdue=OVERDUE, **_parts()), {"organization": organization}).fetchone()
     found: datetime | None = row[0] if row else None
     return found

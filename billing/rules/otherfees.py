@@ -12,9 +12,10 @@ from uuid import UUID
 from billing.rules.charges.definition import ChargeDefinition, parse_charge
 from billing.rules.plans import PlanCharge
 from common import fields
-from common.bodies import BodyReader, child_pointer
+from common.bodies import BodyReader
 from common.errors import InvalidField, InvalidPeriod, ProblemError
 from common.money import QUANTITY_SCALE
+from common.strictjson import child_pointer
 
 MAX_CHARGES: Final = 100
 MAX_ORGANIZATIONS: Final = 100

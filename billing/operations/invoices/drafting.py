@@ -40,11 +40,13 @@ from orgs.rules.rows import LockedOrganization
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """What an invoice is drafted for. `cuts`: whether the gate's use up to then is on it; `ends_cycle`: whether it ends
-    the cycle. `standing` is where the customer's billing stood when it was found, `cut` what was known then."""
+    """What an invoice is drafted for. `cuts`: whether the gate's use up to then is on it; `ends_cycle`:
+    whether it ends the cycle. `standing` is where the customer's billing stood when it was found, `cut` what was known
+    then."""
 
     at: datetime
     cause: str
+    currency: str
     cuts: bool
     ends_cycle: bool
     standing: Standing

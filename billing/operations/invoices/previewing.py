@@ -21,7 +21,6 @@ from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction, sqlstate_of
 from events.store import Cursor
 from orgs.operations.facts import Author
-from orgs.queries.organizations import find_organization
 
 AUTHOR: Final = Author("system:preview")
 SUM_SECONDS: Final = 20.0
@@ -90,9 +89,8 @@ def read_boundary(organization: UUID, boundary: Boundary) -> Seen:
         cur: Cursor,
     ) -> tuple[list[UsageSum], list[RatedUse], list[CommittedUse], set[str], Seller, Buyer]:
         sums = usage_sums(cur, organization=organization, ranges=boundary.ranges)
-        currency = find_organization(cur, organization=organization).currency
-        rated = _rated(cur, organization, boundary, currency)
-        committed = _committed(cur, organization, boundary, currency)
+        rated = _rated(cur, organization, boundary)
+        committed = _committed(cur, organization, boundary)
         codes = {item.tax_code for item in open_items(cur, organization, boundary.at)}
         codes |= {"standard", *(one.period.charge.tax_code for one in rated)}
         return sums, rated, committed, codes, *parties_of(cur, organization=organization)
@@ -107,27 +105,33 @@ def _undone(
 ) -> None:
     locked, _ = locked_standing(cur, organization)
     advance(cur, locked, until=boundary.at, author=AUTHOR)
-    rated = _rated(cur, organization, boundary, locked.currency)
-    committed = _committed(cur, organization, boundary, locked.currency)
+    rated = _rated(cur, organization, boundary)
+    committed = _committed(cur, organization, boundary)
     seen = Seen(sums, rated, answers, committed)
     raise _Undone(prepare(cur, locked, boundary, seen, author=AUTHOR))
 
 
-def _rated(cur: Cursor, organization: UUID, boundary: Boundary, currency: str) -> list[RatedUse]:
+def _rated(cur: Cursor, organization: UUID, boundary: Boundary) -> list[RatedUse]:
     assert boundary.cut is not None
     return rate_metered(
-        cur, organization=organization, currency=currency, cut=boundary.cut, last=boundary.standing.cut
+        cur,
+        organization=organization,
+        currency=boundary.currency,
+        cut=boundary.cut,
+        last=boundary.standing.cut,
     )
 
 
-def _committed(cur: Cursor, organization: UUID, boundary: Boundary, currency: str) -> list[CommittedUse]:
+def _committed(cur: Cursor, organization: UUID, boundary: Boundary) -> list[CommittedUse]:
     """What was drawn from commitments is billed where use is."""
     if not boundary.cuts or boundary.cut is None:
         return []
-    return committed_use(cur, organization=organization, currency=currency, cut=boundary.cut)
+    return committed_use(cur, organization=organization, currency=boundary.currency, cut=boundary.cut)
 
 
 def _boundary(cur: Cursor, *, organization: UUID) -> Boundary:
-    _, standing = locked_standing(cur, organization)
-    cycle = Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, standing=standing)
+    locked, standing = locked_standing(cur, organization)
+    cycle = Boundary(
+        standing.next_at, "cycle", locked.currency, cuts=True, ends_cycle=True, standing=standing
+    )
     return with_cut(cur, cycle)

@@ -83,7 +83,7 @@ class TestOtherPricesOfMeters:
         ("changes", "expected"),
         [
             ({"charges": []}, (400, "invalid_field")),
-            ({"charges": [{"plan": "x"}]}, (400, "missing_field")),
+            ({"charges": [{"plan": "x"}]}, (400, "invalid_field")),
             ({"organizations": ["01900000-0000-7000-8000-0000000000ff"]}, (404, "not_found")),
             ({"from": "2026-01-01T00:00:00"}, (400, "naive_datetime")),
             ({"to": "2020-01-01T00:00:00Z"}, (400, "invalid_period")),

@@ -1,5 +1,6 @@
-"""A task for the test of redelivery: it leaves a mark when it is done."""
+"""A task for the test of redelivery: it leaves a mark when it is done, which says how rarely garbage is collected."""
 
+import gc
 import time
 from pathlib import Path
 
@@ -11,4 +12,6 @@ QUEUE = "redelivery"
 @shared_task
 def leave_mark(*, folder: str, number: int) -> None:
     time.sleep(0.6)
-    (Path(folder) / str(number)).touch()
+    unfinished = Path(folder) / f"unfinished-{number}"
+    unfinished.write_text(str(gc.get_threshold()[0]), encoding="utf-8")
+    unfinished.rename(Path(folder) / str(number))

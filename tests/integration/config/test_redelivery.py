@@ -11,6 +11,7 @@ from config.servers import worker_command
 from sandbox import processes
 from sandbox.children import ChildSpec
 from sandbox.valkey import Broker
+from spend.operations.gate.lanes import COLLECT_AFTER
 from tests.integration.config.redelivered import QUEUE, leave_mark
 from tests.servers import serving
 
@@ -44,6 +45,7 @@ class TestAKilledWorker:
             while len(_marks(tmp_path)) < TASKS and time.monotonic() < killed_at + 60:
                 time.sleep(0.05)
         assert _marks(tmp_path) == set(range(TASKS))
+        assert {(tmp_path / str(number)).read_text() for number in range(TASKS)} == {str(COLLECT_AFTER)}
 
 
 def _marks(folder: Path) -> set[int]:

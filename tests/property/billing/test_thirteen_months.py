@@ -61,6 +61,6 @@ def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order
     usage, metered = (sum(counts) for counts in zip(*(lines_of(year.made.id) for year in years), strict=True))
     windows = sum(settled_windows(year.made.id) for year in years)
     print(f"{records} records, {usage} lines over use, {metered} over meters, {windows} windows of contracts")
-    assert usage and metered
+    assert ONLY or (usage and metered)
     assert rebuild().differences == []
     assert verify().findings == []
