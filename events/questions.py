@@ -15,13 +15,14 @@ def _nothing(_: Rows) -> None:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A statement with PostgreSQL's own placeholders, its parameters as text, and who takes the rows.
+    """A statement with PostgreSQL's own placeholders, its parameters, and who takes the rows.
 
-    Rows come with ids and JSON as text, and with numbers and times as values.
+    Parameters are texts, or binary where they are bytes. Rows come with ids and JSON as text, and with numbers and
+    times as values.
     """
 
     statement: bytes
-    parameters: Sequence[str] = ()
+    parameters: Sequence[str | bytes] = ()
     collect: Callable[[Rows], None] = _nothing
 
 

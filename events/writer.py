@@ -16,6 +16,8 @@ from uuid import UUID
 
 import psycopg
 
+from events.binary import binary_array
+
 _PARAMETER: Final = re.compile(r"%s(?:::(\w+)\[\])?")
 # The text of these types holds nothing that an array literal must quote.
 _PLAIN: Final = frozenset(
@@ -119,13 +121,18 @@ class Collector:
         """Keep a statement whose every parameter is a column."""
         self.statements.append((statement, columns))
 
-    def combined(self) -> tuple[bytes, list[str]] | None:
-        """Return what was collected as one statement with its parameters; None when that is nothing."""
+    def combined(self) -> tuple[bytes, list[str | bytes]] | None:
+        """Return what was collected as one statement with its parameters, binary where that pays; None when that is
+        nothing.
+        """
         if not self.statements:
             return None
-        parameters: list[str] = []
+        parameters: list[str | bytes] = []
         for statement, columns in self.statements:
-            parameters += literals(statement, columns)
+            for kind, column in zip(parameter_types(statement), columns, strict=True):
+                values = column if isinstance(column, (list, tuple)) else list(column)
+                binary = binary_array(kind, values)
+                parameters.append(array_literal(kind, values) if binary is None else binary)
         return _combined(tuple(statement for statement, _ in self.statements)), parameters
 
 

@@ -114,7 +114,12 @@ class Wire:
             self._count += 1
             name = b"g%d" % self._count
             self._pgconn.send_prepare(name, question.statement)
-        self._pgconn.send_query_prepared(name, [parameter.encode() for parameter in question.parameters])
+        given = question.parameters
+        self._pgconn.send_query_prepared(
+            name,
+            [one.encode() if isinstance(one, str) else one for one in given],
+            [0 if isinstance(one, str) else 1 for one in given],
+        )
         return name if known is None else None
 
     async def _flush(self) -> None:
