@@ -258,7 +258,7 @@ class Lanes:
                 self.gate,
                 lock_timeout_ms=LOCK_TIMEOUT_MS,
                 blocked=self._to_the_side,
-                is_blocked=lambda organization: organization in self._side,
+                is_blocked=lambda organization: bool(self._side) and organization in self._side,
             )
             for _ in range(count)
         ]
@@ -302,7 +302,7 @@ class Lanes:
         if self._is_closed:
             raise GateUnavailable(retry_after=RETRY_AFTER_SECONDS)
         call = Call(organization, commands)
-        side = self._side.get(organization)
+        side = self._side.get(organization) if self._side else None  # hashing an id costs more than this look
         (side or self._lanes[organization.int % len(self._lanes)]).add(call)
         return call.answers
 
