@@ -18,7 +18,9 @@ class Admitted:
         """Raises InvalidCredentials and Forbidden."""
         self.caller = caller_of(known)
         assert known is not None
-        self.key_id = str(known.principal.key_id)  # the limiter's key: an id object is hashed anew at each look-up
+        self.key_id = str(
+            known.principal.key_id
+        )  # the limiter's key: an id object is hashed anew at each look-up
         self.organization: UUID = known.principal.organization
         self.named: dict[str, Any] = {"organization": self.organization, "caller": self.caller}
 
