@@ -107,7 +107,7 @@ class CreditNoteRefundView(OrgsView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """Give back by the way it came what a credit note gave back as credit, as far as payments of its invoice reach;
-        the credit goes with the refund. Asked again, it is the same refund."""
+        the credit goes with the refund. Asked again, they are the same refunds, and new ones for what was refused."""
         refuse_fields(request)
         note = path_id(name)
         organization = self.for_object(name, organization_of_note)

@@ -61,25 +61,28 @@ def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: A
     """This function will have what a credit note gave back as credit refunded to the payments of its invoice, the
     newest first, as far as they reach; the credit goes when the refund does. What is left over stays credit.
 
-    Asked again, the same commands are returned. Raises NotFound, and InvalidTransition when it gave no credit back, or
-    no payment of its invoice came through the processor.
+    Asked again, the same commands are returned, and new ones for what the processor refused or failed to give back.
+    Raises NotFound, and InvalidTransition when it gave no credit back, or no payment of its invoice came through the
+    processor.
     """
     lock_books(cur, organization)
     found = find_note(cur, organization=organization, note=note)
     if found.credit <= 0:
         raise InvalidTransition("This credit note gave no credit back.")
-    known = commands_about(
+    payments = list_payments(cur, organization=organization, invoice=found.invoice_id, limit=_MOST)
+    asked = commands_about(
         cur, organization=organization, purpose=REFUND, name="credit_note", value=str(found.id)
     )
-    if known:
-        return known
-    made, left = [], found.credit
-    for row in list_payments(cur, organization=organization, invoice=found.invoice_id, limit=_MOST):
+    gone = {name for row in payments for name, one in row.refunds.items() if one["status"] in _GONE}
+    made = [one for one in asked if one.object_id not in gone]
+    left = found.credit - sum(from_minor(one.params["amount"], currency=found.currency) for one in made)
+    for row in payments:
         part = min(left, refundable(cur, row))
         part -= part % charged_step(row.currency)
         if part > 0 and row.intent is not None:
+            before = sum(one.order_key == row.intent for one in asked)
+            key = f"credit_note:{found.id}:{row.id}" + (f":{before}" if before else "")
             named = {"credit_note": str(found.id)}
-            key = f"credit_note:{found.id}:{row.id}"
             made.append(_request(cur, row, part, "requested_by_customer", key, named, author))
             left -= part
     if not made:

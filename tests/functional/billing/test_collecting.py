@@ -1,5 +1,6 @@
 """Invoices that are charged to a payment method, and money that goes back, through the API and the processor."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -286,6 +287,33 @@ class TestARefund:
         assert balances(made.id).get("customer_credit", 0) == 0
         assert made.invoice(invoice["id"])["status"] == "paid"
         made.made.assert_sound()
+
+    def test_of_a_credit_note_asks_again_for_what_the_processor_refused_only(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = paying(stripe_simulator)
+        invoice, first = made.paid_invoice()
+        refund(made, first, amount="30.00", currency="USD")
+        made.send()
+        platform().post(f"/v1/invoices/{invoice['id']}/collect", key=unique())
+        made.send()
+        assert (made.charged(), made.invoice(invoice["id"])["status"]) == ([3_000, 4_900], "paid")
+        note = made.made.act(invoice["id"], "credit-notes", {"reason": "Late", "amount": "45.00"}).json()
+        address = f"/v1/credit-notes/{note['id']}/refund"
+        asked = platform().post(address, key=unique()).json()["data"]
+        assert sorted(json.loads(one["parameters"])["amount"] for one in asked) == [1_500, 3_000]
+        charge = next(one for one in stripe_simulator.sdk().v1.charges.list() if one.amount == 4_900)
+        stripe_simulator.refund(charge.id, 1_900)  # in the processor's dashboard, before ours is sent
+        made.send()
+
+        again = platform().post(address, key=unique()).json()["data"]
+
+        (kept,) = [one["id"] for one in again if one["status"] == "succeeded"]
+        (anew,) = [one for one in again if one["id"] != kept]
+        assert kept in [one["id"] for one in asked]
+        assert anew["id"] not in [one["id"] for one in asked]
+        assert (anew["status"], json.loads(anew["parameters"])["amount"]) == ("pending", 1_500)
+        assert platform().post(address, key=unique()).json()["data"] == again
 
     def test_of_a_credit_note_over_what_was_never_paid_is_refused(self, stripe_simulator: Simulator) -> None:
         made = payer(stripe_simulator)
