@@ -26,6 +26,9 @@ SELECT {_COLUMNS} FROM invoices WHERE organization = %(organization)s
     AND (%(number)s::text IS NULL OR number = %(number)s)
 ORDER BY id DESC LIMIT %(limit)s
 """
+_UNPAID: Final = f"""
+SELECT {_COLUMNS} FROM invoices WHERE organization = %s AND status IN ('open', 'uncollectible') ORDER BY due_at, id
+"""
 _WAITING: Final = f"""
 SELECT {_COLUMNS} FROM invoices WHERE organization = %(organization)s
     AND (status = 'tax_pending' OR status = 'failed' AND error = %(error)s) ORDER BY id
@@ -122,12 +125,9 @@ def find_invoice(cur: Cursor, *, organization: UUID, invoice: UUID) -> Invoice:
     return _invoice(row)
 
 
-def open_invoices(cur: Cursor, *, organization: UUID) -> list[Invoice]:
-    """Return the invoices that a customer has to pay, the longest due first."""
-    statement = (
-        f"SELECT {_COLUMNS} FROM invoices WHERE organization = %s AND status = 'open' ORDER BY due_at, id"
-    )
-    return [_invoice(row) for row in cur.execute(statement, (organization,)).fetchall()]
+def unpaid_invoices(cur: Cursor, *, organization: UUID) -> list[Invoice]:
+    """Return the invoices that a customer has to pay, also those that were written off, the longest due first."""
+    return [_invoice(row) for row in cur.execute(_UNPAID, (organization,)).fetchall()]
 
 
 def organization_of_invoice(cur: Cursor, invoice: UUID) -> UUID:

@@ -88,7 +88,12 @@ class Invoice:
         """What is still to pay; of one without a number what it would be."""
         if self.status == VOID:
             return 0
-        return max(0, self.total - self.paid - self.credited - self.written_off)
+        return max(0, self.unpaid - self.written_off)
+
+    @property
+    def unpaid(self) -> int:
+        """What nobody paid and nothing took back of a document, also where that was written off."""
+        return self.total - self.paid - self.credited
 
     @property
     def is_finalized(self) -> bool:
@@ -165,8 +170,7 @@ def with_document(
 
 def settled(invoice: Invoice, *, now: datetime) -> Invoice:
     """Return an open or uncollectible invoice as it is after its figures moved: paid when nothing is left."""
-    left = invoice.total - invoice.paid - invoice.credited
-    if invoice.status in (OPEN, UNCOLLECTIBLE) and left <= 0:
+    if invoice.status in (OPEN, UNCOLLECTIBLE) and invoice.unpaid <= 0:
         return moved(invoice, PAID, paid_at=now)
     return moved(invoice, invoice.status)
 

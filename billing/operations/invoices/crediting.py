@@ -81,7 +81,7 @@ def issue_credit_note(
         document.gross > found.total - found.credited
     ):  # lines that are owed back lower what its others come to
         raise CreditExceedsInvoice("The invoice does not come to as much.")
-    unpaid = min(document.gross, max(found.total - found.paid - found.credited, 0))
+    unpaid = min(document.gross, max(found.unpaid, 0))
     split = _Split(unpaid, document.gross - unpaid)
     identifier = new_id()
     ledger = _ledger(books, found, lines, document, split, identifier, reason)

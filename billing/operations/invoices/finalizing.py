@@ -13,7 +13,7 @@ import msgspec
 
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
-from billing.operations.invoices.paying import pay_open_invoices
+from billing.operations.invoices.paying import pay_with_credit_of
 from billing.operations.invoices.taxing import TaxAnswers
 from billing.operations.invoices.waiting import await_tax
 from billing.operations.payments.collecting import collect_opened
@@ -97,7 +97,7 @@ def finalize_locked(
     )
     _address(cur, done)
     if done.total < 0:
-        pay_open_invoices(cur, organization=organization, credit=done, author=author)
+        pay_with_credit_of(cur, organization=organization, credit=done, author=author)
     elif done.status == OPEN:
         collect_opened(cur, organization=organization, invoice=done.id, author=author)
     return done

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from billing.operations.dunning.settling import payment_settled
 from billing.operations.invoices.booking import booked, burned, entry_of, payable
-from billing.queries.invoices import find_invoice, is_known_payment, open_invoices
+from billing.queries.invoices import find_invoice, is_known_payment, unpaid_invoices
 from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, moved, settled
 from billing.rules.postings import payment_postings, write_off_postings
 from billing.rules.rounding import document_step
@@ -71,7 +71,7 @@ def record_payment(
     _check(cur, found, payment)
     if payment.paid_at is not None and payment.paid_at > books.now:
         raise InvalidField("A payment is recorded when it has come.", pointer="/paid_at")
-    left = found.total - found.paid - found.credited
+    left = found.unpaid
     applied = min(payment.amount, left)
     if payment.method == CREDIT and payment.amount > left:
         raise AmountExceedsAvailable("Credit pays what is due, no more.", pointer="/amount")
@@ -94,12 +94,12 @@ def record_payment(
     return done
 
 
-def pay_open_invoices(cur: Cursor, *, organization: UUID, credit: Invoice, author: Author) -> None:
-    """This function will pay what the customer owes with what an invoice below zero brought, the longest due first:
-    nobody spends credit for a fee that was never paid. What is left stays credit."""
+def pay_with_credit_of(cur: Cursor, *, organization: UUID, credit: Invoice, author: Author) -> None:
+    """This function will pay what the customer owes, also what was written off, with what an invoice below zero
+    brought, the longest due first: nobody spends credit for a fee that was never paid. What is left stays credit."""
     left, step = -credit.total, document_step(credit.currency)
-    for found in open_invoices(cur, organization=organization):
-        amount = min(left, found.due, payable(cur, lock_books(cur, organization)))
+    for found in unpaid_invoices(cur, organization=organization):
+        amount = min(left, found.unpaid, payable(cur, lock_books(cur, organization)))
         amount -= amount % step
         if amount <= 0:
             return

@@ -155,7 +155,7 @@ def _settle(cur: Cursor, row: Payment, effect: Effect, author: Author) -> int:
     found = find_invoice(cur, organization=row.organization, invoice=row.invoice_id)
     if found.status not in (invoices.OPEN, invoices.UNCOLLECTIBLE):
         return 0
-    left = found.total - found.paid - found.credited
+    left = found.unpaid
     payment = NewPayment(effect.amount, row.currency, PROCESSOR, effect.key)
     record_payment(cur, organization=row.organization, invoice=found.id, payment=payment, author=author)
     return min(effect.amount, left)

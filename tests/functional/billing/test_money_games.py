@@ -104,6 +104,20 @@ class TestLeavingAPlan:
         assert shown["status"] == ("paid" if back == 100 else "open")
         made.assert_sound()
 
+    def test_pays_what_was_written_off_before_it_is_credit(self) -> None:
+        made, who, sub, invoice = self.started()
+        made.customer.pass_time(days=10)
+        assert made.act(invoice, "write-off", {"reason": "gone"}).status_code == 200
+        loss = balances(made.id)["bad_debt"]
+        self.leave(made, who, sub)
+        back = -float(made.invoices()[1]["total"])
+        shown = made.reader.get(f"/v1/invoices/{invoice}").json()
+        assert back > 60
+        assert (float(shown["paid"]), credit_of(made)) == (back, 0)
+        assert shown["status"] == "uncollectible"
+        assert balances(made.id)["bad_debt"] == loss + round(back * 100) * CENT
+        made.assert_sound()
+
     def test_gives_nothing_back_that_a_credit_note_gave(self) -> None:
         made, who, sub, invoice = self.started()
         assert made.pay(invoice, "100").status_code == 200
@@ -140,6 +154,25 @@ class TestUseThatIsTakenBackLater:
         made.run()
         lines = [line for each in made.invoices() for line in made.lines(each["id"])]
         assert [line["amount"] for line in lines if line["kind"] == "metered"] == ["0.00", "0.00", "0.00"]
+        made.assert_sound()
+
+    def test_and_was_written_off_is_no_credit(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        subscribe(who, sell(per_unit(meter)))
+        event = counted(made, meter, "30")
+        made.pass_months()
+        made.run()
+        invoice = made.only()["id"]
+        made.act(invoice, "finalize")
+        assert made.act(invoice, "write-off", {"reason": "gone"}).status_code == 200
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        made.customer.pass_time(hours=2)
+        made.run()
+        assert made.reader.get(f"/v1/invoices/{invoice}").json()["status"] == "paid"
+        assert (credit_of(made), balances(made.id).get("bad_debt", 0)) == (0, 0)
         made.assert_sound()
 
     def test_gives_back_what_was_paid_after_the_coupon(self) -> None:
