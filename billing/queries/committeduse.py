@@ -1,7 +1,8 @@
 """What was drawn from postpaid commitments, as an invoice bills it: everything known at its cut less what was billed.
 
 Counted from the window's start every time: so whatever an invoice billed that is void by now is on the next one again,
-and the lines of a window are differences of one rounded running sum.
+and the lines of a window are differences of one rounded running sum. Metered use that was taken
+back, and so went back to a commitment, lowers the sum of the next invoice after the one that took it back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from billing.queries.contracts import PostpaidGrant, drawn_from, postpaid_commitments
 from billing.queries.cuts import difference
+from billing.queries.takenback import returned_to, use_back
 from billing.rules.contracts.lines import CommittedUse
 from billing.rules.cuts import Cut
 from billing.rules.rounding import round_to_document
@@ -50,8 +52,13 @@ def committed_use(cur: Cursor, *, organization: UUID, currency: str, cut: Cut) -
     drawn = drawn_from(
         cur, grants=[grant.grant for grant in grants], condition=known.sql, values=known.values
     )
+    returned = returned_to(use_back(cur, organization))
     return [
-        _use(found, sum(drawn.get(grant.grant, 0) for grant in found), billed.get(key, 0))
+        _use(
+            found,
+            sum(drawn.get(grant.grant, 0) - returned[grant.grant] for grant in found),
+            billed.get(key, 0),
+        )
         for key, found in sorted(windows.items(), key=lambda item: item[1][0].start)
     ]
 

@@ -1,17 +1,20 @@
 """What was used within the windows of a commitment, and what their grants have left: what a settlement must know."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
+from billing.queries.takenback import back_within, returned_to, use_back
 from billing.rules.contracts.decision import Left, Units, WindowUse
 from billing.rules.contracts.row import Window
+from billing.rules.usagelines import POSTPAID
 from events.store import Cursor
 from ledger.queries.balances import find_grants
 from spend.queries.periods import recorded_since
+from spend.rules.charging import METERED
 
 _QUANTITY: Final = {
     "tokens": "x.input_tokens + x.output_tokens",
@@ -47,7 +50,8 @@ def left_of(cur: Cursor, *, organization: UUID, windows: Iterable[Window]) -> di
 
 
 def use_of(cur: Cursor, *, organization: UUID, start: datetime, end: datetime, unit: str) -> WindowUse:
-    """Return what was used in [start, end) besides what grants paid for; late records as far as they are there.
+    """Return what was used in [start, end) besides what grants paid for; late records as far as they are there, less
+    metered use that was taken back.
 
     `unit` is what a rate of overage counts: tokens, calls or tool_calls.
     """
@@ -55,14 +59,20 @@ def use_of(cur: Cursor, *, organization: UUID, start: datetime, end: datetime, u
     rows = cur.execute(_USE.format(quantity=_QUANTITY[unit]), values).fetchall()
     exceeding = tuple(_units(row) for row in rows if row[1])
     line, own = (sum(int(row[place]) for row in rows) for place in (1, 2))
-    return WindowUse(line=line, own=own, exceeding=exceeding)
+    back = back_within(use_back(cur, organization), start, end)
+    return WindowUse(
+        line=line - back[POSTPAID],
+        own=own - back["credit"] - back["debt"],
+        exceeding=tuple(_less(one, back[POSTPAID]) for one in exceeding),
+    )
 
 
-def drawn_since(cur: Cursor, *, organization: UUID, grants: Iterable[UUID], since: datetime) -> int:
+def drawn_since(cur: Cursor, *, organization: UUID, grants: Sequence[UUID], since: datetime) -> int:
     """Return what usage from a moment on drew from these grants, in units."""
     values = _values(cur, organization, since) | {"grants": [str(grant) for grant in grants]}
     row = cur.execute(_SINCE, values).fetchone()
-    return 0 if row is None else int(row[0])
+    returned = returned_to(one for one in use_back(cur, organization) if one.end > since)
+    return (0 if row is None else int(row[0])) - sum(returned[grant] for grant in grants)
 
 
 def _values(cur: Cursor, organization: UUID, start: datetime) -> dict[str, Any]:
@@ -73,6 +83,14 @@ def _values(cur: Cursor, organization: UUID, start: datetime) -> dict[str, Any]:
         "recorded": recorded.at,
         "first_id": recorded.first_id,
     }
+
+
+def _less(one: Units, back: int) -> Units:
+    """What metered charges exceed a commitment by is less by what was taken back of them."""
+    if one.name != METERED or not back:
+        return one
+    kept = max(one.amount - back, 0)
+    return Units(one.name, one.quantity * Fraction(kept, one.amount), kept)
 
 
 def _units(row: tuple[Any, ...]) -> Units:

@@ -2,10 +2,12 @@
 
 Money comes back for money alone, and no more than there was: of the postpaid part what was to pay after its coupons and
 credit notes, and credit that was bought. What was given away goes back to its grant, while that lives; else it is gone.
+What a commitment paid goes back to it until its window is settled; then only what exceeds it is money.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +19,7 @@ from billing.rules.usagelines import POSTPAID, SOURCES
 
 Part = tuple[str, UUID | None, int]
 """What a source, and which of its grants, paid or gets back, in units."""
+COMMITMENT: Final = "commitment"
 _LAST_FIRST: Final = {source: -place for place, source in enumerate(SOURCES)}
 
 
@@ -32,9 +35,20 @@ class BilledUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """Of what these sources paid no more than `most` (units) comes back as money."""
+
+    sources: Collection[str]
+    most: int
+
+
+NOTHING_COMMITTED: Final = Bound(frozenset({COMMITMENT}), 0)
+
+
+@dataclass(frozen=True, slots=True)
 class TakenBack:
-    """`amount`: what the customer gets on the invoice, at the currency's precision; `paid_back` of it for what was to
-    pay. `gifts`: what goes back to grants that were given."""
+    """`amount`: what the customer gets on the invoice, at the currency's precision; `paid_back`: what its parts have of
+    what was to pay. `gifts`: what goes back to grants that were given, or committed."""
 
     amount: int
     paid_back: int
@@ -46,7 +60,16 @@ class TakenBack:
         parts = [
             [source, None if grant is None else str(grant), units] for source, grant, units in self.parts
         ]
-        return {"back": parts, "paid_back": self.paid_back}
+        returned = [
+            [str(grant), units]
+            for source, grant, units in self.parts
+            if source == COMMITMENT and grant in self.gifts
+        ]
+        return {
+            "back": parts,
+            "paid_back": self.paid_back,
+            **({"returned": returned} if returned else {}),
+        }
 
 
 def read_back(detail: Mapping[str, Any]) -> tuple[list[Part], int]:
@@ -58,10 +81,21 @@ def read_back(detail: Mapping[str, Any]) -> tuple[list[Part], int]:
     return parts, detail.get("paid_back", 0)
 
 
+def read_returned(detail: Mapping[str, Any]) -> Counter[UUID]:
+    """Return what went back to grants of commitments, as a line's detail says it."""
+    return Counter({UUID(grant): units for grant, units in detail.get("returned", ())})
+
+
 def take_back(
-    units: int, billed: Sequence[BilledUse], *, given: Collection[UUID], currency: str
+    units: int,
+    billed: Sequence[BilledUse],
+    *,
+    given: Collection[UUID],
+    currency: str,
+    bound: Bound = NOTHING_COMMITTED,
 ) -> TakenBack:
-    """Return how so much of what was billed of a period comes back. `given`: the grants that nobody bought."""
+    """Return how so much of what was billed of a period comes back. `given`: the grants that nobody bought, and those
+    of commitments that are not settled."""
     left = _left(billed)
     parts: list[Part] = []
     for source, grant in sorted(left, key=lambda name: _LAST_FIRST[name[0]]):
@@ -74,8 +108,13 @@ def take_back(
     unpaid = sum(part for source, _, part in parts if source == POSTPAID)
     paid_back = round_to_document(Fraction(max(owed, 0) * unpaid, postpaid or 1), currency=currency)
     gifts = {grant: part for _, grant, part in parts if grant is not None and grant in given}
-    bought = sum(part for source, grant, part in parts if source != POSTPAID and grant not in gifts)
-    return TakenBack(paid_back + round_to_document(bought, currency=currency), paid_back, parts, gifts)
+    money = Counter({POSTPAID: paid_back})
+    for source, grant, part in parts:
+        if source != POSTPAID and grant not in gifts:
+            money[source] += part
+    excess = max(sum(money[source] for source in bound.sources) - bound.most, 0)
+    amount = round_to_document(money.total() - excess, currency=currency)
+    return TakenBack(amount, paid_back, parts, gifts)
 
 
 def _left(billed: Sequence[BilledUse]) -> dict[tuple[str, UUID | None], int]:

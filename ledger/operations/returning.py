@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 from common.ids import new_id
@@ -10,7 +11,7 @@ from events.store import Cursor, append
 from ledger.operations.books import lock_books
 from ledger.queries.balances import find_grants
 from ledger.rules.effects import entry
-from ledger.rules.grants import is_live
+from ledger.rules.grants import Grant, is_live
 from orgs.operations.facts import Author
 
 
@@ -19,12 +20,12 @@ def give_back_gifts(
 ) -> int:
     """This function will give units back to the grants that they were burnt from, and return how many it gave.
 
-    A grant that has ended gets nothing: what it was for is over. `charge` names what took the use back; it is posted
-    once. It locks the organization. Raises NotFound.
+    A grant that has ended gets nothing: what it was for is over; one of a commitment ends with its settlement. `charge`
+    names what took the use back; it is posted once. It locks the organization. Raises NotFound.
     """
     books = lock_books(cur, organization)
     rows = find_grants(cur, organization=organization, grants=sorted(gifts))
-    live = [row.grant.id for row in rows if row.grant.expired_at is None and is_live(row.grant, books.now)]
+    live = [row.grant.id for row in rows if _takes(row.grant, books.now)]
     whole = sum(gifts[grant] for grant in live)
     if not whole:
         return 0
@@ -39,3 +40,12 @@ def give_back_gifts(
     ledger = {"entries": [made], "burned": [[str(grant), -gifts[grant]] for grant in live]}
     append(cur, [books.event("journal", new_id(), "reversed", {"ledger": ledger}, author)])
     return whole
+
+
+def is_unsettled(grant: Grant) -> bool:
+    """Return whether a grant is of a commitment that is not settled yet."""
+    return grant.kind == "committed" and grant.expired_at is None
+
+
+def _takes(grant: Grant, now: datetime) -> bool:
+    return is_unsettled(grant) or (grant.expired_at is None and is_live(grant, now))

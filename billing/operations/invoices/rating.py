@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from billing.queries.contractbounds import money_bound
 from billing.queries.invoices import LineRow
 from billing.queries.metering import earliest_news, late_span
 from billing.queries.meters import find_meter
@@ -26,7 +27,7 @@ from billing.rules.meteredlines import PeriodOfUse, RatedUse, metered_line, rate
 from billing.rules.meters import WEIGHTED_SUM
 from billing.rules.takingback import BilledUse, TakenBack, read_back, take_back
 from events.store import Cursor
-from ledger.operations.returning import give_back_gifts
+from ledger.operations.returning import give_back_gifts, is_unsettled
 from ledger.queries.balances import find_grants
 from orgs.operations.facts import Author
 from spend.operations.charging import charge_quantity, receipt_of
@@ -165,7 +166,8 @@ def _counted_together(cur: Cursor, period: PeriodOfUse, currency: str) -> list[U
 
 
 def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> TakenBack:
-    """What comes back of a period that was billed too high; what was given away goes back to its grants here."""
+    """What comes back of a period that was billed too high; what was given away, or drawn from a
+    commitment that is not settled, goes back to its grants here."""
     billed = []
     for line in lines_of_periods(cur, organization, _counted_together(cur, one.period, currency)):
         receipt = receipt_of(cur, organization=organization, source=SOURCE, charge=line.charge)
@@ -174,7 +176,8 @@ def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, a
         billed.append(BilledUse(paid, line.net, back, paid_back))
     names = {grant for use in billed for _, grant, _ in use.paid if grant is not None}
     rows = [row.grant for row in find_grants(cur, organization=organization, grants=sorted(names))]
-    given = {grant.id for grant in rows if grant.kind in GIVEN}
-    found = take_back(-one.amount, billed, given=given, currency=currency)
+    given = {grant.id for grant in rows if grant.kind in GIVEN or is_unsettled(grant)}
+    bound = money_bound(cur, organization=organization, end=one.period.end)
+    found = take_back(-one.amount, billed, given=given, currency=currency, bound=bound)
     give_back_gifts(cur, organization=organization, gifts=found.gifts, charge=one.charge_id, author=author)
     return found

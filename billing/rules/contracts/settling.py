@@ -8,7 +8,7 @@ ledger's side: what lapses of an advance, and a true-up, are breakage; what is n
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from uuid import UUID
 
@@ -18,9 +18,12 @@ from billing.rules.charges.formula import Step, step, sum_step
 from billing.rules.commitments import AT_LIST_PRICE, Charge, settle, true_up_units
 from billing.rules.contracts.decision import NO_USE, WindowUse
 from billing.rules.contracts.row import OPEN, ROLLED, SETTLED, SETTLES_AFTER, Window
+from billing.rules.contracts.terms import Commitment
 from billing.rules.contracts.windows import piece_steps
 from billing.rules.contracts.work import Work, credit, label, service_of
 from billing.rules.rounding import document_step, round_to_document
+from billing.rules.takingback import COMMITMENT, Bound
+from billing.rules.usagelines import POSTPAID
 from common.money import UNITS_PER_MAJOR
 
 
@@ -204,3 +207,29 @@ def _document(work: Work, units: int) -> int:
 
 def _rounded(work: Work, exact: Fraction) -> int:
     return round_to_document(exact * UNITS_PER_MAJOR, currency=work.row.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowNow:
+    """A settled window's use as it is by now, in units: on the postpaid `line`, from the customer's `own` credit and
+    debt; `gone`: what was taken back of its grants' use since; `noted`: what credit notes took back of what was
+    committed."""
+
+    line: int
+    own: int
+    gone: int
+    noted: int
+
+
+def bound_of_window(commitment: Commitment, window: Window, now: WindowNow) -> Bound:
+    """Return how much money comes back at most of use within a settled window: of what was compared with the
+    commitment, what exceeds it."""
+    used = window.used - now.gone
+    if commitment.kind == "prepaid":  # its line was compared with nothing
+        return Bound({COMMITMENT}, max(used - window.amount - now.noted, 0))
+    if commitment.kind == "minimum":
+        paid, sources = window.fees + now.line + now.own, {POSTPAID, "credit", "debt"}
+    else:
+        paid, sources = used + now.line, {POSTPAID, COMMITMENT}
+    committed = window.amount if commitment.kind == "minimum" or commitment.true_up else 0
+    return Bound(sources, max(paid + window.true_up - committed - now.noted, 0))

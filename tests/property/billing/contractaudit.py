@@ -30,6 +30,13 @@ _REPAID = """
 SELECT g->>'id', (g->>'repaid')::bigint FROM events e, json_array_elements(e.data->'ledger'->'granted') g
 WHERE e.organization = %s AND (g->>'repaid')::bigint > 0
 """
+# Metered use that was taken back before a window was settled can be drawn again, and is not used.
+_RETURNED = """
+SELECT back->>0, sum((back->>1)::bigint)::bigint FROM (
+    SELECT DISTINCT ON (detail->>'charge_id') detail FROM invoice_lines
+    WHERE organization = %s AND kind = 'metered' AND detail->'returned' IS NOT NULL
+    ORDER BY detail->>'charge_id') l, jsonb_array_elements(l.detail->'returned') back GROUP BY 1
+"""
 _SIDES = """
 SELECT COALESCE(sum(p.amount) FILTER (WHERE p.account_kind IN ('revenue', 'breakage', 'promotional_expense')), 0),
     COALESCE(sum(p.amount) FILTER (WHERE p.account_kind IN ('deferred_revenue', 'customer_credit')), 0),
@@ -54,6 +61,7 @@ def wrong_windows(organization: UUID) -> Iterator[str]:
     What a grant repaid of older debt when it was given is used, and on no receipt: the event says how much. A window
     keeps it only where it is invoiced by itself, as that of a postpaid commitment is.
     """
+    returned = dict(rows(_RETURNED, organization))
     of_grant = dict(write(lambda cur: cur.execute(_REPAID, (organization,)).fetchall()))
     for contract, number, status, used, repaid, repaid_billed, grants, kind, drawn, billed in rows(
         _WINDOWS, organization
@@ -61,6 +69,7 @@ def wrong_windows(organization: UUID) -> Iterator[str]:
         at_once = sum(of_grant.get(grant, 0) for grant, _ in json.loads(grants))
         if status != "settled" or kind == "minimum":
             continue
+        drawn -= sum(returned.get(grant, 0) for grant, _ in json.loads(grants))
         if drawn + at_once != used:
             yield f"window {number} of {contract}: receipts have {drawn} and {at_once}, it says {used}"
         if kind == "postpaid" and repaid != at_once:
