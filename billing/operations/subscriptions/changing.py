@@ -9,7 +9,7 @@ from uuid import UUID
 
 from billing.operations.subscriptions.funding import require_credit_limit
 from billing.operations.subscriptions.opening import Opened, open_subscription
-from billing.operations.subscriptions.recording import record_decision
+from billing.operations.subscriptions.recording import record_decision, with_trial
 from billing.operations.subscriptions.starting import plan_on_sale
 from billing.queries.plans import find_plan
 from billing.rules.plans import PlanTerms
@@ -77,7 +77,8 @@ def change_subscription(
     opened = open_subscription(cur, organization, subscription)
     selection, terms = _CHOICES[type(wanted)](cur, opened, wanted)
     change = Change(selection, terms, wanted.mode, wanted.at)
-    decision = decide_change(opened.row, change, opened.known, at=opened.locked.now)
+    known = with_trial(cur, opened.known, opened.row, selection, terms)
+    decision = decide_change(opened.row, change, known, at=opened.locked.now)
     record_decision(cur, opened.locked, decision, before=opened.row, author=author)
     return (opened.row if decision is None else decision.row), decision
 

@@ -1,5 +1,6 @@
 """From a decision on a subscription to stored events: its own, and one for each grant of credit that comes with it."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -10,6 +11,7 @@ from billing.queries.coupons import redemptions_for
 from billing.queries.items import invoiced_of_items, noted_of_items
 from billing.queries.plans import find_version
 from billing.queries.subscriptions import (
+    had_trial,
     running_promotions,
     running_windows,
     subscriptions_of,
@@ -22,7 +24,8 @@ from billing.rules.subscriptions.counting import Window
 from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.decision import Decision, Granted, fact_of
 from billing.rules.subscriptions.meters import require_own_meters, selections_of
-from billing.rules.subscriptions.row import Redemption, Subscription, entitles_otherwise
+from billing.rules.subscriptions.row import Redemption, Selection, Subscription, entitles_otherwise
+from billing.rules.subscriptions.states import SCHEDULED, TRIALING
 from billing.rules.subscriptions.work import Known
 from events.store import Cursor, append
 from ledger.operations.books import Books, lock_books
@@ -49,6 +52,24 @@ def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: 
         invoiced=invoiced_of_items(cur, items),
         windows=_windows(cur, row),
     )
+
+
+def trial_days_left(
+    cur: Cursor, organization: UUID, plan: UUID, terms: PlanTerms, *, besides: UUID | None = None
+) -> int:
+    """This function will return how many days the trial of a plan has for an organization: none once it tried the plan
+    with any subscription `besides` this one."""
+    days = terms.trial_days
+    return 0 if days and had_trial(cur, organization=organization, plan=plan, besides=besides) else days
+
+
+def with_trial(cur: Cursor, known: Known, row: Subscription, target: Selection, terms: PlanTerms) -> Known:
+    """This function will return what is known, and how long the trial of the plan is that an unpaid subscription is
+    changed to, whose `terms` these are."""
+    if row.status not in (SCHEDULED, TRIALING):
+        return known
+    days = trial_days_left(cur, row.organization, target.plan, terms, besides=row.id)
+    return replace(known, trial_days=days)
 
 
 def _windows(cur: Cursor, row: Subscription) -> list[Window]:

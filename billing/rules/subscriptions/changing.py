@@ -25,6 +25,7 @@ from billing.rules.subscriptions.fees import (
     prices_of,
 )
 from billing.rules.subscriptions.row import PendingChange, Selection, Subscription
+from billing.rules.subscriptions.starting import activate, trial_end
 from billing.rules.subscriptions.states import (
     ACTIVE,
     PAST_DUE,
@@ -155,11 +156,28 @@ def switch(work: Work, target: Selection, terms: PlanTerms) -> None:
 
 
 def switch_unpaid(work: Work, target: Selection, terms: PlanTerms) -> None:
-    """Do so before the first period: nothing is paid for yet."""
+    """Do so before the first period: nothing is paid for yet. Another plan has its own trial, or none."""
+    is_other = target.plan != work.row.selection.plan
     switch(work, target, terms)
     work.change(interval=interval_of(terms), metered={})
+    if is_other:
+        _cap_trial(work)
     if work.row.status == TRIALING:
         begin_metered(work, work.at)
+
+
+def _cap_trial(work: Work) -> None:
+    """Let the trial end when it would have, had the subscription begun with its plan: now, if that is over."""
+    row = work.row
+    had = work.known.trial_days
+    days = min(row.trial_days, work.terms.trial_days if had is None else had)
+    work.change(trial_days=days)
+    if row.status != TRIALING or row.period_start is None or row.trial_end is None:
+        return
+    end = min(row.trial_end, trial_end(row.period_start, days, zone=row.zone))
+    work.change(trial_end=max(end, work.at), period_end=max(end, work.at))
+    if end <= work.at:
+        activate(work)
 
 
 def leave_allowances(work: Work) -> None:
