@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from billing.operations.subscriptions.recording import known_of, record_decision, terms_of, with_trial
+from billing.operations.subscriptions.recording import known_of, record_decision, terms_of, with_change
 from billing.queries.subscriptions import next_due
 from billing.rules.subscriptions.boundaries import decide_boundary
 from events.store import Cursor
@@ -26,6 +26,6 @@ def advance(cur: Cursor, locked: LockedOrganization, *, until: datetime, author:
         assert row.next_at is not None
         known = known_of(cur, locked, row, at=row.next_at)
         if row.pending is not None and waiting is not None:
-            known = with_trial(cur, known, row, row.pending.selection, waiting)
+            known = with_change(cur, locked, known, row, row.pending.selection, waiting, at=row.next_at)
         decision = decide_boundary(row, known, waiting=waiting)
         record_decision(cur, locked, decision, before=row, author=author, asked=False)

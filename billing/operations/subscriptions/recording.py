@@ -10,6 +10,8 @@ from billing.operations.entitling import publish_entitlements
 from billing.queries.coupons import redemptions_for
 from billing.queries.items import invoiced_of_items, noted_of_items
 from billing.queries.plans import find_version
+from billing.queries.profiles import billing_profile
+from billing.queries.standing import standing_of
 from billing.queries.subscriptions import (
     had_trial,
     running_promotions,
@@ -18,6 +20,7 @@ from billing.queries.subscriptions import (
     what_is_left,
 )
 from billing.rules.couponterms import Redemption as Redeemed
+from billing.rules.cycles import cycle_end
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import Clawback
 from billing.rules.subscriptions.counting import Window
@@ -63,13 +66,31 @@ def trial_days_left(
     return 0 if days and had_trial(cur, organization=organization, plan=plan, besides=besides) else days
 
 
-def with_trial(cur: Cursor, known: Known, row: Subscription, target: Selection, terms: PlanTerms) -> Known:
-    """This function will return what is known, and how long the trial of the plan is that an unpaid subscription is
-    changed to, whose `terms` these are."""
-    if row.status not in (SCHEDULED, TRIALING):
-        return known
-    days = trial_days_left(cur, row.organization, target.plan, terms, besides=row.id)
-    return replace(known, trial_days=days)
+def with_change(
+    cur: Cursor,
+    locked: LockedOrganization,
+    known: Known,
+    row: Subscription,
+    target: Selection,
+    terms: PlanTerms,
+    *,
+    at: datetime,
+) -> Known:
+    """This function will return what is known, and what a change at `at` to a plan with these `terms` must know: how
+    long its trial is for who has not paid yet, and else when the customer's next invoice is."""
+    if row.status in (SCHEDULED, TRIALING):
+        days = trial_days_left(cur, row.organization, target.plan, terms, besides=row.id)
+        return replace(known, trial_days=days)
+    return replace(known, next_cycle=_next_cycle(cur, locked, at))
+
+
+def _next_cycle(cur: Cursor, locked: LockedOrganization, at: datetime) -> datetime:
+    """When the cycle ends that `at` lies in, also while the billing run has yet to pass those before."""
+    next_at = standing_of(cur, locked.id).next_at
+    if next_at > at:
+        return next_at
+    anchor = billing_profile(cur, locked.id).cycle_anchor
+    return cycle_end(at, zone=locked.time_zone, anchor=anchor)
 
 
 def _windows(cur: Cursor, row: Subscription) -> list[Window]:

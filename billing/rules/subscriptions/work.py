@@ -61,7 +61,7 @@ class Known:
     now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units;
     `invoiced`: amount and discount of items on living invoices. `windows`: in which the organization's meters were
     counted before and that have not ended. `trial_days`: of the plan it is changed to, as many as the organization has
-    a right to; None: as the plan has it."""
+    a right to; None: as the plan has it. `next_cycle`: when the customer's cycle ends; None: not known."""
 
     terms: PlanTerms
     free: Mapping[UUID, Left] = field(default_factory=dict)
@@ -71,6 +71,7 @@ class Known:
     invoiced: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
     windows: Sequence[Window] = ()
     trial_days: int | None = None
+    next_cycle: datetime | None = None
 
 
 @dataclass(slots=True)
