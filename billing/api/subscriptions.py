@@ -60,7 +60,8 @@ class SubscriptionView(BillingView):
 
     @property
     def is_platform(self) -> bool:
-        """Whether the seller calls, who alone gives longer trials and credits what is unused."""
+        """Whether the seller calls, who alone gives longer trials, credits what is unused and
+        changes otherwise than the plan says."""
         return self.caller.has_scope(PLATFORM)
 
     def place(self, name: str) -> tuple[UUID, UUID]:
@@ -177,7 +178,10 @@ class ChangingView(SubscriptionView):
         """Have it made, or let it wait."""
 
         def act(cur: Cursor, organization: UUID, subscription: UUID) -> Subscription:
-            return change_subscription(cur, organization, subscription, wanted, author=self.author)[0]
+            bound = not self.is_platform
+            return change_subscription(
+                cur, organization, subscription, wanted, is_bound=bound, author=self.author
+            )[0]
 
         return self.act(request, name, act)
 
@@ -191,7 +195,8 @@ class SubscriptionChangeView(ChangingView):
     """POST /v1/subscriptions/{id}/change."""
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Change plan, quantities or add-ons. A change that waits is replaced; the present selection drops it."""
+        """Change plan, quantities or add-ons. A change that waits is replaced; the present selection drops it. A mode
+        that gives the customer more than the plan's own is the platform's alone (403)."""
         return self.change(request, name, _plan_change(request))
 
 
@@ -213,7 +218,7 @@ class SubscriptionPreviewView(SubscriptionView):
         place = self.place(name)
 
         def read(cur: Cursor) -> dict[str, Any]:
-            row, decision = preview_change(cur, *place, wanted)
+            row, decision = preview_change(cur, *place, wanted, is_bound=not self.is_platform)
             return show_preview(cur, row, decision, datetime.now(UTC))
 
         return json_response(run_in_transaction(read))

@@ -1,6 +1,7 @@
 """What must hold of entitlements, by other code than the resolver's and other statements than the writers'.
 
-E3: what the gate obeys of features and of the line is what live subscriptions and running contracts say now.
+E3: what the gate obeys of features and of the line is what live subscriptions and running contracts say now, and of
+features that neither names what paused ones say.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from events.integrity import register_check
 from events.store import Cursor
 from ledger.queries.integrity import Violation
 
+_Said = tuple[dict[str, Any], Any, Any]
 _LISTED: Final = ("allowed_models", "allowed_providers", "allowed_tools")
 _COUNTED: Final = ("max_agents", "max_open_reservations", "requests_per_minute")
 # Whom the billing run or the timer has yet to look at is told a moment later.
@@ -27,11 +29,12 @@ WITH clocks AS (
         AND NOT EXISTS (SELECT FROM contracts c
             WHERE c.organization = o.id AND c.next_at <= clock_timestamp() + o.clock_offset)
 )
-SELECT o.id, o.funding, 'plan', (v.definition->'features')::text, CASE WHEN v.definition ? 'credit_limit'
+SELECT o.id, o.funding, CASE WHEN s.status = 'paused' THEN 'paused' ELSE 'plan' END,
+    (v.definition->'features')::text, CASE WHEN v.definition ? 'credit_limit'
     OR v.definition->>'funding' = 'credit_then_invoice' THEN v.definition->>'funding' END,
     (v.definition->'credit_limit'->>o.currency)::numeric * 100000000
 FROM clocks o JOIN subscriptions s ON s.organization = o.id JOIN plan_versions v ON v.id = s.plan_version
-WHERE s.status IN ('trialing', 'active', 'past_due')
+WHERE s.status IN ('trialing', 'active', 'past_due', 'paused')
 UNION ALL
 SELECT o.id, o.funding, 'contract', c.features::text, NULL, NULL
 FROM clocks o JOIN contracts c ON c.organization = o.id WHERE c.status = 'active' AND c.starts_at <= o.now
@@ -54,8 +57,9 @@ WHERE a.line IS DISTINCT FROM g.line OR a.credit_limit IS DISTINCT FROM CASE WHE
 
 def violations(cur: Cursor) -> list[Violation]:
     """Return everything that breaks E3. Reads only."""
-    told: dict[UUID, tuple[dict[str, Any], Any, Any]] = {}
-    plans: dict[UUID, list[tuple[dict[str, Any], Any, Any]]] = defaultdict(list)
+    told: dict[UUID, _Said] = {}
+    plans: dict[UUID, list[_Said]] = defaultdict(list)
+    paused: dict[UUID, list[_Said]] = defaultdict(list)
     contracts: dict[UUID, dict[str, Any]] = defaultdict(dict)
     funded: dict[UUID, str] = {}
     for organization, funding, kind, features, line, limit in cur.execute(_SAID).fetchall():
@@ -65,11 +69,13 @@ def violations(cur: Cursor) -> list[Violation]:
             told[organization] = row
         elif kind == "plan":
             plans[organization].append(row)
+        elif kind == "paused":
+            paused[organization].append(row)
         else:
             contracts[organization].update(row[0])
     found = []
     for organization, funding in funded.items():
-        said = _said(plans[organization], contracts[organization], funding)
+        said = _said(plans[organization], contracts[organization], paused[organization], funding)
         obeyed = told.get(organization, ({}, None, None))
         if said != obeyed:
             detail = f"plans and contracts say {_text(said)}, the gate obeys {_text(obeyed)}"
@@ -77,17 +83,19 @@ def violations(cur: Cursor) -> list[Violation]:
     return found + [Violation("E3", *row) for row in cur.execute(_LINES).fetchall()]
 
 
-def _said(
-    plans: list[tuple[dict[str, Any], Any, Any]], contract: dict[str, Any], funding: str
-) -> tuple[dict[str, Any], Any, Any]:
-    names = {name for features, _, _ in plans for name in features}
-    features = {name: _best(name, [each[name] for each, _, _ in plans if name in each]) for name in names}
-    features = {name: value for name, value in {**features, **contract}.items() if _is_known(name, value)}
+def _said(plans: list[_Said], contract: dict[str, Any], paused: list[_Said], funding: str) -> _Said:
+    features = {**_features(paused), **_features(plans), **contract}
+    features = {name: value for name, value in features.items() if _is_known(name, value)}
     lines = {line for _, line, _ in plans}
     limits = [most for _, line, most in plans if line == "credit_then_invoice" and most is not None]
     if "credit_then_invoice" in lines and (funding == "postpaid" or limits):
         return (features, None, None) if funding == "postpaid" else (features, "open", max(limits))
     return features, "closed" if "credit_only" in lines else None, None
+
+
+def _features(plans: list[_Said]) -> dict[str, Any]:
+    names = {name for features, _, _ in plans for name in features}
+    return {name: _best(name, [each[name] for each, _, _ in plans if name in each]) for name in names}
 
 
 def _best(name: str, values: list[Any]) -> Any:
@@ -111,7 +119,7 @@ def _is_known(name: str, value: Any) -> bool:
     return name == "agents_enabled" and isinstance(value, bool)
 
 
-def _text(said: tuple[dict[str, Any], Any, Any]) -> str:
+def _text(said: _Said) -> str:
     return f"{json.dumps(said[0], sort_keys=True)}, line {said[1] or 'as the organization has it'} {said[2] or ''}"
 
 

@@ -9,7 +9,7 @@ from billing.queries.dunning import find_open_case
 from billing.queries.plans import versions_of
 from billing.rules.catalog import PlanVersion
 from billing.rules.dunning.case import consequence_of
-from billing.rules.entitlements import LIVE, Credit, Entitlements, PlanFeatures, resolve
+from billing.rules.entitlements import LIVE, PAUSED, Credit, Entitlements, PlanFeatures, resolve
 from common.errors import NotFound
 from events.store import Cursor
 from ledger.queries.balances import credit_balance
@@ -17,6 +17,7 @@ from ledger.queries.funding import line_mode
 from orgs.queries.organizations import find_organization
 from spend.rules.entitled import OBEYED, Entitled, obeyed
 
+_SAYING: Final = [*LIVE, PAUSED]
 # What was canceled or ended by now is over, also before the billing run has written so.
 _LIVE: Final = """
 SELECT plan_version, status FROM subscriptions
@@ -44,9 +45,11 @@ SELECT o.id FROM organizations o WHERE o.status = 'active' AND NOT EXISTS (
     SELECT FROM gate_entitlements g WHERE g.organization = o.id
 ) AND (EXISTS (
     SELECT FROM subscriptions s JOIN plan_versions v ON v.id = s.plan_version
-    WHERE s.organization = o.id AND s.status = ANY(%(live)s) AND (v.definition->'features' ?| %(obeyed)s::text[]
-        OR (o.funding = 'postpaid' AND v.definition ? 'credit_limit' AND v.definition->>'funding' = 'credit_only')
-        OR (o.funding = 'prepaid' AND v.definition->'credit_limit' ? o.currency))
+    WHERE s.organization = o.id AND (
+        (s.status = ANY(%(saying)s) AND v.definition->'features' ?| %(obeyed)s::text[])
+        OR (s.status = ANY(%(live)s) AND o.funding = 'postpaid' AND v.definition ? 'credit_limit'
+            AND v.definition->>'funding' = 'credit_only')
+        OR (s.status = ANY(%(live)s) AND o.funding = 'prepaid' AND v.definition->'credit_limit' ? o.currency))
 ) OR EXISTS (
     SELECT FROM contracts c
     WHERE c.organization = o.id AND c.status = 'active' AND c.features ?| %(obeyed)s::text[]
@@ -75,7 +78,8 @@ def gate_entitlements(cur: Cursor, organization: UUID, now: datetime) -> Entitle
 
 def organizations_untold(cur: Cursor) -> list[UUID]:
     """Return the organizations whose plans or contracts say something that the gate was never told."""
-    return [row[0] for row in cur.execute(_UNTOLD, {"obeyed": sorted(OBEYED), "live": list(LIVE)}).fetchall()]
+    asked = {"obeyed": sorted(OBEYED), "live": list(LIVE), "saying": _SAYING}
+    return [row[0] for row in cur.execute(_UNTOLD, asked).fetchall()]
 
 
 def entitlements(cur: Cursor, organization: UUID, now: datetime) -> Entitlements:
@@ -86,7 +90,7 @@ def entitlements(cur: Cursor, organization: UUID, now: datetime) -> Entitlements
     account nothing depends on credit. Raises NotFound.
     """
     owner = find_organization(cur, organization=organization)
-    values = {"organization": organization, "live": list(LIVE), "now": now}
+    values = {"organization": organization, "live": _SAYING, "now": now}
     rows = cur.execute(_LIVE, values).fetchall()
     versions = versions_of(cur, {row[0] for row in rows})
     plans = [

@@ -29,9 +29,13 @@ _ENDED: Final = f"""
 {_READ} WHERE s.organization = %s AND s.ended_at IS NOT NULL AND EXISTS (
     SELECT FROM jsonb_array_elements(s.allowances) AS a WHERE (a->>'end')::timestamptz > %s)
 """
-_TRIED: Final = (
-    "SELECT EXISTS (SELECT FROM subscriptions WHERE organization = %s AND plan = %s AND trial_days > 0)"
-)
+# Of the events: the row knows the present plan only, and a plan that was left was tried all the same.
+_TRIED: Final = """
+SELECT EXISTS (SELECT FROM subscriptions s JOIN events e ON e.stream_id = s.id AND e.organization = s.organization
+    WHERE s.organization = %(organization)s AND s.id IS DISTINCT FROM %(besides)s::uuid
+        AND e.stream_type = %(stream)s AND e.data->>'plan' = %(plan)s::text
+        AND e.data->>'status' IN ('scheduled', 'trialing') AND (e.data->>'trial_days')::int > 0)
+"""
 _HAD_COUPON: Final = """
 SELECT EXISTS (SELECT FROM coupon_redemptions r JOIN subscriptions s ON s.id = r.subscription_id
     WHERE r.organization = %s AND r.coupon_id = %s AND s.ended_at IS NOT NULL)
@@ -137,9 +141,10 @@ def running_promotions(cur: Cursor, *, organization: UUID, at: datetime) -> list
     return [one for row in rows for one in still_running(_row(row).allowances, at)]
 
 
-def had_trial(cur: Cursor, *, organization: UUID, plan: UUID) -> bool:
-    """Whether the organization tried this plan before."""
-    return cur.execute(_TRIED, (organization, plan)).fetchone() == (True,)
+def had_trial(cur: Cursor, *, organization: UUID, plan: UUID, besides: UUID | None = None) -> bool:
+    """Whether the organization tried this plan before, or is about to: with any subscription `besides` this one."""
+    asked = {"organization": organization, "plan": str(plan), "besides": besides, "stream": STREAM}
+    return cur.execute(_TRIED, asked).fetchone() == (True,)
 
 
 def had_coupon(cur: Cursor, *, organization: UUID, coupon: UUID) -> bool:

@@ -161,10 +161,12 @@ def redeemed(
     at: datetime,
 ) -> tuple[Redemption, Fact]:
     """Return the redemption of a coupon that was redeemed `count` times so far, and the fact of it. `held`: what the
-    organization redeemed of it. Raises CouponNotRedeemable."""
+    organization redeemed of it, ended ones included: for everything or for some subscriptions, never both, for that of
+    the organization lowers each of its subscriptions, too. Raises CouponNotRedeemable."""
     _require_redeemable(coupon, count=count, at=at)
     coupon.terms.coupon(coupon.code, currency)
-    if any(row.subscription_id == subscription for row in held):
+    taken = {row.subscription_id for row in held}
+    if taken & {None, subscription} or (taken and subscription is None):
         raise CouponNotRedeemable("The coupon is redeemed already.")
     made = Redemption(
         identifier, organization, coupon.id, coupon.code, subscription, coupon.terms, "active", 1, at

@@ -1,6 +1,7 @@
 """What a customer is entitled to, and why: one resolver for gate, API and pages (S79). Pure.
 
-In this order: the plans of live subscriptions give features; of several the most generous counts. A contract's override
+In this order: the plans of live subscriptions give features; of several the most generous counts. Of a paused one that
+stays which the gate obeys, where no live plan names it: a pause gives nothing and lifts no limit. A contract's override
 replaces what plans give. Dunning and credit then say whether any of it may be used now; they change no value, so that
 whoever pays finds everything as it was.
 """
@@ -12,10 +13,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from billing.rules.plans import CREDIT_ONLY, CREDIT_THEN_INVOICE, Feature
+from spend.rules.entitled import obeyed
 
 DUNNING: Final = ("none", "past_due", "throttled", "credit_only", "suspended")
 LIVE: Final = ("trialing", "active", "past_due")
 """The statuses of a subscription whose plan's features hold."""
+PAUSED: Final = "paused"
+"""That of one whose plan goes on to restrict, and gives nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,10 @@ def resolve(
     """
     if dunning not in DUNNING:
         raise ValueError("a dunning state is one of DUNNING")
-    live = [plan for plan in plans if plan.status in LIVE]
-    found: dict[str, Entitlement] = {}
-    for plan in live:
-        for name, value in plan.features.items():
-            found[name] = _more(found.get(name), Entitlement(name, value, plan.source))
+    known = list(plans)
+    live = [plan for plan in known if plan.status in LIVE]
+    paused = _features(plan for plan in known if plan.status == PAUSED)
+    found = {name: each for name, each in paused.items() if obeyed(name, each.value)} | _features(live)
     given = {each.feature: Entitlement(each.feature, each.value, each.source) for each in overrides}
     features = dict(sorted((found | given).items()))
     access = {"credit_only": "read_only", "suspended": "none"}.get(dunning, "full")
@@ -144,6 +147,14 @@ def funding_of(plans: Iterable[PlanFeatures], *, is_postpaid: bool) -> Funding:
         return Funding("open", most, best.source)
     closing = next((each for each in known if each.funding == CREDIT_ONLY), None)
     return Funding() if closing is None else Funding("closed", None, closing.source)
+
+
+def _features(plans: Iterable[PlanFeatures]) -> dict[str, Entitlement]:
+    found: dict[str, Entitlement] = {}
+    for plan in plans:
+        for name, value in plan.features.items():
+            found[name] = _more(found.get(name), Entitlement(name, value, plan.source))
+    return found
 
 
 def _more(known: Entitlement | None, new: Entitlement) -> Entitlement:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from billing.operations.subscriptions.recording import known_of, record_decision, terms_of
+from billing.operations.subscriptions.recording import known_of, record_decision, terms_of, with_change
 from billing.queries.subscriptions import next_due
 from billing.rules.subscriptions.boundaries import decide_boundary
 from events.store import Cursor
@@ -25,5 +25,7 @@ def advance(cur: Cursor, locked: LockedOrganization, *, until: datetime, author:
         waiting = None if row.pending is None else terms_of(cur, row.pending.selection.version)
         assert row.next_at is not None
         known = known_of(cur, locked, row, at=row.next_at)
+        if row.pending is not None and waiting is not None:
+            known = with_change(cur, locked, known, row, row.pending.selection, waiting, at=row.next_at)
         decision = decide_boundary(row, known, waiting=waiting)
         record_decision(cur, locked, decision, before=row, author=author, asked=False)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from billing.operations.subscriptions.funding import require_credit_limit
 from billing.operations.subscriptions.opening import Opened, open_subscription
-from billing.operations.subscriptions.recording import record_decision
+from billing.operations.subscriptions.recording import record_decision, with_change
 from billing.operations.subscriptions.starting import plan_on_sale
 from billing.queries.plans import find_plan
 from billing.rules.plans import PlanTerms
@@ -65,28 +65,41 @@ Wanted = PlanChange | QuantityChange | AddOnChange
 
 
 def change_subscription(
-    cur: Cursor, organization: UUID, subscription: UUID, wanted: Wanted, *, author: Author
+    cur: Cursor,
+    organization: UUID,
+    subscription: UUID,
+    wanted: Wanted,
+    *,
+    is_bound: bool = False,
+    author: Author,
 ) -> Changed:
     """This function will change what is subscribed to, or let the change wait, and return the subscription and what was
     decided (None: there was nothing to change).
 
-    Upgrades and downgrades are made as the present plan says, unless `mode` does. The present selection again drops a
+    Upgrades and downgrades are made as the present plan says, unless `mode` does; who `is_bound` may ask for less or
+    later only. The present selection again drops a
     change that waits. Raises NotFound, InvalidTransition (ended, paused, an archived plan), CurrencyMismatch,
-    InvalidField, UnknownField, CreditLimitUnknown and OrganizationClosed.
+    InvalidField, UnknownField, Forbidden, CreditLimitUnknown and OrganizationClosed.
     """
     opened = open_subscription(cur, organization, subscription)
     selection, terms = _CHOICES[type(wanted)](cur, opened, wanted)
-    change = Change(selection, terms, wanted.mode, wanted.at)
-    decision = decide_change(opened.row, change, opened.known, at=opened.locked.now)
+    change = Change(selection, terms, wanted.mode, wanted.at, is_bound)
+    now = opened.locked.now
+    known = with_change(cur, opened.locked, opened.known, opened.row, selection, terms, at=now)
+    decision = decide_change(opened.row, change, known, at=now)
     record_decision(cur, opened.locked, decision, before=opened.row, author=author)
     return (opened.row if decision is None else decision.row), decision
 
 
-def preview_change(cur: Cursor, organization: UUID, subscription: UUID, wanted: Wanted) -> Changed:
+def preview_change(
+    cur: Cursor, organization: UUID, subscription: UUID, wanted: Wanted, *, is_bound: bool = False
+) -> Changed:
     """This function will do the same and take everything back: nothing is written, and what it returns is what the
     change would do now. Raises what `change_subscription` raises."""
     with cur.connection.transaction(force_rollback=True):
-        return change_subscription(cur, organization, subscription, wanted, author=PREVIEWER)
+        return change_subscription(
+            cur, organization, subscription, wanted, is_bound=is_bound, author=PREVIEWER
+        )
 
 
 def _plan(cur: Cursor, opened: Opened, wanted: PlanChange) -> tuple[Selection, PlanTerms]:

@@ -1,5 +1,6 @@
 """From a decision on a subscription to stored events: its own, and one for each grant of credit that comes with it."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -9,20 +10,25 @@ from billing.operations.entitling import publish_entitlements
 from billing.queries.coupons import redemptions_for
 from billing.queries.items import invoiced_of_items, noted_of_items
 from billing.queries.plans import find_version
+from billing.queries.profiles import billing_profile
+from billing.queries.standing import standing_of
 from billing.queries.subscriptions import (
+    had_trial,
     running_promotions,
     running_windows,
     subscriptions_of,
     what_is_left,
 )
 from billing.rules.couponterms import Redemption as Redeemed
+from billing.rules.cycles import cycle_end
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import Clawback
 from billing.rules.subscriptions.counting import Window
 from billing.rules.subscriptions.couponing import kept_redemption
 from billing.rules.subscriptions.decision import Decision, Granted, fact_of
 from billing.rules.subscriptions.meters import require_own_meters, selections_of
-from billing.rules.subscriptions.row import Redemption, Subscription, entitles_otherwise
+from billing.rules.subscriptions.row import Redemption, Selection, Subscription, entitles_otherwise
+from billing.rules.subscriptions.states import SCHEDULED, TRIALING
 from billing.rules.subscriptions.work import Known
 from events.store import Cursor, append
 from ledger.operations.books import Books, lock_books
@@ -49,6 +55,42 @@ def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: 
         invoiced=invoiced_of_items(cur, items),
         windows=_windows(cur, row),
     )
+
+
+def trial_days_left(
+    cur: Cursor, organization: UUID, plan: UUID, terms: PlanTerms, *, besides: UUID | None = None
+) -> int:
+    """This function will return how many days the trial of a plan has for an organization: none once it tried the plan
+    with any subscription `besides` this one."""
+    days = terms.trial_days
+    return 0 if days and had_trial(cur, organization=organization, plan=plan, besides=besides) else days
+
+
+def with_change(
+    cur: Cursor,
+    locked: LockedOrganization,
+    known: Known,
+    row: Subscription,
+    target: Selection,
+    terms: PlanTerms,
+    *,
+    at: datetime,
+) -> Known:
+    """This function will return what is known, and what a change at `at` to a plan with these `terms` must know: how
+    long its trial is for who has not paid yet, and else when the customer's next invoice is."""
+    if row.status in (SCHEDULED, TRIALING):
+        days = trial_days_left(cur, row.organization, target.plan, terms, besides=row.id)
+        return replace(known, trial_days=days)
+    return replace(known, next_cycle=_next_cycle(cur, locked, at))
+
+
+def _next_cycle(cur: Cursor, locked: LockedOrganization, at: datetime) -> datetime:
+    """When the cycle ends that `at` lies in, also while the billing run has yet to pass those before."""
+    next_at = standing_of(cur, locked.id).next_at
+    if next_at > at:
+        return next_at
+    anchor = billing_profile(cur, locked.id).cycle_anchor
+    return cycle_end(at, zone=locked.time_zone, anchor=anchor)
 
 
 def _windows(cur: Cursor, row: Subscription) -> list[Window]:

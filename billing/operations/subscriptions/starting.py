@@ -9,9 +9,9 @@ from uuid import UUID
 from billing.operations.subscriptions.coupons import redeem
 from billing.operations.subscriptions.funding import require_credit_limit
 from billing.operations.subscriptions.opening import open_customer
-from billing.operations.subscriptions.recording import coupons_of, record_decision
+from billing.operations.subscriptions.recording import coupons_of, record_decision, trial_days_left
 from billing.queries.plans import find_plan, version_on_sale
-from billing.queries.subscriptions import had_trial, running_promotions
+from billing.queries.subscriptions import running_promotions
 from billing.rules.catalog import PlanVersion
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.row import Selection
@@ -96,8 +96,7 @@ def _trial_days(
     cur: Cursor, organization: UUID, new: NewStart, version: PlanVersion, may_extend: bool
 ) -> int:
     """The days of the trial. Raises InvalidField for more than the organization has a right to."""
-    days = version.terms.trial_days
-    most = 0 if days and had_trial(cur, organization=organization, plan=version.plan_id) else days
+    most = trial_days_left(cur, organization, version.plan_id, version.terms)
     if new.trial_days is None:
         return most
     if new.trial_days > most and not may_extend:

@@ -1,6 +1,7 @@
 """Changing what is subscribed to: the plan, its version, quantities, add-ons (house rule 24).
 
-`invoice` and `prorate` change now and credit what is unused, the one with an invoice now, the other on the next.
+`invoice` and `prorate` change now and credit what is unused, the one with an invoice now, the other on the next (of
+the customer's cycle, or of the next period).
 Another interval begins a new period now at the full price. `next_period` waits for the end of the period; a
 subscription keeps one waiting change at most, and a new one replaces it. `reset` begins a new period now and
 credits nothing.
@@ -12,6 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from typing import Final
 
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import without_ended
@@ -25,6 +27,7 @@ from billing.rules.subscriptions.fees import (
     prices_of,
 )
 from billing.rules.subscriptions.row import PendingChange, Selection, Subscription
+from billing.rules.subscriptions.starting import activate, trial_end
 from billing.rules.subscriptions.states import (
     ACTIVE,
     PAST_DUE,
@@ -43,25 +46,32 @@ from billing.rules.subscriptions.work import (
     credit_unused,
     end_metered,
 )
-from common.errors import InvalidField
+from common.errors import Forbidden, InvalidField
+
+UPGRADES: Final = ("prorate", "invoice", "next_period", "reset")
+"""The modes in the order in which the customer gives more: more comes later, at once, or nothing comes back."""
+DOWNGRADES: Final = ("invoice", "prorate", "next_period", "reset")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change that is asked for: to which selection under which terms. `mode` None: as the plan has it for an
-    upgrade or a downgrade. `at`: at a date to come; None: now, or when the mode says."""
+    upgrade or a downgrade. `at`: at a date to come; None: now, or when the mode says. `is_bound`: the mode is the
+    plan's, or one in which the customer gives more."""
 
     selection: Selection
     terms: PlanTerms
     mode: str | None = None
     at: datetime | None = None
+    is_bound: bool = False
 
 
 def decide_change(row: Subscription, change: Change, known: Known, *, at: datetime) -> Decision | None:
     """Return what becomes of a change at `at`: made, or waiting; None when there is nothing to change.
 
     The present selection again drops a change that waits. Raises InvalidTransition (ended, or paused and not for the
-    next period), InvalidField and what `checked_selection` raises.
+    next period), InvalidField, Forbidden (a mode that the plan does not leave to the customer) and what
+    `checked_selection` raises.
     """
     require_live(row.status)
     target = checked_selection(change.terms, change.selection, currency=row.currency)
@@ -76,6 +86,8 @@ def decide_change(row: Subscription, change: Change, known: Known, *, at: dateti
     if row.status == SCHEDULED or (row.status == TRIALING and not _waits(change, mode)):
         switch_unpaid(work, target, change.terms)
         return work.decided("changed")
+    if change.is_bound:
+        _require_choice(row, change, known.terms, target, mode)
     if _waits(change, mode):
         waiting = PendingChange(change.at, mode, target)
         if waiting == row.pending:
@@ -117,10 +129,26 @@ def mode_of(row: Subscription, change: Change, terms: PlanTerms, target: Selecti
     as much a month is no downgrade. A change at a date waits for no period."""
     if change.mode is not None:
         return change.mode
-    old = monthly_value(terms, row.selection, currency=row.currency)
-    new = monthly_value(change.terms, target, currency=row.currency)
-    mode = terms.upgrade if new >= old else terms.downgrade
+    mode = terms.upgrade if _is_upgrade(row, change, terms, target) else terms.downgrade
     return "prorate" if mode == "next_period" and change.at is not None else mode
+
+
+def _is_upgrade(row: Subscription, change: Change, terms: PlanTerms, target: Selection) -> bool:
+    old = monthly_value(terms, row.selection, currency=row.currency)
+    return monthly_value(change.terms, target, currency=row.currency) >= old
+
+
+def _require_choice(
+    row: Subscription, change: Change, terms: PlanTerms, target: Selection, mode: str
+) -> None:
+    """The seller says what comes back when, the customer may ask for less or later. Raises Forbidden."""
+    is_upgrade = _is_upgrade(row, change, terms, target)
+    planned, order = (terms.upgrade, UPGRADES) if is_upgrade else (terms.downgrade, DOWNGRADES)
+    if order.index(mode) < order.index(planned):
+        raise Forbidden(
+            f"The plan makes this change with {planned}, and only the platform with {mode}.",
+            pointer="/at" if change.mode is None else "/mode",
+        )
 
 
 def make_change(work: Work, target: Selection, terms: PlanTerms, mode: str) -> None:
@@ -155,11 +183,28 @@ def switch(work: Work, target: Selection, terms: PlanTerms) -> None:
 
 
 def switch_unpaid(work: Work, target: Selection, terms: PlanTerms) -> None:
-    """Do so before the first period: nothing is paid for yet."""
+    """Do so before the first period: nothing is paid for yet. Another plan has its own trial, or none."""
+    is_other = target.plan != work.row.selection.plan
     switch(work, target, terms)
     work.change(interval=interval_of(terms), metered={})
+    if is_other:
+        _cap_trial(work)
     if work.row.status == TRIALING:
         begin_metered(work, work.at)
+
+
+def _cap_trial(work: Work) -> None:
+    """Let the trial end when it would have, had the subscription begun with its plan: now, if that is over."""
+    row = work.row
+    had = work.known.trial_days
+    days = min(row.trial_days, work.terms.trial_days if had is None else had)
+    work.change(trial_days=days)
+    if row.status != TRIALING or row.period_start is None or row.trial_end is None:
+        return
+    end = min(row.trial_end, trial_end(row.period_start, days, zone=row.zone))
+    work.change(trial_end=max(end, work.at), period_end=max(end, work.at))
+    if end <= work.at:
+        activate(work)
 
 
 def leave_allowances(work: Work) -> None:
@@ -205,8 +250,9 @@ def _waits(change: Change, mode: str) -> bool:
 
 
 def _due_at(work: Work, mode: str) -> datetime:
-    end = work.row.period_end
-    return end if mode == "prorate" and end is not None else work.at
+    """With `prorate` on the customer's next invoice: a year's period may end long after it."""
+    dates = [date for date in (work.row.period_end, work.known.next_cycle) if date is not None]
+    return min(dates) if mode == "prorate" and dates else work.at
 
 
 def _check_date(change: Change, at: datetime) -> None:

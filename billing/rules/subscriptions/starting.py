@@ -62,10 +62,14 @@ def begin(work: Work) -> None:
         activate(work)
         return
     require_follower(row.status, TRIALING)
-    local = local_time(at, zone=row.zone) + timedelta(days=row.trial_days)
-    end = boundary_instant(local, zone=row.zone)
+    end = trial_end(at, row.trial_days, zone=row.zone)
     work.change(status=TRIALING, trial_end=end, period_start=at, period_end=end)
     begin_metered(work, at)
+
+
+def trial_end(start: datetime, days: int, *, zone: str) -> datetime:
+    """Return when a trial of so many days ends that began at `start`: at the same local time."""
+    return boundary_instant(local_time(start, zone=zone) + timedelta(days=days), zone=zone)
 
 
 def activate(work: Work) -> None:

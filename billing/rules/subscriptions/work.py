@@ -60,7 +60,8 @@ class Known:
     promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
     now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units;
     `invoiced`: amount and discount of items on living invoices. `windows`: in which the organization's meters were
-    counted before and that have not ended."""
+    counted before and that have not ended. `trial_days`: of the plan it is changed to, as many as the organization has
+    a right to; None: as the plan has it. `next_cycle`: when the customer's cycle ends; None: not known."""
 
     terms: PlanTerms
     free: Mapping[UUID, Left] = field(default_factory=dict)
@@ -69,6 +70,8 @@ class Known:
     noted: Mapping[UUID, int] = field(default_factory=dict)
     invoiced: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
     windows: Sequence[Window] = ()
+    trial_days: int | None = None
+    next_cycle: datetime | None = None
 
 
 @dataclass(slots=True)

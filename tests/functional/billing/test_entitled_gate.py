@@ -193,6 +193,48 @@ class TestAgents:
         assert new_agent(customer, "four").status_code == 409
 
 
+class TestAPause:
+    def test_lifts_no_limit_at_the_gate(self) -> None:
+        customer, made = entitled(max_agents=2, allowed_tools=["search"], sso=True)
+        who = owner(customer.id)
+        assert new_agent(customer, "second").status_code == 201
+        acted(who, made, "pause", {"resumes_at": None})
+        assert new_agent(customer, "third").json()["code"] == "entitlement_reached"
+        assert called(customer, kind="tool.call", tool="pay") == REFUSED
+        assert called(customer, kind="tool.call", tool="search") == PASSED
+        shown = body_of(who.get("/v1/entitlements"), 200)["features"]
+        assert {name: each["value"] for name, each in shown.items()} == {
+            "allowed_tools": ["search"], "max_agents": 2,
+        }  # fmt: skip
+        assert_told(customer.id)
+        acted(who, made, "cancel", {"when": "now"})
+        assert called(customer, kind="tool.call", tool="pay") == PASSED
+        assert_told(customer.id)
+
+    def test_says_nothing_of_what_another_plan_names(self) -> None:
+        customer, made = entitled(max_agents=500, allowed_tools=["pay"], agents_enabled=False)
+        who = owner(customer.id)
+        subscribe(who, sell(fee("5"), features={"max_agents": 1, "allowed_tools": ["search"]}))
+        acted(who, made, "pause", {"resumes_at": None})
+        assert new_agent(customer, "second").status_code == 409
+        shown = body_of(who.get("/v1/entitlements"), 200)["features"]
+        assert {name: each["value"] for name, each in shown.items()} == {
+            "agents_enabled": False, "allowed_tools": ["search"], "max_agents": 1,
+        }  # fmt: skip
+        assert_told(customer.id)
+        acted(who, made, "resume")
+        assert new_agent(customer, "second").status_code == 201
+        assert_told(customer.id)
+
+    def test_says_nothing_of_what_a_contract_names(self) -> None:
+        customer, made = entitled(allowed_tools=["search"])
+        agreed(customer.id, days=30, features={"allowed_tools": ["pay"]})
+        acted(owner(customer.id), made, "pause", {"resumes_at": None})
+        tools = ("search", "pay")
+        assert [called(customer, kind="tool.call", tool=tool) for tool in tools] == [REFUSED, PASSED]
+        assert_told(customer.id)
+
+
 class TestAContract:
     def test_goes_before_the_plan_from_its_begin_to_its_end(self) -> None:
         customer, _ = entitled(allowed_tools=["search"])

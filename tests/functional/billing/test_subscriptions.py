@@ -606,3 +606,38 @@ class TestCoupons:
         assert answer.status_code == 201, answer.content
         for _ in range(2):
             assert subscribe(who, sell(fee("30")))["fees"][0]["discount"] == "3"
+
+    def test_of_the_whole_organization_are_none_of_a_subscription_beside(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="50", duration="forever")
+        who, plan = owner(organization), sell(fee("30"))
+        made = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key="all").json()
+        running = subscribe(who, plan)
+
+        def refused() -> None:
+            before = events_of(organization)
+            start = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="start")
+            assert problem(start)[:2] == (409, "coupon_not_redeemable")
+            later = act(who, running, "coupons", {"coupon": coupon.code})
+            assert problem(later)[:2] == (409, "coupon_not_redeemable")
+            assert events_of(organization) == before
+
+        refused()
+        assert who.post(f"/v1/coupon-redemptions/{made['id']}/end", key="end").status_code == 200
+        refused()
+
+    def test_of_a_subscription_are_none_of_the_whole_organization_beside(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(amounts={"USD": "10"}, duration="once")
+        who = owner(organization)
+        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
+
+        def refused() -> None:
+            before = events_of(organization)
+            answer = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key="all")
+            assert problem(answer)[:2] == (409, "coupon_not_redeemable")
+            assert events_of(organization) == before
+
+        refused()
+        acted(who, made, "cancel", {"when": "now"})
+        refused()

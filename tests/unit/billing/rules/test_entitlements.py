@@ -37,6 +37,15 @@ class TestFeatures:
             live = PlanFeatures(LARGE.source, LARGE.features, status)
             assert resolve([SMALL, live]).value("max_agents") == 10
 
+    def test_of_a_paused_plan_restrict_where_no_live_one_names_them(self) -> None:
+        paused = PlanFeatures(LARGE.source, {**LARGE.features, "requests_per_minute": 9}, "paused")
+        found = resolve([paused])
+        assert ({name: each.value for name, each in found.features.items()}, found.reasons) == (
+            {"max_agents": 10, "requests_per_minute": 9}, ("no_plan",),
+        )  # fmt: skip
+        assert resolve([paused, SMALL]).value("max_agents") == 2
+        assert resolve([paused, ENDLESS]).value("max_agents") is None
+
     def test_of_a_contract_replace_what_plans_give_also_by_less(self) -> None:
         found = resolve(
             [LARGE], overrides=[Override("max_agents", 5, "contract:c-1"), Override("x", True, "c")]

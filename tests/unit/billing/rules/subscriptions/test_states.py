@@ -123,7 +123,7 @@ class TestEdges:
 
 class TestChangesByState:
     def wanted(self, who: Subscriber, mode: str | None = None, **given: Any) -> Change:
-        target = who.catalog.add(terms(fee("62")))
+        target = who.catalog.add(terms(fee("62"), trial_days=30))
         return Change(target, who.catalog.of(target), mode, **given)
 
     @pytest.mark.parametrize("status", ["scheduled", "trialing"])
