@@ -34,19 +34,25 @@ class BilledUse:
 @dataclass(frozen=True, slots=True)
 class TakenBack:
     """`amount`: what the customer gets on the invoice, at the currency's precision; `paid_back` of it for what was to
-    pay. `gifts`: what goes back to grants that were given."""
+    pay. `gifts`: what goes back to grants that were given. `charges`: those whose lines were to pay, and taxed."""
 
     amount: int
     paid_back: int
     parts: Sequence[Part]
     gifts: Mapping[UUID, int]
+    charges: Sequence[str] = ()
+
+    @property
+    def credit(self) -> int:
+        """What of the amount bought credit had paid, which bore no tax."""
+        return self.amount - self.paid_back
 
     def data(self) -> dict[str, Any]:
         """Return it as the line's detail keeps it: what it took back is not taken back again."""
         parts = [
             [source, None if grant is None else str(grant), units] for source, grant, units in self.parts
         ]
-        return {"back": parts, "paid_back": self.paid_back}
+        return {"back": parts, "paid_back": self.paid_back, "taxed_as": list(self.charges)}
 
 
 def read_back(detail: Mapping[str, Any]) -> tuple[list[Part], int]:
