@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from billing.rules.invoices import treatment_of
+from billing.rules.tax import TaxPending, Treatment
 from common.errors import NotFound
 from events.store import Cursor
 
@@ -26,6 +30,12 @@ _INVOICED: Final = """
 SELECT DISTINCT ON (l.item_id) l.item_id, l.amount, l.discount
 FROM invoice_lines l JOIN invoices v ON v.id = l.invoice_id
 WHERE l.item_id = ANY(%s::uuid[]) AND v.status <> 'void' ORDER BY l.item_id, l.invoice_id DESC
+"""
+_TREATMENTS: Final = """
+SELECT DISTINCT ON (l.item_id) l.item_id, l.treatment::text
+FROM invoice_lines l JOIN invoices v ON v.id = l.invoice_id
+WHERE l.item_id = ANY(%(items)s::uuid[]) AND v.status <> 'void' AND l.invoice_id IS DISTINCT FROM %(but)s::uuid
+ORDER BY l.item_id, l.invoice_id DESC
 """
 _OF_INVOICE: Final = f"SELECT {_COLUMNS} FROM invoice_items WHERE invoice_id = %s ORDER BY line"
 _LIST: Final = f"""
@@ -122,6 +132,16 @@ def invoiced_of_items(cur: Cursor, items: list[UUID]) -> dict[UUID, tuple[int, i
     """Return what stands on living invoices of items: the amount, and what coupons took off it. Units."""
     rows = cur.execute(_INVOICED, (items,)).fetchall() if items else ()
     return {item: (amount, discount) for item, amount, discount in rows}
+
+
+def treatments_of_items(
+    cur: Cursor, items: Sequence[UUID], *, but: UUID | None = None
+) -> dict[UUID, Treatment | TaxPending]:
+    """Return how items are taxed on the living invoices that have them, `but` one; what none has is left out."""
+    rows = cur.execute(_TREATMENTS, {"items": list(items), "but": but}).fetchall() if items else ()
+    return {
+        item: TaxPending("") if taxed is None else treatment_of(json.loads(taxed)) for item, taxed in rows
+    }
 
 
 def credited_by_items(cur: Cursor, invoice: UUID) -> dict[int, int]:

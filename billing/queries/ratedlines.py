@@ -13,7 +13,9 @@ from uuid import UUID
 from billing.queries.invoices import LINE_SELECT, LineRow, read_line
 from billing.queries.subscriptions import METERED_COLUMNS, MeteredRow
 from billing.rules.cuts import Cut
+from billing.rules.invoices import treatment_of
 from billing.rules.meteredlines import Counted, Tally
+from billing.rules.tax import TaxPending, Treatment
 from events.store import Cursor
 
 # What is billed again after a void invoice is the line as it was: it was charged once.
@@ -45,6 +47,13 @@ SELECT DISTINCT ON (l.detail->>'charge_id') l.detail->>'charge_id', l.amount, l.
 FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
 WHERE l.organization = %s AND l.kind = 'metered' AND l.detail->>'period' = ANY(%s)
 ORDER BY l.detail->>'charge_id', i.status = 'void', l.invoice_id DESC
+"""
+
+_TREATMENTS: Final = """
+SELECT l.treatment::text FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
+WHERE l.organization = %(organization)s AND l.kind = 'metered' AND i.status <> 'void'
+    AND l.detail->>'period' = ANY(%(periods)s) AND l.detail->>'charge_id' = ANY(%(charges)s)
+    AND l.invoice_id IS DISTINCT FROM %(but)s::uuid
 """
 
 
@@ -87,6 +96,22 @@ def lines_of_periods(cur: Cursor, organization: UUID, periods: Sequence[UUID]) -
         for charge, amount, net, detail, noted in rows
     ]
     return sorted(found, key=lambda one: (one.detail["cut"]["taken_at"], *_charge_order(one.charge)))
+
+
+def treatment_of_charges(
+    cur: Cursor, organization: UUID, charges: Sequence[str], *, but: UUID | None = None
+) -> Treatment | TaxPending | None:
+    """Return how the living lines of these charges, `but` on one invoice, are taxed: of several treatments that of the
+    lowest rate, so that no tax comes back that was not charged. None where no line lives."""
+    if not charges:
+        return None
+    periods = [charge.rpartition(":")[0] for charge in charges]
+    given = {"organization": organization, "periods": periods, "charges": list(charges), "but": but}
+    rows = [row[0] for row in cur.execute(_TREATMENTS, given).fetchall()]
+    if None in rows:
+        return TaxPending("")
+    found = [treatment_of(json.loads(row)) for row in rows]
+    return min(found, key=lambda one: one.rate, default=None)
 
 
 def _charge_order(charge: str) -> tuple[str, int]:

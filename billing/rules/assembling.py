@@ -52,6 +52,8 @@ class Owed:
     contract: UUID | None = None
     charge_key: str | None = None
     plan_version: UUID | None = None
+    treatment: Treatment | TaxPending | None = None
+    """That of the line which it takes back; None: what is asked of its tax code."""
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -168,7 +170,8 @@ def assemble_apart(
     ]
     discounted = apply_coupons(open_lines, coupons, currency=currency)
     taken = dict(zip((line.key for line in open_lines), discounted.units, strict=True))
-    treatments = {code: taxing(code) for code in dict.fromkeys(one.tax_code for one, _ in amounts)}
+    codes = dict.fromkeys(one.tax_code for one, _ in amounts if one.treatment is None)
+    treatments = {code: taxing(code) for code in codes}
     lowered = [line.key for line in open_lines]
     found = []
     for part in priced:
@@ -236,7 +239,7 @@ def _taxed(
 ) -> TaxedDocument | None:
     lines = []
     for one, amount in amounts:
-        treatment = treatments[one.tax_code]
+        treatment = one.treatment or treatments[one.tax_code]
         if isinstance(treatment, TaxPending):
             return None
         lines.append(TaxableLine(one.key, amount - taken.get(one.key, 0), treatment))

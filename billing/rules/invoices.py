@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
@@ -255,3 +256,8 @@ def treatment_data(treatment: Treatment) -> dict[str, Any]:
         "country": treatment.country,
         "exemption_code": treatment.exemption_code,
     }
+
+
+def treatment_of(data: Mapping[str, Any]) -> Treatment:
+    """Return the treatment that was written so."""
+    return Treatment(Fraction(data["rate"]), data["category"], data["country"], data["exemption_code"])

@@ -24,10 +24,13 @@ from billing.rules.charges.shares import price_share
 from billing.rules.charges.usage import Measured, TokenUse
 from billing.rules.plans import PlanCharge
 from billing.rules.takingback import TakenBack
+from billing.rules.tax import TaxPending, Treatment
 from billing.rules.usagelines import POSTPAID
 from common.errors import ProblemError
 
 METERED: Final = "metered"
+UNTAXED: Final = "none"
+"""The tax code of what no treatment taxes (`parties.EXEMPT_CODES`)."""
 WHOLE: Final = Fraction(1)
 
 
@@ -211,16 +214,21 @@ def _window_detail(period: PeriodOfUse, tally: Tally) -> dict[str, Any]:
     }
 
 
-def metered_line(rated: RatedUse, paid: Mapping[str, int], back: TakenBack | None = None) -> Owed:
+def metered_line(
+    rated: RatedUse,
+    paid: Mapping[str, int],
+    back: TakenBack | None = None,
+    treatment: Treatment | TaxPending | None = None,
+) -> Owed:
     """Return the line of a rated period; `paid` is what each source paid of it, `back` what the customer gets of one
-    below zero."""
+    below zero for what it had to pay, which is taxed by `treatment`."""
     funded = {source: amount for source, amount in paid.items() if amount and source != POSTPAID}
     name = f"{rated.period.charge.name}, late" if rated.late else rated.period.charge.name
     return Owed(
         key=f"metered:{rated.charge_id}",
         kind=METERED,
         description=name,
-        exact=paid.get(POSTPAID, 0) if back is None else -back.amount,
+        exact=paid.get(POSTPAID, 0) if back is None else -back.paid_back,
         account=UNBILLED if back is None else REVENUE,
         quantity=exact_text(rated.quantity),
         charge=max(rated.amount, 0),
@@ -232,8 +240,29 @@ def metered_line(rated: RatedUse, paid: Mapping[str, int], back: TakenBack | Non
         subscription=rated.period.subscription,
         charge_key=rated.period.charge.key,
         plan_version=rated.period.plan_version,
-        detail=rated.detail if back is None else {**rated.detail, **back.data()},
+        treatment=treatment,
+        detail=rated.detail if back is None else {**rated.detail, **back.data(), "credit_back": back.credit},
     )
+
+
+def with_credit_back(line: Owed) -> list[Owed]:
+    """Return a metered line, and beside it what comes back of bought credit. That bore no tax: neither when it was
+    bought nor when it paid for the use, so none comes back with it."""
+    credit = line.detail.get("credit_back", 0)
+    if not credit:
+        return [line]
+    untaxed = replace(
+        line,
+        key=f"{line.key}:credit",
+        kind="adjustment",
+        description=f"{line.description}: credit that had paid for it",
+        exact=-credit,
+        quantity=None,
+        tax_code=UNTAXED,
+        treatment=None,
+        detail={"period": line.detail["period"]},
+    )
+    return [line, untaxed]
 
 
 def _group(charge: PlanCharge, one: Counted) -> dict[str, Any]:

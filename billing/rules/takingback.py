@@ -47,13 +47,20 @@ NOTHING_COMMITTED: Final = Bound(frozenset({COMMITMENT}), 0)
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """`amount`: what the customer gets on the invoice, at the currency's precision; `paid_back`: what its parts have of
-    what was to pay. `gifts`: what goes back to grants that were given, or committed."""
+    """`amount`: what the customer gets on the invoice, at the currency's precision; `paid_back` of it for what was to
+    pay. `gifts`: what goes back to grants that were given, or committed. `charges`: those whose lines were to pay, and
+    taxed."""
 
     amount: int
     paid_back: int
     parts: Sequence[Part]
     gifts: Mapping[UUID, int]
+    charges: Sequence[str] = ()
+
+    @property
+    def credit(self) -> int:
+        """What of the amount bought credit had paid, which bore no tax."""
+        return self.amount - self.paid_back
 
     def data(self) -> dict[str, Any]:
         """Return it as the line's detail keeps it: what it took back is not taken back again."""
@@ -68,6 +75,7 @@ class TakenBack:
         return {
             "back": parts,
             "paid_back": self.paid_back,
+            "taxed_as": list(self.charges),
             **({"returned": returned} if returned else {}),
         }
 

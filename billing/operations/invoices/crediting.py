@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
@@ -22,11 +21,20 @@ from billing.rules.creditnotes import (
     credit_lines,
     remaining_lines,
 )
-from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, settled, treatment_data
+from billing.rules.invoices import (
+    OPEN,
+    PAID,
+    UNCOLLECTIBLE,
+    Invoice,
+    fact,
+    settled,
+    treatment_data,
+    treatment_of,
+)
 from billing.rules.numbers import InvoiceNumber, format_number
 from billing.rules.parties import Seller, year_of
 from billing.rules.postings import credit_note_postings
-from billing.rules.tax import TaxedDocument, TaxedLine, Treatment
+from billing.rules.tax import TaxedDocument, TaxedLine
 from common.errors import InvalidAmount, InvalidTransition
 from common.ids import new_id
 from common.money import to_document_units
@@ -102,13 +110,11 @@ def issue_credit_note(
 
 def taxed_lines(lines: Sequence[LineRow]) -> list[TaxedLine]:
     """Return an invoice's lines as the rules of tax and credit notes take them; a line's key is its number."""
-    return [TaxedLine(str(line.n), line.net, line.tax, treatment_of(line.treatment)) for line in lines]
-
-
-def treatment_of(data: Mapping[str, Any] | None) -> Treatment:
-    """Return the treatment that a line of a finalised invoice keeps."""
-    assert data is not None
-    return Treatment(Fraction(data["rate"]), data["category"], data["country"], data["exemption_code"])
+    return [
+        TaxedLine(str(line.n), line.net, line.tax, treatment_of(line.treatment))
+        for line in lines
+        if line.treatment is not None  # a finalised invoice's never is
+    ]
 
 
 def _document(

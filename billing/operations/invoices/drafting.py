@@ -138,7 +138,7 @@ def prepare(
     )
     drawn = [committed_line(use, currency=locked.currency) for use in seen.committed]
     metered += [line for line in drawn if line is not None]
-    owed = owed_lines(items, metered, seen.sums, boundary)
+    owed = owed_lines(cur, items, metered, seen.sums, boundary)
     parts = parted(owed, consolidation=seen.answers.buyer.consolidation)
     owed = [one for part in parts for one in part]
     coupons, codes = coupons_for(
@@ -153,7 +153,11 @@ def prepare(
 
 
 def owed_lines(
-    items: Sequence[Item], metered: Sequence[Owed], sums: Sequence[UsageSum], boundary: Boundary
+    cur: Cursor,
+    items: Sequence[Item],
+    metered: Sequence[Owed],
+    sums: Sequence[UsageSum],
+    boundary: Boundary,
 ) -> list[Owed]:
     """Return what is owed: fees, metered charges, then use of the gate. Nothing when there is neither fee nor metered
     charge, and no use that is still to pay."""
@@ -161,7 +165,7 @@ def owed_lines(
         return []
     start = boundary.standing.cycle_start
     used = [usage_line(found, start=start, end=boundary.at) for found in sums]
-    return [*owed_of_items(items), *metered, *used]
+    return [*owed_of_items(cur, items), *metered, *used]
 
 
 def _blank(

@@ -19,7 +19,9 @@ from billing.operations.invoices.waiting import await_tax
 from billing.operations.payments.collecting import collect_opened
 from billing.operations.revenue.scheduling import opened_schedules
 from billing.queries.invoices import LineRow, find_invoice, lines_of
+from billing.queries.items import treatments_of_items
 from billing.queries.parties import contact_of, seller_named
+from billing.queries.ratedlines import treatment_of_charges
 from billing.rules.invoices import (
     FAILED,
     OPEN,
@@ -33,7 +35,7 @@ from billing.rules.invoices import (
 from billing.rules.numbers import InvoiceNumber, format_number
 from billing.rules.parties import Seller, year_of
 from billing.rules.postings import invoice_postings
-from billing.rules.tax import TaxableLine, TaxPending, tax_document
+from billing.rules.tax import TaxableLine, TaxPending, Treatment, tax_document
 from common.errors import InvalidTransition, ServiceUnavailable
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
@@ -71,7 +73,7 @@ def finalize_locked(
         raise InvalidTransition("The invoice is finalised already.")
     if answers is not None:
         answers.require_same(cur, organization)
-    taxed = _taxed(found, lines_of(cur, invoice), answers)
+    taxed = _taxed(cur, found, lines_of(cur, invoice), answers)
     if taxed is None:
         return await_tax(cur, found, books.organization, author=author)
     found, lines, told = taxed
@@ -133,7 +135,7 @@ def _numbered(cur: Cursor, found: Invoice, seller: Seller, entry: UUID | None, n
 
 
 def _taxed(
-    found: Invoice, lines: Sequence[LineRow], answers: TaxAnswers | None
+    cur: Cursor, found: Invoice, lines: Sequence[LineRow], answers: TaxAnswers | None
 ) -> tuple[Invoice, Sequence[LineRow], list[dict[str, Any]]] | None:
     """The invoice with its tax and, where that was not known when it was drafted, its lines anew; None: it waits."""
     if all(line.treatment is not None for line in lines):
@@ -141,8 +143,9 @@ def _taxed(
     if answers is None:
         raise ServiceUnavailable("The tax of the invoice was not asked for.", retry_after=1)
     taxable = []
+    before = _treatments_before(cur, found, lines)
     for line in lines:
-        treatment = answers.strict(line.tax_code)
+        treatment = before.get(line.n) or answers.strict(line.tax_code)
         if isinstance(treatment, TaxPending):
             return None
         taxable.append(TaxableLine(str(line.n), line.net, treatment))
@@ -161,6 +164,21 @@ def _taxed(
         customer=dict(answers.buyer.data),
     )
     return changed, rows, [_written(row) for row in rows]
+
+
+def _treatments_before(
+    cur: Cursor, found: Invoice, lines: Sequence[LineRow]
+) -> dict[int, Treatment | TaxPending]:
+    """How lines that take back what other invoices bill are taxed: as those are."""
+    named = {line.n: UUID(line.detail["credits"]) for line in lines if line.detail.get("credits")}
+    items = treatments_of_items(cur, list(named.values()), but=found.id)
+    treatments = {number: items[item] for number, item in named.items() if item in items}
+    for line in lines:
+        charges = line.detail.get("taxed_as", ())
+        treatment = treatment_of_charges(cur, found.organization, charges, but=found.id)
+        if treatment is not None:
+            treatments[line.n] = treatment
+    return treatments
 
 
 def _written(row: LineRow) -> dict[str, Any]:

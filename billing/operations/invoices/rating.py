@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -12,7 +13,13 @@ from billing.queries.invoices import LineRow
 from billing.queries.metering import earliest_news, late_span
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
-from billing.queries.ratedlines import BilledPeriod, billed_periods, lines_left_behind, lines_of_periods
+from billing.queries.ratedlines import (
+    BilledPeriod,
+    billed_periods,
+    lines_left_behind,
+    lines_of_periods,
+    treatment_of_charges,
+)
 from billing.queries.subscriptions import (
     MeteredRow,
     find_metered_period,
@@ -23,7 +30,7 @@ from billing.queries.subscriptions import (
 from billing.queries.tallying import counted_alike, tally_of, use_of
 from billing.rules.assembling import Owed
 from billing.rules.cuts import Cut
-from billing.rules.meteredlines import PeriodOfUse, RatedUse, metered_line, rate
+from billing.rules.meteredlines import PeriodOfUse, RatedUse, metered_line, rate, with_credit_back
 from billing.rules.meters import WEIGHTED_SUM
 from billing.rules.takingback import BilledUse, TakenBack, read_back, take_back
 from events.store import Cursor
@@ -70,20 +77,20 @@ def charge_metered(
 
     Each is charged once for ever under its own id. Raises what `charge_quantity` raises.
     """
-    lines = [_owed_again(cur, line) for line in lines_left_behind(cur, organization)]
+    lines = [one for line in lines_left_behind(cur, organization) for one in _owed_again(cur, line)]
     wanted = list(rated)
     rows = {row.id for row in open_metered_periods(cur, organization=organization)} if wanted else set()
     for one in wanted:
         if one.late or one.period.id in rows:
-            lines.append(_charged(cur, organization, currency, one, author))
+            lines += _charged(cur, organization, currency, one, author)
     return lines
 
 
-def _owed_again(cur: Cursor, line: LineRow) -> Owed:
+def _owed_again(cur: Cursor, line: LineRow) -> list[Owed]:
     """A stored line as what is owed once more: it was charged when it was first billed."""
     assert line.plan_version is not None and line.charge_key is not None  # a metered line has both
     charge = find_version(cur, line.plan_version).terms.charge(line.charge_key)
-    return Owed(
+    owed = Owed(
         key=f"metered:{line.detail['charge_id']}",
         kind=line.kind,
         description=line.description,
@@ -99,8 +106,10 @@ def _owed_again(cur: Cursor, line: LineRow) -> Owed:
         subscription=line.subscription,
         charge_key=line.charge_key,
         plan_version=line.plan_version,
+        treatment=treatment_of_charges(cur, line.organization, line.detail.get("taxed_as", ())),
         detail=line.detail,
     )
+    return with_credit_back(owed)
 
 
 def _first(cur: Cursor, organization: UUID, row: MeteredRow, currency: str, cut: Cut) -> RatedUse:
@@ -135,11 +144,13 @@ def _is_touched(cur: Cursor, organization: UUID, billed: BilledPeriod, cut: Cut)
     return span[1] >= billed.row.window_start or meter.definition.aggregation == WEIGHTED_SUM
 
 
-def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> Owed:
+def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> list[Owed]:
     if one.amount < 0:
-        return metered_line(one, {}, _taken_back(cur, organization, currency, one, author))
+        back = _taken_back(cur, organization, currency, one, author)
+        treatment = treatment_of_charges(cur, organization, back.charges)
+        return with_credit_back(metered_line(one, {}, back, treatment))
     if one.amount == 0:
-        return metered_line(one, {})
+        return [metered_line(one, {})]
     charge = MeteredCharge(
         source=SOURCE,
         id=one.charge_id,
@@ -156,7 +167,7 @@ def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, auth
     paid: dict[str, int] = {}
     for part in charged.receipt:
         paid[part.source] = paid.get(part.source, 0) + part.amount
-    return metered_line(one, paid)
+    return [metered_line(one, paid)]
 
 
 def _counted_together(cur: Cursor, period: PeriodOfUse, currency: str) -> list[UUID]:
@@ -169,7 +180,8 @@ def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, a
     """What comes back of a period that was billed too high; what was given away, or drawn from a
     commitment that is not settled, goes back to its grants here."""
     billed = []
-    for line in lines_of_periods(cur, organization, _counted_together(cur, one.period, currency)):
+    lines = lines_of_periods(cur, organization, _counted_together(cur, one.period, currency))
+    for line in lines:
         receipt = receipt_of(cur, organization=organization, source=SOURCE, charge=line.charge)
         back, paid_back = read_back(line.detail)
         paid = [(part.source, part.grant, part.amount) for part in receipt]
@@ -180,4 +192,4 @@ def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, a
     bound = money_bound(cur, organization=organization, end=one.period.end)
     found = take_back(-one.amount, billed, given=given, currency=currency, bound=bound)
     give_back_gifts(cur, organization=organization, gifts=found.gifts, charge=one.charge_id, author=author)
-    return found
+    return replace(found, charges=[line.charge for line in lines if line.net > 0])
