@@ -313,7 +313,46 @@ class TestARefund:
         assert kept in [one["id"] for one in asked]
         assert anew["id"] not in [one["id"] for one in asked]
         assert (anew["status"], json.loads(anew["parameters"])["amount"]) == ("pending", 1_500)
-        assert platform().post(address, key=unique()).json()["data"] == again
+        same = platform().post(address, key=unique()).json()["data"]
+        assert [one["id"] for one in same] == [one["id"] for one in again]
+
+    @pytest.mark.parametrize("is_sent", [True, False], ids=["that went", "on its way"])
+    def test_of_a_credit_note_is_less_by_what_another_refund_takes(
+        self, is_sent: bool, stripe_simulator: Simulator
+    ) -> None:
+        made = paying(stripe_simulator)
+        invoice, payment = made.paid_invoice()
+        note = made.made.act(invoice["id"], "credit-notes", {"reason": "Half", "amount": "20.00"}).json()
+        refund(made, payment, amount="12.00", currency="USD")
+        if is_sent:
+            made.send()
+
+        answer = platform().post(f"/v1/credit-notes/{note['id']}/refund", key=unique())
+        made.send()
+
+        assert answer.status_code == 200
+        assert (sorted(made.refunded()), made.invoice(invoice["id"])["status"]) == ([800, 1_200], "paid")
+        assert balances(made.id).get("customer_credit", 0) == 0
+        made.made.assert_sound()
+
+    @pytest.mark.parametrize("is_sent", [True, False], ids=["that went", "on its way"])
+    def test_of_a_credit_note_whose_credit_another_refund_took_is_refused(
+        self, is_sent: bool, stripe_simulator: Simulator
+    ) -> None:
+        made = paying(stripe_simulator)
+        invoice, payment = made.paid_invoice()
+        note = made.made.act(invoice["id"], "credit-notes", {"reason": "Half", "amount": "20.00"}).json()
+        refund(made, payment, amount="20.00", currency="USD")
+        if is_sent:
+            made.send()
+        before = events_of(made.id)
+
+        answer = platform().post(f"/v1/credit-notes/{note['id']}/refund", key=unique())
+
+        assert (problem(answer), events_of(made.id)) == ((409, "invalid_transition"), before)
+        made.send()
+        assert (made.refunded(), made.invoice(invoice["id"])["status"]) == ([2_000], "paid")
+        made.made.assert_sound()
 
     def test_of_a_credit_note_over_what_was_never_paid_is_refused(self, stripe_simulator: Simulator) -> None:
         made = payer(stripe_simulator)
