@@ -146,6 +146,30 @@ class TestACustomerWhoseCardFails:
         made.send()
         assert (made.invoice(invoice["id"])["status"], gate(made)) == ("paid", (201, None))
 
+    def test_of_a_bank_debit_that_bounced_pays_with_the_card_that_comes_after_it(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = late(stripe_simulator, "pm_card_visa")
+        stripe_simulator.next_payment("*", "asynchronous_failure")
+        with usual_policy((0, "suspend")):
+            invoice = made.open_invoice()
+            made.send()
+            assert ([one.state for one in made.commands("create_payment")], newest(made)) == (
+                ["succeeded"],
+                None,
+            )
+            stripe_simulator.advance(60)
+            told(stripe_simulator)
+            assert (history(made), gate(made)) == (
+                ["opened", "payment_failed", "suspended"],
+                (403, "suspended"),
+            )
+            card = made.add_method("pm_card_mastercard")
+            made.send()
+        assert [one["id"] for one in made.methods() if one["is_default"]] == [card]
+        assert [one.params["payment_method"] for one in made.commands("create_payment")][1:] == [card]
+        assert (made.invoice(invoice["id"])["status"], gate(made)) == ("paid", (201, None))
+
     def test_whose_bank_asks_pays_by_answering_it(self, stripe_simulator: Simulator) -> None:
         made = late(stripe_simulator, "pm_card_visa")
         setup = made.setup().json()["setup_intent"]
