@@ -159,6 +159,18 @@ class TestCollecting:
 
         assert (made.invoice(invoice["id"])["status"], made.charged()) == ("paid", [4_000])
 
+    def test_of_which_a_part_is_paid_meanwhile_asks_for_the_rest(self, stripe_simulator: Simulator) -> None:
+        made = paying(stripe_simulator)
+        invoice = made.open_invoice()
+        made.made.pay(invoice["id"], "9.00")
+
+        made.send()
+        assert made.charged() == []
+        made.send()
+
+        assert (made.invoice(invoice["id"])["status"], made.charged()) == ("paid", [4_000])
+        assert [one.state for one in made.commands("create_payment")] == ["lapsed", "succeeded"]
+
     def test_that_the_customer_must_authenticate_gives_a_secret_and_ends_with_the_next(
         self, stripe_simulator: Simulator
     ) -> None:
