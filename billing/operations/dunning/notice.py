@@ -48,6 +48,21 @@ def payment_failed(
     advance(turn)
 
 
+def payment_withdrawn(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> None:
+    """This function will no longer wait for a payment of an invoice that was not sent, because less is due by now, and
+    that cannot be asked for: it is no failure, and the steps go on. Raises NotFound."""
+    locked = lock_organization(cur, organization)
+    case = find_open_case(cur, organization)
+    if case is None:
+        return
+    turn = Turn(cur, locked, case, author, PAYMENT)
+    left = [each for each in case.pending if each != invoice]
+    fewer = machine.outcomes_in(case, left, now=locked.now, trigger=PAYMENT)
+    if fewer is not None:
+        turn.take(fewer)
+        advance(turn)
+
+
 def method_changed(cur: Cursor, *, organization: UUID, author: Author) -> None:
     """This function will have everything that is unpaid in the customer's case collected at once by a new payment
     method; while another payment is under way, as soon as that has failed. Raises NotFound."""
@@ -63,4 +78,10 @@ def method_changed(cur: Cursor, *, organization: UUID, author: Author) -> None:
     advance(turn)
 
 
-__all__ = ["invoice_opened_or_overdue", "method_changed", "payment_failed", "payment_settled"]
+__all__ = [
+    "invoice_opened_or_overdue",
+    "method_changed",
+    "payment_failed",
+    "payment_settled",
+    "payment_withdrawn",
+]

@@ -16,6 +16,7 @@ from billing.queries.invoices import find_invoice
 from billing.queries.payments import note_credit_left, payment_case
 from billing.rules import invoices
 from billing.rules.payments.applied import APPLIED, UNCHANGED, Applied
+from billing.rules.payments.commands import WITHDRAWN
 from billing.rules.payments.effects import Effect, pending_effects
 from billing.rules.payments.returning import Standing, fee_postings, receipt_postings, returned
 from billing.rules.payments.row import (
@@ -279,10 +280,11 @@ def _find_beyond(
 
 
 def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, is_clear: bool) -> None:
-    """Tell those who wait for the payment's end; debt that is repaid (`is_clear`) is no finding any more."""
+    """Tell those who wait for the payment's end; debt that is repaid (`is_clear`) is no finding any more. One that was
+    never sent has not failed."""
     if after.status in (FAILED, CANCELED) and before.is_under_way:
         failure = after.failure or {"code": after.status}
-        if after.invoice_id is not None:
+        if after.invoice_id is not None and failure["code"] != WITHDRAWN:
             notice.payment_failed(
                 cur,
                 organization=after.organization,

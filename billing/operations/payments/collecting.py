@@ -32,9 +32,12 @@ from orgs.operations.facts import Author
 AUTHENTICATE: Final = "authentication_required"
 """The failure of a payment that its customer may still complete."""
 _REFUSED_TO_END: Final = """
-SELECT 1 FROM outbound_commands WHERE organization = %s AND purpose = %s AND state = 'refused'
-    AND target = ANY(%s) LIMIT 1
+SELECT 1 FROM (
+    SELECT DISTINCT ON (target) state FROM outbound_commands
+    WHERE organization = %s AND purpose = %s AND target = ANY(%s) ORDER BY target, generation DESC
+) newest WHERE state = 'refused' LIMIT 1
 """
+"""Whether the processor did not end one of these payments when it was asked to last."""
 _MOST: Final = 100
 
 
@@ -125,9 +128,10 @@ def payment_of(command: Command) -> UUID:
 def _collect(
     cur: Cursor, books: Books, found: Invoice, payments: Sequence[Payment], cause: str, author: Author
 ) -> Payment:
-    for earlier in payments:
-        code = (earlier.failure or {}).get("code")
-        if earlier.status == FAILED and earlier.intent is not None and code == AUTHENTICATE:
+    for (
+        earlier
+    ) in payments:  # whoever has its secret may still complete it, also after its bank debit came back
+        if earlier.status == FAILED and earlier.intent is not None:
             request_cancellation(
                 cur,
                 organization=found.organization,

@@ -44,9 +44,12 @@ WHERE (m.brand, m.last4, m.exp_month, m.exp_year) IS DISTINCT FROM
 RETURNING xmax <> 0
 """
 _LAST: Final = """
-SELECT state FROM outbound_commands WHERE organization = %s AND purpose = %s AND params->>'payment_method' = %s
-    AND state IN ('succeeded', 'refused') ORDER BY id DESC LIMIT 1
+SELECT c.state = 'refused' OR p.status = 'failed' FROM outbound_commands c
+LEFT JOIN payments p ON p.id = (c.params->'metadata'->>'payment')::uuid
+WHERE c.organization = %s AND c.purpose = %s AND c.params->>'payment_method' = %s
+    AND c.state IN ('succeeded', 'refused') ORDER BY c.id DESC LIMIT 1
 """
+"""Whether the last payment by a method was declined: a bank debit is made, and fails days later."""
 _FORGET: Final = "DELETE FROM payment_methods WHERE id = %s"
 
 
@@ -264,7 +267,7 @@ def _choose(cur: Cursor, row: Customer, method: str, now: datetime, author: Auth
 
 def _was_declined(cur: Cursor, row: Customer) -> bool:
     found = cur.execute(_LAST, (row.organization, PAY, row.default_method)).fetchone()
-    return found == ("refused",)
+    return found == (True,)
 
 
 def _is_leaving(cur: Cursor, row: Customer, method: str) -> bool:

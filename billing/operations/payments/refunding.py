@@ -8,7 +8,7 @@ from uuid import UUID
 from billing.operations.commands.requesting import request
 from billing.queries.commands import commands_about
 from billing.queries.invoices import find_note
-from billing.queries.payments import find_payment, list_payments
+from billing.queries.payments import find_payment, list_payments, note_credit_left
 from billing.rules.payments.commands import SUCCEEDED, Command
 from billing.rules.payments.minor import charged_step, from_minor, to_minor
 from billing.rules.payments.row import MIRRORED, Payment
@@ -61,9 +61,10 @@ def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: A
     """This function will have what a credit note gave back as credit refunded to the payments of its invoice, the
     newest first, as far as they reach; the credit goes when the refund does. What is left over stays credit.
 
-    Asked again, the same commands are returned, and new ones for what the processor refused or failed to give back.
-    Raises NotFound, and InvalidTransition when it gave no credit back, or no payment of its invoice came through the
-    processor.
+    Never more than what no other refund of these payments takes: whoever made it, it went out of the same credit. Asked
+    again, the same commands are returned, and new ones for what the processor refused or failed to give back. Raises
+    NotFound, and InvalidTransition when it gave no credit back, its credit went back otherwise, or no payment of its
+    invoice came through the processor.
     """
     lock_books(cur, organization)
     found = find_note(cur, organization=organization, note=note)
@@ -75,7 +76,9 @@ def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: A
     )
     gone = {name for row in payments for name, one in row.refunds.items() if one["status"] in _GONE}
     made = [one for one in asked if one.object_id not in gone]
-    left = found.credit - sum(from_minor(one.params["amount"], currency=found.currency) for one in made)
+    given = sum(from_minor(one.params["amount"], currency=found.currency) for one in made)
+    free = note_credit_left(cur, found.invoice_id) - sum(_taking(cur, row) for row in payments)
+    left = min(found.credit - given, free)
     for row in payments:
         part = min(left, refundable(cur, row))
         part -= part % charged_step(row.currency)
@@ -86,6 +89,8 @@ def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: A
             made.append(_request(cur, row, part, "requested_by_customer", key, named, author))
             left -= part
     if not made:
+        if left <= 0:
+            raise InvalidTransition("The credit of this invoice's notes went back already, or is about to.")
         raise InvalidTransition("No payment of this invoice came through the processor.")
     return made
 
@@ -93,15 +98,30 @@ def refund_credit_note(cur: Cursor, *, organization: UUID, note: UUID, author: A
 def refundable(cur: Cursor, row: Payment) -> int:
     """This function will return what of a payment (units) can be refunded: less what is disputed or on its way."""
     known: int = sum(one["amount"] for one in row.refunds.values() if one["status"] not in _GONE)
-    told = set(row.refunds)
-    on_its_way = sum(
+    return max(0, row.received - row.disputed - known - _on_its_way(cur, row))
+
+
+def _on_its_way(cur: Cursor, row: Payment) -> int:
+    """What was asked for, and the processor has not told of (units)."""
+    return sum(
         from_minor(one.params["amount"], currency=row.currency)
         for one in commands_about(
             cur, organization=row.organization, purpose=REFUND, name="payment", value=str(row.id)
         )
-        if one.state != SUCCEEDED or one.object_id not in told
+        if one.state != SUCCEEDED or one.object_id not in row.refunds
     )
-    return max(0, row.received - row.disputed - known - on_its_way)
+
+
+def _taking(cur: Cursor, row: Payment) -> int:
+    """What refunds that are not booked yet will take of the credit of notes (units): that which the payment itself
+    gave goes first."""
+    waiting: int = sum(
+        one["amount"]
+        for name, one in row.refunds.items()
+        if one["status"] not in _GONE and f"refund:{name}" not in row.applied
+    )
+    bought = row.excess - (row.credit_back - row.note_taken)
+    return max(0, waiting + _on_its_way(cur, row) - bought)
 
 
 def _request(

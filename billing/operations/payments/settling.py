@@ -4,11 +4,14 @@ them: the same operations that webhooks and reconciliation use (ADR 0016)."""
 from __future__ import annotations
 
 from billing.operations.commands.sending import AUTHOR
+from billing.operations.dunning import notice
 from billing.operations.findings import open_finding
 from billing.operations.payments import applying
-from billing.operations.payments.collecting import payment_of
+from billing.operations.payments.collecting import payment_of, request_collection
+from billing.queries.invoices import find_invoice
 from billing.queries.payments import find_payment
-from billing.rules.payments.commands import Command
+from billing.rules.invoices import OPEN
+from billing.rules.payments.commands import WITHDRAWN, Command
 from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
 from billing.rules.payments.views import PaymentView, RefundView
 from events.store import Cursor
@@ -26,6 +29,24 @@ def settle_payment(cur: Cursor, command: Command, outcome: Outcome) -> None:
             failure=outcome.failure,
             author=AUTHOR,
         )
+        if outcome.code == WITHDRAWN:
+            _ask_for_the_rest(cur, command)
+
+
+def _ask_for_the_rest(cur: Cursor, command: Command) -> None:
+    """A payment was withdrawn because less is due by now: that is asked for. Where as much is due as before, an earlier
+    payment may have gone through, and what becomes of that is waited for."""
+    payment = find_payment(cur, organization=command.organization, payment=payment_of(command))
+    if payment.invoice_id is None:
+        return
+    found = find_invoice(cur, organization=payment.organization, invoice=payment.invoice_id)
+    if found.status != OPEN or found.due >= payment.amount:
+        return
+    asked = request_collection(
+        cur, organization=found.organization, invoice=found.id, cause=payment.cause, author=AUTHOR
+    )
+    if asked is None:
+        notice.payment_withdrawn(cur, organization=found.organization, invoice=found.id, author=AUTHOR)
 
 
 def settle_cancellation(cur: Cursor, command: Command, outcome: Outcome) -> None:

@@ -71,8 +71,9 @@ class Case:
         """When the timer has something to do; None: never."""
         if not self.is_open:
             return None
-        step = self.waits_until if self.pending else self.next_step_at
-        return min((at for at in (step, self.exempt_until) if at is not None), default=None)
+        if self.exempt_until is not None:
+            return min(self.exempt_until, self.waits_until) if self.waits_until else self.exempt_until
+        return self.waits_until if self.pending else self.next_step_at
 
     def moment(self, step: int) -> datetime:
         """Return when a step is due."""

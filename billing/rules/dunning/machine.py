@@ -77,7 +77,8 @@ def joined(case: Case, invoices: Sequence[UUID], *, now: datetime, trigger: str)
 
 
 def next_action(case: Case, now: datetime) -> Action | None:
-    """Return what is due by now, one thing at a time and in the order of the dates; None: nothing."""
+    """Return what is due by now, one thing at a time and in the order of the dates; None: nothing. While an exemption
+    runs no step is taken."""
     if not case.is_open:
         return None
     if case.exempt_until is not None and case.exempt_until <= now:
@@ -86,7 +87,7 @@ def next_action(case: Case, now: datetime) -> Action | None:
         waits = case.waits_until or now
         return Action("stop_waiting", waits) if waits <= now else None
     due = case.next_step_at
-    if due is None or due > now:
+    if due is None or due > now or case.exempt_until is not None:
         return None
     return _step(case, due, now)
 

@@ -10,9 +10,12 @@ from billing.operations.commands import deliver
 from billing.operations.payments.collecting import request_collection
 from tests.builders.billing import CENT
 from tests.builders.books import balances
+from tests.builders.deliveries import post
 from tests.builders.orgs import AUTHOR, caller, events_of, make_member, platform, unique, write
 from tests.builders.paying import Payer, payer, paying
+from tests.builders.processor import header, listed
 from tests.builders.stripe import Simulator
+from webhooks.operations.inbound.processing import process_due
 
 
 def problem(answer: Any) -> tuple[int, str]:
@@ -23,6 +26,14 @@ def refund(made: Payer, payment: Any, key: str | None = None, **body: Any) -> An
     return platform().post(
         f"/v1/payments/{payment}/refund", {"note": "By mistake", **body}, key=key or unique()
     )
+
+
+def told(simulator: Simulator) -> None:
+    """Everything that the processor has to say is delivered, and worked on."""
+    for body in listed(simulator):
+        assert post(body, header(body)).status_code == 200
+    while process_due():
+        pass
 
 
 class TestAnInvoiceThatOpens:
@@ -159,6 +170,18 @@ class TestCollecting:
 
         assert (made.invoice(invoice["id"])["status"], made.charged()) == ("paid", [4_000])
 
+    def test_of_which_a_part_is_paid_meanwhile_asks_for_the_rest(self, stripe_simulator: Simulator) -> None:
+        made = paying(stripe_simulator)
+        invoice = made.open_invoice()
+        made.made.pay(invoice["id"], "9.00")
+
+        made.send()
+        assert made.charged() == []
+        made.send()
+
+        assert (made.invoice(invoice["id"])["status"], made.charged()) == ("paid", [4_000])
+        assert [one.state for one in made.commands("create_payment")] == ["lapsed", "succeeded"]
+
     def test_that_the_customer_must_authenticate_gives_a_secret_and_ends_with_the_next(
         self, stripe_simulator: Simulator
     ) -> None:
@@ -179,6 +202,32 @@ class TestCollecting:
         ]
         assert made.charged() == [4_900]
         assert problem(made.owner.post(f"/v1/payments/{payment}/authenticate")) == (409, "invalid_transition")
+
+    def test_waits_for_what_the_customer_completed_itself_and_goes_on_when_that_came_back(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = paying(stripe_simulator)
+        stripe_simulator.next_payment("*", "authenticate")
+        invoice = made.open_invoice()
+        made.send()
+        (intent,) = stripe_simulator.sdk().v1.payment_intents.list()
+        stripe_simulator.next_payment("*", "asynchronous_failure")
+        stripe_simulator.sdk().v1.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
+        made.collect(invoice["id"])
+        made.send()
+        assert [one.state for one in made.commands("cancel_payment")] == ["refused"]
+        assert [one.error_code for one in made.commands("create_payment")][1:] == ["withdrawn"]
+        assert made.charged() == []
+        stripe_simulator.advance(60)
+        told(stripe_simulator)
+
+        assert made.collect(invoice["id"]).status_code == 201
+        made.send()
+
+        assert [one.state for one in made.commands("cancel_payment")] == ["refused", "succeeded"]
+        assert (made.invoice(invoice["id"])["status"], made.charged()) == ("paid", [4_900])
+        assert stripe_simulator.sdk().v1.payment_intents.retrieve(intent.id).status == "canceled"
+        made.made.assert_sound()
 
     @pytest.mark.parametrize("role", ["team_owner", "member"])
     def test_is_not_for(self, role: str, stripe_simulator: Simulator) -> None:
@@ -313,7 +362,46 @@ class TestARefund:
         assert kept in [one["id"] for one in asked]
         assert anew["id"] not in [one["id"] for one in asked]
         assert (anew["status"], json.loads(anew["parameters"])["amount"]) == ("pending", 1_500)
-        assert platform().post(address, key=unique()).json()["data"] == again
+        same = platform().post(address, key=unique()).json()["data"]
+        assert [one["id"] for one in same] == [one["id"] for one in again]
+
+    @pytest.mark.parametrize("is_sent", [True, False], ids=["that went", "on its way"])
+    def test_of_a_credit_note_is_less_by_what_another_refund_takes(
+        self, is_sent: bool, stripe_simulator: Simulator
+    ) -> None:
+        made = paying(stripe_simulator)
+        invoice, payment = made.paid_invoice()
+        note = made.made.act(invoice["id"], "credit-notes", {"reason": "Half", "amount": "20.00"}).json()
+        refund(made, payment, amount="12.00", currency="USD")
+        if is_sent:
+            made.send()
+
+        answer = platform().post(f"/v1/credit-notes/{note['id']}/refund", key=unique())
+        made.send()
+
+        assert answer.status_code == 200
+        assert (sorted(made.refunded()), made.invoice(invoice["id"])["status"]) == ([800, 1_200], "paid")
+        assert balances(made.id).get("customer_credit", 0) == 0
+        made.made.assert_sound()
+
+    @pytest.mark.parametrize("is_sent", [True, False], ids=["that went", "on its way"])
+    def test_of_a_credit_note_whose_credit_another_refund_took_is_refused(
+        self, is_sent: bool, stripe_simulator: Simulator
+    ) -> None:
+        made = paying(stripe_simulator)
+        invoice, payment = made.paid_invoice()
+        note = made.made.act(invoice["id"], "credit-notes", {"reason": "Half", "amount": "20.00"}).json()
+        refund(made, payment, amount="20.00", currency="USD")
+        if is_sent:
+            made.send()
+        before = events_of(made.id)
+
+        answer = platform().post(f"/v1/credit-notes/{note['id']}/refund", key=unique())
+
+        assert (problem(answer), events_of(made.id)) == ((409, "invalid_transition"), before)
+        made.send()
+        assert (made.refunded(), made.invoice(invoice["id"])["status"]) == ([2_000], "paid")
+        made.made.assert_sound()
 
     def test_of_a_credit_note_over_what_was_never_paid_is_refused(self, stripe_simulator: Simulator) -> None:
         made = payer(stripe_simulator)

@@ -146,6 +146,63 @@ class TestACustomerWhoseCardFails:
         made.send()
         assert (made.invoice(invoice["id"])["status"], gate(made)) == ("paid", (201, None))
 
+    def test_of_a_bank_debit_that_bounced_pays_with_the_card_that_comes_after_it(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = late(stripe_simulator, "pm_card_visa")
+        stripe_simulator.next_payment("*", "asynchronous_failure")
+        with usual_policy((0, "suspend")):
+            invoice = made.open_invoice()
+            made.send()
+            assert ([one.state for one in made.commands("create_payment")], newest(made)) == (
+                ["succeeded"],
+                None,
+            )
+            stripe_simulator.advance(60)
+            told(stripe_simulator)
+            assert (history(made), gate(made)) == (
+                ["opened", "payment_failed", "suspended"],
+                (403, "suspended"),
+            )
+            card = made.add_method("pm_card_mastercard")
+            made.send()
+        assert [one["id"] for one in made.methods() if one["is_default"]] == [card]
+        assert [one.params["payment_method"] for one in made.commands("create_payment")][1:] == [card]
+        assert (made.invoice(invoice["id"])["status"], gate(made)) == ("paid", (201, None))
+
+    def test_who_pays_a_part_while_a_retry_waits_is_asked_for_the_rest_before_anything_else(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = late(stripe_simulator, "pm_card_visa")
+        stripe_simulator.next_payment("*", "decline")
+        with usual_policy((0, "retry"), (0, "suspend")):
+            invoice = made.open_invoice()
+            made.send()
+        assert made.made.pay(invoice["id"], "39.00").status_code == 200
+        made.send()
+        assert [one.state for one in made.commands("create_payment")] == ["refused", "lapsed", "pending"]
+        assert (history(made), gate(made)) == (["opened", "payment_failed", "retried"], (201, None))
+        assert newest(made).pending == (UUID(invoice["id"]),)
+        made.send()
+        assert (made.invoice(invoice["id"])["status"], made.charged()) == ("paid", [1_000])
+        assert history(made) == ["opened", "payment_failed", "retried", "closed"]
+        made.made.assert_sound()
+
+    def test_whose_rest_cannot_be_asked_for_goes_on_without_another_failure(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = late(stripe_simulator, "pm_card_visa")
+        stripe_simulator.next_payment("*", "decline")
+        with usual_policy((0, "retry"), (0, "suspend")):
+            invoice = made.open_invoice()
+            made.send()
+        assert made.made.pay(invoice["id"], "39.00").status_code == 200
+        (method,) = [one["id"] for one in made.methods()]
+        assert made.owner.delete(f"/v1/payment-methods/{method}").status_code in (200, 204)
+        made.send()
+        assert history(made) == ["opened", "payment_failed", "retried", "partly_settled", "suspended"]
+        assert (newest(made).failures, newest(made).pending) == (1, ())
+
     def test_whose_bank_asks_pays_by_answering_it(self, stripe_simulator: Simulator) -> None:
         made = late(stripe_simulator, "pm_card_visa")
         setup = made.setup().json()["setup_intent"]

@@ -1,18 +1,20 @@
 """What the gate says to a customer in arrears: slower, not at all, and again after the payment (S79, S91, S93)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from billing.operations.dunning.telling import send_due_notices
 from common.errors import InvalidField, InvalidTransition
 from events.store import Cursor
 from orgs import PLATFORM_ID
 from spend.operations.standing import publish_standing
 from spend.queries.gate_config import ConfigCache, Missing
 from tests.builders.billing import billed
-from tests.builders.dunning import AUTHOR, Dunned, in_arrears, usual_policy
+from tests.builders.dunning import AUTHOR, DAY, Dunned, in_arrears, usual_policy
 from tests.builders.orgs import caller, write
+from tests.builders.simulated import move_to
 from tests.invariants import Still
 
 
@@ -147,6 +149,25 @@ class TestAnExemption:
         dunned.on(datetime.fromisoformat(until))
         assert dunned.call() == (403, "suspended")
         assert dunned.history().count("exemption_ended") == 1
+
+    def test_puts_off_a_step_whose_retry_was_under_way_and_its_letter_goes_out_after_it(self) -> None:
+        dunned = in_arrears()
+        last = next(step.day for step in dunned.case().policy.steps if step.action == "suspend")
+        for day in (2, 7):
+            dunned.on_day(day)
+        dunned.on_day(last, fails=False)
+        move_to(dunned.id, dunned.case().anchor_at + DAY * last + timedelta(hours=5))
+        until = datetime.fromisoformat(dunned.finance("exempt", days=10).json()["exempt_until"])
+        dunned.fail()
+        dunned.on(until - timedelta(hours=4))
+        assert (dunned.state(), "suspended" in dunned.notices()) == ("grace", False)
+        assert dunned.call() == (201, None)
+        dunned.on(until)
+        assert (dunned.state(), dunned.call()) == ("suspended", (403, "suspended"))
+        send_due_notices()
+        statement = "SELECT status FROM dunning_notices WHERE organization = %s AND notice = 'suspended'"
+        letters = write(lambda cur: cur.execute(statement, (dunned.id,)).fetchall())
+        assert letters != [("superseded",)]
 
     def test_may_be_ended_before(self) -> None:
         dunned = suspended()
