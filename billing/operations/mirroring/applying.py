@@ -61,11 +61,12 @@ def apply_subscription(cur: Cursor, view: SubscriptionView, *, author: Author) -
     return Applied(APPLIED, after.status)
 
 
-def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
+def apply_invoice(cur: Cursor, view: InvoiceView, *, is_placed: bool = False, author: Author) -> Applied:
     """This function will keep an invoice as the processor says that it is, and give the credit of a paid one, once.
 
     In another currency than the organization's, or where none of its prices gives credit, nothing is given: it is
-    parked, and given when the price has its credit and the invoice is applied again.
+    parked, and given when the price has its credit and the invoice is applied again. `is_placed`: finance has assigned
+    the money that paid it already; it is kept as paid, and parked without credit.
     """
     organization = _organization_of(cur, view.customer)
     if organization is None:
@@ -76,7 +77,11 @@ def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
         return Applied(PARKED, "it was mirrored for another organization")
     if before is not None and before.status == "paid" and view.status != "paid":
         return Applied(UNCHANGED, "it is paid")
-    after, said = _with_credit(cur, books, seen_invoice(organization, view, before=before), view, author)
+    seen = seen_invoice(organization, view, before=before)
+    if is_placed and seen.grant is None:
+        after, said = seen, Applied(PARKED, "the money that paid it was assigned already")
+    else:
+        after, said = _with_credit(cur, books, seen, view, author)
     if after == before:
         return Applied(UNCHANGED, said.detail) if said.outcome != PARKED else said
     is_given = after.grant is not None and (before is None or before.grant is None)
