@@ -51,8 +51,10 @@ class There:
         told(self.day.simulator)
 
     def item(self) -> dict[str, Any]:
-        """What of it is in suspense."""
-        (found,) = platform().get("/v1/suspense", status="suspense", limit="100").json()["data"]
+        """What of its newest invoice is in suspense."""
+        newest = self.day.simulator.sdk().v1.invoices.list({"limit": 1}).data[0]
+        ((intent, _),) = mirrored.invoice(newest.id).payments
+        (found,) = platform().get("/v1/suspense", subject=f"payment_intent:{intent}").json()["data"]
         assert found["amount"] == "50"
         return dict(found)
 
@@ -138,6 +140,21 @@ class TestAnInvoiceThatLivesThere:
         assert there.day.moved()[0] == there.day.moved()[1]
         assert balances(there.organization)["processor_fees"] < 0
         assert_sound(there.organization, PLATFORM_ID)
+
+    def test_that_was_paid_out_of_band_moves_nothing_at_the_processor(self, there: There) -> None:
+        there.link()
+        client = there.day.simulator.sdk().v1.invoices
+        there.day.simulator.decide(customer=there.customer, payment="decline", times=1)
+        there.day.simulator.decide(subscription=there.subscription, renew=True)
+        (unpaid,) = client.list({"limit": 1}).data
+        assert client.pay(unpaid.id, {"paid_out_of_band": True}).status == "paid"
+        there.look()
+        settle()
+        there.day.run()
+        assert there.credit() == 5_000
+        assert balances(there.organization).get("processor_clearing", 0) == 0
+        assert (there.day.by_class("open"), there.day.moved()) == ({}, (0, 0))
+        assert_sound(there.organization)
 
 
 class TestTheBalanceBesideTheBooks:

@@ -16,6 +16,7 @@ from uuid import UUID
 from billing import stripe_gateway
 from billing.queries.mirroring import find_invoice
 from billing.queries.paymentintegrity import KINDS as PAYMENT_KINDS
+from billing.queries.payments import has_effect
 from billing.rules.payments.views import BalanceView
 from billing.stripe_gateway import mirrored
 from billing.stripe_gateway.lists import pages
@@ -247,7 +248,7 @@ def _book(cur: Cursor, *, view: BalanceView, subject: str, invoice: str | None) 
     if reading.is_booked(cur, view.id):
         return
     known = None if invoice is None else find_invoice(cur, invoice)
-    is_mirrored = known is not None and known.grant is not None
+    is_mirrored = known is not None and known.grant is not None and has_effect(cur, subject)
     item = rules.new_item(view, subject=subject, booked_to=rules.MIRRORED if is_mirrored else None, now=now)
     if item.status == rules.SUSPENSE and reading.is_marked_foreign(cur, subject):
         reason = "What it is about was marked as foreign."
@@ -294,6 +295,8 @@ def _mirror(cur: Cursor, *, item: rules.Item, invoice: str) -> bool:
     now = lock_organization(cur, PLATFORM_ID).now
     item, known = reading.find_item(cur, item.id), find_invoice(cur, invoice)
     if item.status != rules.SUSPENSE or known is None or known.grant is None:
+        return False
+    if not has_effect(cur, item.subject):  # its invoice does not count this payment
         return False
     ledger = platform_ledger(
         cur,
