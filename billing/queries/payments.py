@@ -153,6 +153,12 @@ def list_disputes(
     return [DisputeRow(*row) for row in cur.execute(_DISPUTES, given).fetchall()]
 
 
+def has_effect(cur: Cursor, source: str) -> bool:
+    """Whether what an object of the processor brought is in the books of a payment."""
+    statement = "SELECT EXISTS (SELECT FROM effects WHERE source = %s AND effect_key = source)"
+    return cur.execute(statement, (source,)).fetchone() == (True,)
+
+
 def note_credit_left(cur: Cursor, invoice: UUID) -> int:
     """Return the credit (units) that an invoice's credit notes gave and that no money that went back has taken."""
     row = cur.execute(_NOTES, {"invoice": invoice}).fetchone()

@@ -61,11 +61,12 @@ def apply_subscription(cur: Cursor, view: SubscriptionView, *, author: Author) -
     return Applied(APPLIED, after.status)
 
 
-def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
+def apply_invoice(cur: Cursor, view: InvoiceView, *, is_placed: bool = False, author: Author) -> Applied:
     """This function will keep an invoice as the processor says that it is, and give the credit of a paid one, once.
 
     In another currency than the organization's, or where none of its prices gives credit, nothing is given: it is
-    parked, and given when the price has its credit and the invoice is applied again.
+    parked, and given when the price has its credit and the invoice is applied again. `is_placed`: finance has assigned
+    the money that paid it already; it is kept as paid, and parked without credit.
     """
     organization = _organization_of(cur, view.customer)
     if organization is None:
@@ -76,7 +77,11 @@ def apply_invoice(cur: Cursor, view: InvoiceView, *, author: Author) -> Applied:
         return Applied(PARKED, "it was mirrored for another organization")
     if before is not None and before.status == "paid" and view.status != "paid":
         return Applied(UNCHANGED, "it is paid")
-    after, said = _with_credit(cur, books, seen_invoice(organization, view, before=before), view, author)
+    seen = seen_invoice(organization, view, before=before)
+    if is_placed and seen.grant is None:
+        after, said = seen, Applied(PARKED, "the money that paid it was assigned already")
+    else:
+        after, said = _with_credit(cur, books, seen, view, author)
     if after == before:
         return Applied(UNCHANGED, said.detail) if said.outcome != PARKED else said
     is_given = after.grant is not None and (before is None or before.grant is None)
@@ -121,18 +126,23 @@ def _with_credit(
         said = Applied(PARKED, "none of its prices gives credit") if paid_for and view.paid else None
         return row, said or Applied(APPLIED, row.status)
     days = lifetime_of(view.lines, prices)
-    return _given(cur, books, replace(row, credit=credit), days, author), Applied(
+    return _given(cur, books, replace(row, credit=credit), view, days, author), Applied(
         APPLIED, "its credit was given"
     )
 
 
 def _given(
-    cur: Cursor, books: Books, row: MirroredInvoice, days: int | None, author: Author
+    cur: Cursor, books: Books, row: MirroredInvoice, view: InvoiceView, days: int | None, author: Author
 ) -> MirroredInvoice:
-    """The credit stands against what the processor holds for it, and what it is worth above that was given away. What
-    was paid besides (a fee, tax) is in suspense until finance says what it is."""
-    held = min(row.credit, row.paid)
-    parts = (("processor_clearing", held), ("promotional_expense", row.credit - held))
+    """The credit stands against what the processor holds for it; what was paid elsewhere is in suspense until finance
+    says where it is, and what the credit is worth above both was given away. What was paid besides (a fee, tax) is in
+    suspense until finance says what it is."""
+    held, elsewhere = min(row.credit, view.came), _elsewhere(row, view)
+    parts = (
+        ("processor_clearing", held),
+        ("suspense", elsewhere),
+        ("promotional_expense", row.credit - held - elsewhere),
+    )
     grant = grant_credit(
         cur,
         NewGrant(
@@ -145,7 +155,7 @@ def _given(
         ),
         author=author,
     )
-    if rest := row.paid - held:
+    if rest := view.came - held:
         entry = NewEntry(
             kind="mirrored_invoice",
             key=f"mirrored_invoice:{row.invoice}",
@@ -157,11 +167,16 @@ def _given(
     return replace(row, grant=grant)
 
 
+def _elsewhere(row: MirroredInvoice, view: InvoiceView) -> int:
+    """How much (units) of the credit was paid past the processor's balance: out of band, or by an older charge."""
+    return max(0, min(row.credit, row.paid) - view.came)
+
+
 def _note_payments(
     cur: Cursor, books: Books, row: MirroredInvoice, view: InvoiceView, author: Author
 ) -> None:
     """Its fee, and what goes back of it, comes by its payment; what it was paid besides credit, a person places."""
-    credit = min(row.credit, row.paid)
+    credit = min(row.credit, view.came)
     for intent, amount in view.payments:
         if payment_named(cur, intent=intent) is None:
             mirror_payment(
@@ -176,16 +191,25 @@ def _note_payments(
                 author=author,
             )
             credit -= min(credit, amount)
-    if rest := row.paid - min(row.credit, row.paid):
-        open_finding(
-            cur,
-            organization=row.organization,
-            kind="paid_besides_credit",
-            subject=f"mirrored_invoice:{row.invoice}",
-            detail={"invoice": row.invoice, "paid": row.paid, "in_suspense": rest, "currency": row.currency},
-            proposed={"debit": "suspense", "credit": "revenue or tax_payable", "amount": rest},
-            author=author,
-        )
+    detail = {"invoice": row.invoice, "paid": row.paid, "came": view.came, "currency": row.currency}
+    for kind, amount, proposed in (
+        (
+            "paid_besides_credit",
+            view.came - min(row.credit, view.came),
+            ("suspense", "revenue or tax_payable"),
+        ),
+        ("paid_elsewhere", _elsewhere(row, view), ("cash", "suspense")),
+    ):
+        if amount:
+            open_finding(
+                cur,
+                organization=row.organization,
+                kind=kind,
+                subject=f"mirrored_invoice:{row.invoice}",
+                detail={**detail, "in_suspense": amount},
+                proposed={"debit": proposed[0], "credit": proposed[1], "amount": amount},
+                author=author,
+            )
 
 
 def _organization_of(cur: Cursor, customer: str) -> UUID | None:

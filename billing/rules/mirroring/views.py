@@ -67,3 +67,8 @@ class InvoiceView:
     attempts: int = 0
     lines: tuple[InvoiceLineView, ...] = ()
     payments: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def came(self) -> int:
+        """How much (units) came to the processor's balance for it: by PaymentIntents alone."""
+        return sum(amount for _, amount in self.payments)

@@ -1,5 +1,6 @@
 """Subscriptions and invoices that live at the processor: mirrored; a paid invoice gives credit once (S83, S84)."""
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -50,7 +51,16 @@ class Mirror:
         )  # fmt: skip
         return write(lambda cur: apply_subscription(cur, view, author=AUTHOR))
 
-    def invoiced(self, status: str = "paid", paid: int = 2_000, lines: Any = None, **given: Any) -> Applied:
+    def invoiced(
+        self,
+        status: str = "paid",
+        paid: int = 2_000,
+        lines: Any = None,
+        *,
+        came: int | None = None,
+        **given: Any,
+    ) -> Applied:
+        """`came`: how much of what was paid came by a PaymentIntent, in cents; None: all."""
         line = {
             "amount": 2_000, "quantity": 1, "pricing": {"price_details": {"price": self.price}},
             "parent": {"subscription_item_details": {"proration": False}},
@@ -66,6 +76,10 @@ class Mirror:
                 **given,
             }
         )  # fmt: skip
+        if paid and came is not None:
+            paid = came
+        if paid:
+            view = replace(view, payments=((self.invoice.replace("in", "pi", 1), units("0.01") * paid),))
         return write(lambda cur: apply_invoice(cur, view, author=AUTHOR))
 
     @property
@@ -114,6 +128,50 @@ class TestAPaidInvoice:
         mirror.invoiced()
         assert balances(mirror.organization) == {
             kind: units(text.lstrip("-")) * (-1 if text[0] == "-" else 1) for kind, text in expected.items()
+        }
+        assert_sound(mirror.organization)
+
+    @pytest.mark.parametrize(
+        ("credit", "came", "expected", "found"),
+        [
+            ("20", 0, {"customer_credit": "20", "suspense": "-20"}, {"paid_elsewhere": "20"}),
+            (
+                "20",
+                500,
+                {"customer_credit": "20", "processor_clearing": "-5", "suspense": "-15"},
+                {"paid_elsewhere": "15"},
+            ),
+            ("15", 0, {"customer_credit": "15", "suspense": "-15"}, {"paid_elsewhere": "15"}),
+            (
+                "15",
+                1_700,
+                {"customer_credit": "15", "processor_clearing": "-17", "suspense": "2"},
+                {"paid_besides_credit": "2"},
+            ),
+            (
+                "25",
+                500,
+                {
+                    "customer_credit": "25",
+                    "processor_clearing": "-5",
+                    "suspense": "-15",
+                    "promotional_expense": "-5",
+                },
+                {"paid_elsewhere": "15"},
+            ),
+        ],
+    )
+    def test_holds_at_the_processor_what_came_there_alone(
+        self, credit: str, came: int, expected: dict[str, str], found: dict[str, str]
+    ) -> None:
+        mirror = Mirror(credit)
+        mirror.invoiced(came=came)
+        assert balances(mirror.organization) == {
+            kind: units(text.lstrip("-")) * (-1 if text[0] == "-" else 1) for kind, text in expected.items()
+        }
+        told = platform().get("/v1/findings", organization=str(mirror.organization)).json()["data"]
+        assert {one["kind"]: one["detail"]["in_suspense"] for one in told} == {
+            kind: units(amount) for kind, amount in found.items()
         }
         assert_sound(mirror.organization)
 

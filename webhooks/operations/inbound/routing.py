@@ -12,6 +12,8 @@ from billing.operations.mirroring.applying import apply_invoice, apply_subscript
 from billing.operations.payments import applying
 from billing.operations.payments.customers import apply_customer
 from billing.operations.payments.methods import apply_method, apply_setup
+from billing.queries.mirroring import find_invoice
+from billing.rules.mirroring.views import InvoiceView
 from billing.rules.payments.applied import APPLIED, FOREIGN, PARKED, UNCHANGED, Applied
 from billing.rules.payments.views import (
     AccountView,
@@ -23,12 +25,15 @@ from billing.rules.payments.views import (
 )
 from billing.stripe_gateway import mirrored
 from events.store import Cursor
+from orgs import PLATFORM_ID
 from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
 from payouts import stripe_gateway as connect
 from payouts.operations.paying import applying as partners
 from payouts.queries.payouts import watched_accounts
 from webhooks.operations.inbound import catching_up, handlers
 from webhooks.operations.inbound.handlers import Apply, Fetch, Handler
+from webhooks.queries.reconciling.rows import is_assigned
 from webhooks.rules.inbound.judging import CONNECT, PLATFORM
 
 _WORST_FIRST: Final = (PARKED, FOREIGN, APPLIED, UNCHANGED)
@@ -110,6 +115,20 @@ def _after_its_payment(apply: Any) -> Apply:
     return applied
 
 
+def _apply_invoice(cur: Cursor, found: InvoiceView, author: Author) -> Applied:
+    return apply_invoice(cur, found, is_placed=_is_placed(cur, found), author=author)
+
+
+def _is_placed(cur: Cursor, found: InvoiceView) -> bool:
+    """Whether finance has assigned what paid it. Under the platform's lock, which assigning takes, too, so that the one
+    who comes second sees the first; of an invoice that has given its credit nothing is left to decide."""
+    known = find_invoice(cur, found.id)
+    if found.status != "paid" or (known is not None and known.grant is not None):
+        return False
+    lock_organization(cur, PLATFORM_ID)
+    return is_assigned(cur, [f"payment_intent:{intent}" for intent, _ in found.payments])
+
+
 def _account(name: str, account: str | None) -> AccountView | str:
     """A connected account; its id alone where it lets us do nothing any more."""
     try:
@@ -149,7 +168,7 @@ ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
     "payout": (_fetches(stripe_gateway.payout), _applies(applying.apply_payout)),
     "transfer": (lambda name, account: connect.transfer(name), _applies(partners.apply_transfer)),
     "subscription": (_fetches(mirrored.subscription), _applies(apply_subscription)),
-    "invoice": (_fetches(mirrored.invoice), _applies(apply_invoice)),
+    "invoice": (_fetches(mirrored.invoice), _apply_invoice),
 }
 """By the kind of object of the platform's own events: how it is fetched, and the one operation that it is handed to."""
 

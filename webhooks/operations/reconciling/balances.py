@@ -16,6 +16,7 @@ from uuid import UUID
 from billing import stripe_gateway
 from billing.queries.mirroring import find_invoice
 from billing.queries.paymentintegrity import KINDS as PAYMENT_KINDS
+from billing.queries.payments import has_effect
 from billing.rules.payments.views import BalanceView
 from billing.stripe_gateway import mirrored
 from billing.stripe_gateway.lists import pages
@@ -28,7 +29,7 @@ from orgs.operations.locks import lock_organization
 from webhooks.operations.reconciling.accounts import platform_ledger
 from webhooks.operations.reconciling.noting import AUTHOR, effects_finding, end_difference, note_open
 from webhooks.queries.reconciling import rows as reading
-from webhooks.queries.reconciling.runs import DifferenceRow, Run, open_not_met
+from webhooks.queries.reconciling.runs import DifferenceRow, Run, open_difference, open_not_met
 from webhooks.rules.reconciling import items as rules
 from webhooks.rules.reconciling.differences import AMOUNT, CATEGORY, DOUBLE, FOREIGN, Difference, Tally
 from webhooks.rules.reconciling.periods import OVERLAP
@@ -135,19 +136,23 @@ def compare_sums(run: Run) -> Tally:
 
 def roll_forward(run: Run) -> Tally:
     """This function will prove that the rows are the whole balance, and the balance that of the books: opening plus
-    what moved is closing, for each currency, and each entry on processor_clearing has something at the processor behind
-    it."""
+    what moved is closing, for each currency, each entry on processor_clearing has something at the processor behind
+    it, and nothing is held twice."""
     tally = Tally()
     for attempt in range(_TRIES):
         closing = stripe_gateway.balances()
         read_rows(run)
         wrong = run_in_transaction(partial(_gaps, closing=closing))
-        if not wrong or attempt == _TRIES - 1:
+        surplus = run_in_transaction(partial(_surplus, run=run))
+        if not (wrong or surplus) or attempt == _TRIES - 1:
             break
     for currency, gap in wrong.items():
         detail = {"not_in_rows": gap, "closing": closing.get(currency, 0)}
         found = Difference("balance", AMOUNT, f"balance:{currency}", detail, None, gap, currency)
         run_in_transaction(partial(note_open, run=run.id, found=found))
+        tally.open += 1
+    for currency, amount in surplus.items():
+        run_in_transaction(partial(_note_surplus, run=run.id, currency=currency, amount=amount))
         tally.open += 1
     entries = run_in_transaction(lambda cur: reading.unexplained_entries(cur, _entry_kinds))
     for organization, entry, kind, currency, amount in entries:
@@ -243,7 +248,7 @@ def _book(cur: Cursor, *, view: BalanceView, subject: str, invoice: str | None) 
     if reading.is_booked(cur, view.id):
         return
     known = None if invoice is None else find_invoice(cur, invoice)
-    is_mirrored = known is not None and known.grant is not None
+    is_mirrored = known is not None and known.grant is not None and has_effect(cur, subject)
     item = rules.new_item(view, subject=subject, booked_to=rules.MIRRORED if is_mirrored else None, now=now)
     if item.status == rules.SUSPENSE and reading.is_marked_foreign(cur, subject):
         reason = "What it is about was marked as foreign."
@@ -264,7 +269,7 @@ def _book(cur: Cursor, *, view: BalanceView, subject: str, invoice: str | None) 
 def _release(cur: Cursor, *, item: rules.Item) -> None:
     now = lock_organization(cur, PLATFORM_ID).now
     item = reading.find_item(cur, item.id)
-    if item.status not in rules.UNEXPLAINED:
+    if item.status not in rules.UNEXPLAINED and not rules.is_fee_alone(item):
         return
     done = rules.released(item, at=now, reason="Its object is known by now.")
     ledger = platform_ledger(
@@ -290,6 +295,8 @@ def _mirror(cur: Cursor, *, item: rules.Item, invoice: str) -> bool:
     now = lock_organization(cur, PLATFORM_ID).now
     item, known = reading.find_item(cur, item.id), find_invoice(cur, invoice)
     if item.status != rules.SUSPENSE or known is None or known.grant is None:
+        return False
+    if not has_effect(cur, item.subject):  # its invoice does not count this payment
         return False
     ledger = platform_ledger(
         cur,
@@ -368,6 +375,26 @@ def _gaps(cur: Cursor, closing: dict[str, int]) -> dict[str, int]:
         if said not in prefixes:
             wrong[currency] = said - prefixes[0]
     return wrong
+
+
+def _surplus(cur: Cursor, *, run: Run) -> dict[str, int]:
+    """By currency, what the books hold above the rows and what is told apart."""
+    known = _known_elsewhere(cur, reading.young_sources(cur, run.since))
+    return reading.surplus(cur, kinds=_entry_kinds, since=run.since, known=known)
+
+
+def _note_surplus(cur: Cursor, *, run: UUID, currency: str, amount: int) -> None:
+    """That a person has accepted it holds for its amount alone: another one is told anew."""
+    proposed = {
+        "step": "find what stands in suspense's items and in its object's books, too; reverse one of both"
+    }
+    found = Difference(
+        "held", AMOUNT, f"held:{currency}", {"held_too_much": amount}, None, -amount, currency, proposed
+    )
+    known = open_difference(cur, subject=found.subject, name=found.name)
+    if known is not None and known.amount != found.amount:
+        end_difference(cur, known, reason="It is another amount now.")
+    note_open(cur, run, found)
 
 
 def _close(cur: Cursor, *, run: Run, closing: dict[str, int], is_proved: bool) -> None:

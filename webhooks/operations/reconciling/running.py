@@ -278,7 +278,7 @@ def _was_looked_at(run: Run, kind: str) -> bool:
     if kind == "step":
         return True
     finder = {
-        "balance": "roll_forward", "entry": "roll_forward", "sum": "sums", "payout_items": "payout_items",
-        "suspense": "items",
+        "balance": "roll_forward", "held": "roll_forward", "entry": "roll_forward", "sum": "sums",
+        "payout_items": "payout_items", "suspense": "items",
     }.get(kind)  # fmt: skip
     return finder in run.steps

@@ -8,6 +8,7 @@ from uuid import UUID
 from billing.operations.findings import resolve_finding, resolve_open
 from billing.operations.invoices.paying import ASSIGNED, NewPayment, record_payment
 from billing.queries.invoices import find_invoice
+from billing.queries.payments import has_effect
 from billing.rules.invoices import OPEN, UNCOLLECTIBLE
 from common.errors import AmountExceedsAvailable, CurrencyMismatch, InvalidField, InvalidTransition
 from events.store import Cursor
@@ -33,9 +34,9 @@ def assign_item(
 
     What it leaves in the platform's books and what it becomes in the customer's stand against each other in
     `intercompany_clearing` (L8); what the processor holds does not change. It locks the platform and the organization.
-    Raises NotFound, InvalidTransition (not in suspense, or the invoice is not open), CurrencyMismatch,
-    AmountExceedsAvailable (the invoice owes less), and InvalidField without a reason, for the platform, or where the
-    money is not above zero.
+    Raises NotFound, InvalidTransition (not in suspense, in the books by itself, or the invoice is not open),
+    CurrencyMismatch, AmountExceedsAvailable (the invoice owes less), and InvalidField without a reason, for the
+    platform, or where the money is not above zero.
     """
     if organization == PLATFORM_ID:
         raise InvalidField("Money is assigned to a customer.", pointer="/organization")
@@ -47,6 +48,8 @@ def assign_item(
     )
     if found.amount <= 0:
         raise InvalidField("Only money that came can be assigned.", pointer="/item")
+    if found.category == "charge" and has_effect(cur, found.subject):
+        raise InvalidTransition("It is in the books of its payment: it leaves suspense by itself.")
     if lock_books(cur, organization).currency != found.currency:
         raise CurrencyMismatch(f"This money is in {found.currency}.", pointer="/organization")
     ledger = platform_ledger(

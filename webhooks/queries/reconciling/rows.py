@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
@@ -30,10 +30,12 @@ ORDER BY r.id LIMIT %(limit)s
 """
 _NAMES: Final = tuple(field.name for field in fields(Item))
 _ITEM: Final = "SELECT " + ", ".join(f"i.{name}" for name in _NAMES) + " FROM processor_items i"
-# What was in suspense and is explained by now: its object is known here.
+# What was in suspense and is explained by now: its object is known here. Of a mirrored invoice's charge the fee stands
+# here until its payment is told, which books it.
 _RELEASED: Final = f"""
 {_ITEM} JOIN processor_balance_rows r ON r.id = i.balance_transaction
-WHERE i.status IN ('suspense', 'foreign') AND {_EXPLAINED} ORDER BY i.id
+WHERE (i.status IN ('suspense', 'foreign') OR i.status = 'booked' AND i.booked_to = 'mirrored_invoice')
+    AND {_EXPLAINED} ORDER BY i.id
 """
 _SOURCES: Final = f"""
 {_ITEM.replace(" FROM ", ", r.source FROM ")} JOIN processor_balance_rows r ON r.id = i.balance_transaction
@@ -90,6 +92,40 @@ SELECT p.organization, e.id, e.kind, p.currency, -p.amount FROM postings p JOIN 
 WHERE a.kind = 'processor_clearing' AND NOT (e.kind = ANY(%s))
     AND NOT (e.kind = 'grant' AND EXISTS (SELECT FROM mirrored_invoices m WHERE 'grant:' || m.grant_id = e.source))
 ORDER BY e.id LIMIT 1000
+"""
+# What the books hold above the rows, without what is told apart: payments whose rows sum to something else, and entries
+# without anything behind them. Rows that nothing explains yet are on their way. One statement sees one moment.
+_SURPLUS: Final = f"""
+WITH held AS (
+    SELECT p.currency, -sum(p.amount) AS amount FROM postings p JOIN accounts a ON a.id = p.account_id
+        JOIN journal_entries e ON e.id = p.entry_id
+    WHERE a.kind = 'processor_clearing' AND (e.kind = ANY(%(kinds)s) OR e.kind = 'grant'
+        AND EXISTS (SELECT FROM mirrored_invoices m WHERE 'grant:' || m.grant_id = e.source))
+    GROUP BY p.currency
+), read AS (
+    SELECT r.currency, -sum(r.net) FROM processor_balance_rows r
+    WHERE r.created < %(since)s OR r.source = ANY(%(known)s) OR {_EXPLAINED}
+        OR EXISTS (SELECT FROM processor_items i WHERE i.balance_transaction = r.id)
+    GROUP BY r.currency
+), theirs AS (
+    SELECT b.currency, sum(b.net) FROM processor_balance_rows b
+    WHERE EXISTS (SELECT FROM payments p WHERE p.charge = b.source)
+        OR EXISTS (SELECT FROM refunds f WHERE f.id = b.source)
+        OR EXISTS (SELECT FROM disputes d WHERE d.id = b.source)
+    GROUP BY b.currency
+), mirrored AS (
+    SELECT currency, sum(amount) FROM processor_items WHERE booked_to = 'mirrored_invoice' AND status = 'booked'
+    GROUP BY currency
+), ours AS (
+    SELECT currency, -sum(received - refunded - disputed - fee) FROM payments GROUP BY currency
+), every AS (
+    TABLE held UNION ALL TABLE read UNION ALL TABLE theirs UNION ALL TABLE mirrored UNION ALL TABLE ours
+)
+SELECT currency, sum(amount)::bigint FROM every GROUP BY currency HAVING sum(amount) <> 0 ORDER BY currency
+"""
+_YOUNG_SOURCES: Final = f"""
+SELECT DISTINCT r.source FROM processor_balance_rows r WHERE r.created >= %s AND r.source IS NOT NULL
+    AND NOT EXISTS (SELECT FROM processor_items i WHERE i.balance_transaction = r.id) AND NOT {_EXPLAINED}
 """
 _HELD: Final = """
 SELECT p.currency, -sum(p.amount)::bigint FROM postings p JOIN accounts a ON a.id = p.account_id
@@ -202,6 +238,15 @@ def is_marked_foreign(cur: Cursor, subject: str) -> bool:
     return cur.execute(_MARKED, (subject,)).fetchone() == (True,)
 
 
+def is_assigned(cur: Cursor, subjects: Sequence[str]) -> bool:
+    """Whether finance gave a charge of one of these subjects to an organization."""
+    statement = (
+        "SELECT EXISTS (SELECT FROM processor_items WHERE subject = ANY(%s) AND category = 'charge'"
+        " AND status = 'assigned')"
+    )
+    return cur.execute(statement, (list(subjects),)).fetchone() == (True,)
+
+
 def in_suspense(cur: Cursor) -> list[InSuspense]:
     """Return what stands in suspense, by what it is about."""
     return [InSuspense(*row) for row in cur.execute(_SUSPENSE).fetchall()]
@@ -228,6 +273,21 @@ def unexplained_entries(cur: Cursor, kinds: Sequence[str]) -> list[tuple[UUID, U
     """Return entries on processor_clearing that nothing at the processor stands behind: organization, entry, kind,
     currency, units held by it."""
     return [tuple(row) for row in cur.execute(_OTHER, (list(kinds),)).fetchall()]
+
+
+def young_sources(cur: Cursor, since: datetime) -> list[str]:
+    """Return the objects of rows since then that no object of payments explains and that are no items."""
+    return [row[0] for row in cur.execute(_YOUNG_SOURCES, (since,)).fetchall()]
+
+
+def surplus(cur: Cursor, *, kinds: Sequence[str], since: datetime, known: Collection[str]) -> dict[str, int]:
+    """Return by currency how much more (units) the books hold than the rows and what is told apart explain.
+
+    `known`: objects of rows since then that are in the books of another app; rows since then that are neither theirs
+    nor explained are on their way.
+    """
+    given = {"kinds": list(kinds), "since": since, "known": list(known)}
+    return dict(cur.execute(_SURPLUS, given).fetchall())
 
 
 def held_by_books(cur: Cursor) -> dict[str, int]:

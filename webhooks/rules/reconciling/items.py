@@ -124,6 +124,11 @@ def released(item: Item, *, at: datetime, reason: str) -> Item:
     return replace(item, status=RELEASED, ended_at=at, reason=reason, version=item.version + 1)
 
 
+def is_fee_alone(item: Item) -> bool:
+    """Whether an invoice's credit has booked what came, and the item stands for its fee until its payment is told."""
+    return item.status == BOOKED and item.booked_to == MIRRORED
+
+
 def as_mirrored(item: Item) -> Item:
     """Return an item that was in suspense and that a mirrored invoice explains now: its fee alone stays with it."""
     return replace(item, booked_to=MIRRORED, status=BOOKED, version=item.version + 1)
