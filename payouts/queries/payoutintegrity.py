@@ -89,7 +89,7 @@ sources AS (SELECT organization, partner, sum(share) AS share, sum(collected) AS
         bool_or(share >= 0 AND (collected < 0 OR lost < 0)) AS below
     FROM earning_sources WHERE {in:organization} GROUP BY 1, 2),
 hours AS (SELECT organization, partner, sum(amount) AS amount, sum(amount) FILTER (WHERE matured) AS matured,
-        bool_or(amount < 0 AND source <> 'line') AS below
+        bool_or(amount < 0 AND source <> 'line' AND source NOT LIKE 'adjustment:%%') AS below
     FROM earning_collections WHERE {in:organization} GROUP BY 1, 2)
 SELECT p.organization, 'share of partner ' || p.partner, 'its sums by day, payer and hour are not those of the pair'
 FROM earning_pairs p LEFT JOIN buckets b USING (organization, partner) LEFT JOIN sources s USING (organization, partner)
