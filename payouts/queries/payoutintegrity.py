@@ -105,7 +105,7 @@ SELECT s.organization, s.source || ' and partner ' || s.partner, 'collected ' ||
 FROM earning_sources s JOIN invoices i ON i.organization = s.organization AND s.source = 'invoice:' || i.id
 JOIN earning_watermarks w ON w.organization = s.organization
 WHERE {in:s.organization} AND i.total > 0 AND s.collected::numeric * i.total > s.share::numeric * (i.paid - coalesce((
-        SELECT sum(c.credit) FROM credit_notes c WHERE c.invoice_id = i.id), 0)) AND s.collected > 0
+        SELECT sum(p.invoice_back - p.reopened) FROM payments p WHERE p.invoice_id = i.id), 0)) AND s.collected > 0
     AND s.collected + s.lost < s.share
     AND NOT EXISTS (SELECT FROM events e WHERE e.organization = s.organization AND e.seq > w.seq)
 """

@@ -175,7 +175,7 @@ def _latest(pair: Pair, now: datetime) -> datetime:
 
 def _owed(
     left: Mapping[tuple[str, str, datetime], int],
-    matured: Collection[tuple[str, str, datetime]],
+    matured: set[tuple[str, str, datetime]],
     partner: str,
     amount: int,
     ripe: datetime,
@@ -235,19 +235,17 @@ def unpaid(used: Iterable[Used], debt: int) -> dict[str, Fraction]:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFigures:
-    """What is known of an invoice's payment. `noted`: the totals of its credit notes; `note_credit`: what of these had
-    been paid and was given back as credit."""
+    """What is known of an invoice's payment. `paid`: what was paid and neither went back, nor was given back as credit
+    by a note, nor is argued about; `noted`: the totals of its credit notes."""
 
     status: str
     total: int
     paid: int
     noted: int
-    note_credit: int
     written_off: int
 
     def fraction(self) -> Fraction:
-        """How much of what it bills is collected: what was paid and not given back; lost is what credit notes and
-        write-offs took away. One without anything to pay is collected when it is settled."""
+        """How much of what it bills is collected; lost is what credit notes and write-offs took away. One without anything to pay is collected when it is settled."""
         if self.total <= 0:
             return ALL if self.status == "paid" else NOTHING
-        return Fraction(self.paid - self.note_credit, self.noted + self.written_off, self.total)
+        return Fraction(self.paid, self.noted + self.written_off, self.total)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+from billing.rules.payments.views import DisputeView
 from common.money import UNITS_PER_MAJOR as ONE
 from payouts.operations.adjusting import adjust_due
 from payouts.rules.shares import Tier
@@ -21,6 +23,7 @@ from tests.builders.marketplace import (
     spend,
 )
 from tests.builders.orgs import platform, unique
+from tests.builders.payments import Paying, asked
 from tests.invariants import assert_sound
 
 
@@ -141,3 +144,59 @@ class TestTiersThatTakeMoreOfMore:
         assert seller.figures == (14 * ONE,) * 4
         assert not settled(customer.id)
         proven(customer.id, seller.id)
+
+
+class TestADisputeOfAnInvoicesPayment:
+    def disputed(self, seller: Seller, part: int) -> tuple[Billed, Paying, DisputeView]:
+        made = calling_on_account(seller)
+        made.use("1000")
+        made.pass_months()
+        made.run()
+        settled(made.id)
+        paying = asked(made.id, 1000 * ONE, invoice=UUID(made.only()["id"]))
+        assert paying.apply(paying.view()).outcome == "applied"
+        settled_twice(made)
+        assert seller.figures == (800 * ONE,) * 4
+        dispute = paying.dispute(part)
+        assert paying.apply(dispute).outcome == "applied"
+        settled(made.id)
+        return made, paying, dispute
+
+    def test_takes_the_share_back_while_it_is_argued_about(self) -> None:
+        seller = make_seller(holdback_days=0)
+        made, paying, dispute = self.disputed(seller, 1000 * ONE)
+        assert made.only()["status"] == "paid"
+        assert seller.figures == (800 * ONE, 0, 0, 0)
+        proven(made.id, seller.id)
+        assert paying.apply(paying.won(dispute)).outcome == "applied"
+        settled_twice(made)
+        assert seller.figures == (800 * ONE,) * 4
+        proven(made.id, seller.id)
+
+    def test_that_is_lost_takes_it_once(self) -> None:
+        seller = make_seller(holdback_days=0)
+        made, paying, dispute = self.disputed(seller, 250 * ONE)
+        assert seller.figures == (800 * ONE, *(600 * ONE,) * 3)
+        assert paying.apply(paying.lost(dispute)).outcome == "applied"
+        settled_twice(made)
+        assert made.only()["due"] == "250.00"
+        assert seller.figures == (800 * ONE, *(600 * ONE,) * 3)
+        proven(made.id, seller.id)
+
+
+class TestACreditNoteOfAPaidInvoice:
+    def test_takes_its_own_part_of_the_share_and_no_more(self) -> None:
+        seller = make_seller(holdback_days=0)
+        made = calling_on_account(seller)
+        made.use("100")
+        made.pass_months()
+        made.run()
+        settled(made.id)
+        made.pay(made.only()["id"], "100.00")
+        settled_twice(made)
+        line = made.lines(made.only()["id"])[0]
+        body = {"reason": "too slow", "lines": [{"line": line["number"], "net": "50.00"}]}
+        assert made.act(made.only()["id"], "credit-notes", body).status_code == 201
+        settled_twice(made)
+        assert seller.figures == (40 * ONE,) * 4
+        proven(made.id, seller.id)
