@@ -52,7 +52,11 @@ WHERE g.organization = %(organization)s AND (g.id = ANY(%(grants)s::uuid[])
 _OWED: Final = """
 SELECT debt FROM accounts WHERE organization = %s AND kind = 'customer_credit' AND counterparty IS NULL
 """
-_DEBTS: Final = "SELECT id::text, amount, at FROM earning_debts WHERE organization = %s"
+# A call that was reversed owes nothing: what is owed still is an older one's.
+_DEBTS: Final = """
+SELECT id::text, amount, at FROM earning_debts d WHERE organization = %s AND NOT EXISTS (
+    SELECT FROM earning_reversals r WHERE r.organization = d.organization AND r.id = d.id)
+"""
 # What an open dispute took is paid still, for nobody is asked for it, and is not here: no share is paid out of it.
 _INVOICES: Final = """
 SELECT i.id::text, i.status, i.total, i.paid - coalesce(d.pending, 0), coalesce(n.total, 0), i.written_off

@@ -227,7 +227,7 @@ def unpaid(used: Iterable[Used], debt: int) -> dict[str, Fraction]:
     repaid is the oldest first."""
     found: dict[str, Fraction] = {}
     for one in sorted(used, key=lambda one: (one.at, one.source), reverse=True):
-        part = min(debt, one.amount)
+        part = min(debt, max(one.amount, 0))
         debt -= part
         found[one.source] = Fraction(one.amount - part, 0, one.amount) if one.amount > 0 else ALL
     return found

@@ -200,3 +200,18 @@ class TestACreditNoteOfAPaidInvoice:
         settled_twice(made)
         assert seller.figures == (40 * ONE,) * 4
         proven(made.id, seller.id)
+
+
+class TestDebtOfACallThatIsReversed:
+    def test_is_nobodys_so_that_the_older_call_is_owed_still(self) -> None:
+        seller = make_seller(holdback_days=0)
+        customer = calling(seller, credit="0")
+        for amount in ("5", "10"):
+            assert customer.use(amount).status_code == 201
+        reverse(customer.id)
+        settled(customer.id)
+        assert seller.figures[:2] == (4 * ONE, 0)
+        customer.grant("5")
+        settled(customer.id)
+        assert seller.figures[:2] == (4 * ONE, 4 * ONE)
+        proven(customer.id, seller.id)
