@@ -9,6 +9,7 @@ from uuid import UUID
 from events.integrity import register_check
 from events.store import Cursor
 from ledger.queries.integrity import Violation
+from payouts.queries import moneyintegrity
 
 # Each statement gives (organization, object, detail). {in} narrows a column to the organizations asked for.
 _P1: Final = """
@@ -117,6 +118,8 @@ _CHECKS: Final = (
     ("P1 records", _RECORDS),
     ("P1 sums", _SUMS),
     ("P1 paid", _PAID),
+    ("P1 earned", moneyintegrity.EARNED),
+    ("P1 money", moneyintegrity.COLLECTED),
 )
 
 

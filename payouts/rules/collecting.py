@@ -245,7 +245,8 @@ class InvoiceFigures:
     written_off: int
 
     def fraction(self) -> Fraction:
-        """How much of what it bills is collected; lost is what credit notes and write-offs took away. One without anything to pay is collected when it is settled."""
+        """How much of what it bills is collected; lost is what credit notes and write-offs took away. One without
+        anything to pay is collected when it is settled."""
         if self.total <= 0:
             return ALL if self.status == "paid" else NOTHING
         return Fraction(self.paid, self.noted + self.written_off, self.total)
