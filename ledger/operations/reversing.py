@@ -12,7 +12,7 @@ from ledger.queries.balances import find_grants
 from ledger.queries.journal import EntryRow, find_entry, ledger_part, shares_of_entry
 from ledger.rules.adjustments import require_reason
 from ledger.rules.corrections import OWNED, Movement, as_effects, give_back, regrant, take
-from ledger.rules.effects import entry
+from ledger.rules.effects import USAGE, entry
 from orgs.operations.facts import Author
 
 
@@ -44,14 +44,17 @@ def reverse_entry(cur: Cursor, *, organization: UUID, entry: UUID, reason: str, 
 
 
 def _unshared(cur: Cursor, books: Books, original: EntryRow) -> dict[str, Any]:
-    """What partners got of a charge goes back with it, from who paid for it (S100)."""
+    """What partners got of a charge goes back with it, from who paid for it (S100), on the day on which they got it:
+    the volume of that month falls. Other entries of its event (breakage) are no charge."""
+    if original.kind != USAGE:
+        return {}
     found = shares_of_entry(cur, organization=books.organization.id, entry=original.id)
     if found is None:
         return {}
-    usage, shares = found
+    usage, day, shares = found
     parts = [[partner, payer, -gross, -share] for partner, payer, gross, share in shares.get("parts", ())]
     told = {name: shares[name] for name in ("listing", "rule", "agent") if name in shares}
-    return {"shares": {**told, "usage": usage, "calls": 0, "parts": parts}}
+    return {"shares": {**told, "usage": usage, "day": day.isoformat(), "calls": 0, "parts": parts}}
 
 
 def _effects(cur: Cursor, books: Books, original: EntryRow, reason: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -133,12 +133,14 @@ def ledger_part(cur: Cursor, *, organization: UUID, entry: UUID) -> dict[str, An
     return part
 
 
-def shares_of_entry(cur: Cursor, *, organization: UUID, entry: UUID) -> tuple[str, dict[str, Any]] | None:
-    """Return who shares in the charge that an entry posted, as its event says, with the id of the usage record; None
-    where nobody does. Raises NotFound."""
-    columns = "coalesce(v.data->>'usage', v.stream_id::text), (v.data->'shares')::text"
-    usage, shares = _of_event(cur, organization, entry, columns)
-    return None if shares is None else (usage, json.loads(shares))
+def shares_of_entry(
+    cur: Cursor, *, organization: UUID, entry: UUID
+) -> tuple[str, date, dict[str, Any]] | None:
+    """Return who shares in the charge that an entry posted, as its event says, with the id of the usage record and the
+    day (business clock, UTC) of the charge; None where nobody does. Raises NotFound."""
+    columns = "coalesce(v.data->>'usage', v.stream_id::text), v.occurred_at, (v.data->'shares')::text"
+    usage, at, shares = _of_event(cur, organization, entry, columns)
+    return None if shares is None else (usage, at.astimezone(UTC).date(), json.loads(shares))
 
 
 def _of_event(cur: Cursor, organization: UUID, entry: UUID, columns: str) -> tuple[Any, ...]:

@@ -23,6 +23,9 @@ from orgs.rules.rows import LockedOrganization
 from payouts.queries.collecting import (
     due_callers,
     partners_of,
+    placed_on,
+    reversals_of,
+    reversals_to_place,
     shares_in,
     standing_of,
     unnoted_invoices,
@@ -52,15 +55,20 @@ def settle_due() -> int:
 def settle_caller(organization: UUID, *, author: Author = JOB) -> bool:
     """This function will settle one caller with all of its partners; whether there was something. See the module.
 
-    The shares in an invoice's cut are summed up once, before the lock is taken.
+    The shares in an invoice's cut are summed up once, before the lock is taken; a call that is reversed between the
+    two is summed up in the next round.
     """
-    noted = run_in_transaction(lambda cur: _summed(cur, organization))
+    known, noted = run_in_transaction(
+        lambda cur: (reversals_of(cur, organization), _summed(cur, organization))
+    )
 
     def operation(cur: Cursor) -> bool:
         partners = partners_of(cur, organization)
         locked = lock_organizations(cur, {organization, *partners})
         if not set(partners_of(cur, organization)) <= locked.keys():
             return True  # somebody earned its first share meanwhile: the next round has the lock, too
+        if noted and reversals_of(cur, organization) != known:
+            return True
         is_new = _note_invoices(cur, locked[organization], noted, author)
         made = settle_locked(cur, locked, organization, author=author)
         cur.execute(_LOOKED_AT, {"organization": organization})
@@ -118,7 +126,23 @@ def _note_invoices(
         data = {"invoice": invoice, "parts": back, "voided": True}
         events.append(_event(caller, STREAM, "invoiced", data, author))
     append(cur, events)
-    return bool(events)
+    placed = _place_reversals(cur, caller, author)
+    append(cur, placed)
+    return bool(events or placed)
+
+
+def _place_reversals(cur: Cursor, caller: LockedOrganization, author: Author) -> list[Event]:
+    """A reversed call stands no more on the invoice that bills it, so that what was collected of it there goes back.
+    One that is on none is left out when its invoice is summed up."""
+    reversed_calls = reversals_to_place(cur, caller.id)
+    if not reversed_calls:
+        return []
+    told: list[dict[str, Any]] = [
+        {"invoice": str(invoice), "parts": [[partner, -share] for partner, share in parts], "reversed": []}
+        for invoice, parts in placed_on(cur, caller.id, reversed_calls)
+    ]
+    told.append({"invoice": None, "parts": [], "reversed": [str(one) for one in reversed_calls]})
+    return [_event(caller, STREAM, "invoiced", data, author) for data in told]
 
 
 def _told(made: Settlement, entries: list[dict[str, Any]]) -> dict[str, Any]:

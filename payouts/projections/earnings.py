@@ -9,7 +9,8 @@ from typing import Any, Final
 from events.store import Cursor, Event, ProjectedTable, Projector, register
 from spend.rules.splits import DEBT, LINE
 
-EARNED: Final = frozenset({"reservation.committed", "usage.recorded", "journal.reversed", "earning.adjusted"})
+REVERSED: Final = "journal.reversed"
+EARNED: Final = frozenset({"reservation.committed", "usage.recorded", REVERSED, "earning.adjusted"})
 INVOICED: Final = "earning.invoiced"
 SETTLED: Final = "earning.settled"
 RECEIVED: Final = "earning.received"
@@ -59,6 +60,15 @@ WHERE c.organization = e.organization AND c.partner = e.partner AND c.hour <= e.
 _INVOICES: Final = """
 INSERT INTO earning_invoices (invoice_id, organization) SELECT * FROM unnest(%s::uuid[], %s::uuid[])
 """
+# What was not paid on the line stands on no invoice: there is nothing to look for.
+_REVERSALS: Final = """
+INSERT INTO earning_reversals (organization, id, placed) SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::boolean[])
+ON CONFLICT DO NOTHING
+"""
+_PLACED: Final = """
+UPDATE earning_reversals r SET placed = true FROM unnest(%s::uuid[], %s::uuid[]) AS e(organization, id)
+WHERE r.organization = e.organization AND r.id = e.id
+"""
 _DAYS: Final = """
 INSERT INTO partner_days AS d (partner, day, received) SELECT * FROM unnest(%s::uuid[], %s::date[], %s::bigint[])
 ON CONFLICT (partner, day) DO UPDATE SET received = d.received + EXCLUDED.received
@@ -79,6 +89,8 @@ class _Changes:
         self.matured: dict[tuple[Any, ...], str] = {}
         self.debts: list[tuple[Any, ...]] = []
         self.invoices: list[tuple[Any, ...]] = []
+        self.reversals: list[tuple[Any, ...]] = []
+        self.placed: list[tuple[Any, ...]] = []
 
     def earn(self, event: Event) -> None:
         shares = event.data.get("shares")
@@ -90,6 +102,9 @@ class _Changes:
             _add(self.used, (owner, grant), (amount,))
         if shares.get("debt"):
             self.debts.append((owner, usage, shares["debt"], event.occurred_at))
+        if event.type == REVERSED:
+            is_on_no_line = all(part[1] != LINE for part in shares.get("parts", ()))
+            self.reversals.append((owner, usage, is_on_no_line))
         day = shares.get("day") or day_of(event.occurred_at)
         seen: set[str] = set()
         for partner, payer, gross, share in shares.get("parts", ()):
@@ -101,7 +116,9 @@ class _Changes:
 
     def invoice(self, event: Event) -> None:
         owner, invoice = str(event.organization), event.data["invoice"]
-        if not event.data.get("voided"):
+        if "reversed" in event.data:
+            self.placed += [(owner, usage) for usage in event.data["reversed"]]
+        elif not event.data.get("voided"):
             self.invoices.append((invoice, owner))
         for partner, amount in event.data["parts"]:
             self.source(owner, partner, LINE, share=-amount)
@@ -159,6 +176,8 @@ def project(cur: Cursor, events: Sequence[Event]) -> None:
     _write(cur, _DEBTS, changes.debts)
     _write(cur, _USED, _rows(changes.used))
     _write(cur, _INVOICES, changes.invoices)
+    _write(cur, _REVERSALS, changes.reversals)
+    _write(cur, _PLACED, changes.placed)
     _write(cur, _COLLECTIONS, _rows(changes.collections))
     _write(cur, _MATURED, [(*key, until) for key, until in sorted(changes.matured.items())])
 
@@ -209,6 +228,7 @@ EARNINGS: Final = Projector(
         ProjectedTable("earning_debts", ("organization", "id")),
         ProjectedTable("earning_used", ("organization", "grant_id")),
         ProjectedTable("earning_invoices", ("invoice_id",)),
+        ProjectedTable("earning_reversals", ("organization", "id")),
     ),
 )
 DAYS: Final = Projector(

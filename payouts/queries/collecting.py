@@ -15,13 +15,13 @@ from billing.queries.standing import read_range
 from events.store import Cursor
 from payouts.rules.collecting import (
     ALL,
-    NOTHING,
     Collection,
     Fraction,
     InvoiceFigures,
     Pair,
     Source,
     Used,
+    settled_of,
     unpaid,
 )
 
@@ -52,11 +52,18 @@ WHERE g.organization = %(organization)s AND (g.id = ANY(%(grants)s::uuid[])
 _OWED: Final = """
 SELECT debt FROM accounts WHERE organization = %s AND kind = 'customer_credit' AND counterparty IS NULL
 """
-_DEBTS: Final = "SELECT id::text, amount, at FROM earning_debts WHERE organization = %s"
+# A call that was reversed owes nothing: what is owed still is an older one's.
+_DEBTS: Final = """
+SELECT id::text, amount, at FROM earning_debts d WHERE organization = %s AND NOT EXISTS (
+    SELECT FROM earning_reversals r WHERE r.organization = d.organization AND r.id = d.id)
+"""
+# What an open dispute took is paid still, for nobody is asked for it, and is not here: no share is paid out of it.
 _INVOICES: Final = """
-SELECT i.id::text, i.status, i.total, i.paid, coalesce(n.total, 0), coalesce(n.credit, 0), i.written_off
-FROM invoices i LEFT JOIN LATERAL (SELECT sum(total)::bigint AS total, sum(credit)::bigint AS credit FROM credit_notes c
+SELECT i.id::text, i.status, i.total, i.paid - coalesce(d.pending, 0), coalesce(n.total, 0), i.written_off
+FROM invoices i LEFT JOIN LATERAL (SELECT sum(total)::bigint AS total FROM credit_notes c
     WHERE c.invoice_id = i.id) n ON true
+LEFT JOIN LATERAL (SELECT sum(p.invoice_back - p.reopened)::bigint AS pending FROM payments p
+    WHERE p.invoice_id = i.id) d ON true
 WHERE i.organization = %s AND i.id = ANY(%s::uuid[])
 """
 # The fee that gave a grant is an item of the same source whose service begins with it, or that runs while it does.
@@ -84,7 +91,16 @@ ORDER BY i.finalized_at, i.id
 """
 _SHARES: Final = """
 SELECT p->>0, sum((p->>3)::bigint)::bigint FROM usage_records x, json_array_elements(x.detail->'shares'->'parts') p
-WHERE {condition} AND x.detail->'shares' IS NOT NULL AND p->>1 = 'line' GROUP BY 1 ORDER BY 1
+WHERE {condition} AND x.detail->'shares' IS NOT NULL AND p->>1 = 'line' AND {reversed} GROUP BY 1 ORDER BY 1
+"""
+_NOT_REVERSED: Final = (
+    "NOT EXISTS (SELECT FROM earning_reversals r WHERE r.organization = x.organization AND r.id = x.id)"
+)
+_REVERSED: Final = "x.id = ANY(%(reversed)s)"
+_TO_PLACE: Final = "SELECT id FROM earning_reversals WHERE organization = %s AND NOT placed ORDER BY id"
+_NOTED: Final = """
+SELECT i.id, i.usage::text FROM earning_invoices n JOIN invoices i ON i.id = n.invoice_id
+WHERE n.organization = %s AND i.status <> 'void' ORDER BY i.finalized_at DESC, i.id DESC
 """
 
 
@@ -113,11 +129,7 @@ def standing_of(cur: Cursor, organization: UUID) -> Standing:
     sources = [Source(*row) for row in cur.execute(_SOURCES, (organization,)).fetchall()]
     fractions = _fractions(cur, organization, {source.name for source in sources})
     fractions |= _as_the_rest(sources, fractions)
-    shrunk = [
-        source.name
-        for source in sources
-        if fractions.get(source.name, NOTHING).of(source.share)[0] < source.collected
-    ]
+    shrunk = [source.name for source in sources if settled_of(source, fractions)[0] < source.collected]
     given = {"organization": organization, "sources": shrunk}
     collections = [Collection(*row) for row in cur.execute(_WAITING, given).fetchall()]
     pairs = [
@@ -134,7 +146,7 @@ def _as_the_rest(sources: Iterable[Source], fractions: dict[str, Fraction]) -> d
     whole = sum(one.share for one in rest)
     if whole <= 0 or len(rest) == len(found):
         return {}
-    parts = [fractions.get(one.name, NOTHING).of(one.share) for one in rest]
+    parts = [settled_of(one, fractions) for one in rest]
     mean = Fraction(sum(part[0] for part in parts), sum(part[1] for part in parts), whole)
     return {one.name: mean for one in found if one.name.startswith(ADJUSTMENT)}
 
@@ -161,15 +173,45 @@ def void_sources(cur: Cursor, organization: UUID) -> dict[str, list[tuple[str, i
     return found
 
 
+def reversals_of(cur: Cursor, organization: UUID) -> int:
+    """Return how many calls of a caller were reversed."""
+    statement = "SELECT count(*) FROM earning_reversals WHERE organization = %s"
+    row = cur.execute(statement, (organization,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def reversals_to_place(cur: Cursor, organization: UUID) -> list[UUID]:
+    """Return the usage records that were reversed and have not been looked for on the caller's invoices."""
+    return [row[0] for row in cur.execute(_TO_PLACE, (organization,)).fetchall()]
+
+
+def placed_on(
+    cur: Cursor, organization: UUID, reversed_calls: Some[UUID]
+) -> list[tuple[UUID, list[list[Any]]]]:
+    """Return (invoice, [partner, share]) of what the line paid for of these calls, by the living invoice that bills
+    them and was summed up."""
+    found = []
+    for invoice, ranges in cur.execute(_NOTED, (organization,)).fetchall():
+        parts = _shares(cur, organization, json.loads(ranges), _REVERSED, {"reversed": list(reversed_calls)})
+        found += [(invoice, parts)] if parts else []
+    return found
+
+
 def shares_in(cur: Cursor, organization: UUID, ranges: Iterable[Any]) -> list[list[Any]]:
-    """Return [partner, share] of what the line paid for in the ranges of cuts that an invoice bills. What a cut holds
-    never changes, so no lock is needed."""
+    """Return [partner, share] of what the line paid for in the ranges of cuts that an invoice bills, without what was
+    reversed by now. What a cut holds never changes, so no lock is needed; see `reversals_of` for what may."""
+    return _shares(cur, organization, ranges, _NOT_REVERSED, {})
+
+
+def _shares(
+    cur: Cursor, organization: UUID, ranges: Iterable[Any], chosen: str, values: dict[str, Any]
+) -> list[list[Any]]:
     sums: dict[str, int] = {}
     for data in ranges:
         before, after = read_range(data)
         condition = difference(cur, organization, alias="x", cut=after, previous=before)
-        rows = cur.execute(_SHARES.format(condition=condition.sql), condition.values).fetchall()
-        for partner, share in rows:
+        statement = _SHARES.format(condition=condition.sql, reversed=chosen)
+        for partner, share in cur.execute(statement, {**condition.values, **values}).fetchall():
             sums[partner] = sums.get(partner, 0) + share
     return [[partner, share] for partner, share in sorted(sums.items()) if share]
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from events.integrity import register_check
 from events.store import Cursor
 from ledger.queries.integrity import Violation
+from payouts.queries import moneyintegrity
 
 # Each statement gives (organization, object, detail). {in} narrows a column to the organizations asked for.
 _P1: Final = """
@@ -89,7 +90,7 @@ sources AS (SELECT organization, partner, sum(share) AS share, sum(collected) AS
         bool_or(share >= 0 AND (collected < 0 OR lost < 0)) AS below
     FROM earning_sources WHERE {in:organization} GROUP BY 1, 2),
 hours AS (SELECT organization, partner, sum(amount) AS amount, sum(amount) FILTER (WHERE matured) AS matured,
-        bool_or(amount < 0 AND source <> 'line') AS below
+        bool_or(amount < 0 AND source <> 'line' AND source NOT LIKE 'adjustment:%%') AS below
     FROM earning_collections WHERE {in:organization} GROUP BY 1, 2)
 SELECT p.organization, 'share of partner ' || p.partner, 'its sums by day, payer and hour are not those of the pair'
 FROM earning_pairs p LEFT JOIN buckets b USING (organization, partner) LEFT JOIN sources s USING (organization, partner)
@@ -105,7 +106,7 @@ SELECT s.organization, s.source || ' and partner ' || s.partner, 'collected ' ||
 FROM earning_sources s JOIN invoices i ON i.organization = s.organization AND s.source = 'invoice:' || i.id
 JOIN earning_watermarks w ON w.organization = s.organization
 WHERE {in:s.organization} AND i.total > 0 AND s.collected::numeric * i.total > s.share::numeric * (i.paid - coalesce((
-        SELECT sum(c.credit) FROM credit_notes c WHERE c.invoice_id = i.id), 0)) AND s.collected > 0
+        SELECT sum(p.invoice_back - p.reopened) FROM payments p WHERE p.invoice_id = i.id), 0)) AND s.collected > 0
     AND s.collected + s.lost < s.share
     AND NOT EXISTS (SELECT FROM events e WHERE e.organization = s.organization AND e.seq > w.seq)
 """
@@ -117,6 +118,8 @@ _CHECKS: Final = (
     ("P1 records", _RECORDS),
     ("P1 sums", _SUMS),
     ("P1 paid", _PAID),
+    ("P1 earned", moneyintegrity.EARNED),
+    ("P1 money", moneyintegrity.COLLECTED),
 )
 
 

@@ -36,8 +36,9 @@ SELECT {_COLUMNS}, (SELECT clock_timestamp() + o.clock_offset FROM organizations
 FROM revenue_shares WHERE jsonb_array_length(terms->'tiers') > 0 AND withdrawn_at IS NULL ORDER BY id
 """
 _SHARED: Final = """
-SELECT organization, listing_id, agent_id, partner, sum(gross)::bigint, sum(share)::bigint FROM earning_buckets
-WHERE rule = %s AND rule <> 'default' AND day >= %s::date AND day < %s::date GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+SELECT organization, listing_id, agent_id, partner, sum(gross)::bigint, sum(share)::bigint, sum(calls)::bigint
+FROM earning_buckets WHERE rule = %s AND rule <> 'default' AND day >= %s::date AND day < %s::date
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 _CALLERS: Final = """
 SELECT r.organization, r.listing_id FROM split_rules r JOIN listings l ON l.id = r.listing_id

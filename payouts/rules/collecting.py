@@ -25,10 +25,8 @@ class Fraction:
     def of(self, share: int) -> tuple[int, int]:
         """Return (collected, lost) of a share: each cut down, and together all of it where nothing is left to pay.
 
-        A share below zero, which a reversal leaves where its charge was invoiced, is settled at once.
+        Of a share below zero, which a difference of tiers may be, each is cut down, too: rather too much is taken back.
         """
-        if share <= 0:
-            return share, 0
         collected = min(max(self.collected, 0), self.whole)
         lost = min(max(self.lost, 0), self.whole - collected)
         taken = share * collected // self.whole
@@ -96,6 +94,15 @@ class Settlement:
         return not (self.collected or self.lost or self.moved)
 
 
+def settled_of(source: Source, fractions: Mapping[str, Fraction]) -> tuple[int, int]:
+    """Return what of a source's share is to be (collected, lost).
+
+    What is below zero and on nobody's payment is taken back at once: nothing else will ever settle it.
+    """
+    fraction = fractions.get(source.name)
+    return (min(source.share, 0), 0) if fraction is None else fraction.of(source.share)
+
+
 def settle(
     sources: Iterable[Source],
     fractions: Mapping[str, Fraction],
@@ -107,27 +114,42 @@ def settle(
     """Return what has changed since a caller was settled last. `collections` are all that are not past the holdback,
     and of sources that something is taken of, all.
 
-    What is taken of a source comes off the hours in which it was collected, the newest first.
+    What is taken of a source comes off the hours in which it was collected, the newest first. What is more than was
+    ever collected of it (it is below zero) comes off what else waits of that partner's, the newest first, and then off
+    what is past the holdback: money that is known to be gone waits for nothing.
     """
     made = Settlement()
+    pairs = list(pairs)
     hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    ripe = {pair.partner: _latest(pair, now) for pair in pairs}
     left = {(one.partner, one.source, one.hour): one.amount for one in collections}
+    matured = {(one.partner, one.source, one.hour) for one in collections if one.matured}
     by_source = _newest_first(collections)
     back: dict[str, int] = {}
+    owed: list[tuple[Source, int]] = []
+
+    def collect(source: Source, moment: datetime, amount: int) -> None:
+        made.collected.append((source.partner, source.name, moment, amount))
+        key = (source.partner, source.name, moment)
+        left[key] = left.get(key, 0) + amount
+        if key in matured:
+            back[source.partner] = back.get(source.partner, 0) - amount
+
     for source in sources:
-        collected, lost = fractions.get(source.name, NOTHING).of(source.share)
+        collected, lost = settled_of(source, fractions)
         change = collected - source.collected
         if lost != source.lost:
             made.lost.append((source.partner, source.name, lost - source.lost))
         if change > 0:
-            made.collected.append((source.partner, source.name, hour, change))
-            key = (source.partner, source.name, hour)
-            left[key] = left.get(key, 0) + change
+            collect(source, hour, change)
         for one, part in _taken(by_source.get((source.partner, source.name), ()), -change):
-            made.collected.append((source.partner, source.name, one.hour, -part))
-            left[source.partner, source.name, one.hour] -= part
-            back[source.partner] = back.get(source.partner, 0) + (part if one.matured else 0)
-    matured = {(one.partner, one.source, one.hour) for one in collections if one.matured}
+            collect(source, one.hour, -part)
+            change += part
+        if change < 0:
+            owed.append((source, -change))
+    for source, amount in owed:
+        for moment, part in _owed(left, matured, source.partner, amount, ripe.get(source.partner, hour)):
+            collect(source, moment, -part)
     waiting = {key: amount for key, amount in left.items() if key not in matured}
     moves = (_moved(pair, waiting, back.get(pair.partner, 0), now) for pair in pairs)
     made.moved += [move for move in moves if move is not None]
@@ -137,13 +159,39 @@ def settle(
 def _moved(
     pair: Pair, waiting: Mapping[tuple[str, str, datetime], int], back: int, now: datetime
 ) -> Moved | None:
-    latest = (now - pair.holdback - HOUR).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    latest = _latest(pair, now)
     ripe = {key: amount for key, amount in waiting.items() if key[0] == pair.partner and key[2] <= latest}
     matured = sum(ripe.values()) - back
     amount = pair.matured + matured - pair.moved
     if not ripe and not matured and not amount:
         return None
     return Moved(pair.partner, max((key[2] for key in ripe), default=None), matured, amount)
+
+
+def _latest(pair: Pair, now: datetime) -> datetime:
+    """The latest hour that is past the holdback."""
+    return (now - pair.holdback - HOUR).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _owed(
+    left: Mapping[tuple[str, str, datetime], int],
+    matured: set[tuple[str, str, datetime]],
+    partner: str,
+    amount: int,
+    ripe: datetime,
+) -> list[tuple[datetime, int]]:
+    """Off which hours comes what a partner owes: those that wait, the newest first; `ripe` for what is more."""
+    waiting: dict[datetime, int] = {}
+    for key, part in left.items():
+        if key[0] == partner and key not in matured and key[2] > ripe:
+            waiting[key[2]] = waiting.get(key[2], 0) + part
+    found = []
+    for moment in sorted(waiting, reverse=True):
+        part = min(amount, waiting[moment])
+        if part > 0:
+            found.append((moment, part))
+            amount -= part
+    return [*found, (ripe, amount)] if amount else found
 
 
 def _newest_first(collections: Iterable[Collection]) -> dict[tuple[str, str], list[Collection]]:
@@ -179,7 +227,7 @@ def unpaid(used: Iterable[Used], debt: int) -> dict[str, Fraction]:
     repaid is the oldest first."""
     found: dict[str, Fraction] = {}
     for one in sorted(used, key=lambda one: (one.at, one.source), reverse=True):
-        part = min(debt, one.amount)
+        part = min(debt, max(one.amount, 0))
         debt -= part
         found[one.source] = Fraction(one.amount - part, 0, one.amount) if one.amount > 0 else ALL
     return found
@@ -187,19 +235,18 @@ def unpaid(used: Iterable[Used], debt: int) -> dict[str, Fraction]:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFigures:
-    """What is known of an invoice's payment. `noted`: the totals of its credit notes; `note_credit`: what of these had
-    been paid and was given back as credit."""
+    """What is known of an invoice's payment. `paid`: what was paid and neither went back, nor was given back as credit
+    by a note, nor is argued about; `noted`: the totals of its credit notes."""
 
     status: str
     total: int
     paid: int
     noted: int
-    note_credit: int
     written_off: int
 
     def fraction(self) -> Fraction:
-        """How much of what it bills is collected: what was paid and not given back; lost is what credit notes and
-        write-offs took away. One without anything to pay is collected when it is settled."""
+        """How much of what it bills is collected; lost is what credit notes and write-offs took away. One without
+        anything to pay is collected when it is settled."""
         if self.total <= 0:
             return ALL if self.status == "paid" else NOTHING
-        return Fraction(self.paid - self.note_credit, self.noted + self.written_off, self.total)
+        return Fraction(self.paid, self.noted + self.written_off, self.total)

@@ -166,7 +166,8 @@ def rate_of(terms: ShareTerms, volume: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What stands in a month under a share, of one caller's agent and one party: charges and share in units."""
+    """What stands in a month under a share, of one caller's agent and one party: charges and share in units, and how
+    many calls that was (one that was reversed counts still)."""
 
     organization: UUID
     listing: UUID
@@ -174,24 +175,22 @@ class Shared:
     partner: UUID
     gross: int
     share: int
+    calls: int
 
 
 def adjusted(share: RevenueShare, rows: Iterable[Shared]) -> list[tuple[Shared, int]]:
     """Return what each row of a month that is over has too little (above zero) or too much of a share, by the tier of
-    the whole month's volume; nothing while the first tier holds it all, whose rate every call had."""
+    the whole month's volume. What is no more than a unit for each call is how these were rounded, and stays."""
     found = list(rows)
     parties = share.terms.splits or ((share.organization, 1),)
     volume = sum(row.gross for row in found if row.partner == parties[0][0])
-    first = share.terms.tiers[0]
-    if first.up_to is None or volume <= first.up_to:
-        return []
     rule = SplitRule(
         str(share.id), share.valid_from, rate_of(share.terms, volume), 0, None, True,
         tuple(Party(str(partner), weight, "") for partner, weight in parties),
     )  # fmt: skip
     places = {partner: place for place, (partner, _) in enumerate(parties)}
     due = [(row, pool_of(rule, row.gross)[places[row.partner]] - row.share) for row in found]
-    return [(row, amount) for row, amount in due if amount]
+    return [(row, amount) for row, amount in due if abs(amount) > row.calls]
 
 
 def in_effect(rules: Sequence[Mapping[str, Any]], now: datetime) -> list[Mapping[str, Any]]:

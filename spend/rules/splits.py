@@ -67,7 +67,7 @@ class Splits:
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What a rule made of a charge. `parts` are [partner, payer, gross, share]: for each partner what of the charge
-    each payer paid, and the share of it; `by_account` are the shares by account. All in units."""
+    each payer paid, and the share of it, which may be nothing; `by_account` are the shares by account. All in units."""
 
     listing: str
     rule: str
@@ -100,9 +100,8 @@ def share_out(
     parts: list[list[Any]] = []
     by_account: list[list[Any]] = []
     for party, share in zip(rule.parties, shares, strict=True):
-        if not share:
-            continue
-        by_account.append([party.account, share])
+        if share:
+            by_account.append([party.account, share])
         of_payers = split_largest_remainder(share, list(paid.values()))
         parts += [
             [party.partner, payer, gross, part]

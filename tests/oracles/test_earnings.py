@@ -57,14 +57,14 @@ def test_an_earning_is_available_after_the_holdback(age: timedelta, is_moved: bo
 
 
 INVOICES = [
-    pytest.param(InvoiceFigures("open", 100, 0, 0, 0, 0), (0, 0), id="S99-unpaid"),
-    pytest.param(InvoiceFigures("open", 100, 25, 0, 0, 0), (20, 0), id="S99-a-quarter"),
-    pytest.param(InvoiceFigures("paid", 100, 100, 0, 0, 0), (80, 0), id="S99-paid"),
-    pytest.param(InvoiceFigures("open", 100, 0, 50, 0, 0), (0, 40), id="S100-half-credited"),
-    pytest.param(InvoiceFigures("paid", 100, 100, 50, 50, 0), (40, 40), id="S100-half-given-back"),
-    pytest.param(InvoiceFigures("uncollectible", 100, 25, 0, 0, 75), (20, 60), id="S100-written-off"),
-    pytest.param(InvoiceFigures("paid", 0, 0, 0, 0, 0), (80, 0), id="nothing-to-pay"),
-    pytest.param(InvoiceFigures("open", 3, 1, 0, 0, 0), (26, 0), id="cut-down"),
+    pytest.param(InvoiceFigures("open", 100, 0, 0, 0), (0, 0), id="S99-unpaid"),
+    pytest.param(InvoiceFigures("open", 100, 25, 0, 0), (20, 0), id="S99-a-quarter"),
+    pytest.param(InvoiceFigures("paid", 100, 100, 0, 0), (80, 0), id="S99-paid"),
+    pytest.param(InvoiceFigures("open", 100, 0, 50, 0), (0, 40), id="S100-half-credited"),
+    pytest.param(InvoiceFigures("paid", 100, 50, 50, 0), (40, 40), id="S100-half-given-back"),
+    pytest.param(InvoiceFigures("uncollectible", 100, 25, 0, 75), (20, 60), id="S100-written-off"),
+    pytest.param(InvoiceFigures("paid", 0, 0, 0, 0), (80, 0), id="nothing-to-pay"),
+    pytest.param(InvoiceFigures("open", 3, 1, 0, 0), (26, 0), id="cut-down"),
 ]
 
 

@@ -351,6 +351,78 @@ class TestTiers:
         proven(customer.id)
 
 
+class TestTiersAndReversals:
+    def tiered(self, *tiers: Tier) -> tuple[Seller, Customer]:
+        seller = make_seller(holdback_days=0)
+        seller.share(tiers=tiers or (Tier(10 * ONE, 300_000), Tier(None, 100_000)))
+        return seller, calling(seller)
+
+    def month_over(self, seller: Seller, customer: Customer) -> None:
+        pass_time(seller.id, days=31)
+        customer.pass_time(days=31)
+        adjust_due()
+        settled(customer.id)
+
+    def reverse(self, customer: Customer, amount: str) -> None:
+        api = platform()
+        entries = api.get("/v1/entries", organization=str(customer.id), kind="usage").json()["data"]
+        wanted = next(one for one in entries if {"-" + amount} & {line["amount"] for line in one["lines"]})
+        answer = api.post(f"/v1/entries/{wanted['id']}/reverse", {"reason": "broken"}, key=unique())
+        assert answer.status_code == 201, answer.content
+
+    def test_of_a_month_that_falls_back_into_the_first_tier_leave_no_call_at_a_later_ones_rate(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "8", "3")
+        publish_due(seller.id)
+        spend(customer, "1")
+        assert seller.figures[0] == units("8.6")
+        self.reverse(customer, "3")
+        self.month_over(seller, customer)
+        assert seller.figures[:2] == (units("6.3"), units("6.3"))
+        assert adjust_due() == 0
+        proven(customer.id, seller.id)
+
+    def test_count_a_call_that_is_reversed_later_in_the_month_in_which_it_was_made(self) -> None:
+        seller, customer = self.tiered()
+        spend(customer, "9", "10", "11")
+        self.month_over(seller, customer)
+        assert seller.figures[0] == 27 * ONE
+        self.reverse(customer, "11")
+        assert adjust_due() == 1
+        settled(customer.id)
+        assert seller.figures[:2] == (units("17.1"), units("17.1"))
+        self.reverse(customer, "10")
+        adjust_due()
+        settled(customer.id)
+        assert seller.figures[:2] == (units("6.3"), units("6.3"))
+        proven(customer.id, seller.id)
+
+    def test_count_calls_of_which_the_platform_keeps_all(self) -> None:
+        seller, customer = self.tiered(Tier(10 * ONE, 1_000_000), Tier(None, 100_000))
+        spend(customer, "10", "1")
+        publish_due(seller.id)
+        spend(customer, "1")
+        assert seller.figures[0] == units("0.9")
+        self.month_over(seller, customer)
+        assert seller.figures[:2] == (units("10.8"), units("10.8"))
+        proven(customer.id, seller.id)
+
+    def test_take_no_share_of_a_charge_back_with_the_breakage_that_its_event_had_beside_it(self) -> None:
+        seller = make_seller()
+        customer = calling(seller, credit="0")
+        customer.grant("5", lifetime=timedelta(minutes=5))
+        made = customer.reserved("5", ttl_seconds=3600)
+        customer.pass_time(minutes=10)
+        customer.expire_grants()
+        assert customer.commit(made["id"], "2").status_code == 200
+        api = platform()
+        (broken,) = api.get("/v1/entries", organization=str(customer.id), kind="breakage").json()["data"]
+        answer = api.post(f"/v1/entries/{broken['id']}/reverse", {"reason": "kind"}, key=unique())
+        assert answer.status_code == 201, answer.content
+        assert seller.figures[0] == units("1.6")
+        proven(customer.id)
+
+
 class TestCreditOfAPlan:
     def test_is_collected_as_the_invoice_of_its_fee_is_paid(self) -> None:
         seller = make_seller()

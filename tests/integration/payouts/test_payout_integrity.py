@@ -155,6 +155,39 @@ def test_a_share_that_is_collected_of_what_was_not_paid_is_found(test_session: S
     assert is_said(found, "P1 paid", "but paid are"), found
 
 
+def test_a_share_that_is_collected_of_an_invoice_without_its_payment_is_found(test_session: Session) -> None:
+    made = calling_on_account(make_seller())
+    made.use("10")
+    made.pass_months()
+    made.run()
+    settled(made.id)
+    made.pay(made.only()["id"], "10.00")
+    settled(made.id)
+    tampering = f"UPDATE invoice_payments SET applied = applied - 100000000 {MINE}"
+    found = told(test_session, payoutintegrity.violations, tampering, made.id)
+    assert is_said(found, "P1 money", "collected is 800000000, but money came for 720000000"), found
+
+
+@pytest.mark.parametrize(
+    ("tampering", "invariant", "words"),
+    [
+        (
+            f"UPDATE accounts SET debt = 100000000 {MINE} AND kind = 'customer_credit'",
+            "P1 money",
+            "came for 720000000",
+        ),
+        (f"UPDATE earning_pairs SET earned = collected - 1 {MINE}", "P1 earned", "but earned only 799999999"),
+    ],
+    ids=["owed", "earned"],
+)
+def test_a_share_that_is_collected_without_money_is_found(
+    test_session: Session, tampering: str, invariant: str, words: str
+) -> None:
+    _, customer = moved()
+    found = told(test_session, payoutintegrity.violations, tampering, customer.id)
+    assert is_said(found, invariant, words), found
+
+
 def test_verify_ledger_runs_these_checks() -> None:
     known = dict(checks())
     assert known["payouts"] is payoutintegrity.violations

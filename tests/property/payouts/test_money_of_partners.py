@@ -1,4 +1,4 @@
-"""P1 to P4, L8: charges, collections, refunds, disputes, payouts and reversals of transfers in any interleaving.
+"""P1 to P4, L8: charges and their reversals, collections, refunds, disputes, payouts and reversals of transfers anyhow.
 
 After each step, as committed: every unit of a share is in exactly one of partner_earned, partner_payable, in transit,
 paid and clawed back; no more is paid, in transit and payable than was collected; linked entries clear; each payout is
@@ -28,7 +28,7 @@ from tests.builders.billing import Billed, billed
 from tests.builders.books import balances, rows
 from tests.builders.gate import Customer, make_customer
 from tests.builders.marketplace import Seller, calls, marketplace_violations, settled
-from tests.builders.orgs import write
+from tests.builders.orgs import platform, unique, write
 from tests.builders.partner_money import stated
 from tests.builders.payments import Paying, asked
 from tests.builders.payouts import CENT, Earner, partner
@@ -70,6 +70,7 @@ class Market:
         made: list[tuple[str, Action]] = [
             ("use", self.use), ("use on account", self.use_on_account), ("buy", self.buy), ("settle", self.settle),
             ("settle ", self.settle), ("request", self.request), ("state", self.state),
+            ("take back", self.take_back),
         ]  # fmt: skip
         if any(invoice["status"] in ("draft", "open") for invoice in self.invoiced.invoices()):
             made += [("pay", self.pay), ("write off", self.write_off)]
@@ -118,6 +119,16 @@ class Market:
 
     def use_on_account(self) -> None:
         self.invoiced.use(format_amount(self.amount()))
+
+    def take_back(self) -> None:
+        """A call of either customer, whatever became of it: paid, owed, invoiced or not yet."""
+        customer = self.random.choice((self.prepaid.id, self.invoiced.id))
+        asking = {"organization": str(customer), "kind": "usage", "limit": "100"}
+        entries = platform().get("/v1/entries", **asking).json()["data"]
+        left = [entry["id"] for entry in entries if entry["reversed_by"] is None]
+        if left:
+            path = f"/v1/entries/{self.random.choice(left)}/reverse"
+            assert platform().post(path, {"reason": "test"}, key=unique()).status_code == 201
 
     def buy(self) -> None:
         self.succeed(asked(self.prepaid.id, self.cents(60 * 10**8)))
@@ -244,11 +255,13 @@ class Market:
         )
 
     def shares(self) -> tuple[int, int, int]:
-        """The shares of all calls by their records, what was clawed back for good, what is in partner_earned."""
+        """The shares of all calls that stand, by record, what was clawed back for good, what is in partner_earned."""
         ours = [self.prepaid.id, self.invoiced.id]
         said = rows(
             "SELECT coalesce(sum((p->>3)::bigint), 0) FROM usage_records u, json_array_elements(u.detail->'shares'"
-            "->'parts') p WHERE u.detail->'shares' IS NOT NULL AND u.organization = ANY(%s)",
+            "->'parts') p WHERE u.detail->'shares' IS NOT NULL AND u.organization = ANY(%s) AND NOT EXISTS (SELECT FROM"
+            " v_entries e JOIN v_entries r ON r.idempotency_key = 'reversal:' || e.entry_id"
+            " WHERE e.source = 'usage_record:' || u.id)",
             ours,
         )
         posted = rows(

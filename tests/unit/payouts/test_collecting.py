@@ -77,3 +77,38 @@ class TestWhatIsOwed:
 
     def test_is_nothing_without_debt(self) -> None:
         assert unpaid([Used("grant:a", 10, OLD)], 0)["grant:a"].of(7) == (7, 0)
+
+
+class TestWhatIsBelowZero:
+    OWED = Source("p", "line", -80, 0, 0)
+
+    def test_comes_off_what_waits_the_newest_first(self) -> None:
+        hours = [
+            Collection("p", "grant:g", HOUR - timedelta(hours=9), 70, matured=False),
+            Collection("p", "invoice:i", HOUR - timedelta(hours=5), 30, matured=False),
+            Collection("q", "invoice:i", HOUR - timedelta(hours=4), 99, matured=False),
+        ]
+        made = settle([self.OWED], {}, hours, [Pair("p", 0, 0, WEEK), Pair("q", 0, 0, WEEK)], now=NOW)
+        assert made.collected == [
+            ("p", "line", HOUR - timedelta(hours=5), -30),
+            ("p", "line", HOUR - timedelta(hours=9), -50),
+        ]
+        assert made.moved == []
+
+    def test_comes_off_the_balance_at_once_where_nothing_waits(self) -> None:
+        made = settle([self.OWED], {}, [], [Pair("p", 90, 90, WEEK)], now=NOW)
+        ripe = HOUR - WEEK - timedelta(hours=1)
+        assert made.collected == [("p", "line", ripe, -80)]
+        assert made.moved == [Moved("p", ripe, -80, -80)]
+
+    def test_comes_off_a_second_time_in_the_hour_in_which_some_did(self) -> None:
+        ripe = HOUR - WEEK - timedelta(hours=1)
+        before = [Collection("p", "line", ripe, -80, matured=True)]
+        source, pair = Source("p", "line", -100, -80, 0), Pair("p", 10, 10, WEEK)
+        made = settle([source], {}, before, [pair], now=NOW)
+        assert made.collected == [("p", "line", ripe, -20)]
+        assert [(move.matured, move.amount) for move in made.moved] == [(-20, -20)]
+
+    def test_is_settled_as_far_as_what_it_is_a_difference_of(self) -> None:
+        assert Fraction(1, 1, 4).of(-10) == (-3, -3)
+        assert Fraction(3, 1, 4).of(-10) == (-8, -2)

@@ -10,7 +10,17 @@ from uuid import UUID
 import pytest
 
 from common.errors import InvalidField
-from payouts.rules.shares import RevenueShare, ShareTerms, Tier, check_terms, compiled, in_effect, next_month
+from payouts.rules.shares import (
+    RevenueShare,
+    Shared,
+    ShareTerms,
+    Tier,
+    adjusted,
+    check_terms,
+    compiled,
+    in_effect,
+    next_month,
+)
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 PARTNER, LISTING = UUID(int=1), UUID(int=2)
@@ -103,6 +113,18 @@ class TestTheRuleForACaller:
 def test_terms_that_make_no_sense_are_refused(terms: ShareTerms) -> None:
     with pytest.raises(InvalidField):
         check_terms(terms)
+
+
+@pytest.mark.parametrize(
+    ("gross", "had", "calls", "due"),
+    [(100, 71, 1, []), (100, 68, 2, []), (100, 72, 1, [-2]), (101, 71, 2, [20]), (101, 91, 1, [])],
+    ids=["rounded-up", "rounded-down", "too-much", "the-next-tier", "had-it"],
+)
+def test_a_month_is_brought_to_its_tier_but_for_how_its_calls_were_rounded(
+    gross: int, had: int, calls: int, due: list[int]
+) -> None:
+    row = Shared(UUID(int=5), LISTING, UUID(int=6), PARTNER, gross, had, calls)
+    assert [amount for _, amount in adjusted(share(11, terms=ShareTerms(tiers=TIERS)), [row])] == due
 
 
 def test_a_month_ends_where_the_next_begins() -> None:
