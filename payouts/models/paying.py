@@ -31,6 +31,7 @@ class Payout(ConcurrentTransitionMixin, models.Model):
     reviewed_by = models.TextField(null=True)
     approved_at = models.DateTimeField(null=True)
     approved_by = models.TextField(null=True)
+    first_approved_by = models.TextField(null=True)
     waits_for = models.TextField(null=True)
     next_at = models.DateTimeField(null=True)
     transfer = models.TextField(null=True)

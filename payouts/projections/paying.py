@@ -23,6 +23,7 @@ PAYOUTS: Final = DefinedTable(
         "reviewed_by": "text",
         "approved_at": "timestamptz",
         "approved_by": "text",
+        "first_approved_by": "text",
         "waits_for": "text",
         "next_at": "timestamptz",
         "transfer": "text",

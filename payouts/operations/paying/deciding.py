@@ -23,17 +23,23 @@ from payouts.operations.paying.machine import (
 )
 from payouts.queries.payouts import find_payout
 from payouts.rules.paying.judging import Hold
-from payouts.rules.paying.row import MANUAL, Payout, given_back, moved, noted
+from payouts.rules.paying.row import BY_PLATFORM, MANUAL, Payout, given_back, moved, noted
 from payouts.rules.paying.states import CANCELED, HELD, PAID, PENDING_APPROVAL, RETURNED, WAITING
 
 
 def approve_payout(cur: Cursor, *, payout: UUID, author: Author) -> Payout:
     """This function will approve a payout above the limit, as another person than the one who requested it, and have it
-    sent. Raises NotFound, MakerCannotApprove and InvalidTransition."""
+    sent. Where a key that stands for no person asked for it on the platform's behalf, two persons approve: the first
+    one is noted, and it still waits. Raises NotFound, MakerCannotApprove and InvalidTransition."""
     found, books = _locked(cur, payout)
     if found.state != PENDING_APPROVAL:
         raise InvalidTransition(f"A payout that is {found.state} waits for nobody's approval.")
-    require_other_person(proposer=person_of(cur, found.requested_by), approver=person_of(cur, author.actor))
+    proposer, approver = person_of(cur, found.requested_by), person_of(cur, author.actor)
+    require_other_person(proposer=proposer, approver=approver)
+    if proposer is None and found.cause in BY_PLATFORM:
+        if found.first_approved_by is None:
+            return keep(cur, books, found, noted(found, first_approved_by=author.actor), author=author)
+        require_other_person(proposer=person_of(cur, found.first_approved_by), approver=approver)
     return proceed(cur, books, found, author=author, approved_by=author.actor)
 
 

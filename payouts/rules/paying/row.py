@@ -21,6 +21,8 @@ STREAM: Final = "partner_payout"
 """Not `payout`: so the processor calls its own, the platform's too."""
 REQUEST, SCHEDULED, BATCH, PLATFORM_REQUEST = "request", "scheduled", "batch", "platform"
 CAUSES: Final = (REQUEST, SCHEDULED, BATCH, PLATFORM_REQUEST)
+BY_PLATFORM: Final = frozenset({BATCH, PLATFORM_REQUEST})
+"""Asked for by whoever pays, who is therefore one of the two persons above the limit."""
 MANUAL, REVIEW, ACCOUNT, DESTINATION = "manual", "review", "account_not_ready", "destination_changed"
 HOLDS: Final = (MANUAL, REVIEW, ACCOUNT, DESTINATION)
 """Why a payout is held: by hand, because the partner is under review, because its account takes no money now, because
@@ -32,7 +34,8 @@ RETRY_EVERY: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """A payout; amounts in units. `hold`, `hold_note`: why it waits, `reviewed_by`: who let it go on; `waits_for`:
+    """A payout; amounts in units. `hold`, `hold_note`: why it waits, `reviewed_by`: who let it go on after a review;
+    `first_approved_by`: the first of two persons who approve what nobody stands behind; `waits_for`:
     balance_insufficient while the processor has too little; `next_at`: when it is looked at again. `destination`: the
     bank account that it was judged for. `transfer`, `payout`: the processor's ids; `taken_back`: how much of the
     transfer was reversed, `reversals`: by which reversals, in units by the processor's ids."""
@@ -53,6 +56,7 @@ class Payout:
     reviewed_by: str | None = None
     approved_at: datetime | None = None
     approved_by: str | None = None
+    first_approved_by: str | None = None
     waits_for: str | None = None
     next_at: datetime | None = None
     transfer: str | None = None

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from payouts.operations.paying.batches import run_batches
 from tests.builders.orgs import platform, unique, write
-from tests.builders.payouts import partner
+from tests.builders.payouts import Earner, partner
 from tests.builders.stripe import Simulator
+from tests.functional.billing.test_admin import staff
+from tests.functional.payouts.test_payouts_admin import acts
 from tests.invariants import Still, assert_sound
 
 
@@ -47,3 +52,36 @@ class TestTheBooksOfAPayout:
         with Still(made.id):
             answer = platform().post("/v1/adjustments", body, key=unique())
         assert answer.status_code in (400, 422), answer.content
+
+
+def requested(made: Earner, way: str) -> None:
+    """A payout that a key without a member asks for on the platform's behalf."""
+    body = {"organization": str(made.id)} if way != "/v1/payouts/batch" else None
+    answer = platform().post(way, body, key=unique())
+    assert answer.status_code == 201, answer.content
+    run_batches()
+
+
+class TestAPayoutThatNobodyStandsBehind:
+    @pytest.mark.parametrize("way", ["/v1/payouts", "/v1/partner/payouts", "/v1/payouts/batch"])
+    def test_takes_two_persons_above_the_limit(self, stripe_simulator: Simulator, way: str) -> None:
+        made = partner(stripe_simulator, cents=150_000)
+        requested(made, way)
+        payout = made.payout().id
+        (_, first), (second, other) = (staff("view_payout", "change_payout") for _ in range(2))
+
+        acts(first, "approve", payout)
+
+        with Still(made.id):
+            acts(first, "approve", payout)
+            key = platform().post(f"/v1/payouts/{payout}/approve", key=unique())
+        assert (made.state(), made.commands(), problem(key)) == (
+            "pending_approval", [], (403, "maker_cannot_approve"),
+        )  # fmt: skip
+        acts(other, "approve", payout)
+        assert (made.state(), made.payout().approved_by) == ("approved", f"staff:{second.pk}")
+
+    def test_takes_none_up_to_the_limit(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=100_000)
+        requested(made, "/v1/payouts")
+        assert made.state() == "approved"

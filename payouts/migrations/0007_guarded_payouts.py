@@ -1,0 +1,14 @@
+"""Who approved first what nobody stands behind."""
+
+from django.db import migrations, models
+
+from events.schema import sql_operation
+
+
+class Migration(migrations.Migration):
+    dependencies = [("payouts", "0005_shared_hours")]
+
+    operations = [
+        sql_operation(__file__, "0007_guarded_payouts.sql"),
+        migrations.AddField("Payout", "first_approved_by", models.TextField(null=True)),
+    ]
