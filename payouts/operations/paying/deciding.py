@@ -23,7 +23,7 @@ from payouts.operations.paying.machine import (
 )
 from payouts.queries.payouts import find_payout
 from payouts.rules.paying.judging import Hold
-from payouts.rules.paying.row import BY_PLATFORM, MANUAL, Payout, given_back, moved, noted
+from payouts.rules.paying.row import BY_PLATFORM, MANUAL, REVIEW, Payout, given_back, moved, noted
 from payouts.rules.paying.states import CANCELED, HELD, PAID, PENDING_APPROVAL, RETURNED, WAITING
 
 
@@ -55,11 +55,13 @@ def hold_payout(cur: Cursor, *, payout: UUID, reason: str, author: Author) -> Pa
 
 def release_payout(cur: Cursor, *, payout: UUID, author: Author) -> Payout:
     """This function will let a held payout go on: to a second person above the limit, otherwise to be sent. What its
-    account hinders holds it still. Raises NotFound and InvalidTransition."""
+    account hinders holds it still; only of a payout that is held for a review is the review over. Raises NotFound and
+    InvalidTransition."""
     found, books = _locked(cur, payout)
     if found.state != HELD:
         raise InvalidTransition(f"A payout that is {found.state} is not held.")
-    return proceed(cur, books, found, author=author, reviewed_by=author.actor)
+    reviewed = {"reviewed_by": author.actor} if found.hold == REVIEW else {}
+    return proceed(cur, books, found, author=author, **reviewed)
 
 
 def cancel_payout(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 
@@ -18,6 +19,7 @@ from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from orgs.operations.facts import Author, record
 from payouts.queries.partners import require_partner
+from payouts.queries.payouts import open_payout
 from payouts.rules.paying.judging import Hold, Limits, hold_of, next_state
 from payouts.rules.paying.row import (
     RETRY_EVERY,
@@ -114,6 +116,13 @@ def hold(cur: Cursor, books: Books, payout: Payout, found: Hold, *, author: Auth
             return payout
         return keep(cur, books, payout, noted(payout, **told), author=author)
     return keep(cur, books, payout, moved(payout, HELD, **told), author=author)
+
+
+def forget_review(cur: Cursor, organization: UUID, *, author: Author) -> None:
+    """This function will have a partner's payout that was released for one reason be held for another."""
+    found = open_payout(cur, organization)
+    if found is not None and found.reviewed_by is not None:
+        keep(cur, books_of(cur, found), found, noted(found, reviewed_by=None), author=author)
 
 
 def send(cur: Cursor, payout: Payout, author: Author) -> Command:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from payouts.operations.paying.batches import run_batches
+from payouts.operations.paying.due import advance_due
 from tests.builders.orgs import platform, unique, write
 from tests.builders.payouts import Earner, partner
 from tests.builders.stripe import Simulator
@@ -85,3 +86,70 @@ class TestAPayoutThatNobodyStandsBehind:
         made = partner(stripe_simulator, cents=100_000)
         requested(made, "/v1/payouts")
         assert made.state() == "approved"
+
+
+def moves(made: Earner, *, number: str = "000999999991") -> str:
+    """Another bank account of the partner's; its id."""
+    bank: Any = {
+        "object": "bank_account", "country": "US", "currency": "usd", "routing_number": "110000000",
+        "account_number": number,
+    }  # fmt: skip
+    given: Any = {"external_account": bank, "default_for_currency": True}
+    there = made.stripe.sdk().v1.accounts.external_accounts.create(made.account, given)
+    assert made.see().destination == there.id
+    return str(there.id)
+
+
+def decided(made: Earner, verb: str, **body: Any) -> str:
+    """What the latest payout is after the platform's decision, and why it is held."""
+    answer = platform().post(f"/v1/payouts/{made.payout().id}/{verb}", body or None, key=unique())
+    assert answer.status_code == 200, answer.content
+    found = answer.json()
+    return f"{found['status']} {found['hold']['code']}" if found["hold"] else str(found["status"])
+
+
+def terms(made: Earner, **changes: Any) -> None:
+    """What finance agrees with the partner from now on."""
+    answer = platform().patch(f"/v1/partners/{made.id}", changes)
+    assert answer.status_code == 200, answer.content
+
+
+class TestAReleaseBeforeFinanceHoldsThePartner:
+    def test_of_a_hold_that_was_no_review_is_no_review(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        moves(made)
+        made.asked()
+        assert decided(made, "release") == "held destination_changed"
+
+        terms(made, hold_reason="fraud")
+
+        made.later(hours=73)
+        advance_due()
+        made.send()
+        assert (made.state(), made.payout().hold, made.transfers()) == ("held", "review", [])
+        assert decided(made, "release") == "approved"
+
+    def test_of_a_hold_by_hand_still_waits_for_the_review(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked()
+        assert decided(made, "hold", reason="Looks odd") == "held manual"
+        terms(made, hold_reason="fraud")
+        assert decided(made, "release") == "held review"
+        assert decided(made, "release") == "approved"
+
+    def test_of_a_review_for_another_reason_is_forgotten(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        terms(made, hold_reason="First payout")
+        made.asked()
+        assert decided(made, "release") == "approved"
+
+        terms(made, hold_reason="fraud")
+
+        made.send()
+        assert (made.state(), made.payout().hold_note, made.transfers()) == ("held", "fraud", [])
+        assert made.money() == {"payout_in_transit": 5_000}
+        assert decided(made, "release") == "approved"
+        terms(made, hold_reason="fraud")  # the same again is no other
+        made.send()
+        made.arrive()
+        assert made.state() == "paid"
