@@ -1,2 +1,6 @@
 -- The first of two persons who approve a payout that an API key without a member asked for on the platform's behalf.
 ALTER TABLE payouts ADD COLUMN first_approved_by text;
+-- What a payout took may have been taken back while it waited.
+ALTER TABLE payouts DROP CONSTRAINT payouts_hold_check;
+ALTER TABLE payouts ADD CONSTRAINT payouts_hold_check
+    CHECK (hold IN ('manual', 'review', 'account_not_ready', 'destination_changed', 'negative_balance'));

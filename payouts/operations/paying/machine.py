@@ -18,10 +18,11 @@ from billing.rules.payments.minor import to_minor
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from orgs.operations.facts import Author, record
-from payouts.queries.partners import require_partner
+from payouts.queries.partners import payable_balance, require_partner
 from payouts.queries.payouts import open_payout
 from payouts.rules.paying.judging import Hold, Limits, hold_of, next_state
 from payouts.rules.paying.row import (
+    BY_ITSELF,
     RETRY_EVERY,
     Payout,
     Step,
@@ -91,7 +92,7 @@ def proceed(cur: Cursor, books: Books, payout: Payout, *, author: Author, **chan
     `changes`: who looked at it (`reviewed_by`) or approved it (`approved_by`) just now.
     """
     looked = replace(payout, **changes)
-    found = hold_of(require_partner(cur, payout.organization), looked, limits(), now=books.now)
+    found = hindered(cur, books, looked)
     if found is not None:
         return hold(cur, books, payout, found, author=author, **changes)
     state = next_state(looked, None, limits())
@@ -106,9 +107,16 @@ def proceed(cur: Cursor, books: Books, payout: Payout, *, author: Author, **chan
     return after
 
 
+def hindered(cur: Cursor, books: Books, payout: Payout) -> Hold | None:
+    """This function will say what keeps a payout from being sent now; None: nothing. The caller holds the partner's
+    lock."""
+    partner = require_partner(cur, payout.organization)
+    return hold_of(partner, payout, limits(), balance=payable_balance(cur, partner), now=books.now)
+
+
 def hold(cur: Cursor, books: Books, payout: Payout, found: Hold, *, author: Author, **changes: Any) -> Payout:
     """This function will hold a payout, or say why it still is. What ends by itself is looked at again."""
-    ends = found.until or (books.now + RETRY_EVERY if found.code == "account_not_ready" else None)
+    ends = found.until or (books.now + RETRY_EVERY if found.code in BY_ITSELF else None)
     told = {"hold": found.code, "hold_note": found.note, "next_at": ends, **changes}
     if payout.state == HELD:
         same = (payout.hold, payout.hold_note) == (found.code, found.note) and not changes

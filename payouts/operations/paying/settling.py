@@ -18,16 +18,15 @@ from payouts.operations.paying.machine import (
     bring_back,
     come_back,
     find,
+    hindered,
     hold,
     keep,
-    limits,
     send_on,
     take_back,
     wait,
 )
-from payouts.queries.partners import require_partner
 from payouts.queries.payouts import find_payout
-from payouts.rules.paying.judging import Hold, hold_of
+from payouts.rules.paying.judging import Hold
 from payouts.rules.paying.row import ACCOUNT, Payout, moved, noted, transferred
 from payouts.rules.paying.states import APPROVED, FAILED, PAID, PROCESSING, REVERSED, UNKNOWN
 
@@ -43,7 +42,7 @@ def why_not_transfer(cur: Cursor, command: Command) -> str | None:
     if payout.state != APPROVED:
         return f"The payout is {payout.state}."
     books = books_of(cur, payout)
-    found = hold_of(require_partner(cur, payout.organization), payout, limits(), now=books.now)
+    found = hindered(cur, books, payout)
     if found is not None:
         return found.note
     keep(cur, books, payout, moved(payout, PROCESSING), author=AUTHOR)
@@ -136,7 +135,7 @@ def _not_sent(cur: Cursor, payout: Payout) -> None:
     if payout.state != APPROVED:
         return
     books = books_of(cur, payout)
-    found = hold_of(require_partner(cur, payout.organization), payout, limits(), now=books.now)
+    found = hindered(cur, books, payout)
     hold(cur, books, payout, found or Hold(ACCOUNT, "It could not be sent."), author=AUTHOR)
 
 

@@ -24,10 +24,11 @@ CAUSES: Final = (REQUEST, SCHEDULED, BATCH, PLATFORM_REQUEST)
 BY_PLATFORM: Final = frozenset({BATCH, PLATFORM_REQUEST})
 """Asked for by whoever pays, who is therefore one of the two persons above the limit."""
 MANUAL, REVIEW, ACCOUNT, DESTINATION = "manual", "review", "account_not_ready", "destination_changed"
-HOLDS: Final = (MANUAL, REVIEW, ACCOUNT, DESTINATION)
+NEGATIVE: Final = "negative_balance"
+HOLDS: Final = (MANUAL, REVIEW, ACCOUNT, DESTINATION, NEGATIVE)
 """Why a payout is held: by hand, because the partner is under review, because its account takes no money now, because
-its bank account is new. The last two end by themselves."""
-BY_ITSELF: Final = frozenset({ACCOUNT, DESTINATION})
+its bank account is new, because what it pays was taken back meanwhile. The last three end by themselves."""
+BY_ITSELF: Final = frozenset({ACCOUNT, DESTINATION, NEGATIVE})
 RETRY_EVERY: Final = timedelta(minutes=15)
 """How often it is tried anew what the processor refused for want of money: it never does so by itself."""
 

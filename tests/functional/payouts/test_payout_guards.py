@@ -153,3 +153,38 @@ class TestAReleaseBeforeFinanceHoldsThePartner:
         made.send()
         made.arrive()
         assert made.state() == "paid"
+
+
+class TestMoneyThatIsKnownToBeGone:
+    def test_is_not_sent_by_a_payout_that_waited_for_approval(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator)
+        customer = made.earn(150_000)
+        made.asked()
+        assert made.state() == "pending_approval"
+        made.lose(customer, 60_000)
+
+        acts(staff("view_payout", "change_payout")[1], "approve", made.payout().id)
+
+        assert (made.state(), made.payout().hold) == ("held", "negative_balance")
+        made.later(hours=1)
+        advance_due()
+        made.send()
+        assert (made.state(), made.transfers()) == ("held", [])
+        made.earn(60_000)
+        made.later(hours=1)
+        advance_due()
+        assert made.state() == "approved"  # it was approved once
+
+    def test_is_not_sent_by_a_payout_that_is_about_to_be(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator)
+        customer = made.earn(5_000)
+        made.asked()
+        made.lose(customer, 1)
+
+        made.send()
+
+        assert (made.state(), made.payout().hold, made.transfers()) == ("held", "negative_balance", [])
+        assert decided(made, "release") == "held negative_balance"
+        assert decided(made, "reject", reason="Refunded") == "canceled"
+        assert made.money() == {"partner_payable": 4_999}
+        assert_sound(made.id)
