@@ -87,18 +87,20 @@ def guard(state: str, target: str) -> None:
 
 
 def proceed(cur: Cursor, books: Books, payout: Payout, *, author: Author, **changes: Any) -> Payout:
-    """This function will let a payout that nobody sent yet go on: to a review, to a second person, or to be sent.
+    """This function will let a payout that nobody sent yet go on: to a review, to a second person, or to be sent. It
+    goes to the bank account that its partner has now, which has waited.
 
     `changes`: who looked at it (`reviewed_by`) or approved it (`approved_by`) just now.
     """
-    looked = replace(payout, **changes)
+    destination = require_partner(cur, payout.organization).destination
+    looked = replace(payout, destination=destination, **changes)
     found = hindered(cur, books, looked)
     if found is not None:
         return hold(cur, books, payout, found, author=author, **changes)
     state = next_state(looked, None, limits())
     if state == payout.state:
         return payout
-    told = {"hold": None, "hold_note": None, "next_at": None, **changes}
+    told = {"hold": None, "hold_note": None, "next_at": None, "destination": destination, **changes}
     if state == APPROVED:
         told["approved_at"] = payout.approved_at or books.now
     after = keep(cur, books, payout, moved(payout, state, **told), author=author)

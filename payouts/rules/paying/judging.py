@@ -118,6 +118,8 @@ def hold_of(
     changed = partner.destination_changed_at
     if changed is not None and now < changed + limits.destination_wait:
         return Hold(DESTINATION, "The bank account was changed lately.", changed + limits.destination_wait)
+    if payout.destination != partner.destination:
+        return Hold(DESTINATION, "The bank account is another than the one that it was judged for.")
     if partner.terms.hold_reason is not None and payout.reviewed_by is None:
         return Hold(REVIEW, partner.terms.hold_reason)
     if balance < 0:

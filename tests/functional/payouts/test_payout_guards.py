@@ -188,3 +188,40 @@ class TestMoneyThatIsKnownToBeGone:
         assert decided(made, "reject", reason="Refunded") == "canceled"
         assert made.money() == {"partner_payable": 4_999}
         assert_sound(made.id)
+
+
+class TestABankAccountThatChangesWhileAPayoutIsHeld:
+    def test_is_the_one_that_is_paid_after_its_wait(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        old = made.partner().destination
+        terms(made, hold_reason="First payout")
+        made.asked()
+        new = moves(made)
+        assert old != new
+        assert decided(made, "release") == "held destination_changed"
+        made.later(hours=73)
+
+        advance_due()
+        assert decided(made, "release") == "approved"
+
+        made.send()
+        made.arrive()
+        assert (made.state(), made.payout().destination) == ("paid", new)
+        assert [one.destination for one in made.payouts_there()] == [new]
+
+    def test_is_never_the_old_one_of_a_payout_that_is_about_to_be_sent(
+        self, stripe_simulator: Simulator, settings: Any
+    ) -> None:
+        settings.PAYOUT_DESTINATION_WAIT_HOURS = 0
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked()
+        new = moves(made)
+
+        made.send()
+
+        assert (made.state(), made.payout().hold, made.transfers()) == ("held", "destination_changed", [])
+        made.later(minutes=16)
+        advance_due()
+        made.send()
+        made.arrive()
+        assert [one.destination for one in made.payouts_there()] == [new]
