@@ -202,8 +202,8 @@ class TestABankAccountThatChangesWhileAPayoutIsHeld:
         made.later(hours=73)
 
         advance_due()
-        assert decided(made, "release") == "approved"
 
+        assert made.state() == "approved"
         made.send()
         made.arrive()
         assert (made.state(), made.payout().destination) == ("paid", new)
@@ -225,3 +225,18 @@ class TestABankAccountThatChangesWhileAPayoutIsHeld:
         made.send()
         made.arrive()
         assert [one.destination for one in made.payouts_there()] == [new]
+
+
+class TestAnAccountOfAnotherCurrency:
+    def test_is_sent_nothing_until_it_is_the_partners(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000, paid_in="eur")
+
+        answer = made.ask()
+
+        assert (answer.status_code, answer.json()["hold"]["code"], answer.json()["hold"]["detail"]) == (
+            201, "account_not_ready", "currency_mismatch",
+        )  # fmt: skip
+        account = made.own.post("/v1/partner/account/refresh").json()
+        assert (account["status"], account["disabled_reason"]) == ("restricted", "currency_mismatch")
+        made.send()
+        assert (made.state(), made.transfers()) == ("held", [])
