@@ -20,6 +20,7 @@ from ledger.operations.books import Books, lock_books
 from orgs.operations.facts import Author, record
 from payouts.queries.partners import payable_balance, require_partner
 from payouts.queries.payouts import open_payout
+from payouts.rules.paying.amounts import approval_above
 from payouts.rules.paying.judging import Hold, Limits, hold_of, next_state
 from payouts.rules.paying.row import (
     BY_ITSELF,
@@ -49,11 +50,14 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 
 
-def limits() -> Limits:
-    """Return what is set for all payouts."""
-    return Limits(
-        settings.PAYOUT_APPROVAL_ABOVE_UNITS, timedelta(hours=settings.PAYOUT_DESTINATION_WAIT_HOURS)
+def limits(currency: str) -> Limits:
+    """Return what is set for all payouts of a currency."""
+    above = approval_above(
+        currency,
+        plain=settings.PAYOUT_APPROVAL_ABOVE_UNITS,
+        named=settings.PAYOUT_APPROVAL_ABOVE_BY_CURRENCY,
     )
+    return Limits(above, timedelta(hours=settings.PAYOUT_DESTINATION_WAIT_HOURS))
 
 
 def keep(
@@ -97,7 +101,7 @@ def proceed(cur: Cursor, books: Books, payout: Payout, *, author: Author, **chan
     found = hindered(cur, books, looked)
     if found is not None:
         return hold(cur, books, payout, found, author=author, **changes)
-    state = next_state(looked, None, limits())
+    state = next_state(looked, None, limits(payout.currency))
     if state == payout.state:
         return payout
     told = {"hold": None, "hold_note": None, "next_at": None, "destination": destination, **changes}
@@ -113,7 +117,9 @@ def hindered(cur: Cursor, books: Books, payout: Payout) -> Hold | None:
     """This function will say what keeps a payout from being sent now; None: nothing. The caller holds the partner's
     lock."""
     partner = require_partner(cur, payout.organization)
-    return hold_of(partner, payout, limits(), balance=payable_balance(cur, partner), now=books.now)
+    return hold_of(
+        partner, payout, limits(payout.currency), balance=payable_balance(cur, partner), now=books.now
+    )
 
 
 def hold(cur: Cursor, books: Books, payout: Payout, found: Hold, *, author: Author, **changes: Any) -> Payout:

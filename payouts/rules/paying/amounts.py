@@ -22,6 +22,19 @@ DEFAULT_MINIMUMS: Final[Mapping[str, int]] = {
 another."""
 
 
+AS_AGREED: Final = frozenset({"USD", "EUR", "GBP", "CHF"})
+"""Currencies in which the limit of what one person may pay out is the number itself."""
+
+
+def approval_above(currency: str, *, plain: int, named: Mapping[str, int]) -> int:
+    """Return above which amount (units) a second person approves a payout: what is named for the currency, else the
+    plain number, which is brought to other currencies as their least payouts are (ten of the number's). Where neither
+    is known it is 0: always."""
+    if currency in named or currency in AS_AGREED:
+        return named.get(currency, plain)
+    return plain * DEFAULT_MINIMUMS.get(currency, 0) // 10
+
+
 def payout_step(currency: str) -> int:
     """Return the smallest amount (units) that reaches a bank account. Raises InvalidCurrency."""
     return ONE if currency in WHOLE_UNIT_PAYOUTS else charged_step(currency)

@@ -240,3 +240,21 @@ class TestAnAccountOfAnotherCurrency:
         assert (account["status"], account["disabled_reason"]) == ("restricted", "currency_mismatch")
         made.send()
         assert (made.state(), made.transfers()) == ("held", [])
+
+
+class TestTheLimitOfOnePerson:
+    @pytest.mark.parametrize(("cents", "state"), [(36_000_000, "approved"), (36_000_100, "pending_approval")])
+    def test_is_about_as_much_in_another_currency(
+        self, stripe_simulator: Simulator, cents: int, state: str
+    ) -> None:
+        made = partner(stripe_simulator, currency="HUF")
+        made.earn(cents)
+        requested(made, "/v1/payouts")
+        assert made.state() == state
+
+    def test_is_what_is_named_for_the_currency(self, stripe_simulator: Simulator, settings: Any) -> None:
+        settings.PAYOUT_APPROVAL_ABOVE_BY_CURRENCY = {"HUF": 4_000 * 10**8}
+        made = partner(stripe_simulator, currency="HUF")
+        made.earn(400_100)
+        requested(made, "/v1/payouts")
+        assert made.state() == "pending_approval"
