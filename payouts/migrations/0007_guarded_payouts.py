@@ -1,4 +1,4 @@
-"""Who approved first what nobody stands behind."""
+"""Who approved first what nobody stands behind, and when a payout's transfer was made."""
 
 from django.db import migrations, models
 
@@ -11,4 +11,9 @@ class Migration(migrations.Migration):
     operations = [
         sql_operation(__file__, "0007_guarded_payouts.sql"),
         migrations.AddField("Payout", "first_approved_by", models.TextField(null=True)),
+        migrations.AddField(
+            "Payout",
+            "sent_at",
+            models.DateTimeField(null=True, help_text="when its transfer was made, by the processor's clock"),
+        ),
     ]

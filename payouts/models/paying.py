@@ -36,6 +36,9 @@ class Payout(ConcurrentTransitionMixin, models.Model):
     next_at = models.DateTimeField(null=True)
     transfer = models.TextField(null=True)
     payout = models.TextField(null=True)
+    sent_at = models.DateTimeField(
+        null=True, help_text="when its transfer was made, by the processor's clock"
+    )
     taken_back = models.BigIntegerField(help_text="10^-8 units; of the transfer")
     arrival = models.DateTimeField(null=True)
     paid_at = models.DateTimeField(null=True)

@@ -28,6 +28,7 @@ PAYOUTS: Final = DefinedTable(
         "next_at": "timestamptz",
         "transfer": "text",
         "payout": "text",
+        "sent_at": "timestamptz",
         "taken_back": "bigint",
         "arrival": "timestamptz",
         "paid_at": "timestamptz",

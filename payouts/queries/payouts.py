@@ -55,7 +55,7 @@ SELECT p.stripe_account FROM partners p WHERE p.stripe_account IS NOT NULL AND (
 ORDER BY 1
 """
 _SINCE: Final = """
-SELECT {row} FROM payouts p WHERE p.requested_at >= %s AND p.requested_at < %s
+SELECT {row} FROM payouts p WHERE coalesce(p.sent_at, p.requested_at) >= %s AND coalesce(p.sent_at, p.requested_at) < %s
     AND p.state NOT IN ('requested', 'held', 'pending_approval', 'canceled') ORDER BY p.id
 """.replace("{row}", _ROW)
 
@@ -118,7 +118,8 @@ def payouts_due(cur: Cursor, *, after: UUID | None, limit: int) -> list[UUID]:
 
 
 def payouts_between(cur: Cursor, start: Any, end: Any) -> list[Payout]:
-    """Return the payouts that were requested in [start, end) and may have been sent."""
+    """Return the payouts that were sent in [start, end), however long before they were requested; those of which that
+    is not known, by when they were requested."""
     return [payout_of(row) for row in cur.execute(_SINCE, (start, end)).fetchall()]
 
 

@@ -4,3 +4,6 @@ ALTER TABLE payouts ADD COLUMN first_approved_by text;
 ALTER TABLE payouts DROP CONSTRAINT payouts_hold_check;
 ALTER TABLE payouts ADD CONSTRAINT payouts_hold_check
     CHECK (hold IN ('manual', 'review', 'account_not_ready', 'destination_changed', 'negative_balance'));
+-- When the transfer was made, by the processor's clock. NULL: it was not, or the payout's last event is from before this
+-- was kept.
+ALTER TABLE payouts ADD COLUMN sent_at timestamptz;

@@ -8,7 +8,7 @@ from uuid import UUID
 from billing.rules.payments.commands import WITHDRAWN, Command
 from billing.rules.payments.minor import from_minor
 from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
-from billing.rules.payments.views import PayoutView
+from billing.rules.payments.views import PayoutView, TransferView
 from events.store import Cursor
 from orgs.operations.facts import Author
 from payouts.operations.paying.applying import told
@@ -62,7 +62,8 @@ def settle_transfer(cur: Cursor, command: Command, outcome: Outcome) -> None:
         come_back(cur, books, payout, FAILED, _failure(outcome), author=AUTHOR)
     elif isinstance(outcome, Succeeded) and payout.transfer is None:
         sure = _certain(cur, payout)
-        after = noted(sure, transfer=outcome.object_id, waits_for=None, next_at=None)
+        sent_at = outcome.view.created if isinstance(outcome.view, TransferView) else None
+        after = noted(sure, transfer=outcome.object_id, sent_at=sent_at, waits_for=None, next_at=None)
         keep(cur, books, sure, after, transferred(sure), author=AUTHOR)
         send_on(cur, after, AUTHOR)
 

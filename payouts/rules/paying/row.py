@@ -38,7 +38,8 @@ class Payout:
     """A payout; amounts in units. `hold`, `hold_note`: why it waits, `reviewed_by`: who let it go on after a review;
     `first_approved_by`: the first of two persons who approve what nobody stands behind; `waits_for`:
     balance_insufficient while the processor has too little; `next_at`: when it is looked at again. `destination`: the
-    bank account that it was judged for. `transfer`, `payout`: the processor's ids; `taken_back`: how much of the
+    bank account that it was judged for. `transfer`, `payout`: the processor's ids; `sent_at`:
+    when the transfer was made, by the processor's clock; `taken_back`: how much of the
     transfer was reversed, `reversals`: by which reversals, in units by the processor's ids."""
 
     id: UUID
@@ -62,6 +63,7 @@ class Payout:
     next_at: datetime | None = None
     transfer: str | None = None
     payout: str | None = None
+    sent_at: datetime | None = None
     taken_back: int = 0
     arrival: datetime | None = None
     paid_at: datetime | None = None
