@@ -278,8 +278,8 @@ class PayoutReverseView(PlatformPayoutView):
     """POST /v1/payouts/{id}/reverse."""
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Ask for a paid payout back from the bank. Not every bank gives it; where it does, the payout is reversed and
-        its amount can be withdrawn again."""
+        """Ask for a paid payout back from the bank. Not every bank gives it; where it does, the payout is reversed when
+        the money has arrived, and its amount can be withdrawn again."""
         values = checked(PayoutReasonSerializer, request)
         return self.act(
             request,

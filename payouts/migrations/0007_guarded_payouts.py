@@ -1,4 +1,4 @@
-"""Who approved first what nobody stands behind, and when a payout's transfer was made."""
+"""Who approved first what nobody stands behind, when a payout's transfer was made, and what brings it back."""
 
 from django.db import migrations, models
 
@@ -15,5 +15,10 @@ class Migration(migrations.Migration):
             "Payout",
             "sent_at",
             models.DateTimeField(null=True, help_text="when its transfer was made, by the processor's clock"),
+        ),
+        migrations.AddField(
+            "Payout",
+            "recall",
+            models.TextField(null=True, help_text="the payout there that brings it back from the bank"),
         ),
     ]

@@ -39,6 +39,7 @@ class Payout(ConcurrentTransitionMixin, models.Model):
     sent_at = models.DateTimeField(
         null=True, help_text="when its transfer was made, by the processor's clock"
     )
+    recall = models.TextField(null=True, help_text="the payout there that brings it back from the bank")
     taken_back = models.BigIntegerField(help_text="10^-8 units; of the transfer")
     arrival = models.DateTimeField(null=True)
     paid_at = models.DateTimeField(null=True)

@@ -29,6 +29,7 @@ PAYOUTS: Final = DefinedTable(
         "transfer": "text",
         "payout": "text",
         "sent_at": "timestamptz",
+        "recall": "text",
         "taken_back": "bigint",
         "arrival": "timestamptz",
         "paid_at": "timestamptz",

@@ -24,7 +24,9 @@ _OPEN: Final = f"""
 SELECT {_ROW} FROM payouts p WHERE p.organization = %s
     AND p.state IN ('requested', 'held', 'pending_approval', 'approved', 'processing', 'unknown')
 """
-_OF_PROCESSOR: Final = f"SELECT {_ROW} FROM payouts p WHERE p.transfer = %(id)s OR p.payout = %(id)s"
+_OF_PROCESSOR: Final = f"""
+SELECT {_ROW} FROM payouts p WHERE p.transfer = %(id)s OR p.payout = %(id)s OR p.recall = %(id)s
+"""
 _LIST: Final = f"""
 SELECT {_ROW} FROM payouts p WHERE (%(organization)s::uuid IS NULL OR p.organization = %(organization)s)
     AND (%(state)s::text IS NULL OR p.state = %(state)s) AND (%(batch)s::uuid IS NULL OR p.batch = %(batch)s)
@@ -88,7 +90,7 @@ def open_payout(cur: Cursor, organization: UUID) -> Payout | None:
 
 
 def payout_of_object(cur: Cursor, name: str) -> Payout | None:
-    """Return the payout with this transfer or payout of the processor."""
+    """Return the payout with this transfer or payout of the processor, or that this one brings back."""
     row = cur.execute(_OF_PROCESSOR, {"id": name}).fetchone()
     return None if row is None else payout_of(row)
 

@@ -7,3 +7,6 @@ ALTER TABLE payouts ADD CONSTRAINT payouts_hold_check
 -- When the transfer was made, by the processor's clock. NULL: it was not, or the payout's last event is from before this
 -- was kept.
 ALTER TABLE payouts ADD COLUMN sent_at timestamptz;
+-- The payout at the processor that brings a paid one back from the bank: it is back when that one is paid.
+ALTER TABLE payouts ADD COLUMN recall text;
+CREATE UNIQUE INDEX payouts_recall ON payouts (recall) WHERE recall IS NOT NULL;

@@ -108,6 +108,7 @@ def compare(there: There, here: Iterable[Payout]) -> Differences:
     rows = list(here)
     by_transfer = {row.transfer: row for row in rows if row.transfer is not None}
     by_payout = {row.payout: row for row in rows if row.payout is not None}
+    by_recall = {row.recall: row for row in rows if row.recall is not None}
     by_id = {str(row.id): row for row in rows}
     transfers, payouts, unknown = [], [], []
     for view in there.transfers:
@@ -118,8 +119,11 @@ def compare(there: There, here: Iterable[Payout]) -> Differences:
             transfers.append(view)
     for account, paid in there.payouts:
         row = by_payout.get(paid.id)
+        recalled = by_recall.get(paid.id)
         named = by_id.get(paid.metadata.get("payout", ""))
-        if row is None and named is not None and named.payout is None:
+        if recalled is not None:
+            payouts += [(account, paid)] if recalled.state == PAID and paid.status in _STATUSES else []
+        elif row is None and named is not None and named.payout is None:
             payouts.append((account, paid))
         elif row is None and "payout" in paid.metadata and paid.amount > 0:
             unknown.append(("payout_unknown", paid.id))

@@ -11,7 +11,7 @@ from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
 from billing.rules.payments.views import PayoutView, TransferView
 from events.store import Cursor
 from orgs.operations.facts import Author
-from payouts.operations.paying.applying import told
+from payouts.operations.paying.applying import NOT_REVERSED, told, told_back
 from payouts.operations.paying.machine import (
     INSUFFICIENT,
     books_of,
@@ -22,13 +22,12 @@ from payouts.operations.paying.machine import (
     hold,
     keep,
     send_on,
-    take_back,
     wait,
 )
 from payouts.queries.payouts import find_payout
 from payouts.rules.paying.judging import Hold
 from payouts.rules.paying.row import ACCOUNT, Payout, moved, noted, transferred
-from payouts.rules.paying.states import APPROVED, FAILED, PAID, PROCESSING, REVERSED, UNKNOWN
+from payouts.rules.paying.states import APPROVED, FAILED, PROCESSING, UNKNOWN
 
 AUTHOR: Final = Author("system:payouts.send")
 
@@ -98,16 +97,16 @@ def settle_reversal(cur: Cursor, command: Command, outcome: Outcome) -> None:
 
 
 def settle_recall(cur: Cursor, command: Command, outcome: Outcome) -> None:
-    """This function will end a paid payout that the bank gives back as reversed; where it does not, it stays paid."""
+    """This function will note what brings a paid payout back from the bank: it is reversed when that arrives. Where the
+    bank does not give it, it stays paid."""
     payout = payout_of_command(cur, command)
     books = books_of(cur, payout)
-    if isinstance(outcome, Succeeded) and payout.state == PAID:
-        come_back(cur, books, payout, REVERSED, None, author=AUTHOR)
-    elif isinstance(outcome, Succeeded):
-        take_back(cur, payout, AUTHOR)
+    if isinstance(outcome, Succeeded):
+        after = keep(cur, books, payout, noted(payout, recall=outcome.object_id), author=AUTHOR)
+        if isinstance(outcome.view, PayoutView):
+            told_back(cur, books, after, outcome.view, author=AUTHOR)
     elif isinstance(outcome, Refused):
-        step = {"step": "ask the partner for it, or let later earnings make up for it"}
-        find(cur, payout, "payout_not_reversed", _failure(outcome), step, AUTHOR)
+        find(cur, payout, "payout_not_reversed", _failure(outcome), NOT_REVERSED, AUTHOR)
 
 
 def doubt(cur: Cursor, command: Command) -> None:

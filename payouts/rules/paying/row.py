@@ -39,7 +39,8 @@ class Payout:
     `first_approved_by`: the first of two persons who approve what nobody stands behind; `waits_for`:
     balance_insufficient while the processor has too little; `next_at`: when it is looked at again. `destination`: the
     bank account that it was judged for. `transfer`, `payout`: the processor's ids; `sent_at`:
-    when the transfer was made, by the processor's clock; `taken_back`: how much of the
+    when the transfer was made, by the processor's clock; `recall`: the payout there that
+    brings it back from the bank; `taken_back`: how much of the
     transfer was reversed, `reversals`: by which reversals, in units by the processor's ids."""
 
     id: UUID
@@ -64,6 +65,7 @@ class Payout:
     transfer: str | None = None
     payout: str | None = None
     sent_at: datetime | None = None
+    recall: str | None = None
     taken_back: int = 0
     arrival: datetime | None = None
     paid_at: datetime | None = None

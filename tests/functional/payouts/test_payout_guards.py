@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from payouts.operations.paying.applying import apply_partner_payout
 from payouts.operations.paying.batches import run_batches
 from payouts.operations.paying.due import advance_due
-from tests.builders.orgs import platform, unique, write
-from tests.builders.payouts import Earner, partner
+from payouts.operations.paying.reconciling import reconcile
+from tests.builders.orgs import AUTHOR, platform, unique, write
+from tests.builders.payments import kinds
+from tests.builders.payments import payout as there
+from tests.builders.payouts import CENT, Earner, partner
 from tests.builders.stripe import Simulator
 from tests.functional.billing.test_admin import staff
 from tests.functional.payouts.test_payouts_admin import acts
@@ -258,3 +263,42 @@ class TestTheLimitOfOnePerson:
         made.earn(400_100)
         requested(made, "/v1/payouts")
         assert made.state() == "pending_approval"
+
+
+class TestAPayoutThatTheBankIsToGiveBack:
+    def test_stays_paid_where_that_fails(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.paid()
+        assert decided(made, "reverse", reason="Paid by mistake") == "paid"
+        made.send()
+        stripe_simulator.decide(payout=made.payout().recall, on=made.account, to="failed")
+
+        for _ in range(2):
+            made.hear()
+
+        assert (made.state(), made.money()) == ("paid", {"processor_clearing": 5_000})
+        assert kinds(made.id) == ["payout_not_reversed"]
+        assert_sound(made.id)
+
+    def test_is_reversed_by_reconciliation_where_no_event_told(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.paid()
+        decided(made, "reverse", reason="Paid by mistake")
+        made.send()
+        stripe_simulator.advance(3 * 86_400)
+        ends = datetime.now(UTC) + timedelta(days=9)
+
+        for _ in range(2):
+            reconcile(ends - timedelta(days=11), ends)
+
+        made.send()
+        made.hear()
+        assert (made.state(), made.money()) == ("reversed", {"partner_payable": 5_000})
+
+    def test_is_told_of_that_before_its_command_is_answered(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        paid = made.paid()
+        back = there(-5_000 * CENT, "paid", metadata={"payout": str(paid)})
+        with Still(made.id):
+            answer = write(lambda cur: apply_partner_payout(cur, (made.account, back), author=AUTHOR))
+        assert answer.outcome == "parked"

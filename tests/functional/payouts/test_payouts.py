@@ -294,6 +294,14 @@ class TestWhatComesBack:
         assert acted(payout, "reverse", {"reason": "Paid by mistake"}).status_code == 200
         made.send()
         made.hear()
+        assert (made.state(), made.money()) == (
+            "paid",
+            {"processor_clearing": 5_000},
+        )  # accepted is not there
+
+        made.arrive()
+        made.send()
+        made.hear()
 
         assert (made.state(), made.money()) == ("reversed", {"partner_payable": 5_000})
 
