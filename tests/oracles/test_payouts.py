@@ -50,6 +50,16 @@ def test_z3_less_than_the_minimum_of_the_currency_is_refused(currency: str, leas
     assert (refused.value.code, refused.value.status) == ("below_minimum_payout", 422)
 
 
+def test_z3_where_no_minimum_is_known_the_terms_say_one() -> None:
+    assert least_payout("KWD", agreed=None) == 3 * ONE
+    assert least_payout("XOF", agreed=None) == 5_900 * ONE
+    assert least_payout("KPW", agreed=9 * ONE) == 9 * ONE
+    with pytest.raises(ProblemError) as refused:
+        asked(partner("KPW"), balance=10**6 * ONE)
+    assert (refused.value.code, refused.value.status) == ("invalid_transition", 409)
+    assert asked(partner("KPW", terms=Terms(minimum=9 * ONE)), balance=9 * ONE) == 9 * ONE
+
+
 def test_z3_the_minimum_is_a_setting_of_the_partner() -> None:
     assert least_payout("USD", agreed=40 * ONE) == 40 * ONE
 

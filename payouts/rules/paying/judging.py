@@ -79,7 +79,7 @@ def amount_of(
     a bank account takes, the rest stays.
 
     `last` is the partner's latest payout that took something. Raises PayoutAccountMissing, PayoutUnderWay,
-    PayoutTooSoon, NotWithdrawable and BelowMinimumPayout.
+    PayoutTooSoon, NotWithdrawable, BelowMinimumPayout, and InvalidTransition where no least payout is known.
     """
     if partner.stripe_account is None or partner.status == ONBOARDING or partner.destination is None:
         raise PayoutAccountMissing

@@ -302,3 +302,16 @@ class TestAPayoutThatTheBankIsToGiveBack:
         with Still(made.id):
             answer = write(lambda cur: apply_partner_payout(cur, (made.account, back), author=AUTHOR))
         assert answer.outcome == "parked"
+
+
+class TestALeastPayoutThatNobodyKnows:
+    def test_is_agreed_before_anything_is_paid(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, currency="KPW")
+        made.earn(5_000)
+        with Still(made.id):
+            refused = made.own.post("/v1/partner/payouts", {}, key=unique())
+        assert problem(refused) == (409, "invalid_transition")
+
+        terms(made, minimum="50.00")
+
+        assert made.own.post("/v1/partner/payouts", {}, key=unique()).status_code == 201
