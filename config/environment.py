@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from common.errors import ProblemError
+from common.currencies import parse_currency
+from common.errors import InvalidAmount, ProblemError
 from common.money import parse_amount
 from config.database_urls import with_role
 
@@ -96,7 +97,7 @@ class Environment:
     secret_key: str | None
     allowed_hosts: tuple[str, ...]
     adjustment_approval_above_units: int
-    payout_approval_above_units: int
+    payout_approval_above_units: Mapping[str, int]
     payout_destination_wait_hours: int
     email_url: str | None
     email_from: str
@@ -157,6 +158,23 @@ class _Reader:
         except ProblemError:
             self.errors.append(f"{name}: is not a plain decimal amount with up to 8 decimals")
             return 0
+
+    def amounts(self, name: str, default: str) -> dict[str, int]:
+        """A plain amount under "", and others by currency: "1000,JPY=150000"."""
+        found: dict[str, int] = {}
+        for part in self.names(name):
+            currency, is_named, amount = part.rpartition("=")
+            try:
+                if is_named:
+                    parse_currency(currency)
+                if currency in found:
+                    raise InvalidAmount
+                found[currency] = parse_amount(amount, allow_zero=True)
+            except ProblemError:
+                self.errors.append(
+                    f"{name}: one plain amount, then CURRENCY=amount, each once: 1000,JPY=150000"
+                )
+        return {"": parse_amount(default), **found}
 
     def names(self, name: str) -> tuple[str, ...]:
         value = self.text(name)
@@ -317,7 +335,7 @@ def read_environment(*, variables: Mapping[str, str]) -> Environment:
         secret_key=reader.checked("SECRET_KEY", _secret_problem),
         allowed_hosts=_allowed_hosts(reader, bind),
         adjustment_approval_above_units=reader.amount("ADJUSTMENT_APPROVAL_ABOVE", DEFAULT_APPROVAL_ABOVE),
-        payout_approval_above_units=reader.amount("PAYOUT_APPROVAL_ABOVE", DEFAULT_PAYOUT_APPROVAL_ABOVE),
+        payout_approval_above_units=reader.amounts("PAYOUT_APPROVAL_ABOVE", DEFAULT_PAYOUT_APPROVAL_ABOVE),
         payout_destination_wait_hours=reader.whole(
             "PAYOUT_DESTINATION_WAIT_HOURS", DEFAULT_DESTINATION_WAIT_HOURS, most=2_160
         ),

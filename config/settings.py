@@ -205,7 +205,8 @@ TAX_PROVIDER = ENVIRONMENT.tax_provider
 # --- Stripe ---
 
 ADJUSTMENT_APPROVAL_ABOVE_UNITS = ENVIRONMENT.adjustment_approval_above_units
-PAYOUT_APPROVAL_ABOVE_UNITS = ENVIRONMENT.payout_approval_above_units
+PAYOUT_APPROVAL_ABOVE_BY_CURRENCY = dict(ENVIRONMENT.payout_approval_above_units)
+PAYOUT_APPROVAL_ABOVE_UNITS = PAYOUT_APPROVAL_ABOVE_BY_CURRENCY.pop("")
 PAYOUT_DESTINATION_WAIT_HOURS = ENVIRONMENT.payout_destination_wait_hours
 
 # The version of the processor's API that our calls speak and our webhook endpoints are made with.

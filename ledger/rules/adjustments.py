@@ -5,8 +5,8 @@ from typing import Final
 from common.errors import InvalidField, MakerCannotApprove
 from ledger.rules.chart import KINDS, LIVE
 
-CONTRA_KINDS: Final = tuple(kind for kind in KINDS if kind not in LIVE)
-"""Any account without a limit may stand against the credit."""
+CONTRA_KINDS: Final = tuple(kind for kind in KINDS if kind not in LIVE and kind != "payout_in_transit")
+"""Any account without a limit may stand against the credit, but what is in transit is that of payouts alone (P3)."""
 
 
 def needs_approval(amount: int, *, above: int) -> bool:

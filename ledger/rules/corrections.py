@@ -29,6 +29,11 @@ OWNED: Final = {
     "earning_received": "the books of who paid have the other half",
     "earning_adjusted": "it follows the month's volume",
     "earning_lost": "it follows what the customer pays",
+    "payout_requested": "cancel or reject the payout",
+    "payout_transferred": "it is what the processor did",
+    "payout_paid": "it is what the processor did",
+    "payout_returned": "the next payout is a new one",
+    "payout_transferred_back": "it is what the processor did",
 }
 """Kinds of entries whose figures a document or a schedule states, and what corrects them instead of a reversal."""
 

@@ -26,7 +26,7 @@ class PayoutAdmin(ReadOnlyAdmin):
 
     list_display = (
         "requested_at", "organization", "state", "shown_amount", "currency", "cause", "requested_by", "hold",
-        "hold_note", "waits_for", "approved_by", "transfer", "payout", "failure",
+        "hold_note", "waits_for", "first_approved_by", "approved_by", "transfer", "payout", "failure",
     )  # fmt: skip
     list_filter = ("state", "cause", "hold")
     search_fields = ("=id", "=organization", "=transfer", "=payout", "=account")

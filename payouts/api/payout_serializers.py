@@ -61,6 +61,9 @@ class PayoutSerializer(serializers.Serializer[Any]):
     destination = TextField(allow_null=True, help_text="The bank account, by the processor's id.")
     requested_at = InstantField()
     approved_at = InstantField(allow_null=True)
+    sent_at = InstantField(
+        allow_null=True, help_text="When the processor moved it to the partner's account, by its clock."
+    )
     arrives_at = InstantField(allow_null=True, help_text="When the bank is expected to have it.")
     paid_at = InstantField(allow_null=True, help_text="Paid is not final: the bank may return it days later.")
     ended_at = InstantField(allow_null=True)

@@ -37,6 +37,7 @@ def show_payout(row: Payout) -> dict[str, Any]:
         "destination": row.destination,
         "requested_at": utc(row.requested_at),
         "approved_at": utc(row.approved_at),
+        "sent_at": utc(row.sent_at),
         "arrives_at": utc(row.arrival),
         "paid_at": utc(row.paid_at),
         "ended_at": utc(row.ended_at),

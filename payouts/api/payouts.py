@@ -16,6 +16,7 @@ from common.errors import CurrencyMismatch, InvalidField
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.api.acting import checked, refuse_fields
+from orgs.rules.scopes import PLATFORM
 from payouts.api.acting import PartnerMoneyView, PlatformPayoutView
 from payouts.api.payout_serializers import (
     NewPayoutSerializer,
@@ -70,8 +71,10 @@ class PartnerPayoutListView(PartnerMoneyView):
         its status and hold say."""
         values = checked(NewPayoutSerializer, request)
         organization = self.for_new(values)
+        # The platform's key asks on the platform's behalf by whichever address: two persons stand behind that.
+        cause = PLATFORM_REQUEST if self.caller.has_scope(PLATFORM) else REQUEST
         return self.idempotent(
-            request, lambda cur: show_payout(_requested(cur, organization, values, REQUEST, self.author))
+            request, lambda cur: show_payout(_requested(cur, organization, values, cause, self.author))
         )
 
 
@@ -193,7 +196,8 @@ class PayoutApproveView(PlatformPayoutView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """Approve a payout above the limit, as another person than the one who requested it. A key without a member
-        stands for no person."""
+        stands for no person: what one asked for on the platform's behalf waits for two persons, one after the
+        other."""
         refuse_fields(request)
         return self.act(
             request,
@@ -274,8 +278,8 @@ class PayoutReverseView(PlatformPayoutView):
     """POST /v1/payouts/{id}/reverse."""
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Ask for a paid payout back from the bank. Not every bank gives it; where it does, the payout is reversed and
-        its amount can be withdrawn again."""
+        """Ask for a paid payout back from the bank. Not every bank gives it; where it does, the payout is reversed when
+        the money has arrived, and its amount can be withdrawn again."""
         values = checked(PayoutReasonSerializer, request)
         return self.act(
             request,

@@ -31,10 +31,15 @@ class Payout(ConcurrentTransitionMixin, models.Model):
     reviewed_by = models.TextField(null=True)
     approved_at = models.DateTimeField(null=True)
     approved_by = models.TextField(null=True)
+    first_approved_by = models.TextField(null=True)
     waits_for = models.TextField(null=True)
     next_at = models.DateTimeField(null=True)
     transfer = models.TextField(null=True)
     payout = models.TextField(null=True)
+    sent_at = models.DateTimeField(
+        null=True, help_text="when its transfer was made, by the processor's clock"
+    )
+    recall = models.TextField(null=True, help_text="the payout there that brings it back from the bank")
     taken_back = models.BigIntegerField(help_text="10^-8 units; of the transfer")
     arrival = models.DateTimeField(null=True)
     paid_at = models.DateTimeField(null=True)

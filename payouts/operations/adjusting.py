@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from ledger.rules.effects import entry
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
 from orgs.rules.rows import LockedOrganization
+from payouts.operations.attempting import attempted
 from payouts.queries.collecting import ADJUSTMENT
 from payouts.queries.shares import shared_in, tiered_shares
 from payouts.rules.shares import RevenueShare, Shared, adjusted, month_start, next_month
@@ -29,14 +31,20 @@ MONTHS: Final = 3
 
 def adjust_due() -> int:
     """This function will bring every share of a month that is over to the tier of its whole volume, one short
-    transaction for each caller, and return how many callers had a difference. Done twice it does nothing."""
-    done = 0
-    for share, now in run_in_transaction(tiered_shares):
-        for start in _months_over(share, now):
-            done += sum(
-                _adjust(share, start, caller) for caller in run_in_transaction(_callers(share, start))
-            )
-    return done
+    transaction for each caller, and return how many callers had a difference. Done twice it does nothing; what
+    stands in the way of one share or caller stops no other."""
+    return sum(
+        attempted(partial(_adjust_month, share, start), subject=share.id)
+        for share, now in run_in_transaction(tiered_shares)
+        for start in _months_over(share, now)
+    )
+
+
+def _adjust_month(share: RevenueShare, start: datetime) -> int:
+    return sum(
+        attempted(partial(_adjust, share, start, caller), subject=caller)
+        for caller in run_in_transaction(_callers(share, start))
+    )
 
 
 def _months_over(share: RevenueShare, now: datetime) -> list[datetime]:

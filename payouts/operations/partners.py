@@ -12,6 +12,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
+from payouts.operations.paying.machine import forget_review
 from payouts.queries.partners import find_partner, require_partner
 from payouts.rules.partners import Partner, Terms, account_seen, partner_changed, partner_enrolled
 
@@ -33,12 +34,16 @@ def enroll_partner(cur: Cursor, *, organization: UUID, terms: Terms | None = Non
 
 def change_partner(cur: Cursor, *, organization: UUID, changes: Mapping[str, Any], author: Author) -> Partner:
     """This function will change fields of a partner's Terms; `hold_reason` holds its payouts, None lets them go on.
+    Another reason holds what was released for the one before.
 
     What was collected before is judged by the new holdback, too, unless it was moved. Raises NotFound and InvalidField.
     """
     locked = lock_organization(cur, organization)
-    changed, fact = partner_changed(require_partner(cur, organization), changes, at=locked.now)
+    before = require_partner(cur, organization)
+    changed, fact = partner_changed(before, changes, at=locked.now)
     record(cur, [fact], author=author)
+    if changed.terms.hold_reason != before.terms.hold_reason:
+        forget_review(cur, organization, author=author)
     return changed
 
 

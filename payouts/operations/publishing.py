@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
+from payouts.operations.attempting import attempted
 from payouts.queries.listings import find_listing, keys_of
 from payouts.queries.partners import require_partner
 from payouts.queries.shares import callers, plans_of, shares_of, volume_of
@@ -72,9 +74,13 @@ def publish_for(cur: Cursor, *, organization: UUID, listing: Listing, author: Au
 
 def publish_due(partner: UUID | None = None) -> int:
     """This function will publish split rules wherever terms, a caller's plan or the tier of the month changed (None: of
-    all partners), one short transaction for each caller, and return how many were new."""
+    all partners), one short transaction for each caller, and return how many were new. What stands in one's way stops
+    no other."""
     known = run_in_transaction(lambda cur: callers(cur, partner))
-    return sum(_publish(organization, listing) for organization, listing in known)
+    return sum(
+        attempted(partial(_publish, organization, listing), subject=organization)
+        for organization, listing in known
+    )
 
 
 def _publish(organization: UUID, listing: UUID) -> bool:

@@ -8,6 +8,7 @@ below zero where it was paid out.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -20,6 +21,7 @@ from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organizations
 from orgs.rules.facts import time_text
 from orgs.rules.rows import LockedOrganization
+from payouts.operations.attempting import attempted
 from payouts.queries.collecting import (
     due_callers,
     partners_of,
@@ -48,8 +50,12 @@ ON CONFLICT (organization) DO UPDATE SET seq = EXCLUDED.seq
 
 def settle_due() -> int:
     """This function will settle every caller of which something happened, or whose holdback is over for something, each
-    in short transactions of its own, and return how many had something to settle."""
-    return sum(settle_caller(organization) for organization in run_in_transaction(due_callers))
+    in short transactions of its own, and return how many had something to settle. What stands in one's way stops no
+    other."""
+    return sum(
+        attempted(partial(settle_caller, organization), subject=organization)
+        for organization in run_in_transaction(due_callers)
+    )
 
 
 def settle_caller(organization: UUID, *, author: Author = JOB) -> bool:

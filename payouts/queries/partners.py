@@ -103,6 +103,12 @@ def withdrawable(cur: Cursor, organization: UUID) -> Withdrawable:
     return judge(partner, figures)
 
 
+def payable_balance(cur: Cursor, partner: Partner) -> int:
+    """Return what is in a partner's partner_payable, in units; below zero, more was taken back than came since."""
+    row = cur.execute(_PAYABLE, (partner.organization, partner.currency)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def _row(cur: Cursor, statement: str, *given: Any) -> tuple[Any, ...]:
     row = cur.execute(statement, given).fetchone()
     assert row is not None

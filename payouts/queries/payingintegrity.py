@@ -1,8 +1,8 @@
 """P2 and what else must hold of payouts, by code that their writers do not share: from journal, events and commands.
 
 P2: a payout has one transfer, a transfer one payout. P3: payout_in_transit is the sum of the payouts that are open;
-what is at the partners' accounts and what left the processor follows from their states. P4: statements chain, and
-their numbers have no gap.
+what is at the partners' accounts and what left the processor follows from their states. P4: statements chain, in what
+is owed and in what can be withdrawn, and their numbers have no gap.
 """
 
 from __future__ import annotations
@@ -30,15 +30,20 @@ SELECT p.organization, 'payout ' || p.id, 'has a transfer that no command made' 
 WHERE p.transfer IS NOT NULL AND NOT EXISTS (SELECT FROM outbound_commands c
     WHERE c.organization = p.organization AND c.purpose = 'create_transfer' AND c.object_id = p.transfer)
 """
-# By the entries of payouts alone: other entries of these accounts are no matter here.
+# Nothing but payouts moves what is in transit, whatever an entry calls itself. Cash and what the processor has are a
+# customer's, too: there the entries of payouts count, and what reverses one.
 _BOOKS: Final = """
 WITH posted AS (
     SELECT o.organization,
         coalesce(sum(o.amount) FILTER (WHERE a.kind = 'payout_in_transit'), 0) AS transit,
         -coalesce(sum(o.amount) FILTER (WHERE a.kind = 'cash'), 0) AS there,
         coalesce(sum(o.amount) FILTER (WHERE a.kind = 'processor_clearing'), 0) AS gone
-    FROM postings o JOIN journal_entries e ON e.id = o.entry_id JOIN accounts a ON a.id = o.account_id
-    WHERE e.source LIKE 'payout:%' AND e.kind LIKE 'payout\\_%' GROUP BY o.organization
+    FROM postings o JOIN accounts a ON a.id = o.account_id JOIN journal_entries e ON e.id = o.entry_id
+    LEFT JOIN journal_entries r ON r.id = e.reverses
+    WHERE a.kind = 'payout_in_transit'
+        OR (a.kind IN ('cash', 'processor_clearing') AND coalesce(r.source, e.source) LIKE 'payout:%'
+            AND coalesce(r.kind, e.kind) LIKE 'payout\\_%')
+    GROUP BY o.organization
 ), told AS (
     SELECT organization,
         sum(amount) FILTER (WHERE state IN
@@ -74,7 +79,27 @@ UNION ALL
 SELECT organization, 'statement ' || number, 'has number ' || counter || ' in place ' || place FROM chained
 WHERE counter <> place
 """
-_CHECKS: Final = (("P2", _TRANSFERS), ("P3", _BOOKS), ("P3", _REVERSALS), ("P4", _STATEMENTS))
+# Statements from before they said what can be withdrawn have nothing to chain.
+_PAYABLE: Final = """
+WITH said AS (
+    SELECT organization, number, month, paid_out, (document->>'payable_opening')::bigint AS opening,
+        (document->>'received')::bigint AS received, (document->>'taken_back')::bigint AS taken_back,
+        (document->>'payable')::bigint AS payable FROM partner_statements WHERE document ? 'payable_opening'
+), chained AS (
+    SELECT *, lag(payable, 1, opening) OVER (PARTITION BY organization ORDER BY month) AS before FROM said
+)
+SELECT organization, 'statement ' || number, 'leaves ' || payable || ' to withdraw: before there were ' || before
+    || ', it opens with ' || opening || ', received are ' || received || ', taken back ' || taken_back
+    || ', paid out ' || paid_out
+FROM chained WHERE opening <> before OR payable <> opening + received - taken_back - paid_out
+"""
+_CHECKS: Final = (
+    ("P2", _TRANSFERS),
+    ("P3", _BOOKS),
+    ("P3", _REVERSALS),
+    ("P4", _STATEMENTS),
+    ("P4", _PAYABLE),
+)
 
 
 def violations(cur: Cursor) -> Iterable[Violation]:

@@ -24,7 +24,9 @@ _OPEN: Final = f"""
 SELECT {_ROW} FROM payouts p WHERE p.organization = %s
     AND p.state IN ('requested', 'held', 'pending_approval', 'approved', 'processing', 'unknown')
 """
-_OF_PROCESSOR: Final = f"SELECT {_ROW} FROM payouts p WHERE p.transfer = %(id)s OR p.payout = %(id)s"
+_OF_PROCESSOR: Final = f"""
+SELECT {_ROW} FROM payouts p WHERE p.transfer = %(id)s OR p.payout = %(id)s OR p.recall = %(id)s
+"""
 _LIST: Final = f"""
 SELECT {_ROW} FROM payouts p WHERE (%(organization)s::uuid IS NULL OR p.organization = %(organization)s)
     AND (%(state)s::text IS NULL OR p.state = %(state)s) AND (%(batch)s::uuid IS NULL OR p.batch = %(batch)s)
@@ -55,7 +57,7 @@ SELECT p.stripe_account FROM partners p WHERE p.stripe_account IS NOT NULL AND (
 ORDER BY 1
 """
 _SINCE: Final = """
-SELECT {row} FROM payouts p WHERE p.requested_at >= %s AND p.requested_at < %s
+SELECT {row} FROM payouts p WHERE coalesce(p.sent_at, p.requested_at) >= %s AND coalesce(p.sent_at, p.requested_at) < %s
     AND p.state NOT IN ('requested', 'held', 'pending_approval', 'canceled') ORDER BY p.id
 """.replace("{row}", _ROW)
 
@@ -88,7 +90,7 @@ def open_payout(cur: Cursor, organization: UUID) -> Payout | None:
 
 
 def payout_of_object(cur: Cursor, name: str) -> Payout | None:
-    """Return the payout with this transfer or payout of the processor."""
+    """Return the payout with this transfer or payout of the processor, or that this one brings back."""
     row = cur.execute(_OF_PROCESSOR, {"id": name}).fetchone()
     return None if row is None else payout_of(row)
 
@@ -118,7 +120,8 @@ def payouts_due(cur: Cursor, *, after: UUID | None, limit: int) -> list[UUID]:
 
 
 def payouts_between(cur: Cursor, start: Any, end: Any) -> list[Payout]:
-    """Return the payouts that were requested in [start, end) and may have been sent."""
+    """Return the payouts that were sent in [start, end), however long before they were requested; those of which that
+    is not known, by when they were requested."""
     return [payout_of(row) for row in cur.execute(_SINCE, (start, end)).fetchall()]
 
 

@@ -13,6 +13,9 @@ from common.errors import InvalidField, InvalidTransition
 from orgs.rules.facts import Fact, time_text, with_changes
 
 STREAM: Final = "partner"
+OTHER_CURRENCY: Final = "currency_mismatch"
+"""Why an account whose currency is another than its partner's takes no money: the processor would convert or refuse it,
+for ever. Beside the processor's own reasons."""
 STATUSES: Final = ("onboarding", "verifying", "active", "restricted")
 ONBOARDING, VERIFYING, ACTIVE, RESTRICTED = STATUSES
 SCHEDULES: Final = ("manual", "daily", "weekly", "monthly")
@@ -100,23 +103,25 @@ def partner_changed(
 def account_seen(partner: Partner, view: AccountView, *, at: datetime) -> tuple[Partner, Fact | None]:
     """The partner with what the processor says of its account now, and the fact of it, None where nothing is new.
 
-    A destination that changes says when; the first one is no change. Raises InvalidTransition for another account
+    A destination that changes says when; the first one is no change. An account of another currency than the partner's
+    is restricted. Raises InvalidTransition for another account
     than the partner has.
     """
     if partner.stripe_account not in (None, view.id):
         raise InvalidTransition("The partner has another account.")
+    is_other = status_of(view) == ACTIVE and view.currency != partner.currency
     is_moved = partner.destination is not None and partner.destination != view.external_account
     after = replace(
         partner,
         stripe_account=view.id,
         country=view.country,
-        status=status_of(view),
+        status=RESTRICTED if is_other else status_of(view),
         destination=view.external_account or partner.destination,
         destination_changed_at=at
         if is_moved and view.external_account is not None
         else partner.destination_changed_at,
         payouts_enabled=view.payouts_enabled and view.transfers_active,
-        disabled_reason=view.disabled_reason,
+        disabled_reason=OTHER_CURRENCY if is_other else view.disabled_reason,
         requirements=tuple(sorted({*view.past_due, *view.currently_due})),
     )
     return _next(partner, after, "account_changed", at)

@@ -29,7 +29,7 @@ LAST_RESORTS = {
     "webhooks/operations/inbound/processing.py",
     "webhooks/operations/outbound/delivering.py",
     "billing/operations/commands/sending.py",
-    "payouts/operations/paying/due.py",
+    "payouts/operations/attempting.py",
     "payouts/operations/statements.py",
 }
 VAGUE = {"service", "services", "manager", "managers", "utils", "util", "helper", "helpers"}

@@ -48,10 +48,17 @@ def charge_of(payment: stripe.PaymentIntent) -> stripe.Charge:
     return charge
 
 
-def account(simulator: Simulator, *, number: str = "000123456789", losses: str = "application") -> str:
+def account(
+    simulator: Simulator,
+    *,
+    number: str = "000123456789",
+    losses: str = "application",
+    currency: str = "usd",
+) -> str:
     """An onboarded account that may receive transfers and has a bank account."""
     params: Any = {
         "country": "US",
+        "default_currency": currency,
         "controller": {"losses": {"payments": losses}, "stripe_dashboard": {"type": "express"}},
         "capabilities": {"transfers": {"requested": True}},
     }
@@ -60,7 +67,7 @@ def account(simulator: Simulator, *, number: str = "000123456789", losses: str =
     bank: Any = {
         "object": "bank_account",
         "country": "US",
-        "currency": "usd",
+        "currency": currency,
         "routing_number": "110000000",
         "account_number": number,
     }

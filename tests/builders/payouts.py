@@ -165,8 +165,11 @@ class Earner:
         return list(self.stripe.sdk().v1.payouts.list(given, options).auto_paging_iter())
 
 
-def partner(simulator: Simulator, *, cents: int = 0, funds: int = 10**7, **given: Any) -> Earner:
-    """A partner with an account that takes money. `funds`: what the platform has at the processor, in cents."""
+def partner(
+    simulator: Simulator, *, cents: int = 0, funds: int = 10**7, paid_in: str | None = None, **given: Any
+) -> Earner:
+    """A partner with an account that takes money. `funds`: what the platform has at the processor, in cents; `paid_in`:
+    the currency of the account, if it is another than the partner's."""
     new = NewOrganization(**{"name": "Agents Ltd", "sandbox": True, **given})
     organization = write(lambda cur: create_organization(cur, new, author=AUTHOR))
     terms = Terms(holdback_days=0)
@@ -178,7 +181,8 @@ def partner(simulator: Simulator, *, cents: int = 0, funds: int = 10**7, **given
     )
     shares = ShareTerms(fee_rate=0)
     write(lambda cur: publish_share(cur, organization=organization, terms=shares, author=AUTHOR))
-    account = make_account(simulator)
+    currency = paid_in or given.get("currency", "USD")
+    account = make_account(simulator, currency=currency.lower())
     view = connect.account(account)
     write(lambda cur: set_account(cur, organization=organization, view=view, author=AUTHOR))
     if funds:

@@ -9,7 +9,7 @@ import pytest
 from common.errors import ProblemError
 from common.ids import new_id
 from payouts.rules.partners import Partner, Terms
-from payouts.rules.paying.amounts import ONE, least_payout, payable_part
+from payouts.rules.paying.amounts import ONE, approval_above, least_payout, payable_part
 from payouts.rules.paying.judging import Limits, amount_of, hold_of, next_state
 from payouts.rules.paying.row import Payout
 from payouts.rules.withdrawing import Figures, judge
@@ -50,8 +50,26 @@ def test_z3_less_than_the_minimum_of_the_currency_is_refused(currency: str, leas
     assert (refused.value.code, refused.value.status) == ("below_minimum_payout", 422)
 
 
+def test_z3_where_no_minimum_is_known_the_terms_say_one() -> None:
+    assert least_payout("KWD", agreed=None) == 3 * ONE
+    assert least_payout("XOF", agreed=None) == 5_900 * ONE
+    assert least_payout("KPW", agreed=9 * ONE) == 9 * ONE
+    with pytest.raises(ProblemError) as refused:
+        asked(partner("KPW"), balance=10**6 * ONE)
+    assert (refused.value.code, refused.value.status) == ("invalid_transition", 409)
+    assert asked(partner("KPW", terms=Terms(minimum=9 * ONE)), balance=9 * ONE) == 9 * ONE
+
+
 def test_z3_the_minimum_is_a_setting_of_the_partner() -> None:
     assert least_payout("USD", agreed=40 * ONE) == 40 * ONE
+
+
+@pytest.mark.parametrize(
+    ("currency", "above"),
+    [("USD", 1_000), ("CHF", 1_000), ("HUF", 360_000), ("AUD", 1_500), ("JPY", 7), ("KPW", 0)],
+)
+def test_the_limit_of_one_person_is_about_as_much_in_every_currency(currency: str, above: int) -> None:
+    assert approval_above(currency, plain=1_000 * ONE, named={"JPY": 7 * ONE}) == above * ONE
 
 
 def test_z4_what_is_younger_than_the_holdback_is_not_available() -> None:

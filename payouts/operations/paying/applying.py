@@ -15,15 +15,25 @@ from events.store import Cursor
 from ledger.operations.books import Books
 from orgs.operations.facts import Author
 from payouts.operations.partners import set_account
-from payouts.operations.paying.machine import books_of, bring_back, come_back, find, keep, proceed, settled
+from payouts.operations.paying.machine import (
+    books_of,
+    bring_back,
+    come_back,
+    find,
+    keep,
+    proceed,
+    settled,
+    take_back,
+)
 from payouts.queries.partners import find_partner, partner_of_account
 from payouts.queries.payouts import find_payout, open_payout, payout_of_object
 from payouts.rules.partners import Partner
 from payouts.rules.paying.row import Payout, arrived, moved, noted
-from payouts.rules.paying.states import FAILED, HELD, PAID, PROCESSING, UNKNOWN
+from payouts.rules.paying.states import FAILED, HELD, PAID, PROCESSING, REVERSED, UNKNOWN
 
 _ON_ITS_WAY: Final = frozenset({"pending", "in_transit"})
 _GONE: Final = frozenset({"failed", "canceled"})
+NOT_REVERSED: Final = {"step": "ask the partner for it, or let later earnings make up for it"}
 _STATUSES: Final = _ON_ITS_WAY | _GONE | {"paid"}
 
 
@@ -75,6 +85,10 @@ def apply_partner_payout(cur: Cursor, found: tuple[str, PayoutView], *, author: 
         return Applied(FOREIGN, "no payout of ours")
     books = books_of(cur, payout)
     payout = find_payout(cur, payout.id)
+    if view.amount < 0 and payout.recall is None and payout.payout is not None:
+        return Applied(PARKED, "its command has no outcome yet")
+    if view.id == payout.recall:
+        return told_back(cur, books, payout, view, author=author)
     if payout.transfer is None or payout.payout not in (None, view.id):
         return Applied(FOREIGN, "another payout than ours, with its name")
     return told(cur, books, payout, view, author=author)
@@ -107,6 +121,24 @@ def told(cur: Cursor, books: Books, payout: Payout, view: PayoutView, *, author:
     return Applied(UNCHANGED)
 
 
+def told_back(cur: Cursor, books: Books, payout: Payout, view: PayoutView, *, author: Author) -> Applied:
+    """This function will reverse a paid payout when what brings it back from the bank has arrived: accepted is not yet
+    there, and it may fail. The caller holds the partner's lock."""
+    if (-view.amount, view.currency) != (payout.amount, payout.currency):
+        detail = {"at_processor": view.amount, "in": view.currency, "status": view.status, "object": view.id}
+        find(cur, payout, "payout_differs", detail, {"step": "look at the payout at the processor"}, author)
+        return Applied(PARKED, "not what was asked for")
+    if view.status in _GONE:
+        find(cur, payout, "payout_not_reversed", _failure_of(view), NOT_REVERSED, author)
+        return Applied(APPLIED, "not reversed")
+    if view.status != "paid" or payout.state == REVERSED:
+        return Applied(UNCHANGED)
+    if payout.state == PAID:
+        come_back(cur, books, payout, REVERSED, None, author=author)
+        return Applied(APPLIED, REVERSED)
+    return Applied(UNCHANGED if take_back(cur, payout, author) is None else APPLIED)
+
+
 def apply_transfer(cur: Cursor, view: TransferView, *, author: Author) -> Applied:
     """This function will book what of a payout's transfer came back. The transfer itself is booked by its command."""
     partner = partner_of_account(cur, view.destination)
@@ -137,14 +169,17 @@ def _is_paid_nevertheless(payout: Payout, view: PayoutView) -> bool:
 def _gone(cur: Cursor, books: Books, payout: Payout, view: PayoutView, author: Author) -> Applied:
     if payout.state not in (PROCESSING, UNKNOWN, PAID):
         return Applied(UNCHANGED)
-    failure = {"code": view.status, "message": ""}
-    if view.failure is not None:
-        failure = {name: text for name, text in asdict(view.failure).items() if name != "decline_code"}
     seen = payout
     if payout.payout is None:
         seen = keep(cur, books, payout, noted(payout, **_named(payout, view)), author=author)
-    come_back(cur, books, seen, FAILED, failure, author=author)
+    come_back(cur, books, seen, FAILED, _failure_of(view), author=author)
     return Applied(APPLIED, FAILED)
+
+
+def _failure_of(view: PayoutView) -> dict[str, Any]:
+    if view.failure is None:
+        return {"code": view.status, "message": ""}
+    return {name: text for name, text in asdict(view.failure).items() if name != "decline_code"}
 
 
 def _named(payout: Payout, view: PayoutView) -> dict[str, Any]:

@@ -23,17 +23,23 @@ from payouts.operations.paying.machine import (
 )
 from payouts.queries.payouts import find_payout
 from payouts.rules.paying.judging import Hold
-from payouts.rules.paying.row import MANUAL, Payout, given_back, moved, noted
+from payouts.rules.paying.row import BY_PLATFORM, MANUAL, REVIEW, Payout, given_back, moved, noted
 from payouts.rules.paying.states import CANCELED, HELD, PAID, PENDING_APPROVAL, RETURNED, WAITING
 
 
 def approve_payout(cur: Cursor, *, payout: UUID, author: Author) -> Payout:
     """This function will approve a payout above the limit, as another person than the one who requested it, and have it
-    sent. Raises NotFound, MakerCannotApprove and InvalidTransition."""
+    sent. Where a key that stands for no person asked for it on the platform's behalf, two persons approve: the first
+    one is noted, and it still waits. Raises NotFound, MakerCannotApprove and InvalidTransition."""
     found, books = _locked(cur, payout)
     if found.state != PENDING_APPROVAL:
         raise InvalidTransition(f"A payout that is {found.state} waits for nobody's approval.")
-    require_other_person(proposer=person_of(cur, found.requested_by), approver=person_of(cur, author.actor))
+    proposer, approver = person_of(cur, found.requested_by), person_of(cur, author.actor)
+    require_other_person(proposer=proposer, approver=approver)
+    if proposer is None and found.cause in BY_PLATFORM:
+        if found.first_approved_by is None:
+            return keep(cur, books, found, noted(found, first_approved_by=author.actor), author=author)
+        require_other_person(proposer=person_of(cur, found.first_approved_by), approver=approver)
     return proceed(cur, books, found, author=author, approved_by=author.actor)
 
 
@@ -49,11 +55,13 @@ def hold_payout(cur: Cursor, *, payout: UUID, reason: str, author: Author) -> Pa
 
 def release_payout(cur: Cursor, *, payout: UUID, author: Author) -> Payout:
     """This function will let a held payout go on: to a second person above the limit, otherwise to be sent. What its
-    account hinders holds it still. Raises NotFound and InvalidTransition."""
+    account hinders holds it still; only of a payout that is held for a review is the review over. Raises NotFound and
+    InvalidTransition."""
     found, books = _locked(cur, payout)
     if found.state != HELD:
         raise InvalidTransition(f"A payout that is {found.state} is not held.")
-    return proceed(cur, books, found, author=author, reviewed_by=author.actor)
+    reviewed = {"reviewed_by": author.actor} if found.hold == REVIEW else {}
+    return proceed(cur, books, found, author=author, **reviewed)
 
 
 def cancel_payout(
@@ -100,8 +108,8 @@ def try_again(cur: Cursor, payout: Payout, *, author: Author) -> Payout | None:
 
 
 def reverse_payout(cur: Cursor, *, payout: UUID, reason: str, author: Author) -> Payout:
-    """This function will ask for a paid payout back from the bank, which not every bank gives; it is reversed when the
-    processor says so. Raises NotFound, InvalidField without a reason, and InvalidTransition unless it is paid."""
+    """This function will ask for a paid payout back from the bank, which not every bank gives; it is reversed when it
+    has arrived. Raises NotFound, InvalidField without a reason, and InvalidTransition unless it is paid."""
     _reason(reason)
     found, books = _locked(cur, payout)
     if found.state != PAID:

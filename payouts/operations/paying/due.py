@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -15,6 +14,7 @@ from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
+from payouts.operations.attempting import attempted
 from payouts.operations.paying.deciding import try_again
 from payouts.operations.paying.machine import books_of, keep, proceed
 from payouts.operations.paying.requesting import SCHEDULER, request_payout
@@ -25,8 +25,6 @@ from payouts.rules.paying.judging import PayoutTooSoon, PayoutUnderWay
 from payouts.rules.paying.row import BY_ITSELF, SCHEDULED, noted
 from payouts.rules.paying.schedules import slot_of
 from payouts.rules.paying.states import HELD
-
-logger = logging.getLogger(__name__)
 
 AUTHOR: Final = Author("system:payouts.advance")
 AT_ONCE: Final = 500
@@ -97,7 +95,8 @@ def _asked(cur: Cursor, organization: UUID) -> date | None:
 def _each(due: Callable[[Cursor, UUID | None], list[UUID]], operation: Callable[[Cursor, UUID], bool]) -> int:
     done, after = 0, None
     while found := run_in_transaction(partial(_call, due, after)):
-        done += sum(_attempted(operation, each) for each in found)
+        for each in found:
+            done += attempted(partial(run_in_transaction, partial(_done, operation, each)), subject=each)
         after = found[-1]
     return done
 
@@ -106,9 +105,5 @@ def _call(due: Callable[[Cursor, UUID | None], list[UUID]], after: UUID | None, 
     return due(cur, after)
 
 
-def _attempted(operation: Callable[[Cursor, UUID], bool], each: UUID) -> bool:
-    try:
-        return run_in_transaction(lambda cur: operation(cur, each))
-    except Exception as error:
-        logger.warning("payouts.failed", exc_info=error, extra={"subject": str(each)})
-        return False
+def _done(operation: Callable[[Cursor, UUID], bool], each: UUID, cur: Cursor) -> bool:
+    return operation(cur, each)

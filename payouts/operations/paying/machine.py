@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 
@@ -17,9 +18,12 @@ from billing.rules.payments.minor import to_minor
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from orgs.operations.facts import Author, record
-from payouts.queries.partners import require_partner
+from payouts.queries.partners import payable_balance, require_partner
+from payouts.queries.payouts import open_payout
+from payouts.rules.paying.amounts import approval_above
 from payouts.rules.paying.judging import Hold, Limits, hold_of, next_state
 from payouts.rules.paying.row import (
+    BY_ITSELF,
     RETRY_EVERY,
     Payout,
     Step,
@@ -46,11 +50,14 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 
 
-def limits() -> Limits:
-    """Return what is set for all payouts."""
-    return Limits(
-        settings.PAYOUT_APPROVAL_ABOVE_UNITS, timedelta(hours=settings.PAYOUT_DESTINATION_WAIT_HOURS)
+def limits(currency: str) -> Limits:
+    """Return what is set for all payouts of a currency."""
+    above = approval_above(
+        currency,
+        plain=settings.PAYOUT_APPROVAL_ABOVE_UNITS,
+        named=settings.PAYOUT_APPROVAL_ABOVE_BY_CURRENCY,
     )
+    return Limits(above, timedelta(hours=settings.PAYOUT_DESTINATION_WAIT_HOURS))
 
 
 def keep(
@@ -84,18 +91,20 @@ def guard(state: str, target: str) -> None:
 
 
 def proceed(cur: Cursor, books: Books, payout: Payout, *, author: Author, **changes: Any) -> Payout:
-    """This function will let a payout that nobody sent yet go on: to a review, to a second person, or to be sent.
+    """This function will let a payout that nobody sent yet go on: to a review, to a second person, or to be sent. It
+    goes to the bank account that its partner has now, which has waited.
 
     `changes`: who looked at it (`reviewed_by`) or approved it (`approved_by`) just now.
     """
-    looked = replace(payout, **changes)
-    found = hold_of(require_partner(cur, payout.organization), looked, limits(), now=books.now)
+    destination = require_partner(cur, payout.organization).destination
+    looked = replace(payout, destination=destination, **changes)
+    found = hindered(cur, books, looked)
     if found is not None:
         return hold(cur, books, payout, found, author=author, **changes)
-    state = next_state(looked, None, limits())
+    state = next_state(looked, None, limits(payout.currency))
     if state == payout.state:
         return payout
-    told = {"hold": None, "hold_note": None, "next_at": None, **changes}
+    told = {"hold": None, "hold_note": None, "next_at": None, "destination": destination, **changes}
     if state == APPROVED:
         told["approved_at"] = payout.approved_at or books.now
     after = keep(cur, books, payout, moved(payout, state, **told), author=author)
@@ -104,9 +113,18 @@ def proceed(cur: Cursor, books: Books, payout: Payout, *, author: Author, **chan
     return after
 
 
+def hindered(cur: Cursor, books: Books, payout: Payout) -> Hold | None:
+    """This function will say what keeps a payout from being sent now; None: nothing. The caller holds the partner's
+    lock."""
+    partner = require_partner(cur, payout.organization)
+    return hold_of(
+        partner, payout, limits(payout.currency), balance=payable_balance(cur, partner), now=books.now
+    )
+
+
 def hold(cur: Cursor, books: Books, payout: Payout, found: Hold, *, author: Author, **changes: Any) -> Payout:
     """This function will hold a payout, or say why it still is. What ends by itself is looked at again."""
-    ends = found.until or (books.now + RETRY_EVERY if found.code == "account_not_ready" else None)
+    ends = found.until or (books.now + RETRY_EVERY if found.code in BY_ITSELF else None)
     told = {"hold": found.code, "hold_note": found.note, "next_at": ends, **changes}
     if payout.state == HELD:
         same = (payout.hold, payout.hold_note) == (found.code, found.note) and not changes
@@ -114,6 +132,13 @@ def hold(cur: Cursor, books: Books, payout: Payout, found: Hold, *, author: Auth
             return payout
         return keep(cur, books, payout, noted(payout, **told), author=author)
     return keep(cur, books, payout, moved(payout, HELD, **told), author=author)
+
+
+def forget_review(cur: Cursor, organization: UUID, *, author: Author) -> None:
+    """This function will have a partner's payout that was released for one reason be held for another."""
+    found = open_payout(cur, organization)
+    if found is not None and found.reviewed_by is not None:
+        keep(cur, books_of(cur, found), found, noted(found, reviewed_by=None), author=author)
 
 
 def send(cur: Cursor, payout: Payout, author: Author) -> Command:

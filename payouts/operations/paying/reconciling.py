@@ -77,8 +77,8 @@ def list_payouts_there(
 
 
 def list_here(cur: Cursor, there: There, start: datetime, end: datetime) -> list[Payout]:
-    """This function will return our payouts of [start, end), and those that the processor's objects are of, whenever
-    they were requested."""
+    """This function will return our payouts that were sent in [start, end), and those that the processor's objects are
+    of, whenever they were sent."""
     found = {one.id: one for one in payouts_between(cur, start, end)}
     for name in [view.id for view in there.transfers] + [view.id for _, view in there.payouts]:
         one = payout_of_object(cur, name)
@@ -87,27 +87,49 @@ def list_here(cur: Cursor, there: There, start: datetime, end: datetime) -> list
     return list(found.values())
 
 
+def with_unlisted(there: There, here: Iterable[Payout]) -> There:
+    """This function will add what of our payouts the processor did not list, asked for by its id, outside of
+    transactions: of a payout on the edge of the window one object was made before it, or after."""
+    listed = {view.id for view in there.transfers} | {view.id for _, view in there.payouts}
+    transfers, payouts = list(there.transfers), list(there.payouts)
+    for row in here:
+        try:
+            if row.transfer is not None and row.transfer not in listed:
+                transfers.append(connect.transfer(row.transfer))
+            if row.payout is not None and row.payout not in listed and row.state not in RETURNED:
+                payouts.append((row.account, connect.partner_payout(row.payout, account=row.account)))
+        except (stripe_gateway.NotAtProcessor, stripe_gateway.ProcessorRejected) as error:
+            logger.warning("payouts.not_there", extra={"payout": str(row.id), "error": str(error)})
+    return There(transfers, payouts)
+
+
 def compare(there: There, here: Iterable[Payout]) -> Differences:
     """This function will say what differs, by id, in both directions. It reads nothing and writes nothing."""
     rows = list(here)
     by_transfer = {row.transfer: row for row in rows if row.transfer is not None}
     by_payout = {row.payout: row for row in rows if row.payout is not None}
+    by_recall = {row.recall: row for row in rows if row.recall is not None}
     by_id = {str(row.id): row for row in rows}
     transfers, payouts, unknown = [], [], []
     for view in there.transfers:
         row = by_transfer.get(view.id)
         if row is None and "payout" in view.metadata:
             unknown.append(("transfer_unknown", view.id))
-        elif row is not None and view.reversals.keys() - row.reversals.keys():
+        elif row is not None and (view.reversals.keys() - row.reversals.keys() or _is_other(view, row)):
             transfers.append(view)
     for account, paid in there.payouts:
         row = by_payout.get(paid.id)
+        recalled = by_recall.get(paid.id)
         named = by_id.get(paid.metadata.get("payout", ""))
-        if row is None and named is not None and named.payout is None:
+        if recalled is not None:
+            payouts += [(account, paid)] if recalled.state == PAID and paid.status in _STATUSES else []
+        elif row is None and named is not None and named.payout is None:
             payouts.append((account, paid))
         elif row is None and "payout" in paid.metadata and paid.amount > 0:
             unknown.append(("payout_unknown", paid.id))
-        elif row is not None and row.state not in _STATUSES.get(paid.status, (row.state,)):
+        elif row is not None and (
+            row.state not in _STATUSES.get(paid.status, (row.state,)) or _is_other(paid, row)
+        ):
             payouts.append((account, paid))
     return Differences(
         transfers, payouts, unknown, _missing(there, rows), len(there.transfers) + len(there.payouts)
@@ -119,7 +141,9 @@ def reconcile(start: datetime, end: datetime, *, author: Author = AUTHOR) -> Dif
     one side knows. It returns what it found; run again it finds only what a person must settle."""
     accounts = run_in_transaction(connected_accounts)
     there = There(list(list_transfers_there(start, end)), list(list_payouts_there(accounts, start, end)))
-    found = compare(there, run_in_transaction(lambda cur: list_here(cur, there, start, end)))
+    here = run_in_transaction(lambda cur: list_here(cur, there, start, end))
+    there = with_unlisted(there, here)
+    found = compare(there, here)
     for view in found.transfers:
         _apply(apply_transfer, view, author)
     for paid in found.payouts:
@@ -133,8 +157,12 @@ def reconcile(start: datetime, end: datetime, *, author: Author = AUTHOR) -> Dif
     return found
 
 
+def _is_other(view: TransferView | PayoutView, row: Payout) -> bool:
+    return (view.amount, view.currency) != (row.amount, row.currency)
+
+
 def _missing(there: There, rows: list[Payout]) -> list[tuple[str, Payout]]:
-    """Of what was asked for in the window and has ids, what the processor does not list."""
+    """Of what was sent and has ids, what the processor does not know."""
     transfers = {view.id for view in there.transfers}
     payouts = {view.id for _, view in there.payouts}
     missing = [("transfer_missing", row) for row in rows if row.transfer and row.transfer not in transfers]

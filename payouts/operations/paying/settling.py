@@ -8,28 +8,26 @@ from uuid import UUID
 from billing.rules.payments.commands import WITHDRAWN, Command
 from billing.rules.payments.minor import from_minor
 from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
-from billing.rules.payments.views import PayoutView
+from billing.rules.payments.views import PayoutView, TransferView
 from events.store import Cursor
 from orgs.operations.facts import Author
-from payouts.operations.paying.applying import told
+from payouts.operations.paying.applying import NOT_REVERSED, told, told_back
 from payouts.operations.paying.machine import (
     INSUFFICIENT,
     books_of,
     bring_back,
     come_back,
     find,
+    hindered,
     hold,
     keep,
-    limits,
     send_on,
-    take_back,
     wait,
 )
-from payouts.queries.partners import require_partner
 from payouts.queries.payouts import find_payout
-from payouts.rules.paying.judging import Hold, hold_of
+from payouts.rules.paying.judging import Hold
 from payouts.rules.paying.row import ACCOUNT, Payout, moved, noted, transferred
-from payouts.rules.paying.states import APPROVED, FAILED, PAID, PROCESSING, REVERSED, UNKNOWN
+from payouts.rules.paying.states import APPROVED, FAILED, PROCESSING, UNKNOWN
 
 AUTHOR: Final = Author("system:payouts.send")
 
@@ -43,7 +41,7 @@ def why_not_transfer(cur: Cursor, command: Command) -> str | None:
     if payout.state != APPROVED:
         return f"The payout is {payout.state}."
     books = books_of(cur, payout)
-    found = hold_of(require_partner(cur, payout.organization), payout, limits(), now=books.now)
+    found = hindered(cur, books, payout)
     if found is not None:
         return found.note
     keep(cur, books, payout, moved(payout, PROCESSING), author=AUTHOR)
@@ -63,7 +61,8 @@ def settle_transfer(cur: Cursor, command: Command, outcome: Outcome) -> None:
         come_back(cur, books, payout, FAILED, _failure(outcome), author=AUTHOR)
     elif isinstance(outcome, Succeeded) and payout.transfer is None:
         sure = _certain(cur, payout)
-        after = noted(sure, transfer=outcome.object_id, waits_for=None, next_at=None)
+        sent_at = outcome.view.created if isinstance(outcome.view, TransferView) else None
+        after = noted(sure, transfer=outcome.object_id, sent_at=sent_at, waits_for=None, next_at=None)
         keep(cur, books, sure, after, transferred(sure), author=AUTHOR)
         send_on(cur, after, AUTHOR)
 
@@ -98,16 +97,16 @@ def settle_reversal(cur: Cursor, command: Command, outcome: Outcome) -> None:
 
 
 def settle_recall(cur: Cursor, command: Command, outcome: Outcome) -> None:
-    """This function will end a paid payout that the bank gives back as reversed; where it does not, it stays paid."""
+    """This function will note what brings a paid payout back from the bank: it is reversed when that arrives. Where the
+    bank does not give it, it stays paid."""
     payout = payout_of_command(cur, command)
     books = books_of(cur, payout)
-    if isinstance(outcome, Succeeded) and payout.state == PAID:
-        come_back(cur, books, payout, REVERSED, None, author=AUTHOR)
-    elif isinstance(outcome, Succeeded):
-        take_back(cur, payout, AUTHOR)
+    if isinstance(outcome, Succeeded):
+        after = keep(cur, books, payout, noted(payout, recall=outcome.object_id), author=AUTHOR)
+        if isinstance(outcome.view, PayoutView):
+            told_back(cur, books, after, outcome.view, author=AUTHOR)
     elif isinstance(outcome, Refused):
-        step = {"step": "ask the partner for it, or let later earnings make up for it"}
-        find(cur, payout, "payout_not_reversed", _failure(outcome), step, AUTHOR)
+        find(cur, payout, "payout_not_reversed", _failure(outcome), NOT_REVERSED, AUTHOR)
 
 
 def doubt(cur: Cursor, command: Command) -> None:
@@ -136,7 +135,7 @@ def _not_sent(cur: Cursor, payout: Payout) -> None:
     if payout.state != APPROVED:
         return
     books = books_of(cur, payout)
-    found = hold_of(require_partner(cur, payout.organization), payout, limits(), now=books.now)
+    found = hindered(cur, books, payout)
     hold(cur, books, payout, found or Hold(ACCOUNT, "It could not be sent."), author=AUTHOR)
 
 

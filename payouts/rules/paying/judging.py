@@ -10,7 +10,7 @@ from common.errors import ProblemError
 from common.money import format_amount
 from payouts.rules.partners import ACTIVE, ONBOARDING, Partner
 from payouts.rules.paying.amounts import least_payout, payable_part
-from payouts.rules.paying.row import ACCOUNT, DESTINATION, REVIEW, Payout
+from payouts.rules.paying.row import ACCOUNT, DESTINATION, NEGATIVE, REVIEW, Payout
 from payouts.rules.paying.states import APPROVED, CANCELED, FAILED, HELD, PENDING_APPROVAL
 from payouts.rules.withdrawing import Withdrawable
 
@@ -79,7 +79,7 @@ def amount_of(
     a bank account takes, the rest stays.
 
     `last` is the partner's latest payout that took something. Raises PayoutAccountMissing, PayoutUnderWay,
-    PayoutTooSoon, NotWithdrawable and BelowMinimumPayout.
+    PayoutTooSoon, NotWithdrawable, BelowMinimumPayout, and InvalidTransition where no least payout is known.
     """
     if partner.stripe_account is None or partner.status == ONBOARDING or partner.destination is None:
         raise PayoutAccountMissing
@@ -107,16 +107,23 @@ class Hold:
     until: datetime | None = None
 
 
-def hold_of(partner: Partner, payout: Payout, limits: Limits, *, now: datetime) -> Hold | None:
+def hold_of(
+    partner: Partner, payout: Payout, limits: Limits, *, balance: int = 0, now: datetime
+) -> Hold | None:
     """Return what keeps a payout from being sent now; None: nothing. A payout goes to the account and the bank account
-    that it was judged for."""
+    that it was judged for. `balance`: what is left of the partner's, in units; below zero, what the payout took was
+    taken back meanwhile."""
     if partner.status != ACTIVE or partner.destination is None or partner.stripe_account != payout.account:
         return Hold(ACCOUNT, partner.disabled_reason or f"The account is {partner.status}.")
     changed = partner.destination_changed_at
     if changed is not None and now < changed + limits.destination_wait:
         return Hold(DESTINATION, "The bank account was changed lately.", changed + limits.destination_wait)
+    if payout.destination != partner.destination:
+        return Hold(DESTINATION, "The bank account is another than the one that it was judged for.")
     if partner.terms.hold_reason is not None and payout.reviewed_by is None:
         return Hold(REVIEW, partner.terms.hold_reason)
+    if balance < 0:
+        return Hold(NEGATIVE, "More was taken back than came since; the payout would be more than is owed.")
     return None
 
 

@@ -21,20 +21,26 @@ STREAM: Final = "partner_payout"
 """Not `payout`: so the processor calls its own, the platform's too."""
 REQUEST, SCHEDULED, BATCH, PLATFORM_REQUEST = "request", "scheduled", "batch", "platform"
 CAUSES: Final = (REQUEST, SCHEDULED, BATCH, PLATFORM_REQUEST)
+BY_PLATFORM: Final = frozenset({BATCH, PLATFORM_REQUEST})
+"""Asked for by whoever pays, who is therefore one of the two persons above the limit."""
 MANUAL, REVIEW, ACCOUNT, DESTINATION = "manual", "review", "account_not_ready", "destination_changed"
-HOLDS: Final = (MANUAL, REVIEW, ACCOUNT, DESTINATION)
+NEGATIVE: Final = "negative_balance"
+HOLDS: Final = (MANUAL, REVIEW, ACCOUNT, DESTINATION, NEGATIVE)
 """Why a payout is held: by hand, because the partner is under review, because its account takes no money now, because
-its bank account is new. The last two end by themselves."""
-BY_ITSELF: Final = frozenset({ACCOUNT, DESTINATION})
+its bank account is new, because what it pays was taken back meanwhile. The last three end by themselves."""
+BY_ITSELF: Final = frozenset({ACCOUNT, DESTINATION, NEGATIVE})
 RETRY_EVERY: Final = timedelta(minutes=15)
 """How often it is tried anew what the processor refused for want of money: it never does so by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """A payout; amounts in units. `hold`, `hold_note`: why it waits, `reviewed_by`: who let it go on; `waits_for`:
+    """A payout; amounts in units. `hold`, `hold_note`: why it waits, `reviewed_by`: who let it go on after a review;
+    `first_approved_by`: the first of two persons who approve what nobody stands behind; `waits_for`:
     balance_insufficient while the processor has too little; `next_at`: when it is looked at again. `destination`: the
-    bank account that it was judged for. `transfer`, `payout`: the processor's ids; `taken_back`: how much of the
+    bank account that it was judged for. `transfer`, `payout`: the processor's ids; `sent_at`:
+    when the transfer was made, by the processor's clock; `recall`: the payout there that
+    brings it back from the bank; `taken_back`: how much of the
     transfer was reversed, `reversals`: by which reversals, in units by the processor's ids."""
 
     id: UUID
@@ -53,10 +59,13 @@ class Payout:
     reviewed_by: str | None = None
     approved_at: datetime | None = None
     approved_by: str | None = None
+    first_approved_by: str | None = None
     waits_for: str | None = None
     next_at: datetime | None = None
     transfer: str | None = None
     payout: str | None = None
+    sent_at: datetime | None = None
+    recall: str | None = None
     taken_back: int = 0
     arrival: datetime | None = None
     paid_at: datetime | None = None

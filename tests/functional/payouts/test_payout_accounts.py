@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
-from payouts.operations.paying.reconciling import reconcile
+from payouts.operations.paying.reconciling import There, list_here, reconcile
 from tests.builders.deliveries import post
 from tests.builders.marketplace import make_seller
-from tests.builders.orgs import platform, unique
+from tests.builders.orgs import platform, unique, write
 from tests.builders.payouts import Earner, partner
 from tests.builders.processor import header
 from tests.builders.stripe import CONNECT_SECRET, Simulator
+from tests.database import Session
+from tests.functional.billing.test_admin import staff
+from tests.functional.payouts.test_payouts_admin import acts
 from tests.invariants import Still
 from webhooks.operations.inbound.catching_up import catch_up
 from webhooks.operations.inbound.processing import process_due
@@ -168,6 +174,18 @@ class TestAnEventOfAnAccount:
         assert made.state() == "processing"
 
 
+@contextmanager
+def other_amounts(session: Session, made: Earner) -> Iterator[None]:
+    """Meanwhile our payouts say a cent more than the processor's."""
+    statement = "UPDATE payouts SET amount = amount + %s WHERE organization = %s"
+    with psycopg.connect(session.databases.superuser_url(session.name), autocommit=True) as connection:
+        connection.execute(statement, (10**6, made.id))
+        try:
+            yield
+        finally:
+            connection.execute(statement, (-(10**6), made.id))
+
+
 class TestReconciliation:
     def window(self) -> tuple[datetime, datetime]:
         return datetime.now(UTC) - timedelta(days=2), datetime.now(UTC) + timedelta(days=9)
@@ -183,6 +201,49 @@ class TestReconciliation:
         assert made.state() == "paid"
         found = reconcile(*self.window())
         assert [row for row in found.payouts if row[0] == made.account] == []
+
+    def findings(self, made: Earner) -> list[str]:
+        found = platform().get(f"/v1/findings?organization={made.id}").json()["data"]
+        return sorted(one["kind"] for one in found)
+
+    def test_finds_an_amount_that_is_not_ours(self, connected: Simulator, test_session: Session) -> None:
+        made = partner(connected, cents=5_000)
+        made.paid()
+        (transfer,), (payout,) = made.transfers(), made.payouts_there()
+        with other_amounts(test_session, made):
+            found = reconcile(*self.window())
+        assert [view.id for view in found.transfers] == [transfer.id]
+        assert [view.id for account, view in found.payouts if account == made.account] == [payout.id]
+        assert self.findings(made) == ["payout_differs", "transfer_differs"]
+
+    def test_looks_for_what_was_sent_days_after_it_was_requested(self, connected: Simulator) -> None:
+        made = partner(connected, cents=150_000)
+        made.asked()
+        connected.advance(6 * 86_400)
+        _, client = staff("view_payout", "change_payout")
+        acts(client, "approve", made.payout().id)
+        made.send()
+        sent = made.payout().sent_at
+        assert sent is not None and sent > made.payout().requested_at + timedelta(days=5)
+        window = sent - timedelta(hours=1), sent + timedelta(hours=1)
+        here = write(lambda cur: list_here(cur, There(), *window))
+        assert made.payout().id in [one.id for one in here]
+
+    def test_of_a_payout_on_the_edge_of_the_window_misses_nothing(self, connected: Simulator) -> None:
+        made = partner(connected, cents=5_000)
+        made.asked()
+        made.send(times=1)
+        connected.advance(10)
+        made.send()
+        transferred = made.payout().sent_at
+        assert transferred is not None
+        (payout,) = made.payouts_there()
+        between = transferred + timedelta(seconds=1)
+        assert between.timestamp() <= payout.created
+
+        for window in ((between - timedelta(days=1), between), (between, between + timedelta(days=1))):
+            found = reconcile(*window)
+            assert [row.id for _, row in found.missing if row.organization == made.id] == []
 
     def test_finds_a_transfer_that_we_do_not_know(self, connected: Simulator) -> None:
         made = partner(connected)

@@ -294,6 +294,14 @@ class TestWhatComesBack:
         assert acted(payout, "reverse", {"reason": "Paid by mistake"}).status_code == 200
         made.send()
         made.hear()
+        assert (made.state(), made.money()) == (
+            "paid",
+            {"processor_clearing": 5_000},
+        )  # accepted is not there
+
+        made.arrive()
+        made.send()
+        made.hear()
 
         assert (made.state(), made.money()) == ("reversed", {"partner_payable": 5_000})
 
@@ -400,12 +408,12 @@ class TestWhatIsTakenBackAfterAPayout:
         made.earn(3_500)
         assert made.ask().json()["amount"] == "15.00"
 
-    def test_while_it_is_under_way_lets_it_arrive(self, stripe_simulator: Simulator) -> None:
+    def test_once_it_was_sent_lets_it_arrive(self, stripe_simulator: Simulator) -> None:
         made = partner(stripe_simulator)
         customer = made.earn(5_000)
         made.asked()
-        made.lose(customer, 5_000)
         made.send()
+        made.lose(customer, 5_000)
         made.arrive()
         assert (made.state(), made.money()["partner_payable"]) == ("paid", -5_000)
 

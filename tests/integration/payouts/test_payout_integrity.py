@@ -74,9 +74,31 @@ def test_money_in_transit_that_never_came_is_found(
     assert is_said(found, "P1", "in transit, and got only"), found
 
 
+def test_an_entry_that_is_no_payouts_but_moves_what_is_in_transit_is_found(
+    stripe_simulator: Simulator, test_session: Session
+) -> None:
+    made = partner(stripe_simulator, cents=5_000)
+    made.asked()
+    reversal = f"""
+    WITH entry AS (
+        INSERT INTO journal_entries SELECT (jsonb_populate_record(e, jsonb_build_object('id', gen_random_uuid(),
+            'kind', 'reversal', 'source', 'entry:' || e.id, 'idempotency_key', 'reversal', 'reverses', e.id))).*
+        FROM journal_entries e {MINE} AND kind = 'payout_requested' RETURNING id, reverses
+    )
+    INSERT INTO postings SELECT (jsonb_populate_record(p, jsonb_build_object(
+        'entry_id', entry.id, 'amount', -p.amount))).* FROM postings p JOIN entry ON p.entry_id = entry.reverses"""
+    found = told(test_session, payingintegrity.violations, reversal, made.id)
+    assert is_said(found, "P3", "the journal has 0 in transit"), found
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
-    [("opening = opening + 1, closing = closing + 1", "opens with"), ("counter = 9", "has number")],
+    [
+        ("opening = opening + 1, closing = closing + 1", "opens with"),
+        ("counter = 9", "has number"),
+        ("document = jsonb_set(document, '{payable}', '1')", "leaves 1 to withdraw"),
+        ("document = jsonb_set(document, '{received}', '7')", "received are 7"),
+    ],
 )
 def test_a_statement_that_does_not_chain_is_found(test_session: Session, change: str, words: str) -> None:
     seller = make_seller()

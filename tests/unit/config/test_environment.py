@@ -104,6 +104,22 @@ class TestFiles:
             read_environment(variables={"SECRET_KEY": "x" * 40, "SECRET_KEY_FILE": str(file)})
 
 
+class TestALimitByCurrency:
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ("", {"": 1000}),
+            ("2000", {"": 2000}),
+            ("JPY=150000", {"": 1000, "JPY": 150_000}),
+            ("0, JPY=150000,HUF=0", {"": 0, "JPY": 150_000, "HUF": 0}),
+        ],
+        ids=["nothing", "plain", "named", "both"],
+    )
+    def test_is_the_plain_one_unless_it_is_named(self, given: str, expected: dict[str, int]) -> None:
+        found = read_environment(variables={"PAYOUT_APPROVAL_ABOVE": given}).payout_approval_above_units
+        assert found == {currency: amount * 10**8 for currency, amount in expected.items()}
+
+
 class TestErrors:
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -124,6 +140,12 @@ class TestErrors:
             ("SECRET_KEY", "short"),
             ("ADJUSTMENT_APPROVAL_ABOVE", "-1"),
             ("ADJUSTMENT_APPROVAL_ABOVE", "5e2"),
+            ("PAYOUT_APPROVAL_ABOVE", "1000,2000"),
+            ("PAYOUT_APPROVAL_ABOVE", "JPY=1,JPY=2"),
+            ("PAYOUT_APPROVAL_ABOVE", "jpy=1"),
+            ("PAYOUT_APPROVAL_ABOVE", "=1"),
+            ("PAYOUT_APPROVAL_ABOVE", "JPY="),
+            ("PAYOUT_APPROVAL_ABOVE", "JPY=-1"),
             ("COUNTERFOIL_HOME", "/dev/null"),
             ("COUNTERFOIL_APP", "unix:relative/app.sock"),
             ("COUNTERFOIL_APP", "https://127.0.0.1:9000"),

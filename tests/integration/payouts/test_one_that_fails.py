@@ -1,0 +1,97 @@
+"""Jobs that do something of many callers: what stands in the way of one stops none of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from payouts.operations.adjusting import adjust_due
+from payouts.operations.publishing import publish_due
+from payouts.operations.settling import settle_due
+from payouts.rules.shares import Tier
+from tests.builders.gate import Customer
+from tests.builders.marketplace import Seller, calling, make_seller, pass_time, spend
+from tests.builders.orgs import events_of
+from tests.database import Session
+
+ONE = 10**8
+
+
+@contextmanager
+def refused(session: Session, organization: UUID) -> Iterator[None]:
+    """Meanwhile the database refuses every event of an organization."""
+    with psycopg.connect(session.databases.superuser_url(session.name), autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'refused'; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER refuse_event BEFORE INSERT ON events FOR EACH ROW "
+            f"WHEN (NEW.organization = '{organization}') EXECUTE FUNCTION refuse_event()".encode()
+        )
+        try:
+            yield
+        finally:
+            connection.execute("DROP TRIGGER refuse_event ON events")
+            connection.execute("DROP FUNCTION refuse_event()")
+
+
+def called(seller: Seller) -> list[Customer]:
+    """Three customers that called, the first tier of the month and one beyond."""
+    found = [calling(seller) for _ in range(3)]
+    for customer in found:
+        spend(customer, "10", "1")
+    return found
+
+
+def waits_for_settling(seller: Seller) -> list[Customer]:
+    return called(seller)
+
+
+def waits_for_terms(seller: Seller) -> list[Customer]:
+    found = [calling(seller) for _ in range(3)]
+    seller.share(fee_rate=500_000)
+    return found
+
+
+def waits_for_its_tier(seller: Seller) -> list[Customer]:
+    seller.share(tiers=(Tier(10 * ONE, 300_000), Tier(None, 100_000)))
+    found = called(seller)
+    for organization in (seller.id, *(customer.id for customer in found)):
+        pass_time(organization, days=31)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("prepared", "job", "event"),
+    [
+        (waits_for_settling, settle_due, "earning.settled"),
+        (waits_for_terms, publish_due, "split_rule.published"),
+        (waits_for_its_tier, adjust_due, "earning.adjusted"),
+    ],
+    ids=["settling", "publishing", "adjusting"],
+)
+def test_a_caller_that_fails_stops_no_other(
+    test_session: Session,
+    prepared: Callable[[Seller], list[Customer]],
+    job: Callable[[], int],
+    event: str,
+) -> None:
+    customers = prepared(make_seller(holdback_days=0))
+    before = [told(customer, event) for customer in customers]
+
+    with refused(test_session, customers[1].id):
+        job()
+    while_refused = [told(customer, event) for customer in customers]
+    job()
+
+    assert while_refused == [before[0] + 1, before[1], before[2] + 1]
+    assert [told(customer, event) for customer in customers] == [count + 1 for count in before]
+
+
+def told(customer: Customer, event: str) -> int:
+    return sum(event in row for row in events_of(customer.id))
