@@ -170,7 +170,7 @@ def register_reader() -> None:
 
 
 def shares_in(event: StoredEvent) -> Sequence[Sequence[Any]]:
-    """Return [partner, payer, gross, share] of what partners get of a call."""
+    """Return [partner, payer, gross, share, own] of what partners get of a call."""
     parts: Sequence[Sequence[Any]] = (event.data.get("shares") or {}).get("parts", ())
     return parts
 
