@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.test import Client
 
 from common.money import format_amount, parse_amount
 from ledger.operations.organizations import NewOrganization, create_organization
+from orgs.operations.clock import advance_clock_to
 from payouts.operations.metrics.rebuilding import catch_up
 from tests.builders.billing import billed
 from tests.builders.books import balances
@@ -33,6 +35,7 @@ REPORTS = (
     "mrr", "movements", "retention", "cohorts", "revenue", "margins", "top-customers", "top-agents", "concentration",
     "run-rate",
 )  # fmt: skip
+FIRST = datetime(2027, 1, 10, 8, tzinfo=UTC)
 TOKENS = {"input_tokens": 1_000_000, "output_tokens": 100_000}
 
 
@@ -57,6 +60,20 @@ class TestRevenue:
         assert parse_amount(shown["provider_cost"], allow_zero=True) == -said.get("provider_cost", 0)
         assert shown["margin"] == format_amount(net + said.get("provider_cost", 0))
         assert shown["take_rate"] is None
+        assert broken(made.id) == []
+
+    def test_as_of_a_day_leaves_out_the_later_days_of_its_month(self) -> None:
+        made = make_customer("50")
+        write(lambda cur: advance_clock_to(cur, organization=made.id, to=FIRST, author=AUTHOR))
+        made.commit(made.reserved("3")["id"], "3")
+        made.pass_time(days=4)
+        made.commit(made.reserved("5")["id"], "5")
+        day = FIRST.date()
+        for as_of, expected in ((day, "3"), (day + timedelta(days=3), "3"), (day + timedelta(days=4), "8")):
+            at = {"as_of": as_of.isoformat(), "to": f"{day:%Y-%m}", "from": f"{day:%Y-%m}"}
+            assert only("revenue", made.id, **at)["gross_revenue"] == expected
+            assert only("top-customers", made.id, **at)["gross_revenue"] == expected
+            assert only("concentration", made.id, basis="revenue", **at)["total"] == expected
         assert broken(made.id) == []
 
     def test_of_months_that_are_read_again_is_counted_once(self) -> None:
