@@ -1,4 +1,4 @@
-"""What was earned by month, from the sums by day that the reader of the events keeps: as of the day that is asked for."""
+"""What was earned by month, from the sums by day that the reader of the events keeps."""
 
 from __future__ import annotations
 

@@ -85,6 +85,35 @@ class TestRevenue:
 
 
 class TestMargins:
+    def test_come_by_pages_of_one_moment_and_whole_as_a_file(self) -> None:
+        made = make_customer("100", agents=("a", "b", "c", "d"))
+        model = make_model()
+        for count, agent in enumerate(("a", "b", "c", "d"), 1):
+            for _ in range(count):
+                called(made, model, agent=agent)
+        given = {"organization": str(made.id), "group_by": "agent", "limit": "3"}
+        catch_up()
+        first = platform().get(f"{PATH}/margins", **given).json()
+        made.pass_time(hours=1)
+        called(made, model, agent="a")
+        rest = platform().get(f"{PATH}/margins", **given, cursor=first["next_cursor"]).json()
+        assert [row["key"] for row in (*first["data"], *rest["data"])] == ["d", "c", "b", "a"]
+        assert (rest["next_cursor"], rest["as_of"]) == (None, first["as_of"])
+        file = platform().get(f"{PATH}/margins.csv", organization=str(made.id), group_by="agent")
+        assert len(list(csv.reader(io.StringIO(file.content.decode())))) == 5
+        for query in ({"limit": "0"}, {"limit": "101"}, {"cursor": "x"}):
+            assert platform().get(f"{PATH}/margins", **query).status_code == 400
+
+    def test_by_agent_are_of_each_agent_alone_whatever_connections_it_used(self) -> None:
+        made = make_customer("100", agents=("bot",))
+        model = make_model()
+        for connection in ("one", "two"):
+            make_connection(made.id, connection)
+            called(made, model, agent="bot", connection=connection)
+        (row,) = metric("margins", made.id, group_by="agent")
+        (whole,) = metric("margins", made.id, group_by="customer")
+        assert (row["calls"], row["charge"], row["cost"]) == (2, whole["charge"], whole["cost"])
+
     def test_are_charge_less_cost_by_model_agent_and_customer(self) -> None:
         made = make_customer("100", agents=("bot", "scout"))
         model = make_model()

@@ -126,7 +126,7 @@ def test_a_past_month_says_the_same_after_more_of_its_life() -> None:
 
 REPORTS = ("mrr", "movements", "retention", "cohorts", "concentration")
 EARNED: tuple[tuple[str, dict[str, str]], ...] = (
-    ("revenue", {}),
-    ("top-customers", {}),
-    ("concentration", {"basis": "revenue"}),
+    ("revenue", {"from": "2027-01"}),
+    ("top-customers", {"from": "2027-01"}),
+    ("concentration", {"from": "2027-01", "basis": "revenue"}),
 )
