@@ -86,7 +86,7 @@ OPERATIONAL: Final = frozenset(
         "webhook_denials", "webhook_low_credit",
         "payment_methods", "processor_buckets",
         "dunning_notices", "auto_top_up_letters",
-        "recurring_levels", "recurring_commitments", "mrr_movements", "revenue_months",
+        "recurring_levels", "recurring_commitments", "mrr_movements", "revenue_days",
         "shared_hours",
         "earning_watermarks", "payout_schedules",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",

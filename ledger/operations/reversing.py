@@ -52,7 +52,10 @@ def _unshared(cur: Cursor, books: Books, original: EntryRow) -> dict[str, Any]:
     if found is None:
         return {}
     usage, day, shares = found
-    parts = [[partner, payer, -gross, -share] for partner, payer, gross, share in shares.get("parts", ())]
+    parts = [
+        [partner, payer, *(-amount for amount in amounts)]
+        for partner, payer, *amounts in shares.get("parts", ())
+    ]
     told = {name: shares[name] for name in ("listing", "rule", "agent") if name in shares}
     return {"shares": {**told, "usage": usage, "day": day.isoformat(), "calls": 0, "parts": parts}}
 

@@ -29,7 +29,7 @@ class RevenueCsvView(metrics.CsvView, metrics.RevenueView):
 
 
 @metrics.filed(metrics.GROUP_BY)
-class MarginsCsvView(metrics.CsvView, metrics.MarginsView):
+class MarginsCsvView(metrics.CsvView, metrics.MarginsReport):
     """GET /v1/metrics/margins.csv."""
 
 

@@ -19,7 +19,8 @@ from billing.api.revenue_serializers import MonthField
 from billing.rules.months import month_text, parse_month
 from common import fields
 from common.api.answers import json_response
-from common.api.serializers import InstantField
+from common.api.paging import PAGE_PARAMETERS, envelope
+from common.api.serializers import InstantField, TextField
 from common.errors import InvalidField, InvalidPeriod
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -41,7 +42,9 @@ PARAMETERS: Final = [
     OpenApiParameter("from", str, description="The first month, such as 2026-01 (UTC)."),
     OpenApiParameter("to", str, description="The last month, inclusive. Without it that of as_of."),
     OpenApiParameter(
-        "as_of", str, description="A day, which counts whole, or a time. Later facts are left out."
+        "as_of",
+        str,
+        description="A day, which counts whole, or a time. Later facts are left out; revenue goes by whole days (UTC).",
     ),
     OpenApiParameter("currency", str, description="Only this one. Currencies are never mixed."),
     OpenApiParameter("organization", OpenApiTypes.UUID, description="Of one customer only."),
@@ -50,6 +53,12 @@ PARAMETERS: Final = [
 LIMIT: Final = OpenApiParameter("limit", int, description="How many of each currency, up to 100. Default 10.")
 CSV: Final[Any] = {(200, "text/csv"): OpenApiTypes.STR}
 GROUP_BY: Final = OpenApiParameter("group_by", str, enum=GROUPS, description="Default model.")
+PAGING: Final = (
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+    OpenApiParameter(
+        "cursor", str, description="`next_cursor` of the page before; with the same parameters."
+    ),
+)
 BASIS: Final = OpenApiParameter("basis", str, enum=reports.BASES, description="Default mrr.")
 _UNSAFE: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d")
 _TYPED: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -77,14 +86,11 @@ class MetricView(OrgsView):
     def get(self, request: Request) -> HttpResponse:
         """The report."""
         asked, rows = run_in_transaction(self.found)
-        return json_response(
-            {
-                "from": month_text(asked.first),
-                "to": month_text(asked.last),
-                "as_of": asked.until,
-                "data": rows,
-            }
-        )
+        return json_response({**_named(asked), "data": rows})
+
+    def until(self) -> datetime | None:
+        """The moment that is named."""
+        return self.query.optional("as_of", _moment)
 
     def _asked(self, cur: Cursor) -> Asked:
         sandbox = self.query.flag("sandbox") or False
@@ -92,7 +98,7 @@ class MetricView(OrgsView):
         if organization is not None:
             sandbox = find_organization(cur, organization=organization).sandbox
         now = now_of(cur, sandbox=sandbox, organization=organization)
-        until = min(self.query.optional("as_of", _moment) or now, now)
+        until = min(self.until() or now, now)
         first, last = self._span(until)
         currency = self.query.optional("currency", fields.currency)
         return Asked(first, last, until, currency, organization, sandbox)
@@ -131,8 +137,13 @@ class CsvView(MetricView):
         return response
 
 
-def shown(row: type[serializers.Serializer[Any]], name: str, *extra: OpenApiParameter) -> Any:
-    """How a report is described: its parameters, and its rows in their answer."""
+def shown(
+    row: type[serializers.Serializer[Any]],
+    name: str,
+    *extra: OpenApiParameter,
+    **more: serializers.Field[Any, Any, Any, Any],
+) -> Any:
+    """How a report is described: its parameters, and its rows in their answer, with what stands beside them."""
     shape = inline_serializer(
         name,
         {
@@ -140,6 +151,7 @@ def shown(row: type[serializers.Serializer[Any]], name: str, *extra: OpenApiPara
             "to": MonthField(),
             "as_of": InstantField(read_only=True, help_text="What is dated later is left out."),
             "data": row(many=True, read_only=True),
+            **more,
         },
     )
     parameters = [*PARAMETERS, *extra]
@@ -151,6 +163,11 @@ def filed(*extra: OpenApiParameter) -> Any:
     return extend_schema_view(
         get=extend_schema(parameters=[*PARAMETERS, *extra], responses=CSV, tags=["metrics"])
     )
+
+
+def _named(asked: Asked) -> dict[str, Any]:
+    """The months and the moment that a report is of."""
+    return {"from": month_text(asked.first), "to": month_text(asked.last), "as_of": asked.until}
 
 
 def _moment(value: object, *, pointer: str = "") -> datetime:
@@ -236,17 +253,47 @@ class RevenueView(MetricView):
         return reports.revenue_rows(cur, asked)
 
 
-@shown(shapes.MarginSerializer, "MarginsMetrics", GROUP_BY)
-class MarginsView(MetricView):
-    """GET /v1/metrics/margins."""
+class MarginsReport(MetricView):
+    """What both forms of the margins share."""
 
-    query_parameters = (*_TIMES, "group_by")
+    query_parameters: ClassVar[Collection[str]] = (*_TIMES, "group_by")
     months = 1
     row = shapes.MarginSerializer
 
     def rows(self, cur: Cursor, asked: Asked) -> list[dict[str, Any]]:
         """Charge, cost and margin of use."""
         return reports.margin_rows(cur, asked, self.query.choice("group_by", options=GROUPS) or GROUPS[0])
+
+
+@shown(
+    shapes.MarginSerializer,
+    "MarginsMetrics",
+    GROUP_BY,
+    *PAGING,
+    next_cursor=TextField(read_only=True, allow_null=True),
+)
+class MarginsView(MarginsReport):
+    """GET /v1/metrics/margins."""
+
+    query_parameters = (*_TIMES, "group_by", *PAGE_PARAMETERS)
+
+    def get(self, request: Request) -> HttpResponse:
+        """The report, by currency and charge, page by page, all as of the hour of the first one."""
+        self.page = self.query.page(organization=self.caller.organization, path=request.path)
+        asked, rows = run_in_transaction(self.found)
+        begin = 0 if self.page.position is None else self.page.position[0]
+        some = envelope(
+            list(enumerate(rows, 1))[begin : begin + self.page.fetch],
+            page=self.page,
+            position=lambda row: (row[0], asked.until.isoformat()),
+            show=lambda row: row[1],
+        )
+        return json_response({**_named(asked), **some})
+
+    def until(self) -> datetime | None:
+        """What happens meanwhile moves no row to another page."""
+        began = self.page.position
+        return super().until() if began is None else datetime.fromisoformat(began[1])
 
 
 @shown(shapes.TopCustomerSerializer, "TopCustomersMetrics", LIMIT)

@@ -41,7 +41,7 @@ class StatementLineSerializer(serializers.Serializer[Any]):
     listing = TextField()
     customer = TextField()
     calls = WholeNumberField(minimum=-_MOST, maximum=_MOST)
-    gross = AmountField(help_text="The charges.")
+    gross = AmountField(help_text="The charges; where several share them the partner's own part.")
     fee = AmountField(help_text="What the platform kept of them.")
     share = AmountField()
 

@@ -109,7 +109,7 @@ def _events(
             "day": last.isoformat(),
             "calls": 0,
             "source": f"{ADJUSTMENT}{share.id}:{month:%Y-%m}",
-            "parts": [[str(row.partner), "adjustment", 0, amount] for row, amount in found],
+            "parts": [[str(row.partner), "adjustment", 0, amount, 0] for row, amount in found],
         }
         data = {"shares": shares, "ledger": {"entries": [posted]}}
         yield Event(caller.id, STREAM, name, 1, f"{STREAM}.adjusted", data, caller.now, JOB.actor)

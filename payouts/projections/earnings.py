@@ -16,12 +16,12 @@ SETTLED: Final = "earning.settled"
 RECEIVED: Final = "earning.received"
 
 _BUCKETS: Final = """
-INSERT INTO earning_buckets AS b (organization, partner, listing_id, agent_id, day, rule, payer, gross, share,
-    calls)
+INSERT INTO earning_buckets AS b (organization, partner, listing_id, agent_id, day, rule, payer, volume, gross,
+    share, calls)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::date[], %s::text[], %s::text[],
-    %s::bigint[], %s::bigint[], %s::int[])
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::int[])
 ON CONFLICT (organization, partner, listing_id, agent_id, day, rule, payer)
-DO UPDATE SET gross = b.gross + EXCLUDED.gross,
+DO UPDATE SET volume = b.volume + EXCLUDED.volume, gross = b.gross + EXCLUDED.gross,
     share = b.share + EXCLUDED.share, calls = b.calls + EXCLUDED.calls
 """
 _PAIRS: Final = """
@@ -107,9 +107,10 @@ class _Changes:
             self.reversals.append((owner, usage, is_on_no_line))
         day = shares.get("day") or day_of(event.occurred_at)
         seen: set[str] = set()
-        for partner, payer, gross, share in shares.get("parts", ()):
+        for partner, payer, volume, share, *own in shares.get("parts", ()):
             key = (owner, partner, shares["listing"], shares["agent"], day, shares["rule"], payer)
-            _add(self.buckets, key, (gross, share, 0 if partner in seen else counted))
+            gross = own[0] if own else volume  # events from before each party had its own part of the charge
+            _add(self.buckets, key, (volume, gross, share, 0 if partner in seen else counted))
             seen.add(partner)
             self.pair(owner, partner, earned=share)
             self.source(owner, partner, shares.get("source") or source_of(payer, usage), share=share)

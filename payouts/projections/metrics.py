@@ -1,4 +1,4 @@
-"""Events to the rows of revenue metrics: levels, what is committed, movements, and what was posted by month.
+"""Events to the rows of revenue metrics: levels, what is committed, movements, and what was posted by day.
 
 A reader of the events writes them, in the transaction that moves its cursor: so each event counts exactly once. They
 follow from events and the documents of plan versions, which never change; emptied and read again they are the same
@@ -38,7 +38,7 @@ TABLES: Final = (
     "recurring_levels",
     "recurring_commitments",
     "mrr_movements",
-    "revenue_months",
+    "revenue_days",
     "shared_hours",
 )
 COMMITS: Final = frozenset({"reservation.committed", "usage.recorded"})
@@ -66,9 +66,9 @@ SELECT * FROM unnest(%s::uuid[], %s::timestamptz[], %s::uuid[], %s::text[], %s::
 """
 _KINDS: Final = "SELECT id::text, kind FROM accounts WHERE id = ANY(%s::uuid[])"
 _POSTED: Final = """
-INSERT INTO revenue_months AS r (organization, month, currency, account, amount)
+INSERT INTO revenue_days AS r (organization, day, currency, account, amount)
 SELECT * FROM unnest(%s::uuid[], %s::date[], %s::text[], %s::text[], %s::numeric[])
-ON CONFLICT (organization, month, currency, account) DO UPDATE SET amount = r.amount + EXCLUDED.amount
+ON CONFLICT (organization, day, currency, account) DO UPDATE SET amount = r.amount + EXCLUDED.amount
 """
 _CALLS: Final = """
 SELECT u.id::text, date_trunc('hour', u.occurred_at, 'UTC'), u.agent_id::text, u.provider, u.model
@@ -85,7 +85,7 @@ _AROUND: Final = timedelta(days=1)
 """A record is recorded with its event: so far around it looks who must name a month."""
 
 Place = tuple[str, date, str, str]
-"""Organization, month, currency, kind of account."""
+"""Organization, day, currency, kind of account."""
 Entry = tuple[str, datetime | str, dict[str, Any]]
 """Organization, when its event occurred, and the journal entry as the event has it."""
 
@@ -148,19 +148,19 @@ def entries_of(events: Iterable[StoredEvent]) -> list[Entry]:
 
 
 def posted_by(cur: Cursor, entries: Sequence[Entry]) -> dict[Place, int]:
-    """Return what entries post on accounts of income and cost, by month; a move of what partners earned before earns
+    """Return what entries post on accounts of income and cost, by day; a move of what partners earned before earns
     nothing."""
     named = sorted({account for *_, one in entries for account, _ in one["lines"]})
     kinds = dict(cur.execute(_KINDS, (named,)).fetchall()) if named else {}
     sums: dict[Place, int] = defaultdict(int)
     for organization, occurred_at, one in entries:
-        month = _month(one.get("effective_at") or occurred_at)
+        day = _day(one.get("effective_at") or occurred_at)
         touched = {kinds[account] for account, _ in one["lines"]}
         for account, amount in one["lines"]:
             kind = kinds[account]
             if kind in ACCOUNTS and not (kind == PARTNERS and CLEARING in touched):
                 name = CLAWED_BACK if kind == FEE and one.get("kind") == LOST else kind
-                sums[organization, month, one["currency"], name] += amount
+                sums[organization, day, one["currency"], name] += amount
     return {place: amount for place, amount in sums.items() if amount}
 
 
@@ -170,7 +170,7 @@ def register_reader() -> None:
 
 
 def shares_in(event: StoredEvent) -> Sequence[Sequence[Any]]:
-    """Return [partner, payer, gross, share] of what partners get of a call."""
+    """Return [partner, payer, gross, share, own] of what partners get of a call."""
     parts: Sequence[Sequence[Any]] = (event.data.get("shares") or {}).get("parts", ())
     return parts
 
@@ -235,9 +235,9 @@ def _write_movements(cur: Cursor, organizations: Sequence[UUID]) -> None:
         cur.execute(_MOVEMENT, _columns(rows))
 
 
-def _month(moment: datetime | str) -> date:
+def _day(moment: datetime | str) -> date:
     known = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return known.astimezone(UTC).date().replace(day=1)
+    return known.astimezone(UTC).date()
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:

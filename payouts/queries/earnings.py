@@ -40,7 +40,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """What was earned in a group: the charges (`gross`) and the share of them in units, and calls. `key` are the
+    """What was earned in a group: the charges, where several share them the partner's
+    own part (`gross`), and the share of them in units, and calls. `key` are the
     values of the groups in their order, ids still those of the caller's."""
 
     key: tuple[Any, ...]

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
+
 from common.errors import NotFound
 from events.store import Cursor
+from payouts.queries.payouts import latest_payout
 from payouts.rules.partners import Partner, Terms
+from payouts.rules.paying.judging import waits_of
 from payouts.rules.withdrawing import Figures, Withdrawable, judge
 
 COLUMNS: Final = """p.organization, p.currency, p.status, p.minimum, p.schedule, p.holdback_days, p.reserve_rate,
@@ -36,6 +41,7 @@ _RECENT: Final = """
 SELECT coalesce(sum(d.received), 0)::bigint FROM partner_days d JOIN organizations o ON o.id = d.partner
 WHERE d.partner = %s AND d.day > ((clock_timestamp() + o.clock_offset) AT TIME ZONE 'UTC')::date - %s::int
 """
+_NOW: Final = "SELECT clock_timestamp() + clock_offset FROM organizations WHERE id = %s"
 RESERVE_DAYS: Final = 90
 """A reserve stands against what came past the holdback in so many days."""
 
@@ -100,7 +106,11 @@ def withdrawable(cur: Cursor, organization: UUID) -> Withdrawable:
         on_hold=balance.held,
         recent=recent,
     )
-    return judge(partner, figures)
+    found = judge(partner, figures)
+    wait = timedelta(hours=settings.PAYOUT_DESTINATION_WAIT_HOURS)
+    last = latest_payout(cur, organization)
+    waits = waits_of(partner, found, last, now=_row(cur, _NOW, organization)[0], wait=wait)
+    return replace(found, reasons=(*found.reasons, *waits))
 
 
 def payable_balance(cur: Cursor, partner: Partner) -> int:

@@ -27,7 +27,7 @@ WHERE s.organization = %s AND s.status IN ('trialing', 'active', 'paused', 'past
 """
 # Where several share, each has a row of the same charges: one party's are counted.
 _VOLUME: Final = """
-SELECT coalesce(sum(gross), 0)::bigint FROM earning_buckets
+SELECT coalesce(sum(volume), 0)::bigint FROM earning_buckets
 WHERE rule = %(rule)s AND rule <> 'default' AND partner = %(partner)s AND day >= %(start)s::date
     AND day < %(end)s::date
 """
@@ -36,7 +36,7 @@ SELECT {_COLUMNS}, (SELECT clock_timestamp() + o.clock_offset FROM organizations
 FROM revenue_shares WHERE jsonb_array_length(terms->'tiers') > 0 AND withdrawn_at IS NULL ORDER BY id
 """
 _SHARED: Final = """
-SELECT organization, listing_id, agent_id, partner, sum(gross)::bigint, sum(share)::bigint, sum(calls)::bigint
+SELECT organization, listing_id, agent_id, partner, sum(volume)::bigint, sum(share)::bigint, sum(calls)::bigint
 FROM earning_buckets WHERE rule = %s AND rule <> 'default' AND day >= %s::date AND day < %s::date
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """

@@ -22,7 +22,8 @@ STREAM: Final = "partner_statement"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one listing earned of one customer, known by its reference. `gross`: the charges; the fee is the rest."""
+    """What one listing earned of one customer, known by its reference. `gross`: its own part of the charges; the
+    fee is the rest."""
 
     listing: str
     customer: str

@@ -10,12 +10,15 @@ from payouts.rules.partners import ACTIVE, WHOLE, Partner
 REASONS: Final = {
     "not_collected": "The customers have not paid for it yet.",
     "in_holdback": "It was collected less than the holdback ago.",
-    "not_moved": "It came past the holdback and is being moved to your balance.",
     "on_hold": "It is held for a payout.",
     "reserved": "It stays back as a reserve against refunds and disputes.",
     "manual_hold": "Finance holds your payouts.",
     "negative_balance": "More was taken back than came since.",
     "account_not_ready": "Your payout account cannot take money yet.",
+    "destination_changed": "Your bank account was changed lately; a payout waits until {}.",
+    "payout_under_way": "A payout is under way; the next one can be requested when it has ended.",
+    "payout_too_soon": "The last payout was requested less than 24 hours ago; the next one can be from {} on.",
+    "below_minimum_payout": "It is less than the least payout of {}.",
 }
 """Why something that was earned cannot be withdrawn, by code."""
 

@@ -66,8 +66,9 @@ class Splits:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What a rule made of a charge. `parts` are [partner, payer, gross, share]: for each partner what of the charge
-    each payer paid, and the share of it, which may be nothing; `by_account` are the shares by account. All in units."""
+    """What a rule made of a charge. `parts` are [partner, payer, gross, share, own]: for each partner what of the
+    charge each payer paid, the share of it, which may be nothing, and the partner's own part of it: its share, and the
+    platform's by its weight. `by_account` are the shares by account. All in units."""
 
     listing: str
     rule: str
@@ -90,22 +91,25 @@ def share_out(
     """Return what the partners' part of a charge is, by who paid for it; None while no rule is in effect.
 
     `receipt` are its parts, [source, grant, amount]. The parts of all partners and the platform's sum to the charge,
-    and each partner's, over the payers, to its own.
+    and each partner's, over the payers, to its own; all partners' own parts of the charge sum to it.
     """
     rule = splits.at(at)
     if rule is None:
         return None
     paid = _payers(receipt, None if rule.earns_on_gifts else grants)
-    shares = pool_of(rule, sum(paid.values()))
+    base = sum(paid.values())
+    shares = pool_of(rule, base)
+    fees = split_largest_remainder(base - sum(shares), [party.weight for party in rule.parties])
     parts: list[list[Any]] = []
     by_account: list[list[Any]] = []
-    for party, share in zip(rule.parties, shares, strict=True):
+    for party, share, fee in zip(rule.parties, shares, fees, strict=True):
         if share:
             by_account.append([party.account, share])
         of_payers = split_largest_remainder(share, list(paid.values()))
+        kept = split_largest_remainder(fee, list(paid.values()))
         parts += [
-            [party.partner, payer, gross, part]
-            for (payer, gross), part in zip(paid.items(), of_payers, strict=True)
+            [party.partner, payer, gross, part, part + less]
+            for (payer, gross), part, less in zip(paid.items(), of_payers, kept, strict=True)
         ]
     return Shared(splits.listing, rule.id, parts, by_account)
 

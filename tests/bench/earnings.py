@@ -64,7 +64,8 @@ _MOVED: Final = (
     f"{_POSTED} UPDATE credit_grants g SET remaining = p.amount FROM posted p WHERE g.organization = p.organization",
     f"{_POSTED} UPDATE accounts a SET posted = p.amount FROM posted p"
     " WHERE a.organization = p.organization AND a.kind = 'customer_credit'",
-    "UPDATE earning_buckets SET gross = gross * %(times)s, share = share * %(times)s, calls = calls * %(times)s"
+    "UPDATE earning_buckets SET volume = volume * %(times)s, gross = gross * %(times)s, share = share * %(times)s,"
+    " calls = calls * %(times)s"
     " WHERE organization = ANY(%(callers)s)",
     "UPDATE earning_pairs SET earned = earned * %(times)s WHERE organization = ANY(%(callers)s)",
     "UPDATE earning_sources SET share = share * %(times)s WHERE organization = ANY(%(callers)s)",

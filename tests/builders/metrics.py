@@ -53,7 +53,7 @@ def broken(*organizations: UUID) -> list[Broken]:
 
 def kept_rows(organization: UUID) -> list[list[tuple[Any, ...]]]:
     """All rows of the metrics of one customer."""
-    tables = ("recurring_levels", "recurring_commitments", "mrr_movements", "revenue_months")
+    tables = ("recurring_levels", "recurring_commitments", "mrr_movements", "revenue_days")
     return [
         sorted(map(tuple, rows(f"SELECT * FROM {table} WHERE organization = %s", organization)), key=str)
         for table in tables

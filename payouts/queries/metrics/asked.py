@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -34,6 +34,11 @@ class Asked:
         """Return where the last month ends, or the moment that is asked for, if that is before."""
         return min(month_start(next_month(self.last)), self.until)
 
+    @property
+    def end_day(self) -> date:
+        """Return the day (UTC) behind the last one that counts, for what is kept by whole days."""
+        return (self.end_at - timedelta(microseconds=1)).astimezone(UTC).date() + timedelta(days=1)
+
     def values(self) -> dict[str, Any]:
         """Return the values of the statements' parameters."""
         return {
@@ -41,6 +46,7 @@ class Asked:
             "last": self.last,
             "start": self.start_at,
             "end": self.end_at,
+            "end_day": self.end_day,
             "until": self.until,
             "currency": self.currency,
             "organization": self.organization,

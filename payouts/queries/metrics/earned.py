@@ -1,4 +1,4 @@
-"""What was earned by month, from the sums that the reader of the events keeps."""
+"""What was earned by month, from the sums by day that the reader of the events keeps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from payouts.queries.metrics.asked import CUSTOMERS, Asked
 from payouts.rules.metrics.revenue import Earned, earned_of
 
 _WHERE: Final = f"""
-FROM revenue_months r JOIN organizations o ON o.id = r.organization
-WHERE r.month BETWEEN %(first)s AND %(last)s AND (%(currency)s::text IS NULL OR r.currency = %(currency)s)
+FROM revenue_days r JOIN organizations o ON o.id = r.organization
+WHERE r.day >= %(first)s AND r.day < %(end_day)s AND (%(currency)s::text IS NULL OR r.currency = %(currency)s)
     AND {CUSTOMERS}
 """
 _BY_MONTH: Final = (
-    f"SELECT r.currency, r.month, r.account, sum(r.amount)::text {_WHERE} GROUP BY 1, 2, 3 ORDER BY 1, 2"
+    "SELECT r.currency, date_trunc('month', r.day)::date, r.account, sum(r.amount)::text"
+    f" {_WHERE} GROUP BY 1, 2, 3 ORDER BY 1, 2"
 )
 _BY_CUSTOMER: Final = f"""
 SELECT r.currency, r.organization, o.name, r.account, sum(r.amount)::text {_WHERE} GROUP BY 1, 2, 3, 4 ORDER BY 1, 2

@@ -2,7 +2,7 @@
 
 V1: the movements of a customer up to any month's end sum to its MRR there, as the levels of its sources have it.
 V2: ARR is twelve times MRR, and a month's figures lead from its start to its end.
-V3: what was earned in a month is what the journal posted in it, to the unit.
+V3: what was earned on a day is what the journal posted on it, to the unit.
 V4: what a subscription comes to is what its row comes to now.
 """
 
@@ -51,7 +51,7 @@ SELECT organization, currency, month, held::text, moved::text FROM ends WHERE he
 # database compares: what is read here is what differs, however many customers and months there are.
 _M3: Final = """
 WITH journal AS (
-    SELECT p.organization, date_trunc('month', e.effective_at AT TIME ZONE 'UTC')::date AS month, p.currency,
+    SELECT p.organization, (e.effective_at AT TIME ZONE 'UTC')::date AS day, p.currency,
         CASE WHEN a.kind = %(fee)s AND e.kind = %(lost)s THEN %(clawed)s ELSE a.kind END AS account,
         sum(p.amount) AS amount
     FROM accounts a JOIN postings p ON p.account_id = a.id JOIN journal_entries e ON e.id = p.entry_id
@@ -61,8 +61,7 @@ WITH journal AS (
     GROUP BY 1, 2, 3, 4
 ), unread AS (
     SELECT e.organization,
-        date_trunc('month', coalesce((n->>'effective_at')::timestamptz, e.occurred_at) AT TIME ZONE 'UTC')::date
-            AS month,
+        (coalesce((n->>'effective_at')::timestamptz, e.occurred_at) AT TIME ZONE 'UTC')::date AS day,
         n->>'currency' AS currency,
         CASE WHEN a.kind = %(fee)s AND n->>'kind' = %(lost)s THEN %(clawed)s ELSE a.kind END AS account,
         -sum((l->>1)::numeric) AS amount
@@ -75,11 +74,11 @@ WITH journal AS (
             WHERE b.kind = %(clearing)s))
     GROUP BY 1, 2, 3, 4
 ), posted AS (
-    SELECT organization, month, currency, account, sum(amount) AS amount
+    SELECT organization, day, currency, account, sum(amount) AS amount
     FROM (SELECT * FROM journal UNION ALL SELECT * FROM unread) x GROUP BY 1, 2, 3, 4
 )
-SELECT organization, month, currency, account, coalesce(p.amount, 0)::text, coalesce(k.amount, 0)::text
-FROM posted p FULL JOIN revenue_months k USING (organization, month, currency, account)
+SELECT organization, day, currency, account, coalesce(p.amount, 0)::text, coalesce(k.amount, 0)::text
+FROM posted p FULL JOIN revenue_days k USING (organization, day, currency, account)
 WHERE coalesce(p.amount, 0) <> coalesce(k.amount, 0) ORDER BY 1, 2, 3, 4
 """
 # Only where the level is of the row's last version: what the reader has not read yet is judged next time.
@@ -162,9 +161,9 @@ def _revenue(cur: Cursor) -> Iterator[Broken]:
         "accounts": list(ACCOUNTS), "partners": PARTNERS, "clearing": CLEARING, "reader": READER, "fee": FEE,
         "lost": LOST, "clawed": CLAWED_BACK,
     }  # fmt: skip
-    for owner, month, currency, account, posted, kept in cur.execute(_M3, given).fetchall():
+    for owner, day, currency, account, posted, kept in cur.execute(_M3, given).fetchall():
         detail = f"the journal has {posted}, the metrics {kept}"
-        yield Broken("V3", owner, f"revenue:{account}:{currency}:{month_text(month)}", detail)
+        yield Broken("V3", owner, f"revenue:{account}:{currency}:{day}", detail)
 
 
 def _rows(cur: Cursor) -> Iterator[Broken]:

@@ -26,15 +26,26 @@ FROM organizations o JOIN usage_hourly u ON u.organization = o.id AND u.hour >= 
 """
 _WHERE: Final = f"WHERE {CUSTOMERS} AND (%(currency)s::text IS NULL OR o.currency = %(currency)s)"
 _SUMS: Final = """
-sum(u.calls)::bigint, sum(u.charge)::text,
-    coalesce(sum(u.cost) FILTER (WHERE c.billing IS DISTINCT FROM 'own_key'), 0)::text
+sum(u.calls)::bigint AS calls, sum(u.charge)::text AS charge,
+    coalesce(sum(u.cost) FILTER (WHERE c.billing IS DISTINCT FROM 'own_key'), 0)::text AS cost
 """
 _MODELS: Final = f"""
 SELECT o.currency, NULL::uuid, NULL::text, NULL::uuid, u.model, u.provider, {_SUMS} {_FROM} {_WHERE} GROUP BY 1, 5, 6
 """
+# Summed up by ids, named afterwards: there are far more hours than agents.
 _AGENTS: Final = f"""
-SELECT o.currency, o.id, o.name, u.agent_id, a.key, NULL::text, {_SUMS} {_FROM}
-    LEFT JOIN agents a ON a.organization = u.organization AND a.id = u.agent_id {_WHERE} GROUP BY 1, 2, 3, 4, 5
+WITH hours AS (
+    SELECT u.organization, u.agent_id, u.connection_id, sum(u.calls) AS calls, sum(u.charge) AS charge,
+        sum(u.cost) AS cost
+    FROM organizations o JOIN usage_hourly u ON u.organization = o.id AND u.hour >= %(start)s AND u.hour < %(end)s
+    {_WHERE} GROUP BY 1, 2, 3
+), used AS (
+    SELECT u.organization, u.agent_id, {_SUMS} FROM hours u
+    LEFT JOIN connections c ON c.organization = u.organization AND c.id = u.connection_id GROUP BY 1, 2
+)
+SELECT o.currency, o.id, o.name, u.agent_id, a.key, NULL::text, u.calls, u.charge, u.cost
+FROM used u JOIN organizations o ON o.id = u.organization
+    LEFT JOIN agents a ON a.organization = u.organization AND a.id = u.agent_id
 """
 _CUSTOMERS: Final = f"""
 SELECT o.currency, o.id, o.name, NULL::uuid, NULL::text, NULL::text, {_SUMS} {_FROM} {_WHERE} GROUP BY 1, 2, 3

@@ -8,11 +8,12 @@ from typing import Final
 
 from common.errors import ProblemError
 from common.money import format_amount
+from orgs.rules.facts import time_text
 from payouts.rules.partners import ACTIVE, ONBOARDING, Partner
 from payouts.rules.paying.amounts import least_payout, payable_part
 from payouts.rules.paying.row import ACCOUNT, DESTINATION, NEGATIVE, REVIEW, Payout
 from payouts.rules.paying.states import APPROVED, CANCELED, FAILED, HELD, PENDING_APPROVAL
-from payouts.rules.withdrawing import Withdrawable
+from payouts.rules.withdrawing import REASONS, Reason, Withdrawable
 
 APART: Final = timedelta(hours=24)
 """Between two payouts of a partner."""
@@ -96,6 +97,36 @@ def amount_of(
     if amount < least or amount == 0:
         raise BelowMinimumPayout(extra={"minimum": format_amount(least), "currency": partner.currency})
     return amount
+
+
+def waits_of(
+    partner: Partner, found: Withdrawable, last: Payout | None, *, now: datetime, wait: timedelta
+) -> tuple[Reason, ...]:
+    """Return why a payout of all there is would be refused now, by the rule that refuses it, or held for a new bank
+    account (`wait`: how long); nothing where there is nothing to pay out and nothing on its way."""
+    is_open = last is not None and not last.is_settled
+    if available_for_payout(found) <= 0 and not is_open:
+        return ()
+    reasons = []
+    changed = partner.destination_changed_at
+    if changed is not None and now < changed + wait:
+        reasons.append(_waiting("destination_changed", time_text(changed + wait)))
+    try:
+        amount_of(partner, found, None, last, now=now)
+    except PayoutAccountMissing:
+        pass  # account_not_ready says so
+    except PayoutTooSoon as refused:
+        assert last is not None
+        reasons.append(_waiting(refused.code, time_text(last.requested_at + APART)))
+    except BelowMinimumPayout as refused:
+        reasons.append(_waiting(refused.code, f"{refused.extra['minimum']} {partner.currency}"))
+    except ProblemError as refused:
+        reasons.append(_waiting(refused.code))
+    return tuple(reasons)
+
+
+def _waiting(code: str, *named: object) -> Reason:
+    return Reason(code, 0, REASONS[code].format(*named))
 
 
 @dataclass(frozen=True, slots=True)

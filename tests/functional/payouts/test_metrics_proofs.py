@@ -26,7 +26,7 @@ from tests.builders.subscriptions import acted, owner, sell, subscribe
 
 PAGE = "/admin/payouts/revenuemetrics/"
 KIND = "revenue_metrics"
-MORE_REVENUE = "UPDATE revenue_months SET amount = amount + 1 WHERE organization = %s AND account = 'revenue'"
+MORE_REVENUE = "UPDATE revenue_days SET amount = amount + 1 WHERE organization = %s AND account = 'revenue'"
 
 
 def customer() -> Any:
@@ -60,7 +60,7 @@ class TestTheNightlyCheck:
         made = customer()
         assert broken(made.id) == []
         tampered(
-            "UPDATE revenue_months SET amount = amount + 1 WHERE organization = %s AND account = 'revenue'",
+            "UPDATE revenue_days SET amount = amount + 1 WHERE organization = %s AND account = 'revenue'",
             made.id,
         )
         tampered("DELETE FROM mrr_movements WHERE organization = %s AND kind = 'new'", made.id)
@@ -102,7 +102,7 @@ class TestTheNightlyCheck:
         moved(made.id)
         assert [one for one in verify().findings if one.table == KIND] == []
         tampered(
-            "UPDATE revenue_months SET amount = amount + 1 WHERE organization = %s AND account = 'revenue'",
+            "UPDATE revenue_days SET amount = amount + 1 WHERE organization = %s AND account = 'revenue'",
             made.id,
         )
         assert [str(made.id) in one.detail for one in verify().findings if one.table == KIND] == [True]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.test import Client
 
 from common.money import format_amount, parse_amount
 from ledger.operations.organizations import NewOrganization, create_organization
+from orgs.operations.clock import advance_clock_to
 from payouts.operations.metrics.rebuilding import catch_up
 from tests.builders.billing import billed
 from tests.builders.books import balances
@@ -33,6 +35,7 @@ REPORTS = (
     "mrr", "movements", "retention", "cohorts", "revenue", "margins", "top-customers", "top-agents", "concentration",
     "run-rate",
 )  # fmt: skip
+FIRST = datetime(2027, 1, 10, 8, tzinfo=UTC)
 TOKENS = {"input_tokens": 1_000_000, "output_tokens": 100_000}
 
 
@@ -59,6 +62,20 @@ class TestRevenue:
         assert shown["take_rate"] is None
         assert broken(made.id) == []
 
+    def test_as_of_a_day_leaves_out_the_later_days_of_its_month(self) -> None:
+        made = make_customer("50")
+        write(lambda cur: advance_clock_to(cur, organization=made.id, to=FIRST, author=AUTHOR))
+        made.commit(made.reserved("3")["id"], "3")
+        made.pass_time(days=4)
+        made.commit(made.reserved("5")["id"], "5")
+        day = FIRST.date()
+        for as_of, expected in ((day, "3"), (day + timedelta(days=3), "3"), (day + timedelta(days=4), "8")):
+            at = {"as_of": as_of.isoformat(), "to": f"{day:%Y-%m}", "from": f"{day:%Y-%m}"}
+            assert only("revenue", made.id, **at)["gross_revenue"] == expected
+            assert only("top-customers", made.id, **at)["gross_revenue"] == expected
+            assert only("concentration", made.id, basis="revenue", **at)["total"] == expected
+        assert broken(made.id) == []
+
     def test_of_months_that_are_read_again_is_counted_once(self) -> None:
         made = make_customer("20")
         made.commit(made.reserved("3")["id"], "3")
@@ -68,6 +85,35 @@ class TestRevenue:
 
 
 class TestMargins:
+    def test_come_by_pages_of_one_moment_and_whole_as_a_file(self) -> None:
+        made = make_customer("100", agents=("a", "b", "c", "d"))
+        model = make_model()
+        for count, agent in enumerate(("a", "b", "c", "d"), 1):
+            for _ in range(count):
+                called(made, model, agent=agent)
+        given = {"organization": str(made.id), "group_by": "agent", "limit": "3"}
+        catch_up()
+        first = platform().get(f"{PATH}/margins", **given).json()
+        made.pass_time(hours=1)
+        called(made, model, agent="a")
+        rest = platform().get(f"{PATH}/margins", **given, cursor=first["next_cursor"]).json()
+        assert [row["key"] for row in (*first["data"], *rest["data"])] == ["d", "c", "b", "a"]
+        assert (rest["next_cursor"], rest["as_of"]) == (None, first["as_of"])
+        file = platform().get(f"{PATH}/margins.csv", organization=str(made.id), group_by="agent")
+        assert len(list(csv.reader(io.StringIO(file.content.decode())))) == 5
+        for query in ({"limit": "0"}, {"limit": "101"}, {"cursor": "x"}):
+            assert platform().get(f"{PATH}/margins", **query).status_code == 400
+
+    def test_by_agent_are_of_each_agent_alone_whatever_connections_it_used(self) -> None:
+        made = make_customer("100", agents=("bot",))
+        model = make_model()
+        for connection in ("one", "two"):
+            make_connection(made.id, connection)
+            called(made, model, agent="bot", connection=connection)
+        (row,) = metric("margins", made.id, group_by="agent")
+        (whole,) = metric("margins", made.id, group_by="customer")
+        assert (row["calls"], row["charge"], row["cost"]) == (2, whole["charge"], whole["cost"])
+
     def test_are_charge_less_cost_by_model_agent_and_customer(self) -> None:
         made = make_customer("100", agents=("bot", "scout"))
         model = make_model()

@@ -111,6 +111,9 @@ def test_a_past_month_says_the_same_after_more_of_its_life() -> None:
         then = now_of(life.made.id)
         before = moved(life.made.id, then)
         reports = {name: metric(name, life.made.id, as_of=then.isoformat()) for name in REPORTS}
+        day = (then - timedelta(days=1)).date().isoformat()  # revenue goes by whole days
+        earned = [metric(name, life.made.id, as_of=day, **more) for name, more in EARNED]
+        assert all(earned)
         for _ in range(4):
             life.month()
             simulate(organization=life.made.id, until=now_of(life.made.id) + timedelta(days=31))
@@ -118,6 +121,12 @@ def test_a_past_month_says_the_same_after_more_of_its_life() -> None:
         simulate(organization=life.made.id, until=now_of(life.made.id) + timedelta(days=60))
         assert moved(life.made.id, then) == before
         assert {name: metric(name, life.made.id, as_of=then.isoformat()) for name in REPORTS} == reports
+        assert [metric(name, life.made.id, as_of=day, **more) for name, more in EARNED] == earned
 
 
 REPORTS = ("mrr", "movements", "retention", "cohorts", "concentration")
+EARNED: tuple[tuple[str, dict[str, str]], ...] = (
+    ("revenue", {"from": "2027-01"}),
+    ("top-customers", {"from": "2027-01"}),
+    ("concentration", {"from": "2027-01", "basis": "revenue"}),
+)

@@ -13,8 +13,10 @@ from orgs.operations.locks import lock_organization
 from payouts.operations.statements import make_statement
 from payouts.queries.statements import year_of
 from payouts.rules.statements import next_month
+from tests.builders.gate import Customer
 from tests.builders.marketplace import Seller, calling, make_seller, settled, spend
-from tests.builders.orgs import AUTHOR, write
+from tests.builders.orgs import AUTHOR, platform, unique, write
+from tests.invariants import assert_sound
 
 
 def end_month(seller: Seller) -> None:
@@ -60,6 +62,36 @@ def test_a_statement_says_what_each_customer_brought_and_chains() -> None:
         first.closing,
         2,
     )
+
+
+def shared_by_three() -> tuple[Seller, Seller, Seller, Customer]:
+    """A listing at 20 %: half of the rest is its owner's, a quarter each of two others."""
+    owner, second, third = make_seller(), make_seller(), make_seller()
+    owner.share(fee_rate=200_000, splits=((owner.id, 2), (second.id, 1), (third.id, 1)))
+    return owner, second, third, calling(owner)
+
+
+def test_the_statements_of_all_parties_say_together_what_the_platform_kept() -> None:
+    *sellers, customer = shared_by_three()
+    spend(customer, "10", "0.00000003", "7")
+    entries = platform().get(f"/v1/entries?organization={customer.id}&kind=usage").json()["data"]
+    path = f"/v1/entries/{entries[0]['id']}/reverse"
+    assert platform().post(path, {"reason": "broken"}, key=unique()).status_code == 201
+    for seller in sellers:
+        end_month(seller)
+
+    made = [state(seller).document for seller in sellers]
+
+    assert [one["gross"] for one in made] == [
+        parse_amount(text) for text in ("5.00000002", "2.50000001", "2.5")
+    ]
+    assert sum(one["fees"] for one in made) == parse_amount("2.00000001")
+    assert [one["earned"] for one in made] == [
+        parse_amount(text) for text in ("4.00000001", "2.00000001", "2")
+    ]
+    told = sellers[0].api.get("/v1/partner/earnings").json()["total"]
+    assert (told["gross"], told["earned"]) == ("5.00000002", "4.00000001")
+    assert_sound(customer.id)
 
 
 def test_what_is_told_after_a_statement_stands_on_the_next_one() -> None:

@@ -340,6 +340,20 @@ class TestTiers:
         assert balances(customer.id)["platform_fee"] == units("1.1")
         proven(customer.id, seller.id)
 
+    def test_go_by_whole_charges_where_several_share_them(self) -> None:
+        first, second = make_seller(), make_seller()
+        tiers = (Tier(10 * ONE, 300_000), Tier(None, 100_000))
+        first.share(tiers=tiers, splits=((first.id, 1), (second.id, 1)))
+        customer = calling(first)
+        spend(customer, "16")  # of which 8 are each one's own part
+        adjust_due()  # of other tests, if anything
+        pass_time(first.id, days=31)
+        customer.pass_time(days=31)
+        assert adjust_due() == 1
+        assert (first.figures[0], second.figures[0]) == (units("7.2"), units("7.2"))
+        assert adjust_due() == 0
+        proven(customer.id)
+
     def test_begin_anew_with_the_month(self) -> None:
         seller, customer = self.tiered()
         spend(customer, "20")
