@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0005_shared_hours")]
+    dependencies = [("payouts", "0006_reversed_calls")]
 
     operations = [
         sql_operation(__file__, "0007_guarded_payouts.sql"),

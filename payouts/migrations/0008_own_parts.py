@@ -6,6 +6,6 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0005_shared_hours")]
+    dependencies = [("payouts", "0007_guarded_payouts")]
 
     operations = [sql_operation(__file__, "0008_own_parts.sql")]

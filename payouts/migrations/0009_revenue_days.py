@@ -8,4 +8,4 @@ from events.schema import sql_operation
 class Migration(migrations.Migration):
     dependencies = [("payouts", "0008_own_parts")]
 
-    operations = [sql_operation(__file__, "0008_revenue_days.sql")]
+    operations = [sql_operation(__file__, "0009_revenue_days.sql")]
