@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from billing.queries.findings import find_finding, open_one
+from billing.queries.findings import find_finding, last_decided, open_one
 from billing.rules.findings import OPEN, Finding, assigned, fact, noted, resolved
 from common.ids import new_id
 from events.store import Cursor
@@ -25,17 +25,23 @@ def open_finding(
     detail: Mapping[str, Any],
     proposed: Mapping[str, Any] | None = None,
     author: Author,
+    once: bool = False,
 ) -> UUID:
     """This function will open a finding and return its id; while one of its kind and subject is open, that one's.
 
     `organization`: whom it is about; None: nobody but the platform. `detail` is the evidence as JSON (units, ids, times
-    as text), `proposed` the entry or step that would settle it. It locks the organization. Raises NotFound.
+    as text), `proposed` the entry or step that would settle it. `once`: of what is looked at again and again; with the
+    same evidence it stays resolved when a person has decided on it. It locks the organization. Raises NotFound.
     """
     owner = organization or PLATFORM_ID
     locked = lock_organization(cur, owner)
     known = open_one(cur, organization=owner, kind=kind, subject=subject)
     if known is not None:
         return known.id
+    if once:
+        decided = last_decided(cur, organization=owner, kind=kind, subject=subject)
+        if decided is not None and decided.detail == dict(detail):
+            return decided.id
     made = Finding(
         id=new_id(),
         organization=owner,

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from billing.rules.dunning.case import STREAM, Case
 from billing.rules.dunning.policy import parse_policy
+from billing.rules.findings import NOT_CHARGEABLE
 from common.errors import NotFound
 from events.queries.log import LogFilter, event_log
 from events.reading import StoredEvent
@@ -39,14 +40,16 @@ NOT EXISTS (
         AND jsonb_exists(c.invoices, i.id::text))
 """
 # A first collection that is under way comes before any dunning. What was asked for and not made within a day is a
-# command that a person has to look at; a bank debit takes its time.
+# command that a person has to look at; a bank debit takes its time. What no method can pay is a person's, too.
 OVERDUE: Final = f"""
 i.status = 'open' AND {_IN_NO_CASE} AND NOT EXISTS (
+    SELECT FROM findings f WHERE f.organization = i.organization AND f.kind = '{NOT_CHARGEABLE}'
+        AND f.subject = 'invoice:' || i.id AND f.status = 'open') AND NOT EXISTS (
     SELECT FROM payments p WHERE p.invoice_id = i.id AND (p.status = 'processing'
         OR p.status = 'requested' AND p.created_at > clock_timestamp() - interval '1 day'))
 """
-"""An invoice `i` that is to be paid, is not being collected for the first time, is in no open case, and was not let be
-by finance."""
+"""An invoice `i` that is to be paid, can be, is not being collected for the first time, is in no open case, and was not
+let be by finance."""
 FAILED_THERE: Final = f"i.status = 'open' AND i.failed AND {_IN_NO_CASE}"
 """An invoice `i` that lives at the processor, which tried to collect it and could not, and that is in no case."""
 # What was paid and is owed again, as after a dispute, is a new debt: its days count from now.

@@ -49,6 +49,16 @@ def open_one(cur: Cursor, *, organization: UUID, kind: str, subject: str) -> Fin
     return None if row is None else _finding(row)
 
 
+def last_decided(cur: Cursor, *, organization: UUID, kind: str, subject: str) -> Finding | None:
+    """Return the newest finding of this kind about this subject that a person has resolved, if there is one."""
+    row = cur.execute(
+        f"{_SELECT} WHERE organization = %s AND kind = %s AND subject = %s AND status = 'resolved'"
+        " AND resolved_by NOT LIKE 'system:%%' ORDER BY id DESC LIMIT 1",
+        (organization, kind, subject),
+    ).fetchone()
+    return None if row is None else _finding(row)
+
+
 def list_findings(
     cur: Cursor,
     *,

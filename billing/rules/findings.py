@@ -13,6 +13,8 @@ from orgs.rules.facts import Fact, time_text
 
 OPEN, RESOLVED = "open", "resolved"
 STATUSES: Final = (OPEN, RESOLVED)
+NOT_CHARGEABLE: Final = "amount_not_chargeable"
+"""The kind of the finding about an invoice whose amount the processor cannot move."""
 MAX_TEXT: Final = 1_000
 MAX_NOTES: Final = 100
 

@@ -171,6 +171,7 @@ def _unasked(cur: Cursor, view: PaymentView, author: Author) -> Applied:
             detail=detail,
             proposed={"step": "refund it, or grant it as credit"},
             author=author,
+            once=True,
         )
     except NotFound:
         return Applied(FOREIGN)
@@ -202,6 +203,7 @@ def _park(cur: Cursor, row: Payment, wrong: Mismatch, subject: str, created: Any
         detail=detail,
         proposed={"step": "look at the object at the processor; refund what is not ours"},
         author=author,
+        once=True,
     )
     return Applied(PARKED, f"{wrong.field} is {wrong.theirs}, not {wrong.ours}")
 

@@ -18,6 +18,7 @@ from billing.rules import invoices
 from billing.rules.payments.applied import APPLIED, UNCHANGED, Applied
 from billing.rules.payments.commands import WITHDRAWN
 from billing.rules.payments.effects import Effect, pending_effects
+from billing.rules.payments.minor import REFUSED_AMOUNTS
 from billing.rules.payments.returning import Standing, fee_postings, receipt_postings, returned
 from billing.rules.payments.row import (
     CANCELED,
@@ -38,6 +39,7 @@ from orgs.operations.facts import Author, record
 from orgs.rules.facts import Fact
 
 DEBT: Final = "debt_after_refund"
+_NO_FAILURES: Final = REFUSED_AMOUNTS | {WITHDRAWN}
 _KINDS: Final[Mapping[str, str]] = {
     "refunded": "processor_refund",
     "refund_failed": "processor_refund",
@@ -281,10 +283,10 @@ def _find_beyond(
 
 def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, is_clear: bool) -> None:
     """Tell those who wait for the payment's end; debt that is repaid (`is_clear`) is no finding any more. One that was
-    never sent has not failed."""
+    never sent has not failed, and one over an amount that cannot be charged says nothing of its customer."""
     if after.status in (FAILED, CANCELED) and before.is_under_way:
         failure = after.failure or {"code": after.status}
-        if after.invoice_id is not None and failure["code"] != WITHDRAWN:
+        if after.invoice_id is not None and failure["code"] not in _NO_FAILURES:
             notice.payment_failed(
                 cur,
                 organization=after.organization,

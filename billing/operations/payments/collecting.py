@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from billing.operations.findings import open_finding
 from billing.operations.payments.charging import (
     CANCEL,
     NoPaymentMethod,
@@ -20,6 +21,7 @@ from billing.queries.customers import customer_of
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import find_payment, list_payments
 from billing.queries.profiles import billing_profile
+from billing.rules.findings import NOT_CHARGEABLE
 from billing.rules.invoices import OPEN, Invoice
 from billing.rules.payments.commands import Command
 from billing.rules.payments.minor import FinerThanProcessor, charged_step
@@ -55,12 +57,13 @@ def request_collection(
     """This function will ask for a payment of what is due on an open invoice by the customer's method, and return it.
 
     None: nothing can be collected now (it is not open, nothing is due, there is no method, a payment is under way, the
-    processor cannot move such an amount, the organization is a sandbox). `cause`: who asks. Raises NotFound.
+    processor cannot move such an amount, which is a finding, the organization is a sandbox). `cause`: who asks. Raises
+    NotFound.
     """
     books = lock_books(cur, organization)
     found = find_invoice(cur, organization=organization, invoice=invoice)
     payments = _payments(cur, found)
-    if _obstacle(cur, books, found, payments) is not None:
+    if _is_hindered(cur, books, found, payments, author):
         return None
     return _collect(cur, books, found, payments, cause, author)
 
@@ -74,7 +77,7 @@ def collect_again(
     found = find_invoice(cur, organization=organization, invoice=invoice)
     payments = _payments(cur, found)
     under_way = next((one for one in payments if one.is_under_way), None)
-    if under_way is not None or _obstacle(cur, books, found, payments) is not None:
+    if under_way is not None or _is_hindered(cur, books, found, payments, author):
         return under_way
     return _collect(cur, books, found, payments, cause, author)
 
@@ -120,6 +123,22 @@ def reason_not_to_pay(cur: Cursor, command: Command) -> str | None:
     return "An earlier payment could not be ended: it may have gone through." if refused else None
 
 
+def note_not_chargeable(cur: Cursor, found: Invoice, code: str, *, author: Author) -> None:
+    """This function will open the finding that what is due on an invoice (`code`: finer, less or more than the
+    processor moves) can be charged to nobody. While it is open the invoice comes into no dunning case. Raises
+    NotFound."""
+    open_finding(
+        cur,
+        organization=found.organization,
+        kind=NOT_CHARGEABLE,
+        subject=f"invoice:{found.id}",
+        detail={"invoice": str(found.id), "due": found.due, "currency": found.currency, "code": code},
+        proposed={"step": "take it by bank, or credit what cannot be charged; resolved, it is dunned for"},
+        author=author,
+        once=True,
+    )
+
+
 def payment_of(command: Command) -> UUID:
     """This function will return which payment of ours a command is for."""
     return UUID(command.params["metadata"]["payment"])
@@ -143,6 +162,16 @@ def _collect(
         cur, books, purpose=INVOICE, invoice=found.id, amount=found.due, cause=cause, author=author
     )
     return find_payment(cur, organization=found.organization, payment=payment)
+
+
+def _is_hindered(
+    cur: Cursor, books: Books, found: Invoice, payments: Sequence[Payment], author: Author
+) -> bool:
+    """Whether an invoice cannot be collected now; where that is for its amount, nobody else would tell."""
+    obstacle = _obstacle(cur, books, found, payments)
+    if isinstance(obstacle, FinerThanProcessor):
+        note_not_chargeable(cur, found, obstacle.code, author=author)
+    return obstacle is not None
 
 
 def _obstacle(cur: Cursor, books: Books, found: Invoice, payments: Sequence[Payment]) -> ProblemError | None:

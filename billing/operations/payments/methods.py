@@ -114,7 +114,8 @@ def finish_setup(*, organization: UUID, setup: UUID) -> Setup:
         raise InvalidTransition(f"The processor refused the setup: {done.error or done.error_code}")
     view = stripe_gateway.setup(done.object_id)
     if view.status == "succeeded":
-        run_in_transaction(lambda cur: apply_setup(cur, view, author=AUTHOR))
+        method = method_of_setup(view)
+        run_in_transaction(lambda cur: apply_setup(cur, view, method, author=AUTHOR))
     return Setup(setup, done.object_id, stripe_gateway.setup_secret(done.object_id), view.status)
 
 
@@ -189,21 +190,27 @@ def apply_method(cur: Cursor, view: MethodView, *, attached: bool, author: Autho
     return Applied(APPLIED, "attached" if is_new else "it looks different now")
 
 
-def apply_setup(cur: Cursor, view: SetupView, *, author: Author) -> Applied:
-    """This function will note the method that a completed setup left; how it looks comes with the method itself."""
-    if view.status != "succeeded" or view.method is None or view.customer is None:
+def apply_setup(cur: Cursor, view: SetupView, method: MethodView | None, *, author: Author) -> Applied:
+    """This function will note the method that a completed setup left, as it is now: a setup stays completed when its
+    method was detached afterwards. None: the processor knows it no more, or there is none yet."""
+    if view.status != "succeeded" or view.customer is None:
         return Applied(UNCHANGED)
-    row = customer_named(cur, view.customer)
-    if row is None:
+    if customer_named(cur, view.customer) is None:
         return Applied(FOREIGN)
-    locked = lock_organization(cur, row.organization)
-    row = customer_of(cur, row.organization)
-    if row.customer != view.customer or _is_leaving(cur, row, view.method):
+    if method is None or method.id != view.method:
         return Applied(UNCHANGED)
-    if not _attach(cur, row, view.method, locked.now, author):
-        return Applied(UNCHANGED)
-    notice.method_changed(cur, organization=row.organization, author=author)
-    return Applied(APPLIED, "attached")
+    return apply_method(cur, method, attached=method.customer == view.customer, author=author)
+
+
+def method_of_setup(view: SetupView) -> MethodView | None:
+    """This function will fetch the method that a completed setup left; None: there is none. No transaction is open.
+    Raises ProcessorUnavailable."""
+    if view.status != "succeeded" or view.method is None:
+        return None
+    try:
+        return stripe_gateway.method(view.method)
+    except stripe_gateway.NotAtProcessor:
+        return None
 
 
 def settle_nothing(cur: Cursor, command: Command, outcome: Outcome) -> None:

@@ -7,11 +7,12 @@ from billing.operations.commands.sending import AUTHOR
 from billing.operations.dunning import notice
 from billing.operations.findings import open_finding
 from billing.operations.payments import applying
-from billing.operations.payments.collecting import payment_of, request_collection
+from billing.operations.payments.collecting import note_not_chargeable, payment_of, request_collection
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import find_payment
 from billing.rules.invoices import OPEN
 from billing.rules.payments.commands import WITHDRAWN, Command
+from billing.rules.payments.minor import REFUSED_AMOUNTS
 from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
 from billing.rules.payments.views import PaymentView, RefundView
 from events.store import Cursor
@@ -31,6 +32,8 @@ def settle_payment(cur: Cursor, command: Command, outcome: Outcome) -> None:
         )
         if outcome.code == WITHDRAWN:
             _ask_for_the_rest(cur, command)
+        if outcome.code in REFUSED_AMOUNTS:
+            _note_amount(cur, command, outcome.code)
 
 
 def _ask_for_the_rest(cur: Cursor, command: Command) -> None:
@@ -47,6 +50,15 @@ def _ask_for_the_rest(cur: Cursor, command: Command) -> None:
     )
     if asked is None:
         notice.payment_withdrawn(cur, organization=found.organization, invoice=found.id, author=AUTHOR)
+
+
+def _note_amount(cur: Cursor, command: Command, code: str) -> None:
+    payment = find_payment(cur, organization=command.organization, payment=payment_of(command))
+    if payment.invoice_id is None:
+        return
+    found = find_invoice(cur, organization=payment.organization, invoice=payment.invoice_id)
+    note_not_chargeable(cur, found, code, author=AUTHOR)
+    notice.payment_withdrawn(cur, organization=found.organization, invoice=found.id, author=AUTHOR)
 
 
 def settle_cancellation(cur: Cursor, command: Command, outcome: Outcome) -> None:

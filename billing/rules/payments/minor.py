@@ -14,6 +14,8 @@ from common.money import UNIT_DECIMALS, checked_units
 
 _DECIMALS: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
 """Where the processor's minor unit is another than the currency's."""
+REFUSED_AMOUNTS: Final = frozenset({"amount_too_small", "amount_too_large"})
+"""The processor's codes for an amount that it charges to nobody, whatever the method."""
 _WHOLE: Final = frozenset({"ISK", "UGX"})
 """Charged in whole units only, although written with two decimals."""
 

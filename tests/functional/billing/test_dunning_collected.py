@@ -4,15 +4,19 @@ live there. The processor is the simulator over HTTP; what it says comes by its 
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from billing.operations.dunning.advancing import advance_customer
 from billing.operations.dunning.due import advance_customers, claim_due
 from billing.queries.dunning import history_of_case, list_cases
+from tests.builders.billing import item, owe
 from tests.builders.books import balances, rows
 from tests.builders.deliveries import post
 from tests.builders.dunning import usual_policy
 from tests.builders.gate import units
 from tests.builders.orgs import platform, unique, write
 from tests.builders.paying import Payer, payer, paying
+from tests.builders.payments import findings
 from tests.builders.processor import header, listed
 from tests.builders.stripe import Simulator
 from webhooks.operations.inbound.processing import process_due
@@ -224,6 +228,46 @@ class TestACustomerWhoseCardFails:
         stripe_simulator.decide(payment_intent=intent, to="succeeded")
         told(stripe_simulator)
         assert (made.invoice(invoice["id"])["status"], gate(made)) == ("paid", (201, None))
+
+
+class TestAnAmountThatCannotBeCharged:
+    """Finer than the processor moves, or less: one finding, and nobody is suspended for it with a good card."""
+
+    @pytest.mark.parametrize(
+        ("currency", "units", "code"),
+        [("KWD", 1_234_500_000, "amount_too_fine"), ("USD", 30_000_000, "amount_too_small")],
+        ids=["too fine", "too little"],
+    )
+    def test_is_a_finding_and_dunned_for_only_when_a_person_has_decided_so(
+        self, currency: str, units: int, code: str, stripe_simulator: Simulator
+    ) -> None:
+        made = paying(stripe_simulator, currency=currency)
+        made.made.profile(net_days=0)
+        owe(made.id, item(currency=currency, amount=units))
+        made.made.run()
+        (invoice,) = made.made.invoices()
+        assert made.made.act(invoice["id"], "finalize").status_code == 200
+        made.send()
+        look(made)
+        assert (newest(made), gate(made)) == (None, (201, None))
+        (finding,) = findings(made.id)
+        assert (finding.kind, finding.subject) == ("amount_not_chargeable", f"invoice:{invoice['id']}")
+        assert (finding.detail["code"], finding.detail["due"]) == (code, units)
+        again = made.collect(invoice["id"])
+        assert again.status_code == (422 if code == "amount_too_fine" else 201)
+        made.send()
+        assert [one.id for one in findings(made.id)] == [finding.id]
+        resolved = platform().post(
+            f"/v1/findings/{finding.id}/resolve", {"reason": "It pays by bank"}, key=unique()
+        )
+        assert resolved.status_code == 200
+        with usual_policy((0, "retry"), (0, "suspend")):
+            look(made)
+            made.send()
+        assert (newest(made).state, newest(made).failures, findings(made.id)) == ("suspended", 0, [])
+        due = made.invoice(invoice["id"])["due"]
+        assert made.made.pay(invoice["id"], due, currency=currency).status_code == 200
+        assert (newest(made).state, gate(made)) == ("closed", (201, None))
 
 
 class TestAnInvoiceThatLivesThere:

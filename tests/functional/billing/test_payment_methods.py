@@ -8,6 +8,7 @@ from billing import stripe_gateway
 from billing.operations.payments.customers import apply_customer
 from billing.operations.payments.methods import apply_method, apply_setup
 from billing.rules.payments.views import CustomerView, MethodView, SetupView
+from tests.builders.deliveries import post
 from tests.builders.orgs import (
     AUTHOR,
     caller,
@@ -19,7 +20,9 @@ from tests.builders.orgs import (
     write,
 )
 from tests.builders.paying import payer, paying
+from tests.builders.processor import header, listed
 from tests.builders.stripe import Simulator
+from webhooks.operations.inbound.processing import process_due
 
 PATH = "/v1/payment-methods"
 
@@ -153,6 +156,25 @@ class TestMethods:
 
         assert made.methods() == []
 
+    def test_one_that_is_detached_there_does_not_come_back_with_its_setup_in_whatever_order(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = payer(stripe_simulator)
+        begun = made.setup().json()
+        stripe_simulator.decide(setup_intent=begun["setup_intent"], method="pm_card_visa")
+        left = stripe_gateway.setup(begun["setup_intent"]).method
+        assert left is not None
+        stripe_simulator.sdk().v1.payment_methods.detach(left)
+
+        for body in listed(stripe_simulator)[::-1]:
+            assert post(body, header(body)).status_code == 200
+        while process_due():
+            pass
+        assert made.methods() == []
+        shown = made.owner.get(f"{PATH}/setups/{begun['id']}").json()
+
+        assert (shown["status"], made.methods()) == ("succeeded", [])
+
 
 class TestWhatTheProcessorTells:
     def test_a_deleted_customer_pays_nothing_and_is_made_anew(self, stripe_simulator: Simulator) -> None:
@@ -193,7 +215,7 @@ class TestWhatTheProcessorTells:
         assert (
             write(lambda cur: apply_method(cur, method, attached=False, author=AUTHOR)).outcome == "foreign"
         )
-        assert write(lambda cur: apply_setup(cur, setup, author=AUTHOR)).outcome == "foreign"
+        assert write(lambda cur: apply_setup(cur, setup, method, author=AUTHOR)).outcome == "foreign"
 
     def test_a_customer_that_names_us_without_a_command_of_ours_is_foreign(self) -> None:
         organization = make_organization()

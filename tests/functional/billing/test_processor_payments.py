@@ -42,6 +42,12 @@ def effects(paying: Paying) -> list[str]:
     ]
 
 
+def resolve(finding: UUID) -> None:
+    """Finance has decided on it."""
+    answer = platform().post(f"/v1/findings/{finding}/resolve", {"reason": "refunded"}, key=unique())
+    assert answer.status_code == 200, answer.content
+
+
 class TestAPaymentOfAnInvoice:
     def test_settles_it_by_the_money_that_the_processor_holds(self) -> None:
         made, paying = invoiced()
@@ -144,6 +150,29 @@ class TestAPaymentThatIsNotWhatWasAskedFor:
         assert paying.apply(paying.view(metadata=garbage)).outcome == "parked"
         assert kinds(made.id) == ["payment_unknown"]
         assert clearing(made.id) == 0
+
+
+class TestWhatAPersonHasDecided:
+    def test_is_no_finding_again_however_often_it_is_looked_at(self) -> None:
+        made, paying = invoiced()
+        wrong = paying.view(amount=paying.amount + 1, received=paying.amount)
+        garbage = paying.view(
+            id=unique("pi_"), metadata={"organization": str(made.id), "payment": "nobody's"}
+        )
+        for view in (wrong, garbage):
+            paying.apply(view)
+        for finding in findings(made.id):
+            resolve(finding.id)
+        for view in (wrong, garbage, wrong, garbage):
+            assert paying.apply(view).outcome == "parked"
+        assert kinds(made.id) == []
+
+    def test_is_one_again_when_the_evidence_is_another(self) -> None:
+        made, paying = invoiced()
+        paying.apply(paying.view(amount=paying.amount + 1, received=paying.amount))
+        resolve(findings(made.id)[0].id)
+        paying.apply(paying.view(amount=paying.amount + 2, received=paying.amount))
+        assert kinds(made.id) == ["payment_mismatch"]
 
 
 class TestFees:

@@ -13,9 +13,10 @@ import pytest
 from django.conf import settings
 
 from billing.operations.commands import deliver
-from billing.operations.payments.charging import request_charge
+from billing.operations.payments.charging import request_cancellation, request_charge
 from billing.operations.payments.methods import choose_method, detach_method, request_setup
 from billing.operations.payments.refunding import refund_payment
+from billing.queries.payments import find_payment
 from billing.rules.payments.commands import OPEN_STATES
 from common.clock import wall_now
 from common.errors import ServiceUnavailable
@@ -108,13 +109,31 @@ def detach(made: Payer) -> UUID:
     return made.commands("detach_method")[-1].id
 
 
+def cancel(made: Payer) -> UUID:
+    """A payment that waits for its customer cancelled; the command."""
+    made.stripe.next_payment("*", "authenticate")
+    charge(made)
+    made.send()
+    waiting = made.commands("create_payment")[-1]
+    intent = write(lambda cur: find_payment(cur, organization=made.id, payment=made.payments()[-1][0])).intent
+    assert intent is not None
+    write(
+        lambda cur: request_cancellation(
+            cur, organization=made.id, intent=intent, customer=waiting.order_key, author=AUTHOR
+        )
+    )
+    return made.commands("cancel_payment")[-1].id
+
+
 ASKED: Final[dict[str, Callable[[Payer], UUID]]] = {
     "payment": charge,
     "refund": give_back,
     "setup": leave,
     "choosing": choose,
     "detaching": detach,
+    "cancelling": cancel,
 }
+EVENTS: Final = {"detaching": "payment_method.detached", "cancelling": "payment_intent.canceled"}
 LISTS: Final[dict[str, Callable[[Any], Any]]] = {
     "payment": lambda v1: v1.payment_intents,
     "refund": lambda v1: v1.refunds,
@@ -129,8 +148,8 @@ def effects(made: Payer, kind: str, command: UUID) -> int:
         there: Any = v1.customers.retrieve(str(asked.target))
         chosen = there.invoice_settings.default_payment_method
         return int(chosen == asked.params["invoice_settings"]["default_payment_method"])
-    if kind == "detaching":
-        told = v1.events.list({"type": "payment_method.detached", "limit": 100}).auto_paging_iter()
+    if kind in EVENTS:
+        told = v1.events.list({"type": EVENTS[kind], "limit": 100}).auto_paging_iter()
         return sum(1 for one in told if one.data.object["id"] == asked.target)
     ids = {str(one.id) for one in made.commands() if one.business_key == asked.business_key}
     found = LISTS[kind](v1).list({"limit": 100}).auto_paging_iter()

@@ -11,7 +11,7 @@ from billing import stripe_gateway
 from billing.operations.mirroring.applying import apply_invoice, apply_subscription
 from billing.operations.payments import applying
 from billing.operations.payments.customers import apply_customer
-from billing.operations.payments.methods import apply_method, apply_setup
+from billing.operations.payments.methods import apply_method, apply_setup, method_of_setup
 from billing.queries.mirroring import find_invoice
 from billing.rules.mirroring.views import InvoiceView
 from billing.rules.payments.applied import APPLIED, FOREIGN, PARKED, UNCHANGED, Applied
@@ -22,6 +22,7 @@ from billing.rules.payments.views import (
     PaymentView,
     PayoutView,
     RefundView,
+    SetupView,
 )
 from billing.stripe_gateway import mirrored
 from events.store import Cursor
@@ -89,6 +90,16 @@ def _payment_of(name: str | None, account: str | None) -> PaymentView | None:
 
 def _apply_method(cur: Cursor, found: MethodView, author: Author) -> Applied:
     return apply_method(cur, found, attached=found.customer is not None, author=author)
+
+
+def _setup(name: str, account: str | None) -> tuple[SetupView, MethodView | None]:
+    """With its method as it is now: that may be detached again."""
+    found = stripe_gateway.setup(name, account=account)
+    return found, method_of_setup(found)
+
+
+def _apply_setup(cur: Cursor, found: tuple[SetupView, MethodView | None], author: Author) -> Applied:
+    return apply_setup(cur, *found, author=author)
 
 
 def _about_a_payment(read: Any) -> Fetch:
@@ -162,7 +173,7 @@ ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
     "charge_refunds": (_refunds, _apply_refunds),
     "dispute": (_about_a_payment(stripe_gateway.dispute), _after_its_payment(applying.apply_dispute)),
     "warning": (_about_a_payment(stripe_gateway.warning), _after_its_payment(applying.apply_warning)),
-    "setup": (_fetches(stripe_gateway.setup), _applies(apply_setup)),
+    "setup": (_setup, _apply_setup),
     "method": (_fetches(stripe_gateway.method), _apply_method),
     "customer": (_fetches(stripe_gateway.customer), _applies(apply_customer)),
     "payout": (_fetches(stripe_gateway.payout), _applies(applying.apply_payout)),
