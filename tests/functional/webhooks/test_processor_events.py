@@ -151,6 +151,35 @@ class TestADeliveryOfTheProcessor:
         process_all()
         assert credit(customer) == 900 * CENT
 
+    @pytest.mark.parametrize(
+        ("minutes", "rule", "least", "most"),
+        [
+            (0, {"kind": "error_before"}, 2, 6),
+            (2, {"kind": "error_before"}, 28, 40),
+            (60, {"kind": "error_before"}, 110, 121),
+            (0, {"kind": "rate_limit", "retry_after": 20}, 18, 21),
+        ],
+        ids=["at once", "after two minutes", "after an hour", "asked to wait"],
+    )
+    def test_that_waits_for_the_processor_is_tried_again_in_growing_pauses(
+        self, stripe_simulator: Simulator, customer: Payer, minutes: int, rule: Any, least: int, most: int
+    ) -> None:
+        customer.pay(900)
+        events = deliver_all(stripe_simulator)
+        (value,) = [event for event in events if event["type"] == "payment_intent.succeeded"]
+        moved = "UPDATE stripe_events SET received_at = received_at - make_interval(mins => %s) WHERE id = %s"
+        run_in_transaction(lambda cur: cur.execute(moved, (minutes, row_of(value).id)))
+        stripe_simulator.fail({**rule, "path": "/v1/payment_intents/.*", "count": 100})
+        process_due()
+        (left,) = run_in_transaction(
+            lambda cur: cur.execute(
+                "SELECT extract(epoch FROM next_at - clock_timestamp())::float8 FROM stripe_events WHERE id = %s",
+                (row_of(value).id,),
+            ).fetchone()
+        )
+        assert (row_of(value).reason, least <= left <= most) == ("busy", True), left
+        stripe_simulator.fail()
+
 
 class TestCatchingUp:
     def test_finds_what_was_never_delivered(self, stripe_simulator: Simulator, customer: Payer) -> None:

@@ -44,18 +44,20 @@ _CLAIM: Final = """
 UPDATE stripe_events e SET state = 'processing', attempts = attempts + 1, next_at = l.leased_until
 FROM stripe_leases l WHERE l.subject = e.subject AND l.token = %(token)s AND e.subject = ANY(%(subjects)s)
     AND e.next_at IS NOT NULL
-RETURNING e.id, e.subject, e.source, e.account, e.kind, e.object_id, e.attempts, e.parkings
+RETURNING e.id, e.subject, e.source, e.account, e.kind, e.object_id, e.attempts, e.parkings,
+    greatest(clock_timestamp() - e.received_at, interval '0')
 """
 _LET_GO: Final = "DELETE FROM stripe_leases WHERE token = %s AND subject = ANY(%s)"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An event that is in work, how often it was begun, and how often it was parked."""
+    """An event that is in work, how often it was begun, how often it was parked, and for how long it waits."""
 
     id: UUID
     attempts: int
     parkings: int
+    waited: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,6 @@ def lease_of(subject: str) -> timedelta:
 
 
 def _claim(token: UUID, rows: Sequence[Any]) -> Claim:
-    _, subject, source, account, kind, object_id, _, _ = rows[0]
-    events = tuple(Waiting(row[0], row[6], row[7]) for row in rows)
+    _, subject, source, account, kind, object_id, *_ = rows[0]
+    events = tuple(Waiting(row[0], *row[6:]) for row in rows)
     return Claim(token, subject, source, account, kind, object_id, events)
