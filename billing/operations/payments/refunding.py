@@ -9,7 +9,7 @@ from billing.operations.commands.requesting import request
 from billing.queries.commands import commands_about
 from billing.queries.invoices import find_note
 from billing.queries.payments import find_payment, list_payments
-from billing.rules.payments.commands import SUCCEEDED, Command
+from billing.rules.payments.commands import OPEN_STATES, SUCCEEDED, Command
 from billing.rules.payments.minor import charged_step, from_minor, to_minor
 from billing.rules.payments.row import MIRRORED, Payment
 from common.errors import AmountExceedsAvailable, InvalidTransition
@@ -102,6 +102,12 @@ def refundable(cur: Cursor, row: Payment) -> int:
         if one.state != SUCCEEDED or one.object_id not in told
     )
     return max(0, row.received - row.disputed - known - on_its_way)
+
+
+def refund_is_on_its_way(cur: Cursor, *, organization: UUID, payment: UUID) -> bool:
+    """This function will return whether a refund of a payment was asked for and its outcome is not known."""
+    asked = commands_about(cur, organization=organization, purpose=REFUND, name="payment", value=str(payment))
+    return any(one.state in OPEN_STATES for one in asked)
 
 
 def _request(
