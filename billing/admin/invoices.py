@@ -20,6 +20,8 @@ from billing.operations.invoices.paying import METHODS, NewPayment, record_payme
 from billing.operations.invoices.sending import send_invoice
 from billing.operations.invoices.taxing import ask_tax_of_invoice
 from billing.operations.invoices.voiding import void_invoice
+from billing.operations.payments.collecting import collect_invoice
+from billing.operations.payments.refunding import refund_credit_note
 from billing.operations.runs import resume_customer
 from billing.queries.invoices import lines_of
 from common.errors import ProblemError
@@ -48,7 +50,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("status", "cause")
     search_fields = ("=id", "=organization", "=number")
-    actions = ("finalize", "send", "pay", "credit", "void", "write_off")
+    actions = ("finalize", "send", "collect", "pay", "credit", "void", "write_off")
     readonly_fields = ("shown_lines",)
 
     @admin.display(description="total")
@@ -93,6 +95,17 @@ class InvoiceAdmin(ReadOnlyAdmin):
             request,
             rows,
             lambda row, author: send_invoice(organization=row.organization, invoice=row.id, author=author),
+        )
+
+    @admin.action(description="Charge what is due to the default payment method", permissions=["operate"])
+    def collect(self, request: HttpRequest, rows: QuerySet[Invoice]) -> None:
+        """Ask for a payment of each; while one is under way no other begins."""
+        self.run(
+            request,
+            rows,
+            lambda row, author, cur: collect_invoice(
+                cur, organization=row.organization, invoice=row.id, author=author
+            ),
         )
 
     @admin.action(description="Record a payment (amount, method, reference)", permissions=["operate"])
@@ -174,6 +187,18 @@ class CreditNoteAdmin(ReadOnlyAdmin):
 
     list_display = ("number", "organization", "invoice_id", "shown_total", "currency", "dated_at", "reason")
     search_fields = ("=id", "=organization", "=invoice_id", "=number")
+    actions = ("refund",)
+
+    @admin.action(description="Refund what the chosen notes gave back as credit", permissions=["operate"])
+    def refund(self, request: HttpRequest, rows: QuerySet[CreditNote]) -> None:
+        """Give it back by the way it came; the credit goes with the refund. Chosen again, they are the same refunds."""
+        self.run(
+            request,
+            rows,
+            lambda row, author, cur: refund_credit_note(
+                cur, organization=row.organization, note=row.id, author=author
+            ),
+        )
 
     @admin.display(description="total")
     def shown_total(self, note: CreditNote) -> str:

@@ -10,8 +10,13 @@ from django.http import HttpRequest
 
 from billing.models import AutoTopUp, AutoTopUpLetter, Dispute, Finding, Payment, ProcessorPayout
 from billing.operations.findings import assign_finding, note_finding, resolve_finding
-from common.money import format_amount
+from billing.operations.payments.refunding import REASONS, refund_is_on_its_way, refund_payment
+from common.errors import InvalidTransition
+from common.money import format_amount, parse_amount
+from events.store import Cursor
 from orgs.admin import OrganizationFilter, ReadOnlyAdmin
+from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
 
 
 class TextForm(ActionForm):
@@ -20,16 +25,48 @@ class TextForm(ActionForm):
     text = forms.CharField(required=False, max_length=1_000)
 
 
+class RefundForm(ActionForm):
+    """What a refund asks besides."""
+
+    note = forms.CharField(required=False, max_length=500, help_text="Why: for our books")
+    amount = forms.CharField(required=False, max_length=20, help_text="Empty: all that is left")
+    reason = forms.ChoiceField(required=False, choices=[(name, name) for name in REASONS[::-1]])
+
+
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     """Payments by the processor."""
 
+    action_form = RefundForm
+    actions = ("refund",)
     list_display = (
         "id", "organization", "purpose", "status", "shown_amount", "shown_received", "shown_returned", "shown_fee",
         "currency", "intent", "invoice_id", "created_at",
     )  # fmt: skip
     list_filter = (OrganizationFilter, "status", "purpose", "cause")
     search_fields = ("=id", "=intent", "=charge", "=invoice_id", "=customer")
+
+    @admin.action(description="Refund the chosen payments (say why; amount, or all)", permissions=["operate"])
+    def refund(self, request: HttpRequest, rows: QuerySet[Payment]) -> None:
+        """Give back the amount beside, or whatever is left, by the way it came. While a refund is on its way no other
+        one begins here: a form that is sent twice gives back once."""
+        text = request.POST.get("amount", "").strip()
+
+        def one(row: Payment, author: Author, cur: Cursor) -> None:
+            lock_organization(cur, row.organization)
+            if refund_is_on_its_way(cur, organization=row.organization, payment=row.id):
+                raise InvalidTransition("A refund of it is on its way: see first what becomes of it.")
+            refund_payment(
+                cur,
+                organization=row.organization,
+                payment=row.id,
+                amount=parse_amount(text) if text else None,
+                reason=request.POST.get("reason") or REASONS[-1],
+                note=request.POST.get("note", ""),
+                author=author,
+            )
+
+        self.run(request, rows, one)
 
     @admin.display(description="amount")
     def shown_amount(self, row: Payment) -> str:

@@ -9,7 +9,7 @@ from billing.operations.commands.requesting import request
 from billing.queries.commands import commands_about
 from billing.queries.invoices import find_note
 from billing.queries.payments import find_payment, list_payments, note_credit_left
-from billing.rules.payments.commands import SUCCEEDED, Command
+from billing.rules.payments.commands import OPEN_STATES, SUCCEEDED, Command
 from billing.rules.payments.minor import charged_step, from_minor, to_minor
 from billing.rules.payments.row import MIRRORED, Payment
 from common.errors import AmountExceedsAvailable, InvalidTransition
@@ -122,6 +122,12 @@ def _taking(cur: Cursor, row: Payment) -> int:
     )
     bought = row.excess - (row.credit_back - row.note_taken)
     return max(0, waiting + _on_its_way(cur, row) - bought)
+
+
+def refund_is_on_its_way(cur: Cursor, *, organization: UUID, payment: UUID) -> bool:
+    """This function will return whether a refund of a payment was asked for and its outcome is not known."""
+    asked = commands_about(cur, organization=organization, purpose=REFUND, name="payment", value=str(payment))
+    return any(one.state in OPEN_STATES for one in asked)
 
 
 def _request(

@@ -371,6 +371,17 @@ class TestWhatIsNotAnEvent:
         deliver()
         assert [got.told["data"]["threshold"] for got in receiver.got[1:]] == ["10", "5"]
 
+    def test_low_credit_that_an_endpoint_asks_for_again_is_told_again(self, receiver: Receiver) -> None:
+        customer = make_customer("9")
+        made = told(receiver.url, "invoice.*", organization=customer.id, low_credit=["10"])
+        path = f"/v1/webhook-endpoints/{made.endpoint}"
+        for count in (1, 2, 3):
+            tell_low_credit()
+            deliver()
+            assert [got.told["data"]["threshold"] for got in receiver.got] == ["10"] * count
+            for asked in ([], ["10"]):
+                assert made.api.patch(path, {"low_credit": asked}).status_code == 200
+
 
 class TestADeadSender:
     def test_loses_nothing_and_its_lane_is_free_when_its_lease_ends(self, receiver: Receiver) -> None:

@@ -6,14 +6,18 @@ from typing import Any
 import pytest
 import stripe
 
+from billing.stripe_gateway.client import LONGEST_CALL_SECONDS
 from common.transactions import run_in_transaction
-from tests.builders.deliveries import make_due, post, row_of, stored
+from tests.builders.deliveries import event, make_due, post, row_of, stored
 from tests.builders.orgs import caller, make_organization, platform
 from tests.builders.processor import CENT, Payer, effects, header, listed, payer, state
 from tests.builders.stripe import Simulator
 from tests.invariants import Still, assert_sound
 from webhooks.operations.inbound.catching_up import catch_up, catch_up_objects
+from webhooks.operations.inbound.claiming import claim_subjects, lease_of
+from webhooks.operations.inbound.handlers import handler_of
 from webhooks.operations.inbound.processing import process_due
+from webhooks.operations.inbound.storing import subject_text
 from webhooks.queries.inbox import list_inbox
 
 
@@ -29,6 +33,16 @@ def forget_watermarks() -> None:
     run_in_transaction(
         lambda cur: cur.execute("UPDATE stripe_watermarks SET event = NULL, created = NULL, swept_at = NULL")
     )
+
+
+def move_watermarks(to: str) -> None:
+    """Let what was seen last be so old."""
+    run_in_transaction(lambda cur: cur.execute(f"UPDATE stripe_watermarks SET {to} WHERE account = ''"))
+
+
+def listed_since(simulator: Simulator, before: int) -> set[str]:
+    """What the processor was asked for after so many requests."""
+    return {entry["path"] for entry in simulator.requests()[before:]}
 
 
 def deliver_all(simulator: Simulator) -> list[dict[str, Any]]:
@@ -137,6 +151,35 @@ class TestADeliveryOfTheProcessor:
         process_all()
         assert credit(customer) == 900 * CENT
 
+    @pytest.mark.parametrize(
+        ("minutes", "rule", "least", "most"),
+        [
+            (0, {"kind": "error_before"}, 2, 6),
+            (2, {"kind": "error_before"}, 28, 40),
+            (60, {"kind": "error_before"}, 110, 121),
+            (0, {"kind": "rate_limit", "retry_after": 20}, 18, 21),
+        ],
+        ids=["at once", "after two minutes", "after an hour", "asked to wait"],
+    )
+    def test_that_waits_for_the_processor_is_tried_again_in_growing_pauses(
+        self, stripe_simulator: Simulator, customer: Payer, minutes: int, rule: Any, least: int, most: int
+    ) -> None:
+        customer.pay(900)
+        events = deliver_all(stripe_simulator)
+        (value,) = [event for event in events if event["type"] == "payment_intent.succeeded"]
+        moved = "UPDATE stripe_events SET received_at = received_at - make_interval(mins => %s) WHERE id = %s"
+        run_in_transaction(lambda cur: cur.execute(moved, (minutes, row_of(value).id)))
+        stripe_simulator.fail({**rule, "path": "/v1/payment_intents/.*", "count": 100})
+        process_due()
+        (left,) = run_in_transaction(
+            lambda cur: cur.execute(
+                "SELECT extract(epoch FROM next_at - clock_timestamp())::float8 FROM stripe_events WHERE id = %s",
+                (row_of(value).id,),
+            ).fetchone()
+        )
+        assert (row_of(value).reason, least <= left <= most) == ("busy", True), left
+        stripe_simulator.fail()
+
 
 class TestCatchingUp:
     def test_finds_what_was_never_delivered(self, stripe_simulator: Simulator, customer: Payer) -> None:
@@ -172,6 +215,32 @@ class TestCatchingUp:
         process_all()
         assert credit(customer) == 600 * CENT
         assert {row.via for row in inbox() if row.object_id == intent.id} == {"objects"}
+
+    def test_lists_no_objects_after_a_month_in_which_nothing_happened(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        customer.pay(1_000)
+        catch_up()
+        move_watermarks("created = created - interval '40 days'")
+        before = len(stripe_simulator.requests())
+        assert catch_up() == 0
+        assert listed_since(stripe_simulator, before) == {"/v1/events"}
+
+    def test_lists_the_objects_once_where_it_did_not_look_for_a_month(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        catch_up()
+        intent = customer.pay(1_000)
+        move_watermarks("created = created - interval '40 days', swept_at = swept_at - interval '40 days'")
+        before = len(stripe_simulator.requests())
+        assert catch_up() > 0
+        assert "/v1/payment_intents" in listed_since(stripe_simulator, before)
+        assert intent.id in {row.object_id for row in inbox() if row.via == "objects"}
+        before = len(stripe_simulator.requests())
+        assert catch_up() == 0
+        assert listed_since(stripe_simulator, before) == {"/v1/events"}
+        process_all()
+        assert credit(customer) == 1_000 * CENT
 
     def test_that_fails_keeps_what_it_has_and_its_place(
         self, stripe_simulator: Simulator, customer: Payer
@@ -236,3 +305,57 @@ def inbox_time() -> Any:
     from datetime import UTC, datetime, timedelta
 
     return datetime.now(UTC) - timedelta(hours=1)
+
+
+class TestALease:
+    def test_lasts_as_long_as_all_requests_of_a_fetch_may_take(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        """Else who is slow loses its object to the next worker each time, and the event dies."""
+        intent = customer.pay(1_000)
+        refund = stripe_simulator.refund(intent.latest_charge, 100)
+        dispute = stripe_simulator.dispute(customer.pay(900).latest_charge)
+        invoice = stripe_simulator.seed(invoice={"customer": customer.customer, "amount": 500})
+        stripe_simulator.sdk().v1.invoices.pay(
+            invoice["id"], {"payment_method": "pm_card_visa", "off_session": True}
+        )
+        for kind, name in (
+            ("payment", intent.id), ("charge", intent.latest_charge), ("refund", refund["id"]),
+            ("charge_refunds", intent.latest_charge), ("dispute", dispute["id"]), ("invoice", invoice["id"]),
+            ("customer", customer.customer),
+        ):  # fmt: skip
+            handler = handler_of("platform", kind)
+            assert handler is not None
+            before = len(stripe_simulator.requests())
+            handler.fetch(name, None)
+            calls = len(stripe_simulator.requests()) - before
+            assert calls >= 1
+            lease = lease_of(subject_text("", kind, name)).total_seconds()
+            assert lease > calls * LONGEST_CALL_SECONDS, (kind, calls)
+            assert lease < (calls + 2) * LONGEST_CALL_SECONDS, (kind, calls)
+
+    def test_is_the_one_of_the_row_that_is_claimed(self, customer: Payer) -> None:
+        named = [subject_text("", "charge_refunds", "ch_lease"), subject_text("", "payment", "pi_lease")]
+        for kind, name in (("charge.refunded", "ch_lease"), ("payment_intent.succeeded", "pi_lease")):
+            body = json.dumps(event(kind, name)).encode()
+            assert post(body, header(body)).status_code == 200
+        assert len(run_in_transaction(lambda cur: claim_subjects(cur, named))) == 2
+        found = run_in_transaction(
+            lambda cur: cur.execute(
+                "SELECT round(extract(epoch FROM l.leased_until - clock_timestamp()) / 10) * 10,"
+                " bool_and(e.next_at = l.leased_until) FROM stripe_leases l JOIN stripe_events e USING (subject)"
+                " WHERE l.subject = ANY(%s) GROUP BY l.subject, l.leased_until ORDER BY l.subject",
+                (named,),
+            ).fetchall()
+        )
+        assert [(int(left), same) for left, same in found] == [(180, True), (60, True)]
+        run_in_transaction(
+            lambda cur: cur.execute("DELETE FROM stripe_leases WHERE subject = ANY(%s)", (named,))
+        )
+        run_in_transaction(
+            lambda cur: cur.execute(
+                "UPDATE stripe_events SET state = 'ignored', next_at = NULL, finished_at = clock_timestamp()"
+                " WHERE subject = ANY(%s)",
+                (named,),
+            )
+        )

@@ -8,7 +8,7 @@ to be in the order in which events can be seen. The list keeps 30 days: what is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +25,9 @@ from common.clock import wall_now
 from common.ids import new_id
 from common.transactions import run_in_transaction
 from events.store import Cursor
+from webhooks.operations.inbound.handlers import handled
 from webhooks.operations.inbound.storing import Arrived, source_of, store_events
+from webhooks.rules.inbound.judging import CONNECT
 from webhooks.rules.inbound.reading import read_event
 from webhooks.rules.inbound.routes import type_groups
 
@@ -107,7 +109,8 @@ def catch_up() -> int:
 
 
 def _catch_up_account(account: str) -> int:
-    return sum(_catch_up_list(account, group) for group in type_groups())
+    kinds = {kind for source, kind in handled() if source == CONNECT} if account else None
+    return sum(_catch_up_list(account, group) for group in type_groups(kinds))
 
 
 def _catch_up_connected(account: str) -> int:
@@ -119,11 +122,16 @@ def _catch_up_connected(account: str) -> int:
         return 0
 
 
-def catch_up_objects(*, created_from: datetime, account: str = "") -> int:
+def catch_up_objects(
+    *, created_from: datetime, account: str = "", types: Collection[str] | None = None
+) -> int:
     """This function will have everything worked on that Stripe has since then, found by the objects: for what is older
-    than the list of events. Returns how many objects were not listed on this day before."""
+    than the list of events. `types`: objects that these types of events speak of; None: all. Returns how many objects
+    were not listed on this day before."""
     stored = 0
     for event_type, list_them in _OBJECTS:
+        if types is not None and event_type not in types:
+            continue
         found = list_them(created_from=created_from, account=account or None)
         for batch in pages(found):
             day = run_in_transaction(wall_now).date().isoformat()
@@ -135,8 +143,10 @@ def catch_up_objects(*, created_from: datetime, account: str = "") -> int:
 def _catch_up_list(account: str, types: tuple[str, ...]) -> int:
     mark, now = run_in_transaction(lambda cur: (_watermark(cur, account, types), wall_now(cur)))
     stored = 0
-    if mark.created is not None and mark.created < now - KEPT:
-        stored += catch_up_objects(created_from=mark.created, account=account)
+    # A list in which nothing happens has an old event, and is read to its end each day: not that event's age counts.
+    seen = mark.swept_at or mark.created
+    if seen is not None and seen < now - KEPT:
+        stored += catch_up_objects(created_from=seen - OVERLAP, account=account, types=types)
     if mark.event is not None:
         try:
             stored += _read_on(mark)

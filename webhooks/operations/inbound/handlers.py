@@ -29,12 +29,14 @@ Apply = Callable[[Cursor, Any, Author], Applied]
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """How one kind of object is fetched and applied, for events of one kind of endpoint."""
+    """How one kind of object is fetched and applied, for events of one kind of endpoint. `calls`: how many requests the
+    fetch takes, one after the other: so long a worker has the object."""
 
     source: str
     kind: str
     fetch: Fetch
     apply: Apply
+    calls: int = 1
 
 
 _handlers: Final[dict[tuple[str, str], Handler]] = {}

@@ -23,7 +23,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author
 from webhooks.operations.inbound.claiming import Claim, Waiting, claim_subjects, offer_subjects
 from webhooks.operations.inbound.handlers import Handler, handler_of
-from webhooks.rules.inbound.judging import BUSY_PAUSE, MOST_ATTEMPTS, parked_for, pause_after
+from webhooks.rules.inbound.judging import MOST_ATTEMPTS, busy_for, parked_for, pause_after
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +166,8 @@ def _note_failure(claim: Claim, error: Exception) -> None:
         reason = "not_at_processor" if isinstance(error, NotAtProcessor) else "unknown_shape"
         marks = _all(claim, partial(_parked, reason=reason, detail=text))
     elif isinstance(error, ProblemError) and error.retryable:
-        marks = _all(claim, partial(_busy, detail=text))
+        asked = timedelta(seconds=error.retry_after or 0)
+        marks = _all(claim, partial(_busy, detail=text, asked=asked))
     else:
         marks = _all(claim, partial(_failed, detail=text))
     _report(claim, marks, error)
@@ -204,8 +205,9 @@ def _parked(event: Waiting, *, reason: str, detail: str | None) -> Mark:
     return Mark(event, "parked", reason, detail, 0, parkings, parked_for(parkings))
 
 
-def _busy(event: Waiting, *, detail: str) -> Mark:
-    return Mark(event, "received", "busy", detail, event.attempts - 1, event.parkings, BUSY_PAUSE)
+def _busy(event: Waiting, *, detail: str, asked: timedelta) -> Mark:
+    pause = busy_for(event.waited, asked=asked)
+    return Mark(event, "received", "busy", detail, event.attempts - 1, event.parkings, pause)
 
 
 def _failed(event: Waiting, *, detail: str) -> Mark:

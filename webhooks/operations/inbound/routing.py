@@ -44,7 +44,7 @@ def register_all() -> None:
     """This function will register the handlers of what billing and payouts apply, and have the events of partners'
     accounts caught up with."""
     for kind, (fetch, apply) in ROWS.items():
-        handlers.register(Handler(PLATFORM, kind, fetch, apply))
+        handlers.register(Handler(PLATFORM, kind, fetch, apply, CALLS.get(kind, 1)))
     for kind, (fetch, apply) in CONNECT_ROWS.items():
         handlers.register(Handler(CONNECT, kind, fetch, apply))
     catching_up.register_accounts(watched_accounts)
@@ -182,6 +182,9 @@ ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
     "invoice": (_fetches(mirrored.invoice), _apply_invoice),
 }
 """By the kind of object of the platform's own events: how it is fetched, and the one operation that it is handed to."""
+
+CALLS: Final = {"charge": 2, "refund": 2, "charge_refunds": 3, "dispute": 2, "warning": 2, "invoice": 3}
+"""How many requests a fetch takes where it is more than one; each further page of a list is within their time."""
 
 CONNECT_ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
     "account": (_account, _apply_account),

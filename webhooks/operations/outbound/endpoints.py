@@ -28,7 +28,11 @@ _HEAL: Final = "UPDATE webhook_standings SET failing_since = NULL, failures = 0 
 _GIVE_UP: Final = """
 UPDATE webhook_deliveries SET status = 'failed', error = %s WHERE endpoint = %s AND status = 'pending'
 """
-_FORGET_MARKS: Final = "DELETE FROM webhook_low_credit WHERE endpoint = %s AND NOT amount = ANY(%s::bigint[])"
+_FORGET_MARKS: Final = "DELETE FROM webhook_low_credit WHERE endpoint = %s"
+# How often each was told stays: it is part of the message's source, and a source is told once.
+_UNTELL_MARKS: Final = """
+UPDATE webhook_low_credit SET is_low = false WHERE endpoint = %s AND NOT amount = ANY(%s::bigint[])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def change_endpoint(
     if new.status != old.status:
         _switched(cur, new)
     if new.low_credit != old.low_credit:
-        cur.execute(_FORGET_MARKS, (endpoint, list(new.low_credit)))
+        cur.execute(_UNTELL_MARKS, (endpoint, list(new.low_credit)))
     return new
 
 
@@ -141,7 +145,7 @@ def archive_endpoint(cur: Cursor, *, organization: UUID, endpoint: UUID, author:
     if fact is not None:
         record(cur, [fact], author=author)
         cur.execute("DELETE FROM webhook_secrets WHERE endpoint = %s", (endpoint,))
-        cur.execute(_FORGET_MARKS, (endpoint, []))
+        cur.execute(_FORGET_MARKS, (endpoint,))
         _switched(cur, new)
     return new
 

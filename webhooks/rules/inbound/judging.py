@@ -16,6 +16,9 @@ SOURCES: Final = (PLATFORM, CONNECT)
 MOST_ATTEMPTS: Final = 8
 FIRST_PAUSE: Final = timedelta(seconds=5)
 BUSY_PAUSE: Final = timedelta(seconds=3)
+LONGEST_BUSY_PAUSE: Final = timedelta(minutes=2)
+BUSY_PART: Final = 4
+"""What waits in vain is tried again after this part of the time that it has waited."""
 FIRST_PARKING: Final = timedelta(seconds=30)
 LONGEST_PARKING: Final = timedelta(hours=6)
 MOST_PARKINGS: Final = 40
@@ -61,6 +64,12 @@ def pause_after(failures: int) -> timedelta | None:
     """Return how long to wait after that many failures in a row, three times as long each time; None after the
     last."""
     return None if failures >= MOST_ATTEMPTS else FIRST_PAUSE * int(3 ** (failures - 1))
+
+
+def busy_for(waited: timedelta, *, asked: timedelta = timedelta()) -> timedelta:
+    """Return when to look again at what was busy, after it has `waited` since it came: in growing pauses, at least as
+    long as the processor `asked` for, so that a processor that is down is not kept down by what waits for it."""
+    return min(max(BUSY_PAUSE, waited / BUSY_PART, asked), LONGEST_BUSY_PAUSE)
 
 
 def parked_for(parkings: int) -> timedelta | None:

@@ -6,7 +6,7 @@ work on one object, done by one worker at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 Step = tuple[str, str]
@@ -90,7 +90,9 @@ def is_reference(value: str) -> bool:
     return 0 < len(value) <= 255 and value.isascii() and value.replace("_", "").replace("-", "").isalnum()
 
 
-def type_groups() -> list[tuple[str, ...]]:
-    """Return all types in groups as the list of events takes them."""
-    known = sorted(ROUTES)
+def type_groups(kinds: Collection[str] | None = None) -> list[tuple[str, ...]]:
+    """Return all types in groups as the list of events takes them; with `kinds` those of such objects alone."""
+    known = sorted(
+        name for name, steps in ROUTES.items() if kinds is None or any(kind in kinds for _, kind in steps)
+    )
     return [tuple(known[start : start + GROUP_SIZE]) for start in range(0, len(known), GROUP_SIZE)]
