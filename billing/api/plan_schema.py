@@ -97,7 +97,7 @@ CHARGE_DEFINITION: Final = _closed(
         "mode": _word(("all_tiers", "top_tier"), "all_tiers", "blocks."),
         "size": _text(FINE_PATTERN, "package: units of one."),
         "price": _text(AMOUNT_PATTERN, "package: of one, begun ones are whole."),
-        "rate": _text(FINE_PATTERN, "percentage: percent of each event's amount."),
+        "rate": _text(FINE_PATTERN, "percentage: percent of each event's amount; if metered, of the sum."),
         "fixed": _text(AMOUNT_PATTERN, "percentage: per event."),
         "event_minimum": _text(AMOUNT_PATTERN, "percentage: least per event."),
         "event_maximum": _text(AMOUNT_PATTERN, "percentage: most per event."),

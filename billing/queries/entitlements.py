@@ -39,7 +39,8 @@ SELECT min(at) FROM (
             WHERE x.contract = c.id AND x.document->'features' ?| %(obeyed)s::text[])
 ) AS moments WHERE at > %(now)s
 """
-# Live subscriptions and contracts that say something of which the gate was never told: from before it listened.
+# Subscriptions and contracts that say something of which the gate was never told: from before it listened, or paused
+# when a pause lifted all limits.
 _UNTOLD: Final = """
 SELECT o.id FROM organizations o WHERE o.status = 'active' AND NOT EXISTS (
     SELECT FROM gate_entitlements g WHERE g.organization = o.id
@@ -53,7 +54,12 @@ SELECT o.id FROM organizations o WHERE o.status = 'active' AND NOT EXISTS (
 ) OR EXISTS (
     SELECT FROM contracts c
     WHERE c.organization = o.id AND c.status = 'active' AND c.features ?| %(obeyed)s::text[]
-)) ORDER BY o.id
+)) OR o.status = 'active' AND EXISTS (
+    SELECT FROM gate_entitlements g JOIN subscriptions s ON s.organization = g.organization
+        JOIN plan_versions v ON v.id = s.plan_version
+    WHERE g.organization = o.id AND s.status = 'paused'
+        AND v.definition->'features' ?| %(obeyed)s::text[] AND NOT g.features ?| %(obeyed)s::text[]
+) ORDER BY o.id
 """
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from billing.rules.charges.percentage import PER_EVENT, Percentage
 from billing.rules.meters import Meter, check_groups
 from billing.rules.plans import PlanCharge, PlanTerms
 from common.errors import ProblemError, combined
 
 
 class MeterUnusable(ProblemError):
-    """A charge of the plan counts by a meter that is missing, archived, grouped otherwise or counted twice."""
+    """A charge of the plan counts by a meter that is missing, archived, grouped otherwise or counted twice, or prices
+    each event, where a meter knows the sum of a period."""
 
     code = "meter_unusable"
     status = 422
@@ -43,11 +45,24 @@ def _mistakes(terms: PlanTerms, meters: Mapping[str, Meter]) -> Iterator[Problem
             yield MeterUnusable(
                 f"The meter {charge.meter} does not group like this.", pointer=f"{pointer}/group_by"
             )
+        yield from _prices_of_events(charge, pointer)
         first = always.get(charge.meter, charge.key)
         if first != charge.key:
             yield MeterUnusable(
                 f"The charge {first} counts the meter {charge.meter}: both would bill what it counts.",
                 pointer=f"{pointer}/meter",
+            )
+
+
+def _prices_of_events(charge: PlanCharge, pointer: str) -> Iterator[ProblemError]:
+    """What a percentage takes of each event would be taken of a period's sum, as if it were one."""
+    for currency, price in charge.prices.items():
+        if price.model.kind != Percentage.kind:
+            continue
+        for name in filter(price.model.written().__contains__, PER_EVENT):
+            yield MeterUnusable(
+                f"The meter gives the sum of a period, and {name} is of each event.",
+                pointer=f"{pointer}/prices/{currency}/{name}",
             )
 
 

@@ -21,6 +21,8 @@ from common.bodies import BodyReader
 from common.errors import InvalidField
 
 FIELDS = frozenset(("rate", "fixed", "event_minimum", "event_maximum", "free_volume", "free_events"))
+PER_EVENT: Final = ("fixed", "event_minimum", "event_maximum", "free_events")
+"""What is counted by events, and not of their sum."""
 MAX_FREE_EVENTS: Final = 10**12
 
 

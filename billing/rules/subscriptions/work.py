@@ -159,19 +159,16 @@ def bill_rest(
     row, period = work.row, work.row.period
     share = unused_share(period, work.at, basis=work.basis)
     names = None if only is None else frozenset(only)
-    prices = [
-        price
-        for price in prices_of(work.terms, row.selection, currency=row.currency)
-        if names is None or price.charge.key in names
-    ]
+    every = prices_of(work.terms, row.selection, currency=row.currency)
+    prices = [price for price in every if names is None or price.charge.key in names]
     net = [_net_price(work, price) for price in prices]
     amounts = [round_to_document(price.units * share, currency=row.currency) for price in net]
     fees = [_fee(price, amount, 0, share, work.at) for price, amount in zip(net, amounts, strict=True)]
+    span = (work.at, period.end)
     if worth is None:
-        fees = _plan_allowances(work, fees, work.at, period.end)
+        fees = _plan_allowances(work, fees, *span)
     else:
         fees = [replace(fee, worth=worth.get(fee.charge, 0)) for fee in fees]
-    span = (work.at, period.end)
     made = [
         _with_item(work, fee, price, amount, share, span, due_at=due_at, prorated=True, told=worth is None)
         for fee, price, amount in zip(fees, net, amounts, strict=True)
@@ -204,7 +201,7 @@ def set_up(work: Work) -> None:
 
 
 def bill_arrears(work: Work, *, day_is_used: bool = False, only: Iterable[str] | None = None) -> None:
-    """Bill what was used, up to now, of fees in arrears; they end."""
+    """Bill what was used, up to now, of fees in arrears, less blocked days where the plan credits these; they end."""
     names = None if only is None else frozenset(only)
     left = []
     for fee in work.row.fees:
@@ -225,10 +222,12 @@ def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
         if is_whole
         else used_share(held, at, basis=work.basis, day_counts_as_used=day_is_used)
     )
+    blocked = blocked_share(held, work.row.blocks) if work.terms.credit_blocked_time else NOTHING
+    share = max(share - blocked, NOTHING)
     price = _price_named(work, fee)
     amount = round_to_document(fee.price * share, currency=work.row.currency)
     if amount and fee.start < at:
-        whole = is_whole and fee.start == period.start
+        whole = is_whole and fee.start == period.start and not blocked
         work.items.append(
             NewItem(
                 kind=price.charge.kind if whole else "proration_charge",
@@ -308,12 +307,11 @@ def credit_blocked(work: Work, until: datetime) -> None:
     if row.paused_at is None or row.period_start is None:
         return
     start = max(row.paused_at, row.period_start)
-    before = row.blocks
-    work.change(blocks=(*before, (start, until)))
+    work.change(blocks=(*row.blocks, (start, until)))
     if not work.terms.credit_blocked_time or row.paused_at < row.period_start:
         return
     period = row.period
-    share = blocked_share(period, work.row.blocks) - blocked_share(period, before)
+    share = blocked_share(period, work.row.blocks) - blocked_share(period, row.blocks)
     work.change(fees=fees_as_invoiced(work.row, work.known.invoiced, basis=work.basis))
     for number, fee in enumerate(work.row.fees):
         amount = min(
@@ -434,7 +432,6 @@ def _with_item(
     """The fee with its item, which is made unless nothing is billed in advance."""
     if fee.timing == ARREARS or not amount or span[0] >= span[1]:
         return fee
-    common = _item_of(work, price)
     item = NewItem(
         kind="proration_charge" if prorated else price.charge.kind,
         description=_described(price, fee.quantity),
@@ -446,7 +443,7 @@ def _with_item(
         steps=fee_steps(price, price.units, share, amount),
         included=fee.worth if told else 0,
         recognition=work.straight,
-        **{**common, "discountable": common["discountable"] and not prorated},
+        **{**_item_of(work, price), "discountable": price.charge.discountable and not prorated},
     )
     work.items.append(item)
     return replace(fee, item=item.id)

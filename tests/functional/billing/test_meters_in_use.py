@@ -1,5 +1,6 @@
 """Meters that plans need: they are there, are counted once, and stay while a plan is sold by them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from tests.builders.billing import billed, moving
 from tests.builders.catalog import catalog_events, make_draft, make_version
 from tests.builders.counted import charge, counts, metered_lines
-from tests.builders.metering import make_meter
+from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import make_organization, platform, unique
 from tests.builders.subscribed import fee, metered
-from tests.builders.subscriptions import act, acted, owner, sell, subscribe
+from tests.builders.subscriptions import act, acted, now_of, owner, sell, subscribe
+
+SECOND = timedelta(seconds=1)
 
 
 def problem(answer: Any) -> tuple[int, str, list[str]]:
@@ -49,6 +52,36 @@ class TestPublishing:
         answer, is_still = publish(metered("use", meter=meter.key))
         assert problem(answer) == (422, "meter_unusable", ["/charges/0/meter"])
         assert is_still
+
+    def test_is_refused_of_a_percentage_that_prices_each_event(self) -> None:
+        meter = make_meter("sum")
+        price = {
+            "model": "percentage", "rate": "2", "fixed": "0.3", "event_minimum": "1", "event_maximum": "9",
+            "free_events": 1,
+        }  # fmt: skip
+        answer, is_still = publish(metered("share", meter=meter.key, prices={"USD": price}))
+        names = ("fixed", "event_minimum", "event_maximum", "free_events")
+        assert problem(answer) == (
+            422, "meter_unusable", [f"/charges/0/prices/USD/{name}" for name in names],
+        )  # fmt: skip
+        assert is_still
+
+    def test_is_done_of_a_percentage_of_the_periods_sum(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        price = {"model": "percentage", "rate": "2", "free_volume": "10"}
+        charged = metered("share", meter=meter.key, prices={"USD": price})
+        answer, _ = publish(charged)
+        assert answer.status_code == 200, answer.content
+        subscribe(who, answer.json()["plan"])
+        for units in ("30", "80"):
+            made.customer.pass_time(minutes=1)
+            event = new_event(meter.definition.event_type or "", now_of(made.id) - SECOND, {"units": units})
+            record(made.id, event)
+        made.pass_months()
+        made.run()
+        assert made.only()["total"] == "2.00"
+        made.assert_sound()
 
     def test_is_done_once_the_meter_is_there(self) -> None:
         key = unique("late-meter")

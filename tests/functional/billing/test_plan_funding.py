@@ -290,6 +290,21 @@ class TestWhatIsPublished:
             acted(owner(customer.id), made, "cancel", {"when": "now"})
         assert_told(customer)
 
+    def test_is_found_of_a_plan_that_was_paused_when_that_lifted_its_limits(self) -> None:
+        customer, plan = postpaid(), sell(fee("30"), features={})
+        who = owner(customer.id)
+        said = subscribe(who, sell(fee("5"), features={"agents_enabled": True}))
+        acted(who, said, "cancel", {"when": "now"})
+        made = subscribe(who, plan)
+        acted(who, made, "pause")
+        with stored(plan, "jsonb_set(definition, '{features}', '{\"agents_enabled\": false}')"):
+            (finding,) = broken(customer.id)
+            assert "agents_enabled" in finding
+            assert entitle_untold() >= 1
+            assert_told(customer)
+            acted(who, made, "cancel", {"when": "now"})
+        assert_told(customer)
+
 
 def published(customer: Customer) -> int:
     """How often the gate was told something."""

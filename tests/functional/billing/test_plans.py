@@ -303,7 +303,9 @@ SHARE = {
     "name": "Share of sales",
     "kind": "metered",
     "meter": "sales",
-    "prices": {currency: {"model": "percentage", "rate": "1", "fixed": "0.3"} for currency in ("USD", "JPY")},
+    "prices": {
+        currency: {"model": "percentage", "rate": "1", "free_volume": "40"} for currency in ("USD", "JPY")
+    },
 }
 
 
@@ -359,7 +361,7 @@ class TestThePreviewOfAPeriod:
 
     def test_takes_the_amounts_of_events(self) -> None:
         shown = self.ask(self.sold(), quantities={"share": ["100", "50"]}).json()
-        assert {line["charge"]: line["amount"] for line in shown["lines"]}["share"] == "2.10"
+        assert {line["charge"]: line["amount"] for line in shown["lines"]}["share"] == "1.10"
 
     def test_writes_nothing_and_needs_no_key(self) -> None:
         key = self.sold()

@@ -1,6 +1,7 @@
 """Subscriptions through the API: what each call does and refuses, under one key once, for whom, and dated when."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -360,6 +361,23 @@ class TestPausing:
         (_, (kind, amount, _)) = items_of(organization)
         assert kind == "proration_credit"
         assert amount in (-1000, -1107, -1033)  # 10 of 31, 28 or 30 days
+
+    @pytest.mark.parametrize("blocks", [True, False], ids=["credited", "kept"])
+    def test_charges_no_blocked_days_in_arrears_where_the_plan_says_so(self, blocks: bool) -> None:
+        organization = open_books()
+        who = owner(organization)
+        plan = sell(fee("30", timing="arrears"), fee("8", "other"), credit_blocked_time=blocks)
+        made = subscribe(who, plan)
+        acted(who, made, "pause", {})
+        move_clock(organization, 10 * DAY)
+        acted(who, made, "resume")
+        move_clock(organization, 22 * DAY)
+        run_boundaries(organization)
+        start, end = (datetime.fromisoformat(made[name]) for name in ("period_start", "period_end"))
+        days = (end.date() - start.date()).days
+        owed = [(kind, amount) for kind, amount, charge in items_of(organization) if charge == "base"]
+        some = Fraction(3000 * (days - 10), days) + Fraction(1, 2)
+        assert owed == [("proration_charge", int(some)) if blocks else ("recurring", 3000)]
 
     def test_only_of_an_active_one(self) -> None:
         organization = open_books()

@@ -100,7 +100,7 @@ class TestMrr:
 class TestMovements:
     def test_are_of_five_kinds_and_lead_from_month_to_month(self) -> None:
         made, who, start = at_month_start()
-        first = subscribe(who, sell(seats("10")), quantities={"seats": 3})
+        first = subscribe(who, sell(seats("10"), downgrade="invoice"), quantities={"seats": 3})
         pass_to(made.id, start + 2 * DAY)
         second = subscribe(who, sell(fee("20")))
         pass_to(made.id, start + 3 * DAY)

@@ -66,7 +66,7 @@ class TestLeavingAPlan:
     def test_takes_back_no_more_than_is_free(self, burnt: int, held: int) -> None:
         organization = open_books()
         who = owner(organization)
-        made = subscribe(who, sell(fee("49"), **credit("20")))
+        made = subscribe(who, sell(fee("49"), downgrade="invoice", **credit("20")))
         if burnt:
             burn(organization, burnt)
         if held:
@@ -90,7 +90,7 @@ class TestLeavingAPlan:
     def test_leaves_bought_credit_alone(self) -> None:
         organization = open_books()
         who = owner(organization)
-        made = subscribe(who, sell(fee("49"), **credit("20")))
+        made = subscribe(who, sell(fee("49"), downgrade="invoice", **credit("20")))
         give(organization, "5")
         burn(organization, 20)
         after = acted(who, made, "change", {"plan": sell(fee("9")).plan_key, "mode": "invoice"})
@@ -100,7 +100,7 @@ class TestLeavingAPlan:
     def test_again_and_again_never_pays_out_what_was_burnt(self) -> None:
         organization = open_books()
         who = owner(organization)
-        big = sell(fee("90"), **credit("60"))
+        big = sell(fee("90"), downgrade="invoice", **credit("60"))
         small = sell(fee("30"), **credit("25"))
         made = subscribe(who, big)
         used = 0
@@ -122,7 +122,7 @@ class TestPeriods:
     def test_end_with_breakage_and_begin_with_new_credit(self) -> None:
         organization = open_books()
         who = owner(organization)
-        made = subscribe(who, sell(fee("49"), **credit("20")))
+        made = subscribe(who, sell(fee("49"), downgrade="invoice", **credit("20")))
         burn(organization, 5)
         move_clock(organization, 36 * DAY)
         run_boundaries(organization)
@@ -144,7 +144,7 @@ class TestPeriods:
                 cur, organization=organization, amount=50 * UNIT, key="d", reason="dispute", author=AUTHOR
             )
         )
-        made = subscribe(who, sell(fee("49"), **credit("20")))
+        made = subscribe(who, sell(fee("49"), downgrade="invoice", **credit("20")))
         assert balances(organization)["customer_credit"] == -30 * UNIT
         move_clock(organization, 10 * DAY)
         after = acted(who, made, "change", {"plan": sell(fee("9")).plan_key, "mode": "invoice"})

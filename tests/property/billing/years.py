@@ -168,19 +168,23 @@ class Year:
             body["coupons"] = [self.chance.choice(self.catalog.coupons)]
         self.seen("subscribe", self.who.post(PATH, body, key=unique()))
 
-    def act(self, verb: str, body: dict[str, Any]) -> None:
-        """Something about one of the subscriptions."""
+    def act(self, verb: str, body: dict[str, Any], by: Caller | None = None) -> None:
+        """Something about one of the subscriptions, by the customer unless it is said by whom."""
         found = self.who.get(PATH, limit="100").json()["data"]
         alive = [one for one in found if one["status"] not in ("canceled", "expired")]
         if alive:
             chosen = self.chance.choice(sorted(alive, key=lambda one: str(one["id"])))
-            self.seen(verb, self.who.post(f"{PATH}/{chosen['id']}/{verb}", body, key=unique()))
+            path = f"{PATH}/{chosen['id']}/{verb}"
+            self.seen(verb, (by or self.who).post(path, body, key=unique()))
 
     def change(self) -> None:
-        """To another plan."""
+        """To another plan; in a mode of its own as the platform does it, which no plan binds."""
         body = {"plan": self.chance.choice(self.catalog.plans)}
         mode = self.chance.choice((None, "invoice", "prorate", "next_period", "reset"))
-        self.act("change", body if mode is None else {**body, "mode": mode})
+        if mode is None:
+            self.act("change", body)
+        else:
+            self.act("change", {**body, "mode": mode}, by=self.platform)
 
     def quantity(self) -> None:
         """More or fewer seats."""

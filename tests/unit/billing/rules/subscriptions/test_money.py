@@ -221,6 +221,35 @@ class TestPauses:
         ((kind, amount),) = amounts(resumed)
         assert (kind, amount) == ("proration_charge", 1548)  # 16 of 31 days
 
+    def test_blocked_days_are_not_charged_in_arrears(self) -> None:
+        who = self.paused(terms(fee("30", timing="arrears"), credit_blocked_time=True))
+        assert who.take(pausing.decide_resume(who.row, who.known, at=day("2026-04-21"))) is not None
+        (turn,) = who.until(day("2026-05-01"))
+        assert amounts(turn) == [("proration_charge", 2000)]
+        (whole,) = who.until(day("2026-06-01"))
+        assert amounts(whole) == [("recurring", 3000)]
+
+    def test_blocked_days_up_to_the_end_are_not_charged_in_arrears(self) -> None:
+        plan = terms(fee("30", timing="arrears"), credit_blocked_time=True)
+        (turn,) = self.paused(plan).until(day("2026-05-01"))
+        assert amounts(turn) == [("proration_charge", 1000)]
+        ended = self.paused(plan)
+        gone = ended.take(decide_cancel_now(ended.row, ended.known, at=day("2026-04-21")))
+        assert gone is not None and amounts(gone) == [("proration_charge", 1000)]
+
+    def test_blocked_days_are_those_since_the_fee_began(self) -> None:
+        catalog = Catalog()
+        plans = [
+            catalog.add(terms(fee(price, timing="arrears"), credit_blocked_time=True))
+            for price in ("30", "60")
+        ]
+        who = Subscriber(catalog, plans[0], START)
+        who.take(pausing.decide_pause(who.row, who.known, at=day("2026-04-02")))
+        who.take(pausing.decide_resume(who.row, who.known, at=day("2026-04-07")))
+        assert amounts(who.change(plans[1], MIDDLE)) == [("proration_charge", 1000)]
+        (turn,) = who.until(day("2026-05-01"))
+        assert amounts(turn) == [("proration_charge", 3000)]
+
     def test_without_the_option_nothing_is_credited(self) -> None:
         who = self.paused(terms(fee("30")))
         resumed = who.take(pausing.decide_resume(who.row, who.known, at=MIDDLE))
