@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from billing.rules.invoices import treatment_of
@@ -48,6 +48,12 @@ SELECT l.item_id, sum((p->>'net')::bigint) FROM invoice_lines l JOIN credit_note
     jsonb_array_elements(n.lines) p
 WHERE l.item_id = ANY(%s::uuid[]) AND (p->>'line')::integer = l.n GROUP BY 1
 """
+_STANDING: Final = """
+SELECT i.id, i.amount, (SELECT COALESCE(-sum(c.amount), 0)::bigint FROM invoice_items c
+        WHERE c.organization = i.organization AND c.credits = i.id),
+    CASE WHEN i.invoice_id IS NULL THEN i.due_at END
+FROM invoice_items i WHERE i.id = ANY(%s::uuid[])
+"""
 _CREDITED: Final = """
 SELECT l.n, sum(-c.amount) FROM invoice_lines l JOIN invoice_items c ON c.credits = l.item_id
 WHERE l.invoice_id = %s AND c.invoice_id IS DISTINCT FROM l.invoice_id GROUP BY 1
@@ -81,6 +87,21 @@ class Item:
     created_at: datetime
     invoice_id: UUID | None
     line: int | None
+
+
+class StandingItem(NamedTuple):
+    """An item's `amount` and what later items `credited` of it, in units; `due_at`: None once an invoice has it."""
+
+    item: UUID
+    amount: int
+    credited: int
+    due_at: datetime | None
+
+
+def standing_items(cur: Cursor, items: list[UUID]) -> list[StandingItem]:
+    """Return how these items stand."""
+    rows = cur.execute(_STANDING, (items,)).fetchall() if items else ()
+    return [StandingItem._make(row) for row in rows]
 
 
 def open_items(cur: Cursor, organization: UUID, until: datetime) -> list[Item]:

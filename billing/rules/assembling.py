@@ -8,6 +8,7 @@ that the books hold what was used to the last unit.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -163,11 +164,7 @@ def assemble_apart(
     """
     priced = [[(one, round_to_document(one.exact, currency=currency)) for one in part] for part in parts]
     amounts = [each for part in priced for each in part]
-    open_lines = [
-        DiscountableLine(one.key, amount)
-        for one, amount in (amounts if coupons else ())
-        if one.discountable and amount > 0
-    ]
+    open_lines = _discountable(amounts) if coupons else []
     discounted = apply_coupons(open_lines, coupons, currency=currency)
     taken = dict(zip((line.key for line in open_lines), discounted.units, strict=True))
     codes = dict.fromkeys(one.tax_code for one, _ in amounts if one.treatment is None)
@@ -178,6 +175,16 @@ def assemble_apart(
         discounts = _whole(discounted) if len(priced) == 1 else _shared(discounted, lowered, part, currency)
         found.append(_document(part, taken, discounts, treatments, currency))
     return found
+
+
+def _discountable(amounts: Sequence[tuple[Owed, int]]) -> list[DiscountableLine]:
+    """What coupons may lower: a line that another takes back in part, before anybody has paid it, by what is left."""
+    back: Counter[str] = Counter()
+    for one, amount in amounts:
+        if one.discountable and amount < 0 and one.detail.get("credits"):
+            back[f"item:{one.detail['credits']}"] -= amount
+    found = [(one.key, amount - back[one.key]) for one, amount in amounts if one.discountable]
+    return [DiscountableLine(key, amount) for key, amount in found if amount > 0]
 
 
 def _document(

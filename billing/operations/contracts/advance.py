@@ -8,8 +8,9 @@ from uuid import UUID
 from billing.operations.contracts.recording import record_decision
 from billing.queries.contracts import next_due
 from billing.queries.contractuse import drawn_since, left_of, use_of
+from billing.queries.items import invoiced_of_items, noted_of_items, standing_items
 from billing.rules.contracts.deciding import decide_boundary
-from billing.rules.contracts.decision import Known, WindowUse
+from billing.rules.contracts.decision import Known, Owed, WindowUse
 from billing.rules.contracts.row import OPEN, Contract, Window
 from events.store import Cursor
 from ledger.queries.accounts import account_ids
@@ -43,7 +44,24 @@ def known_of(
         left=left_of(cur, organization=locked.id, windows=row.windows),
         use={window.id: _use(cur, row, window) for window in settling},
         debt=debt_of(cur, locked),
+        owed=_owed(cur, row),
     )
+
+
+def _owed(cur: Cursor, row: Contract) -> dict[UUID, Owed]:
+    """How the items of running fees and windows stand: what may be credited."""
+    names = [state.item for state in row.fees.values() if state.item is not None]
+    names += [item for window in row.windows for item, _ in window.items]
+    noted, invoiced = noted_of_items(cur, names), invoiced_of_items(cur, names)
+    return {
+        one.item: Owed(
+            one.amount,
+            discount=invoiced.get(one.item, (one.amount, 0))[1],
+            taken=one.credited + noted.get(one.item, 0),
+            due_at=one.due_at,
+        )
+        for one in standing_items(cur, names)
+    }
 
 
 def _use(cur: Cursor, row: Contract, window: Window) -> WindowUse:

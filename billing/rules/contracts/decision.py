@@ -59,13 +59,35 @@ NO_USE: Final = WindowUse()
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """An item as it stands by now, in units: its `amount`, what coupons took off it on its invoice (`discount`), and
+    what credit notes and other items took back. `due_at`: None once it is on an invoice."""
+
+    amount: int
+    discount: int = 0
+    taken: int = 0
+    due_at: datetime | None = None
+
+    @property
+    def net(self) -> int:
+        """What of it was to pay."""
+        return self.amount - self.discount
+
+    @property
+    def left(self) -> int:
+        """What of it can still be credited."""
+        return max(self.net - self.taken, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What a decision must know beside the row: what grants have left, what was used in the windows that are settled,
-    and the customer's debt (units), which new credit repays first."""
+    the customer's debt (units), which new credit repays first, and how the items that it may credit stand."""
 
     left: Mapping[UUID, Left] = field(default_factory=dict)
     use: Mapping[UUID, WindowUse] = field(default_factory=dict)
     debt: int = 0
+    owed: Mapping[UUID, Owed] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

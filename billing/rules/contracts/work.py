@@ -12,7 +12,7 @@ from uuid import UUID
 from billing.rules.amounts import amount_of
 from billing.rules.charges.explaining import step_json
 from billing.rules.charges.formula import step
-from billing.rules.contracts.decision import NOTHING_LEFT, Decision, Granted, Known, Left, Taking
+from billing.rules.contracts.decision import NOTHING_LEFT, Decision, Granted, Known, Left, Owed, Taking
 from billing.rules.contracts.row import (
     ROLLED,
     SETTLED,
@@ -35,6 +35,7 @@ from billing.rules.items import NewItem
 from billing.rules.rounding import document_step, round_to_document
 from common.ids import new_id
 from common.localtime import local_time
+from common.money import UNITS_PER_MAJOR
 
 
 class Work:
@@ -51,6 +52,7 @@ class Work:
         self._debt = known.debt
         self._left = dict(known.left)
         self._windows: dict[UUID, Window] = {}
+        self._owed = dict(known.owed)
 
     @property
     def commitment(self) -> Commitment:
@@ -74,6 +76,21 @@ class Work:
     def left(self, grant: UUID) -> Left:
         """What a grant has left by now."""
         return self._left.get(grant, NOTHING_LEFT)
+
+    def owed(self, item: UUID, amount: int) -> Owed:
+        """How an item over an amount stands by now: whole, unless something is known of it."""
+        return self._owed.get(item, Owed(amount))
+
+    def credit(self, kind: str, description: str, item: UUID, amount: int, **given: Any) -> int:
+        """Owe so much of an item back, at most what is left of it; return how much it is. One that is on no invoice yet
+        stands on the same as its credit."""
+        found = self.owed(item, amount)
+        part = min(amount, found.left)
+        if part > 0:
+            self._owed[item] = replace(found, taken=found.taken + part)
+            due_at = self.at if found.due_at is None else min(found.due_at, self.at)
+            self.owe(kind, description, -part, credits=item, due_at=due_at, **given)
+        return part
 
     def decided(self, verb: str, *, version: Version | None = None) -> Decision:
         """Return what the decision comes to, as the row's next version."""
@@ -204,25 +221,27 @@ def _invoice(work: Work, window: Window) -> Window:
 
 
 def credit(work: Work, window: Window, amount: int, words: str) -> Window:
-    """Credit so much of what was invoiced in advance, the newest first."""
-    left, items = amount, list(window.items)
+    """Credit so much of what was invoiced in advance, the newest first; what a credit note gave back is not owed back
+    again."""
+    left, owed_back, items = amount, 0, list(window.items)
     for place in range(len(items) - 1, -1, -1):
         name, billed = items[place]
         part = min(left, billed)
         if part > 0:
-            work.owe(
+            back = min(part, work.owed(name, billed).left)
+            owed_back += work.credit(
                 "commitment",
                 f"{words} {label(work, window.start, window.end)}",
-                -part,
+                name,
+                back,
                 **service_of(window),
-                credits=name,
                 recognition="at_once",
-                included=part,
-                steps=[_credit_step(billed, part)],
+                included=back,
+                steps=[_credit_step(billed, back)],
             )
             items[place] = (name, billed - part)
             left -= part
-    return replace(window, items=tuple(items), credited=window.credited + amount - left)
+    return replace(window, items=tuple(items), credited=window.credited + owed_back)
 
 
 def _credit_step(billed: int, part: int) -> dict[str, Any]:
@@ -427,30 +446,44 @@ def end_fees(work: Work, *, credits: bool) -> None:
     work.change(fees={})
 
 
-def credit_fee(work: Work, fee: ContractFee, state: FeeState, start: datetime) -> None:
-    """Credit what was paid in advance for the time from `start` on, by days; never more than was paid."""
+def credit_fee(work: Work, fee: ContractFee, state: FeeState, start: datetime) -> FeeState:
+    """Credit what was paid in advance for the time from `start` on, by days; return what is left of the fee until then.
+    What coupons took off was never paid, and what a credit note took back is not paid any more."""
     zone = work.row.zone
     assert state.start is not None
     unused = (local_time(state.since, zone=zone).date() - days_used_until(start, zone)).days
     whole = (local_time(state.since, zone=zone).date() - local_time(state.start, zone=zone).date()).days
     share = Fraction(max(unused, 0), whole)
-    amount = min(state.amount, round_to_document(state.amount * share, currency=work.row.currency))
-    if amount > 0:
-        values = {"paid": amount_of(state.amount), "unused": Fraction(unused), "whole": Fraction(whole)}
-        made = step("unused", "-{paid} x {unused} / {whole} days", -amount_of(state.amount) * share, **values)
-        work.owe(
-            "proration_credit",
-            f"{fee.name}, unused {label(work, start, state.since)}",
-            -amount,
-            charge_key=fee.key,
-            credits=state.item,
-            service_start=start,
-            service_end=state.since,
-            discountable=fee.discountable,
-            tax_code=fee.tax_code,
-            recognition="straight",
-            steps=[step_json(made)],
-        )
+    unused_part = _document(work, state.amount * share)
+    _count_fee(work, state.start, -unused_part)
+    kept = replace(state, since=start, amount=state.amount - unused_part)
+    if state.item is None:
+        return kept
+    found = work.owed(state.item, state.amount)
+    paid = Fraction(state.amount * found.net, found.amount)
+    amount = min(_document(work, paid * share), found.left)
+    values = {"paid": paid / UNITS_PER_MAJOR, "unused": Fraction(unused), "whole": Fraction(whole)}
+    exact = -values["paid"] * share
+    made = step("unused", "-{paid} x {unused} / {whole} days", exact, **values)
+    work.credit(
+        "proration_credit",
+        f"{fee.name}, unused {label(work, start, state.since)}",
+        state.item,
+        amount,
+        charge_key=fee.key,
+        service_start=start,
+        service_end=state.since,
+        # It is of what was paid after coupons; on one invoice with its fee, they are taken off both.
+        discountable=fee.discountable and found.due_at is not None,
+        tax_code=fee.tax_code,
+        recognition="straight",
+        steps=[step_json(made)],
+    )
+    return kept
+
+
+def _document(work: Work, units: int | Fraction) -> int:
+    return round_to_document(units, currency=work.row.currency)
 
 
 def amend_fees(work: Work) -> None:
@@ -461,8 +494,7 @@ def amend_fees(work: Work) -> None:
         if state is None:
             states[fee.key] = FeeState(max(work.at, work.row.starts_at))
         elif state.since > work.row.ends_at and state.start is not None:
-            credit_fee(work, fee, state, work.row.ends_at)
-            states[fee.key] = replace(state, since=work.row.ends_at)
+            states[fee.key] = credit_fee(work, fee, state, work.row.ends_at)
     names = {fee.key for fee in work.row.terms.fees}
     work.change(fees={key: state for key, state in states.items() if key in names})
 

@@ -8,7 +8,8 @@ import pytest
 from billing.rules.meters import Meter
 from tests.builders.billing import Billed, billed
 from tests.builders.books import balances
-from tests.builders.contracts import agreed, commitment
+from tests.builders.catalog import make_coupon
+from tests.builders.contracts import acted, agreed, commitment, paper
 from tests.builders.gate import units
 from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import Caller, unique
@@ -108,3 +109,111 @@ class TestUseOfACommitmentThatIsTakenBack:
         months(made.made, 2)
         made.void(event)
         assert made.paid_in_the_end() == expected
+
+
+FEE = {"key": "support", "name": "Support", "amount": "3650", "interval": {"unit": "year"}}
+CENT = 1_000_000
+
+
+class Fee:
+    """A customer that owes 3,650 a year in advance, ten a day; and perhaps a commitment."""
+
+    def __init__(self, *amounts: str, percent: str | None = None, **given: Any) -> None:
+        self.made = billed(credit_limit=units("1000000"))
+        if percent is not None:
+            coupon = make_coupon(percent=percent, duration="once").code
+            body = {"organization": str(self.made.id), "coupon": coupon}
+            answer = self.made.finance.post("/v1/coupon-redemptions", body, key=unique())
+            assert answer.status_code == 201, answer.content
+        fees = [{**FEE, "discountable": percent is not None}]
+        self.contract = agreed(self.made.id, *amounts, **{"fees": fees, **given})
+
+    def invoiced(self) -> str:
+        """Invoice what is owed; the invoice."""
+        self.made.run()
+        invoice: str = self.made.only()["id"]
+        assert self.made.act(invoice, "finalize").status_code == 200
+        return invoice
+
+    def pay(self, invoice: str) -> None:
+        """Pay all of it."""
+        due = self.made.reader.get(f"/v1/invoices/{invoice}").json()["due"]
+        assert self.made.pay(invoice, due).status_code == 200
+
+    def note(self, invoice: str, **what: Any) -> None:
+        """Take it back by a credit note."""
+        answer = self.made.act(invoice, "credit-notes", {"reason": "r", **what})
+        assert answer.status_code == 201, answer.content
+
+    def leave(self, mode: str = "prorated") -> None:
+        """Terminate the contract, and invoice whatever comes of it."""
+        acted(self.contract, "terminate", {"commitment": mode})
+        months(self.made, 2)
+        self.made.assert_sound()
+
+    def credit(self) -> int:
+        """The customer's credit in the books, in whole units of the currency."""
+        return balances(self.made.id).get("customer_credit", 0) // (100 * CENT)
+
+
+class TestAFeeThatIsLeftEarly:
+    def test_gives_nothing_back_that_a_credit_note_gave(self) -> None:
+        owed = Fee()
+        invoice = owed.invoiced()
+        owed.pay(invoice)
+        owed.note(invoice)
+        owed.made.customer.pass_time(days=64.5)
+        owed.leave()
+        assert (owed.credit(), to_pay(owed.made)) == (3650, 3650)
+
+    def test_gives_what_is_unused_back_once_beside_a_smaller_credit_note(self) -> None:
+        owed = Fee()
+        invoice = owed.invoiced()
+        owed.pay(invoice)
+        owed.note(invoice, amount="650")
+        owed.made.customer.pass_time(days=64.5)
+        owed.leave()
+        assert owed.credit() == 650 + 3000
+
+    def test_gives_no_more_back_than_was_paid_after_the_coupon(self) -> None:
+        owed = Fee(percent="50")
+        owed.pay(owed.invoiced())
+        owed.made.customer.pass_time(days=64.5)
+        owed.leave()
+        assert owed.credit() == 1500
+
+    def test_counts_for_a_minimum_by_what_stays_paid(self) -> None:
+        owed = Fee("7300", commitment=commitment("minimum", "segment"))
+        owed.pay(owed.invoiced())
+        owed.made.customer.pass_time(days=64.5)
+        owed.leave()
+        assert to_pay(owed.made) == 65 * 20
+
+    def test_before_it_is_invoiced_takes_the_coupon_off_what_is_left(self) -> None:
+        owed = Fee(percent="50")
+        acted(owed.contract, "terminate", {"commitment": "prorated"})
+        months(owed.made, 1)
+        owed.made.assert_sound()
+        assert [invoice["net"] for invoice in owed.made.invoices()] == ["5.00"]
+
+    def test_after_its_term_was_shortened_is_given_back_once(self) -> None:
+        owed = Fee()
+        owed.pay(owed.invoiced())
+        shorter = paper(owed.made.id, days=65, fees=[{**FEE, "discountable": False}])
+        acted(owed.contract, "amend", {"definition": shorter})
+        owed.made.customer.pass_time(days=19.5)
+        owed.made.run()
+        owed.leave()
+        assert owed.credit() == 3650 - 200
+
+
+class TestAnAdvanceThatIsLeftEarly:
+    def test_gives_nothing_back_that_a_credit_note_gave(self) -> None:
+        owed = Fee("365", commitment=commitment("prepaid", "segment"), fees=[])
+        invoice = owed.invoiced()
+        owed.pay(invoice)
+        owed.note(invoice)
+        owed.made.customer.pass_time(days=10)
+        owed.leave("waive")
+        assert owed.credit() == 365
+        assert "deferred_revenue" not in balances(owed.made.id)

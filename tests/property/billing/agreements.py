@@ -57,7 +57,8 @@ def _fee(chance: random.Random) -> dict[str, Any]:
         "name": "Platform",
         "amount": f"{chance.uniform(1, 80):.2f}",
         "interval": chance.choice(({"unit": "month", "count": 1}, {"unit": "quarter", "count": 1})),
-        "timing": chance.choice(("advance", "arrears")),
+        "timing": chance.choice(("advance", "advance", "arrears")),
+        "discountable": chance.random() < 0.5,
     }
 
 

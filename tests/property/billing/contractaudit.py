@@ -37,6 +37,17 @@ SELECT back->>0, sum((back->>1)::bigint)::bigint FROM (
     WHERE organization = %s AND kind = 'metered' AND detail->'returned' IS NOT NULL
     ORDER BY detail->>'charge_id') l, jsonb_array_elements(l.detail->'returned') back GROUP BY 1
 """
+# Of an item on a living invoice: what was to pay, and what later items and credit notes took back.
+_CREDITED = """
+SELECT i.id, i.contract, l.net, c.taken, n.noted FROM invoice_items i
+JOIN invoice_lines l ON l.item_id = i.id AND l.invoice_id = i.invoice_id
+CROSS JOIN LATERAL (SELECT COALESCE(-sum(amount), 0)::bigint AS taken FROM invoice_items
+    WHERE organization = i.organization AND credits = i.id) c
+CROSS JOIN LATERAL (SELECT COALESCE(sum((p->>'net')::bigint), 0)::bigint AS noted
+    FROM credit_notes x, jsonb_array_elements(x.lines) p
+    WHERE x.invoice_id = l.invoice_id AND (p->>'line')::integer = l.n) n
+WHERE i.organization = %s AND i.amount > 0 AND c.taken + n.noted > l.net
+"""
 _SIDES = """
 SELECT COALESCE(sum(p.amount) FILTER (WHERE p.account_kind IN ('revenue', 'breakage', 'promotional_expense')), 0),
     COALESCE(sum(p.amount) FILTER (WHERE p.account_kind IN ('deferred_revenue', 'customer_credit')), 0),
@@ -94,3 +105,9 @@ def wrong_recognition(organization: UUID) -> Iterator[str]:
     documented = invoiced - credited + paid - rounding - bought
     if recorded != documented:
         yield f"R1: recognised and deferred less unbilled is {recorded}, documents say {documented}"
+
+
+def wrong_credits(organization: UUID) -> Iterator[str]:
+    """Yield the items of which more was given back than was to pay after coupons."""
+    for item, contract, net, taken, noted in rows(_CREDITED, organization):
+        yield f"item {item} of contract {contract}: {net} to pay, {taken} credited and {noted} noted"

@@ -134,13 +134,15 @@ def wrong_quantities(organization: UUID, *, price: str, included: str) -> Iterat
                 if part.start <= at < part.end and in_cut(cut, tx=int(tx), epoch=epoch, at=at)
             )
             lines += len(billed[part.id])
-            amount += sum(
-                Decimal(line["charge"] if line["charge"] else min(line["exact"], 0)) / UNIT
-                for line in billed[part.id]
-            )
+            amount += sum(Decimal(line["charge"] or -_back(line)) / UNIT for line in billed[part.id])
         due = max(Fraction(total) - Fraction(included) * share, Fraction(0)) * Fraction(price)
         if abs(Fraction(amount) - due) > Fraction(CENT) / 2 * lines:
             yield f"window {window}: {total} with {share} of the free units is {float(due)}, billed {amount}"
+
+
+def _back(line: dict[str, Any]) -> int:
+    """What a line took back, whoever had paid for it."""
+    return sum(int(units) for _, _, units in line["detail"].get("back", ()))
 
 
 @dataclass(frozen=True)

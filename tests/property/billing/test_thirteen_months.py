@@ -15,7 +15,12 @@ from django.db import connections
 from events.rebuilding.run import rebuild
 from events.verifying.run import verify
 from tests.builders.catalog import make_entity
-from tests.property.billing.contractaudit import settled_windows, wrong_recognition, wrong_windows
+from tests.property.billing.contractaudit import (
+    settled_windows,
+    wrong_credits,
+    wrong_recognition,
+    wrong_windows,
+)
 from tests.property.billing.lineaudit import gaps, lines_of, uses, wrong_quantities, wrong_records
 from tests.property.billing.years import INCLUDED, PRICE, Year, make_catalog
 
@@ -50,6 +55,7 @@ def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order
         wrong += [f"{name}: {text}" for text in wrong_records(made.id)]
         wrong += [f"{name}: {text}" for text in wrong_quantities(made.id, price=PRICE, included=INCLUDED)]
         wrong += [f"{name}: {text}" for text in wrong_windows(made.id)]
+        wrong += [f"{name}: {text}" for text in wrong_credits(made.id)]
         wrong += [f"{name}: {text}" for text in wrong_recognition(made.id)]
         records += len(uses(made.id))
         failed = [one for one in made.invoices() if one["status"] in ("failed", "tax_pending")]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from billing.operations.profiles import change_billing_profile
 from billing.operations.simulating import simulate
@@ -97,6 +98,7 @@ class Year:
     catalog: Catalog
     entity: str
     answers: Counter[str] = field(default_factory=Counter)
+    events: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -133,7 +135,8 @@ class Year:
             (self.use, 8), (self.use_late, 3), (self.count, 4), (self.count_late, 3), (self.subscribe, 1),
             (self.change, 3), (self.quantity, 3), (self.pause, 2), (self.resume, 2), (self.cancel, 1),
             (self.coupon, 1), (self.grant, 2), (self.pay, 3), (self.credit_note, 1), (self.void, 1),
-            (self.hold, 1), (self.agree, 2), (self.amend, 1), (self.terminate, 1),
+            (self.hold, 1), (self.agree, 2), (self.amend, 1), (self.terminate, 1), (self.void_event, 3),
+            (self.write_off, 1), (self.redeem, 1),
         ]  # fmt: skip
 
     def wait(self, until: datetime) -> None:
@@ -271,10 +274,20 @@ class Year:
 
     def _count(self, moment: datetime) -> None:
         units = f"{self.chance.uniform(0.1, 600):.3f}"
-        record(
-            self.made.id, new_event(self.catalog.meter.definition.event_type or "", moment, {"units": units})
-        )
+        event = new_event(self.catalog.meter.definition.event_type or "", moment, {"units": units})
+        self.events += record(self.made.id, event)
         self.answers["count done"] += 1
+
+    def void_event(self) -> None:
+        """A quantity that turns out not to be, whether it was billed or not; mostly one of the last."""
+        if self.events:
+            event = self.events.pop(self.chance.randrange(max(len(self.events) - 4, 0), len(self.events)))
+            self.seen("void event", self.who.post(f"/v1/events/{event}/void", {"reason": "r"}, key=unique()))
+
+    def redeem(self) -> None:
+        """A coupon of the whole customer, which lowers fees of contracts, too."""
+        body = {"organization": str(self.made.id), "coupon": self.chance.choice(self.catalog.coupons)}
+        self.seen("redeem", self.platform.post("/v1/coupon-redemptions", body, key=unique()))
 
     def grant(self) -> None:
         """Credit, mostly with an end."""
@@ -296,10 +309,16 @@ class Year:
 
     def credit_note(self) -> None:
         """On an invoice: all of it, or some."""
-        invoice = self._open()
+        invoice = self._open("open", "paid", "uncollectible")
         if invoice is not None:
             body = {"reason": "goodwill", **self.chance.choice(({}, {"amount": "1.11"}))}
             self.seen("credit note", self.made.act(invoice["id"], "credit-notes", body))
+
+    def write_off(self) -> None:
+        """Give one up."""
+        invoice = self._open()
+        if invoice is not None:
+            self.seen("write off", self.made.act(invoice["id"], "write-off", {"reason": "gone"}))
 
     def void(self) -> None:
         """Take one back: what it took is due again."""
@@ -307,6 +326,6 @@ class Year:
         if invoice is not None:
             self.seen("void", self.made.act(invoice["id"], "void", {"reason": "wrong address"}))
 
-    def _open(self) -> dict[str, Any] | None:
-        found = [one for one in self.made.invoices() if one["status"] == "open"]
+    def _open(self, *states: str) -> dict[str, Any] | None:
+        found = [one for one in self.made.invoices() if one["status"] in (states or ("open",))]
         return self.chance.choice(found) if found else None
