@@ -143,3 +143,18 @@ class TestUseThatIsTakenBack:
         again = [one for one in made.invoices() if one["id"] != wrong and one["net"] == "-100.00"]
         assert [one["tax"] for one in again] == ["-8.00"]
         made.assert_sound()
+
+
+class TestTheProviderThatComesAlong:
+    def test_taxes_a_line_by_its_code(self) -> None:
+        made = billed("DE")
+        charges = [fee("100", "journal", tax_code="reduced"), fee("10", "tool", tax_code="saas")]
+        subscribe(owner(made.id), sell(*charges))
+        settle(made)
+        one = made.only()
+        assert [(line["net"], line["tax"]) for line in made.lines(one["id"])] == [
+            ("100.00", "7.00"),
+            ("10.00", "1.90"),
+        ]
+        assert sorted(tax["percent"] for tax in one["taxes"]) == ["19", "7"]
+        made.assert_sound()
