@@ -28,7 +28,7 @@ from common.api.serializers import (
 )
 
 MAX_LINES = 10_000
-TAX_CODES = ("standard", "exempt")
+TAX_CODES = ("standard", "reduced", "exempt")
 
 
 @extend_schema_field(

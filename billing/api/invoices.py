@@ -118,7 +118,8 @@ class UpcomingInvoiceView(InvoiceView):
     """GET /v1/invoices/upcoming."""
 
     def get(self, request: Request) -> HttpResponse:
-        """The next invoice as it would be if nothing were used any more, from the code that will make it. Where the
+        """The next invoice as it would be if nothing were used any more, from the code that will make it: that of the
+        next boundary which makes one, at the latest the end of the cycle. Where the
         customer has one for each subscription, `invoices` has each of them, and the figures above are their sums."""
         organization = self.for_list()
         currency = run_in_transaction(lambda cur: find_organization(cur, organization=organization).currency)

@@ -12,16 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from billing.operations.boundaries import advance
-from billing.operations.closing import end_agreements_at
 from billing.operations.invoices.drafting import Boundary, Seen, draft, with_cut
 from billing.operations.invoices.finalizing import fail_invoice, finalize_locked
 from billing.operations.invoices.previewing import read_boundary
 from billing.operations.invoices.taxing import TaxAnswers, ask_tax_of_invoice
-from billing.queries.standing import Dues, Waiting, dues_of, standing_of, unbilled_of, unended_since
+from billing.operations.turns import next_boundary, next_turn, pass_turn
+from billing.queries.standing import Waiting, dues_of, standing_of
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -105,9 +104,9 @@ def _next_step(cur: Cursor, locked: LockedOrganization, run: Run) -> Step | None
     limit = locked.now if run.until is None else min(run.until, locked.now)
     dues = dues_of(cur, locked.id)
     waiting = dues.waiting if dues.waiting is not None and dues.waiting.at <= limit else None
-    boundary = _boundary(cur, locked, dues, limit)
+    boundary = next_boundary(cur, locked, dues, limit)
     first = min((found.at for found in (waiting, boundary) if found is not None), default=limit)
-    turn = _turn(cur, locked, dues)
+    turn = next_turn(cur, locked, dues)
     if turn is not None and turn <= first:
         return Step(turn)
     if waiting is not None and (boundary is None or waiting.at <= boundary.at):
@@ -117,39 +116,13 @@ def _next_step(cur: Cursor, locked: LockedOrganization, run: Run) -> Step | None
     return Step(boundary.at, boundary=with_cut(cur, boundary))
 
 
-def _turn(cur: Cursor, locked: LockedOrganization, dues: Dues) -> datetime | None:
-    """When what was agreed moves on: by its own dates, but not beyond the closing of its organization."""
-    closed_at = None if locked.status == "active" else unended_since(cur, locked.id)
-    return dues.turn if closed_at is None else min(closed_at, dues.turn or closed_at)
-
-
-def _boundary(cur: Cursor, locked: LockedOrganization, dues: Dues, limit: datetime) -> Boundary | None:
-    """The next moment that makes an invoice. That of an item is when it is due, of metered use the end of its period,
-    but never before a boundary that has passed."""
-    standing = dues.standing
-    given: dict[str, Any] = {"standing": standing, "currency": locked.currency}
-    due = min((at for at in (dues.item, dues.metered) if at is not None and at <= limit), default=None)
-    if standing.next_at <= limit and (due is None or standing.next_at <= due):
-        return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, **given)
-    if due is not None:
-        at = max(due, standing.cycle_start)
-        return Boundary(at, "items", cuts=False, ends_cycle=False, **given)
-    if standing.threshold is not None and unbilled_of(cur, locked.id) >= standing.threshold:
-        return Boundary(limit, "threshold", cuts=True, ends_cycle=False, **given)
-    return None
-
-
 def _lock(cur: Cursor, run: Run) -> LockedOrganization:
     return lock_organization(cur, run.organization)
 
 
 def _advance(cur: Cursor, run: Run, *, until: datetime) -> LockedOrganization:
     locked = _lock(cur, run)
-    closed_at = None if locked.status == "active" else unended_since(cur, locked.id)
-    if closed_at is None or until < closed_at:
-        advance(cur, locked, until=until, author=run.author)
-    else:
-        end_agreements_at(cur, locked, at=closed_at, author=run.author)
+    pass_turn(cur, locked, until=until, author=run.author)
     return locked
 
 

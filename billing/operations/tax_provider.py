@@ -53,7 +53,8 @@ class TaxProvider(Protocol):
 
 
 class CountryRates:
-    """The provider that comes along: standard rates by country. It knows no register, so whether a VAT id of another
+    """The provider that comes along: rates by country, reduced for the tax codes that its table has in that country,
+    else the standard rate. It knows no register, so whether a VAT id of another
     country is valid, a person states; until then what depends on it is pending."""
 
     def vat_id_answer(self, vat_id: str) -> str:
@@ -68,6 +69,7 @@ class CountryRates:
             question.customer,
             answer=answers.get(question.vat_answer),
             on=question.on,
+            tax_code=question.tax_code,
         )
 
 

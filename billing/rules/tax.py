@@ -6,7 +6,7 @@ that is needed the document waits, without a rate it is refused.
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -19,6 +19,7 @@ from billing.rules.vatids import check_vat_id
 from common.errors import ProblemError
 
 RATES_FILE: Final = Path(__file__).parent / "data" / "vat_rates.csv"
+REDUCED_FILE: Final = Path(__file__).parent / "data" / "vat_reduced_rates.csv"
 ROUNDINGS: Final = ("per_rate", "per_line", "exact_total")
 REVERSE_CHARGE: Final = "reverse_charge"
 OUTSIDE_AREA: Final = "outside_area"
@@ -140,13 +141,29 @@ class TaxedDocument:
 @lru_cache(maxsize=1)
 def standard_rates() -> Mapping[str, tuple[StandardRate, ...]]:
     """Return the seeded table by country, the oldest rate first."""
-    rows = [line for line in RATES_FILE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     table: dict[str, tuple[StandardRate, ...]] = {}
-    for row in csv.DictReader(rows):
+    for row in _rows(RATES_FILE):
         rate = Fraction(row["percent"]) / 100 if row["percent"] else None
         entry = StandardRate(row["area"], row["country"], date.fromisoformat(row["from"]), rate)
         table[entry.country] = (*table.get(entry.country, ()), entry)
     return table
+
+
+@lru_cache(maxsize=1)
+def reduced_rates() -> Mapping[tuple[str, str], tuple[tuple[date, Fraction], ...]]:
+    """Return the seeded reduced rates by tax code and country: from which day on which, the oldest first."""
+    table: dict[tuple[str, str], tuple[tuple[date, Fraction], ...]] = {}
+    for row in _rows(REDUCED_FILE):
+        entry = (date.fromisoformat(row["from"]), Fraction(row["percent"]) / 100)
+        key = (row["tax_code"], row["country"])
+        table[key] = (*table.get(key, ()), entry)
+    return table
+
+
+def _rows(file: Path) -> Iterable[dict[str, str]]:
+    """The rows of a table, whose comments begin with #."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return csv.DictReader(line for line in lines if not line.startswith("#"))
 
 
 def tax_area(country: str) -> str:
@@ -161,6 +178,13 @@ def standard_rate(country: str, *, on: date) -> Fraction | None:
     if not found:
         raise TaxRateUnknown(f"There is no tax rate of {country} on {on}.")
     return found[-1].rate
+
+
+def rate_of_code(country: str, tax_code: str, *, on: date) -> Fraction | None:
+    """Return the rate of a tax code in a country on a day: the reduced one where the table has it, else the standard
+    rate. None where there is no such tax. Raises TaxRateUnknown."""
+    found = [rate for since, rate in reduced_rates().get((tax_code, country), ()) if since <= on]
+    return found[-1] if found else standard_rate(country, on=on)
 
 
 def id_to_ask_for(supplier_country: str, customer: Customer) -> str | None:
@@ -178,9 +202,14 @@ def id_to_ask_for(supplier_country: str, customer: Customer) -> str | None:
 
 
 def tax_treatment(
-    supplier_country: str, customer: Customer, *, answer: Answer | None, on: date
+    supplier_country: str,
+    customer: Customer,
+    *,
+    answer: Answer | None,
+    on: date,
+    tax_code: str = "standard",
 ) -> Treatment | TaxPending:
-    """Return how a customer is taxed on a day.
+    """Return how a customer is taxed on a day for something with a tax code.
 
     `answer` is what the register said about `id_to_ask_for`; None: it was not asked. Outside the supplier's area there
     is no tax. Raises TaxRateUnknown.
@@ -195,7 +224,7 @@ def tax_treatment(
         return _untaxed("AE", country, REVERSE_CHARGE)
     if vat_id is not None and answer != "invalid":
         return TaxPending(vat_id)
-    rate = standard_rate(country, on=on)
+    rate = rate_of_code(country, tax_code, on=on)
     return _untaxed("O", country, NO_RATE) if rate is None else Treatment(rate, "S", country)
 
 

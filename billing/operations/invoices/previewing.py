@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
-from billing.operations.boundaries import advance
 from billing.operations.invoices.drafting import Boundary, Drafted, Seen, locked_standing, prepare, with_cut
 from billing.operations.invoices.rating import rate_metered
 from billing.operations.invoices.taxing import TaxAnswers, ask_between, ask_tax, parties_of
+from billing.operations.turns import pass_turns_to_boundary
 from billing.queries.committeduse import committed_use
 from billing.queries.items import open_items
 from billing.queries.usage import usage_sums
@@ -21,13 +23,13 @@ from common.errors import ServiceUnavailable
 from common.transactions import run_in_transaction, sqlstate_of
 from events.store import Cursor
 from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
 
 AUTHOR: Final = Author("system:preview")
 SUM_SECONDS: Final = 20.0
 """How long each statement that sums a preview's use may take. A million records take five to ten seconds; whoever waits
 for an answer of the web waits for 60 at most."""
 RETRY_SECONDS: Final = 60
-_CODES: Final = ("exempt", "standard")
 _CANCELED: Final = "57014"
 
 
@@ -37,22 +39,23 @@ class PreviewTimeout(ServiceUnavailable):
     code = "preview_timeout"
 
 
-class _Undone(Exception):
-    """Carries a preview out of its transaction, which is rolled back."""
+Found = TypeVar("Found")
 
-    def __init__(self, drafted: list[Drafted]) -> None:
-        super().__init__()
-        self.drafted = drafted
+
+class _Undone(Exception):
+    """Carries what was found out of its transaction, which is rolled back."""
 
 
 def upcoming_invoices(*, organization: UUID) -> list[Drafted]:
-    """This function will return the invoice of the end of the customer's cycle as it would be if nothing were used any
-    more; none when nothing would be owed, several where the customer wants them apart.
+    """This function will return the next invoice as it would be if nothing were used any more: that of the boundary
+    at which the billing run makes one, at the latest the end of the customer's cycle. None when nothing would be owed
+    until then, several where the customer wants them apart.
 
-    Use of the gate is summed without a lock, for SUM_SECONDS at most. Then, in a transaction that is rolled back,
-    subscriptions are moved over their boundaries until then, metered use is rated and charged, and the draft is made as
-    it will be; that one holds the customer's lock, so it has no more time than any other. Raises NotFound,
-    PreviewTimeout (nothing is wrong with the invoice itself, whose run has more time) and ServiceUnavailable.
+    The boundary is found in a transaction that is rolled back, which moves subscriptions and contracts over their
+    turns. Use of the gate is summed without a lock, for SUM_SECONDS at most, and tax is asked outside of transactions.
+    Then, in another one that is rolled back, metered use is rated and charged, and the draft is made as it will be;
+    that one holds the customer's lock, so it has no more time than any other. Raises NotFound, PreviewTimeout (nothing
+    is wrong with the invoice itself, whose run has more time) and ServiceUnavailable.
     """
     try:
         return _upcoming(organization)
@@ -63,15 +66,37 @@ def upcoming_invoices(*, organization: UUID) -> list[Drafted]:
 
 
 def _upcoming(organization: UUID) -> list[Drafted]:
-    boundary = run_in_transaction(partial(_boundary, organization=organization))
+    boundary, limit, codes = _rolled_back(partial(_boundary, organization=organization))
     sums = run_in_transaction(partial(_sums, organization=organization, boundary=boundary))
-    answers = ask_tax(organization=organization, codes=_CODES, at=boundary.at)
-    try:
-        run_in_transaction(
-            partial(_undone, organization=organization, boundary=boundary, sums=sums, answers=answers)
+    while True:
+        answers = ask_tax(organization=organization, codes=codes, at=boundary.at)
+        drafted = _rolled_back(
+            partial(
+                _drafted,
+                organization=organization,
+                boundary=boundary,
+                limit=limit,
+                sums=sums,
+                answers=answers,
+            )
         )
+        more = {line.owed.tax_code for one in drafted for line in one.document.lines} - codes
+        if not more:
+            return drafted
+        codes |= more  # of metered charges, which nobody knows before they are rated
+
+
+def _rolled_back(operation: Callable[[Cursor], Found]) -> Found:
+    """Return what an operation found; whatever it wrote never was."""
+
+    def undone(cur: Cursor) -> None:
+        raise _Undone(operation(cur))
+
+    try:
+        run_in_transaction(undone)
     except _Undone as made:
-        return made.drafted
+        found: Found = made.args[0]
+        return found
     raise AssertionError("a preview is always rolled back")
 
 
@@ -100,15 +125,21 @@ def read_boundary(organization: UUID, boundary: Boundary) -> Seen:
     return Seen(sums, rated, answers, committed)
 
 
-def _undone(
-    cur: Cursor, *, organization: UUID, boundary: Boundary, sums: list[UsageSum], answers: TaxAnswers
-) -> None:
-    locked, _ = locked_standing(cur, organization)
-    advance(cur, locked, until=boundary.at, author=AUTHOR)
+def _drafted(
+    cur: Cursor,
+    *,
+    organization: UUID,
+    boundary: Boundary,
+    limit: datetime,
+    sums: list[UsageSum],
+    answers: TaxAnswers,
+) -> list[Drafted]:
+    locked = lock_organization(cur, organization)
+    pass_turns_to_boundary(cur, locked, limit, author=AUTHOR)
     rated = _rated(cur, organization, boundary)
     committed = _committed(cur, organization, boundary)
     seen = Seen(sums, rated, answers, committed)
-    raise _Undone(prepare(cur, locked, boundary, seen, author=AUTHOR))
+    return prepare(cur, locked, boundary, seen, author=AUTHOR)
 
 
 def _rated(cur: Cursor, organization: UUID, boundary: Boundary) -> list[RatedUse]:
@@ -129,9 +160,16 @@ def _committed(cur: Cursor, organization: UUID, boundary: Boundary) -> list[Comm
     return committed_use(cur, organization=organization, currency=boundary.currency, cut=boundary.cut)
 
 
-def _boundary(cur: Cursor, *, organization: UUID) -> Boundary:
+def _boundary(cur: Cursor, *, organization: UUID) -> tuple[Boundary, datetime, set[str]]:
+    """The boundary of the next invoice, up to when turns were passed for it (a contract's window is settled days after
+    the date of what it makes owed), and the tax codes of what is owed by then. What is due now comes first, also by a
+    threshold that is reached."""
     locked, standing = locked_standing(cur, organization)
-    cycle = Boundary(
-        standing.next_at, "cycle", locked.currency, cuts=True, ends_cycle=True, standing=standing
-    )
-    return with_cut(cur, cycle)
+    limit = locked.now
+    boundary = pass_turns_to_boundary(cur, locked, limit, author=AUTHOR)
+    if boundary is None:
+        limit = standing.next_at
+        boundary = pass_turns_to_boundary(cur, locked, limit, author=AUTHOR)
+    assert boundary is not None  # at the latest the end of the cycle
+    codes = {item.tax_code for item in open_items(cur, organization, boundary.at)}
+    return with_cut(cur, boundary), limit, {"standard", *codes}

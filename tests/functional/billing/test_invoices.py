@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from billing.operations.simulating import simulate
 from tests.builders.billing import CENT, DOLLAR, Billed, billed, item, owe, with_invoice
 from tests.builders.books import balances
 from tests.builders.gate import make_model, usage_body
+from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import caller, make_member, make_organization, unique
+from tests.builders.subscribed import fee, metered
+from tests.builders.subscriptions import now_of, owner, sell, subscribe
 
 UNKNOWN = "01900000-0000-7000-8000-0000000000ff"
 
@@ -340,19 +344,46 @@ class TestItems:
 
 
 class TestThePreview:
-    def test_is_the_later_invoice_and_moves_nothing(self) -> None:
+    def test_is_the_next_invoice_and_moves_nothing(self) -> None:
+        """An item that falls due inside of the cycle is an invoice of its own, before that of the use."""
         made = billed(credit="1")
         made.use("1.111111", "0.7", "0.4")
         owe(made.id, item(due_at=of_month(made) - timedelta(days=1)))
         with made.still():
-            upcoming = made.reader.get("/v1/invoices/upcoming").json()
-        assert upcoming["total"] == "50.21"
-        owe_nothing_else = {"lines", "tax_is_known"}
+            first = made.reader.get("/v1/invoices/upcoming").json()
+        simulate(organization=made.id, until=of_month(made) - timedelta(hours=1))
+        second = made.reader.get("/v1/invoices/upcoming").json()
+        assert (first["total"], second["total"]) == ("49.00", "1.21")
+        assert {"lines", "tax_is_known"} <= set(first)
         made.pass_months()
         made.run()
-        invoices = made.invoices()
-        assert sum(float(one["total"]) for one in invoices) == float(upcoming["total"])
-        assert owe_nothing_else <= set(upcoming)
+        assert [one["total"] for one in made.invoices()] == ["49.00", "1.21"]
+        assert [one["dated_at"] for one in made.invoices()] == [first["dated_at"], second["dated_at"]]
+
+    def test_asks_for_the_tax_codes_that_are_there(self) -> None:
+        made, meter = billed("DE"), make_meter("sum")
+        who = owner(made.id)
+        price = {"USD": {"model": "per_unit", "unit_price": "1"}}
+        calls = metered("use", meter=meter.key, prices=price, tax_code="telephony")
+        subscribe(who, sell(fee("100", tax_code="saas", timing="arrears"), calls))
+        record(made.id, new_event(meter.definition.event_type or "", now_of(made.id), {"units": "10"}))
+        simulate(organization=made.id, until=of_month(made))
+        upcoming = made.reader.get("/v1/invoices/upcoming").json()
+        assert (upcoming["tax_is_known"], upcoming["tax"], upcoming["total"]) == (True, "20.90", "130.90")
+        made.pass_months()
+        made.run()
+        assert (made.invoices()[0]["tax"], made.invoices()[0]["total"]) == ("20.90", "130.90")
+
+    def test_is_that_of_a_threshold_that_is_reached(self) -> None:
+        made = billed()
+        made.use("3")
+        body = {"organization": str(made.id), "threshold": "2"}
+        assert made.finance.patch("/v1/billing-cycle", body).status_code == 200
+        upcoming = made.reader.get("/v1/invoices/upcoming").json()
+        made.run()
+        one = made.only()
+        assert (one["total"], one["period_end"][:16]) == ("3.00", upcoming["period_end"][:16])
+        assert made.reader.get("/v1/invoices/upcoming").json()["total"] == "0.00"
 
     def test_of_nothing_is_empty(self) -> None:
         made = billed()

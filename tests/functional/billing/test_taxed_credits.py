@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -81,7 +82,7 @@ class TestACreditOfWhatIsUnused:
 
 
 class TestUseThatIsTakenBack:
-    def used(self, tax: dict[str, Any], **given: Any) -> tuple[Billed, Caller, str]:
+    def used(self, tax: dict[str, Any], **given: Any) -> tuple[Billed, Caller, UUID]:
         """A customer whose 100.00 of metered use are billed, and the event that they are for."""
         made, who = customer(tax, **given)
         meter = make_meter("sum")
@@ -94,7 +95,7 @@ class TestUseThatIsTakenBack:
         settle(made)
         return made, who, event[0]
 
-    def take_back(self, made: Billed, who: Caller, event: str) -> None:
+    def take_back(self, made: Billed, who: Caller, event: UUID) -> None:
         answer = who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
         assert answer.status_code == 200
         made.pass_months()
@@ -142,4 +143,19 @@ class TestUseThatIsTakenBack:
         settle(made)
         again = [one for one in made.invoices() if one["id"] != wrong and one["net"] == "-100.00"]
         assert [one["tax"] for one in again] == ["-8.00"]
+        made.assert_sound()
+
+
+class TestTheProviderThatComesAlong:
+    def test_taxes_a_line_by_its_code(self) -> None:
+        made = billed("DE")
+        charges = [fee("100", "journal", tax_code="reduced"), fee("10", "tool", tax_code="saas")]
+        subscribe(owner(made.id), sell(*charges))
+        settle(made)
+        one = made.only()
+        assert [(line["net"], line["tax"]) for line in made.lines(one["id"])] == [
+            ("100.00", "7.00"),
+            ("10.00", "1.90"),
+        ]
+        assert sorted(tax["percent"] for tax in one["taxes"]) == ["19", "7"]
         made.assert_sound()

@@ -14,6 +14,8 @@ from billing.rules.tax import (
     TaxRateUnknown,
     Treatment,
     id_to_ask_for,
+    rate_of_code,
+    reduced_rates,
     standard_rate,
     standard_rates,
     tax_area,
@@ -72,6 +74,33 @@ class TestRates:
             "US",
             "BR",
         ]
+
+    @pytest.mark.parametrize(
+        ("country", "code", "day", "percent"),
+        [
+            ("DE", "reduced", "2026-01-01", "7"),
+            ("DE", "reduced", "2020-07-01", "5"),
+            ("NL", "reduced", "2018-12-31", "21"),
+            ("NL", "reduced", "2019-01-01", "9"),
+            ("AT", "reduced", "2026-01-01", "20"),
+            ("DE", "saas", "2026-01-01", "19"),
+            ("DE", "standard", "2026-01-01", "19"),
+        ],
+    )
+    def test_are_reduced_for_the_codes_and_countries_of_the_table_alone(
+        self, country: str, code: str, day: str, percent: str
+    ) -> None:
+        assert rate_of_code(country, code, on=date.fromisoformat(day)) == Fraction(percent) / 100
+
+    @pytest.mark.parametrize(("code", "country"), sorted(reduced_rates()))
+    def test_that_are_reduced_follow_each_other_below_the_standard_rate(
+        self, code: str, country: str
+    ) -> None:
+        entries = reduced_rates()[code, country]
+        assert all(one[0] < other[0] and one[1] != other[1] for one, other in pairwise(entries))
+        for since, rate in entries:
+            standard = standard_rate(country, on=since)
+            assert standard is not None and 0 < rate < standard
 
     @pytest.mark.parametrize("country", sorted(standard_rates()))
     def test_of_a_country_follow_each_other_and_are_plausible(self, country: str) -> None:
