@@ -90,8 +90,9 @@ def share_out(
 ) -> Shared | None:
     """Return what the partners' part of a charge is, by who paid for it; None while no rule is in effect.
 
-    `receipt` are its parts, [source, grant, amount]. The parts of all partners and the platform's sum to the charge,
-    and each partner's, over the payers, to its own; all partners' own parts of the charge sum to it.
+    `receipt` are its parts, [source, grant, amount], `grants` those that it was burnt from, after that. The parts of
+    all partners and the platform's sum to the charge, and each partner's, over the payers, to its own; all partners'
+    own parts of the charge sum to it.
     """
     rule = splits.at(at)
     if rule is None:
@@ -128,17 +129,23 @@ def pool_of(rule: SplitRule, base: int) -> list[int]:
 
 def _payers(receipt: Sequence[Sequence[Any]], grants: Iterable[Grant] | None) -> dict[str, int]:
     """What each payer paid, without those whose part is not shared."""
-    given = (
-        frozenset()
-        if grants is None
-        else frozenset(str(grant.id) for grant in grants if grant.kind == PROMOTIONAL)
-    )
+    known = {} if grants is None else {str(grant.id): grant for grant in grants}
     paid: dict[str, int] = {}
-    for source, grant, amount in receipt:
-        payer = str(grant) if source in GRANT_SOURCES else _PAYERS[source]
-        if payer not in given:
-            paid[payer] = paid.get(payer, 0) + amount
+    for source, name, amount in receipt:
+        payer = str(name) if source in GRANT_SOURCES else _PAYERS[source]
+        grant = known.get(payer)
+        part = amount if grant is None else amount - _given(grant, amount)
+        if part or not amount:
+            paid[payer] = paid.get(payer, 0) + part
     return paid
+
+
+def _given(grant: Grant, amount: int) -> int:
+    """What of an amount that was burnt of a grant nobody paid for: of credit of a plan that is worth more than its fee
+    the last part, as in `broken_parts`."""
+    if grant.kind == PROMOTIONAL:
+        return amount
+    return min(grant.remaining + amount, grant.gift) - min(grant.remaining, grant.gift)
 
 
 def splits_of(listing: str, rules: Sequence[Mapping[str, Any]], accounts: Mapping[str, str]) -> Splits:

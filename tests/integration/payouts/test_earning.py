@@ -166,6 +166,21 @@ class TestCreditGivenAway:
         assert balances(customer.id)["platform_fee"] == units("5.2")
         proven(customer.id)
 
+    @pytest.mark.parametrize(("price", "earned"), [("0", "0"), ("5", "4")], ids=["free", "worth-more"])
+    def test_earns_nothing_as_credit_of_a_plan_that_is_worth_more_than_its_fee(
+        self, price: str, earned: str
+    ) -> None:
+        seller = make_seller()
+        seller.share(fee_rate=200_000, promotional="none")
+        made = calling_on_account(seller)
+        subscribe(owner(made.id), sell(fee(price), credits=[{"amounts": {"USD": "20"}}]))
+        made.use("3", "4", "13")
+        assert seller.figures[0] == units(earned)
+        assert balances(made.id)["platform_fee"] == 20 * ONE - units(earned)
+        settled(made.id)
+        assert seller.figures[1] == 0
+        proven(made.id)
+
 
 class TestTheLine:
     def test_is_earned_but_not_collected_while_its_invoice_is_unpaid(self) -> None:
