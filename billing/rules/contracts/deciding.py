@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from billing.rules.contracts.decision import Decision, Known
+from billing.rules.contracts.fees import amend_fees, bill_changed_arrears, bill_fees, end_fees
 from billing.rules.contracts.row import (
     ACTIVE,
     DRAFT,
@@ -20,16 +21,7 @@ from billing.rules.contracts.row import (
 )
 from billing.rules.contracts.settling import settle_due
 from billing.rules.contracts.terms import ContractTerms, check_amendment
-from billing.rules.contracts.work import (
-    Work,
-    amend_fees,
-    amend_window,
-    bill_changed_arrears,
-    bill_fees,
-    cut_window,
-    end_fees,
-    open_window,
-)
+from billing.rules.contracts.work import Work, amend_window, cut_window, open_window
 from common.errors import InvalidPeriod, InvalidTransition, combined
 from common.localtime import local_time
 
