@@ -66,4 +66,4 @@ def least_payout(currency: str, *, agreed: int | None) -> int:
         raise InvalidTransition(
             f"No least payout is known in {currency}: the partner's terms have to say one."
         )
-    return DEFAULT_MINIMUMS[currency] * ONE
+    return int(DEFAULT_MINIMUMS[currency] * ONE)

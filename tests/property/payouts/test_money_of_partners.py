@@ -92,6 +92,8 @@ class Market:
         made: list[tuple[str, Action]] = []
         if state == "approved":
             made += [("send", partial(self.send, payout)), ("send ", partial(self.send, payout))]
+        elif state == "held":
+            made.append(("go on", partial(self.go_on, payout)))
         elif state == "processing" and payout.payout is None:
             made.append(("try again", self.try_again))
         elif state == "processing":
@@ -197,8 +199,17 @@ class Market:
         assert self.earner.money() == before
 
     def send(self, payout: Payout) -> None:
+        """What was taken back meanwhile holds it until later earnings have made up for it."""
         self.earner.send()
-        self.states[payout.id] = "processing"
+        self.states[payout.id] = "processing" if self.is_owed() else "held"
+
+    def go_on(self, payout: Payout) -> None:
+        self.earner.later(minutes=16)
+        advance_due()
+        self.states[payout.id] = "approved" if self.is_owed() else "held"
+
+    def is_owed(self) -> bool:
+        return balances(self.earner.id).get("partner_payable", 0) >= 0
 
     def try_again(self) -> None:
         """A reversal of what was at the bank already left the account too little for the next payout: it waits."""
@@ -246,7 +257,7 @@ class Market:
         paid = sum(one.amount for one in payouts if self.states[one.id] == "paid")
         money = balances(self.earner.id)
         assert money.get("payout_in_transit", 0) == sum(
-            one.amount for one in payouts if self.states[one.id] in ("approved", "processing")
+            one.amount for one in payouts if self.states[one.id] in ("approved", "held", "processing")
         )
         shares, lost, waiting = self.shares()
         assert (
