@@ -59,7 +59,7 @@ class PartnerForm(RefusingForm, _PartnerForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         row = self.instance
-        if row.version is None:
+        if row._state.adding:
             return
         self.fields.pop("organization", None)
         self.initial = {

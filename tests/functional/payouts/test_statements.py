@@ -132,7 +132,10 @@ def test_customers_are_called_what_nobody_works_out_who_knows_them() -> None:
 
 def renamed(seller: Seller, name: str, other: str) -> None:
     """Statements that call a customer otherwise, past the code."""
-    statement = "UPDATE partner_statements SET document = replace(document::text, %s, %s)::jsonb WHERE organization = %s"
+    statement = (
+        "UPDATE partner_statements SET document = replace(document::text, %s, %s)::jsonb"
+        " WHERE organization = %s"
+    )
     write(lambda cur: cur.execute(statement, (name, other, seller.id)))
 
 
