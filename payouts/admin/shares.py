@@ -7,19 +7,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
-from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from common import fields
 from common.errors import ProblemError
 from common.money import parse_amount
 from common.transactions import run_in_transaction
-from orgs.admin import OrganizationFilter, ReadOnlyAdmin
+from orgs.admin import OrganizationFilter
 from orgs.operations.facts import Author
+from payouts.admin.operated import OperatedAdmin, RefusingForm
 from payouts.models import RevenueShare
 from payouts.operations.publishing import publish_due
 from payouts.operations.shares import publish_share, withdraw_share
@@ -42,7 +42,7 @@ _READERS: Final[dict[str, Callable[..., Any]]] = {
 """How terms are read; as in the API."""
 
 
-class RevenueShareForm(_ShareForm):
+class RevenueShareForm(RefusingForm, _ShareForm):
     """What finance says about new terms."""
 
     organization = forms.UUIDField(help_text="The partner, by the id of its organization")
@@ -83,7 +83,7 @@ class RevenueShareForm(_ShareForm):
             if values.get("plan"):
                 values["plan"] = fields.key(values["plan"], pointer="/plan")
         except ProblemError as error:
-            self._refuse(error)
+            self.refuse(error)
         return values
 
     def _terms(self, values: dict[str, Any]) -> ShareTerms:
@@ -96,14 +96,9 @@ class RevenueShareForm(_ShareForm):
         check_terms(terms)
         return terms
 
-    def _refuse(self, error: ProblemError) -> None:
-        """Beside the field that it is about."""
-        wrong = error.errors[0].pointer.partition("/")[2] if error.errors else ""
-        self.add_error(wrong if wrong in self.fields else None, ValidationError(error.detail))
-
 
 @admin.register(RevenueShare)
-class RevenueShareAdmin(ReadOnlyAdmin):
+class RevenueShareAdmin(OperatedAdmin):
     """What the platform keeps of calls. Whoever may add revenue shares publishes new terms; whoever may change them
     withdraws those that have not begun."""
 
@@ -142,10 +137,6 @@ class RevenueShareAdmin(ReadOnlyAdmin):
         lines = ((verb, f"{at:%Y-%m-%d %H:%M:%S} UTC", actor) for verb, at, actor in found)
         return format_html_join("\n", "<div>{} on {} by {}</div>", lines)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Whoever may add revenue shares."""
-        return bool(request.user.has_perm("payouts.add_revenueshare"))
-
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """What new terms say, or all that is known of old ones."""
         return self.NEW if obj is None else self.OLD
@@ -170,20 +161,6 @@ class RevenueShareAdmin(ReadOnlyAdmin):
         )
         obj.id, obj.organization, obj.valid_from = made.id, made.organization, made.valid_from
         transaction.on_commit(partial(publish_due, made.organization))
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """A refusal of the operation is shown above the form."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProblemError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Withdraw the chosen ones, which have not begun", permissions=["operate"])
     def withdraw(self, request: HttpRequest, rows: QuerySet[RevenueShare]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,7 +26,9 @@ from payouts.operations.listings import archive_listing, change_listing, publish
 from payouts.operations.publishing import publish_due
 from payouts.operations.shares import publish_share, withdraw_share
 from payouts.queries.listings import find_listing, keys_of, list_listings
+from payouts.queries.references import references_of
 from payouts.queries.shares import list_shares
+from payouts.rules.references import PARTY
 from payouts.rules.shares import RevenueShare, ShareTerms
 
 TAGS: Final = ["listings"]
@@ -150,7 +153,8 @@ class RevenueShareListView(OrgsView):
         def read(cur: Cursor) -> dict[str, Any]:
             before = UUID(page.position[0]) if page.position else None
             rows = list_shares(cur, organization=organization, before=before, limit=page.fetch)
-            shown = {row.id: _shown(cur, row) for row in rows}
+            own = not self.caller.has_scope(PLATFORM)
+            shown = {row.id: _shown(cur, _veiled(cur, row) if own else row) for row in rows}
             return envelope(
                 rows, page=page, position=lambda row: (str(row.id),), show=lambda row: shown[row.id]
             )
@@ -204,6 +208,15 @@ class RevenueShareWithdrawView(OrgsView):
         if answer.status_code == 200:
             publish_due(organization)
         return answer
+
+
+def _veiled(cur: Cursor, share: RevenueShare) -> RevenueShare:
+    """As its partner reads it: who shares with it stands there under a reference."""
+    names, terms = references_of(cur, share.organization), share.terms
+    splits = tuple(
+        (one if one == share.organization else names.of(PARTY, one), weight) for one, weight in terms.splits
+    )
+    return replace(share, terms=replace(terms, splits=splits))
 
 
 def _shown(cur: Cursor, share: RevenueShare) -> dict[str, Any]:

@@ -32,7 +32,9 @@ from payouts.operations.partners import change_partner, enroll_partner
 from payouts.queries.earnings import GROUPS, Earned, Wanted, earned
 from payouts.queries.listings import find_listing
 from payouts.queries.partners import list_partners, require_partner, withdrawable
+from payouts.queries.references import references_of
 from payouts.rules.partners import STATUSES, Terms
+from payouts.rules.references import References
 
 TAGS: Final = ["partners"]
 FILTERS: Final = [
@@ -174,15 +176,15 @@ class EarningsView(EarningsBase):
             numbered = list(enumerate(earned(cur, wanted) if wanted.groups else []))
             after = page.position[0] if page.position else -1
             rows = [one for one in numbered if one[0] > after][: page.fetch]
-            money = withdrawable(cur, organization)
+            money, names = withdrawable(cur, organization), references_of(cur, organization)
             return {
                 "currency": money.currency,
-                "total": show_earned(organization, (), total),
+                "total": show_earned(names, (), total),
                 **envelope(
                     rows,
                     page=page,
                     position=lambda row: (row[0],),
-                    show=lambda row: show_earned(organization, wanted.groups, row[1]),
+                    show=lambda row: show_earned(names, wanted.groups, row[1]),
                 ),
                 "withdrawable_now": show_balance(money),
             }
@@ -200,16 +202,17 @@ class EarningsCsvView(EarningsBase):
         """The earnings by group as CSV."""
         organization = self.for_list()
 
-        def read(cur: Cursor) -> tuple[str, Wanted, list[Earned]]:
+        def read(cur: Cursor) -> tuple[str, References, Wanted, list[Earned]]:
             wanted = self.wanted(cur, organization)
-            return require_partner(cur, organization).currency, wanted, earned(cur, wanted)
+            names = references_of(cur, organization)
+            return require_partner(cur, organization).currency, names, wanted, earned(cur, wanted)
 
-        currency, wanted, rows = run_in_transaction(read)
+        currency, names, wanted, rows = run_in_transaction(read)
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow([*wanted.groups, "currency", "gross", "earned", "calls"])
         for row in rows:
-            shown = show_earned(organization, wanted.groups, row)
+            shown = show_earned(names, wanted.groups, row)
             named = [shown[name] for name in wanted.groups]
             writer.writerow([*named, currency, shown["gross"], shown["earned"], shown["calls"]])
         answer = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import NAMESPACE_OID, UUID, uuid5
 
 from common.money import format_amount
-from payouts.operations.settling import customer_reference
 from payouts.queries.earnings import Earned
 from payouts.rules.listings import Listing
 from payouts.rules.partners import Partner
+from payouts.rules.references import AGENT, CUSTOMER, References
 from payouts.rules.shares import RevenueShare
 from payouts.rules.sharetexts import rate_text
 from payouts.rules.withdrawing import Withdrawable
@@ -100,9 +99,9 @@ def show_balance(found: Withdrawable) -> dict[str, Any]:
     }
 
 
-def show_earned(partner: UUID, groups: Sequence[str], row: Earned) -> dict[str, Any]:
+def show_earned(names: References, groups: Sequence[str], row: Earned) -> dict[str, Any]:
     """A group of earnings; who called is shown under a reference of this partner's alone."""
-    named = {name: _shown(partner, name, value) for name, value in zip(groups, row.key, strict=True)}
+    named = {name: _shown(names, name, value) for name, value in zip(groups, row.key, strict=True)}
     return {
         **named,
         "gross": format_amount(row.gross),
@@ -111,11 +110,9 @@ def show_earned(partner: UUID, groups: Sequence[str], row: Earned) -> dict[str, 
     }
 
 
-def _shown(partner: UUID, name: str, value: Any) -> Any:
-    if name == "customer":
-        return str(customer_reference(partner, value))
-    if name == "agent":
-        return str(uuid5(NAMESPACE_OID, f"agent:{partner}:{value}"))
+def _shown(names: References, name: str, value: Any) -> Any:
+    if name in (CUSTOMER, AGENT):
+        return str(names.of(name, value))
     if isinstance(value, date):
         return value.isoformat()[:7] if name == "month" else value.isoformat()
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from billing.rules.payments.views import AccountView
@@ -15,6 +15,8 @@ from orgs.rules.organizations import require_customer
 from payouts.operations.paying.machine import forget_review
 from payouts.queries.partners import find_partner, require_partner
 from payouts.rules.partners import Partner, Terms, account_seen, partner_changed, partner_enrolled
+
+_KEY: Final = "INSERT INTO partner_reference_keys (partner) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
 def enroll_partner(cur: Cursor, *, organization: UUID, terms: Terms | None = None, author: Author) -> Partner:
@@ -29,6 +31,7 @@ def enroll_partner(cur: Cursor, *, organization: UUID, terms: Terms | None = Non
         raise InvalidTransition("The organization is a partner already.")
     made, fact = partner_enrolled(organization, locked.currency, terms or Terms(), at=locked.now)
     record(cur, [fact], author=author)
+    cur.execute(_KEY, (organization,))
     return made
 
 

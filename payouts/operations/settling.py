@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any, Final
-from uuid import NAMESPACE_OID, UUID, uuid5
+from uuid import UUID
 
 from common.ids import new_id
 from common.transactions import run_in_transaction
@@ -33,7 +33,9 @@ from payouts.queries.collecting import (
     unnoted_invoices,
     void_sources,
 )
+from payouts.queries.references import references_of
 from payouts.rules.collecting import Moved, Settlement, settle
+from payouts.rules.references import CUSTOMER
 from spend.queries.splits import earned_accounts
 
 JOB: Final = Author("system:payouts.settle")
@@ -103,11 +105,6 @@ def settle_locked(
             events.append(_received(cur, locked[UUID(move.partner)], organization, name, move, author))
     append(cur, events)
     return True
-
-
-def customer_reference(partner: UUID, organization: UUID) -> UUID:
-    """Return how a partner knows a caller: always the same, another one for each partner, and nobody's id."""
-    return uuid5(NAMESPACE_OID, f"customer:{partner}:{organization}")
 
 
 def _summed(cur: Cursor, organization: UUID) -> dict[UUID, list[list[Any]]]:
@@ -217,7 +214,7 @@ def _received(
     )
     data = {
         "move": str(name),
-        "customer": str(customer_reference(partner.id, organization)),
+        "customer": str(references_of(cur, partner.id).of(CUSTOMER, organization)),
         "amount": move.amount,
         "currency": partner.currency,
         "ledger": {"entries": [posted]},

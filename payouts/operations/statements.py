@@ -12,8 +12,8 @@ from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
-from payouts.operations.settling import customer_reference
 from payouts.queries.partners import require_partner
+from payouts.queries.references import references_of
 from payouts.queries.statements import (
     balance_at,
     earned_until,
@@ -23,6 +23,7 @@ from payouts.queries.statements import (
     partners_to_state,
     statements_of,
 )
+from payouts.rules.references import CUSTOMER, References
 from payouts.rules.statements import Line, Statement, drawn_up, fact, less, next_month
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ def make_statement(cur: Cursor, *, organization: UUID, author: Author = AUTHOR) 
     if locked.now < end + LATEST:
         return None
     start = datetime.combine(month, time(), UTC)
+    lines, lost = _sums(cur, organization, end, before)
     made = drawn_up(
         organization=organization,
         name=locked.name,
@@ -66,8 +68,8 @@ def make_statement(cur: Cursor, *, organization: UUID, author: Author = AUTHOR) 
         counter=len(before) + 1,
         currency=partner.currency,
         opening=last.closing if last else 0,
-        lines=less(_lines(cur, organization, end), _said(before)),
-        lost=_lost(cur, organization, before),
+        lines=lines,
+        lost=lost,
         paid=paid_between(cur, organization, start, end),
         moved=moved_between(cur, organization, start, end),
         payable_opening=balance_at(cur, organization, "partner_payable", start),
@@ -89,20 +91,30 @@ def _attempted(organization: UUID) -> int:
     return done
 
 
-def _lines(cur: Cursor, organization: UUID, end: datetime) -> list[Line]:
-    found = [
-        Line(listing, str(customer_reference(organization, customer)), calls, gross, share)
-        for listing, customer, calls, gross, share in earned_until(cur, organization, end.date())
-    ]
-    return sorted(found, key=lambda line: (line.listing, line.customer))
+def _sums(
+    cur: Cursor, organization: UUID, end: datetime, before: list[Statement]
+) -> tuple[list[Line], list[tuple[str, int]]]:
+    """What no earlier statement said, by customer: whatever those called it, the present reference stands for it."""
+    names = references_of(cur, organization)
+    earned, lost = earned_until(cur, organization, end.date()), lost_of(cur, organization)
+    known = _known(names, {row[1] for row in earned} | {row[0] for row in lost})
+    lines = [Line(row[0], str(names.of(CUSTOMER, row[1])), *row[2:]) for row in earned]
+    rest = less(lines, _said(before, known))
+    gone = {str(names.of(CUSTOMER, customer)): amount for customer, amount in lost}
+    return sorted(rest, key=lambda line: (line.listing, line.customer)), _lost(gone, before, known)
 
 
-def _said(before: list[Statement]) -> dict[tuple[str, str], Line]:
+def _known(names: References, customers: set[UUID]) -> dict[str, str]:
+    """The present reference of each customer by the one of before."""
+    return {str(names.before(one)): str(names.of(CUSTOMER, one)) for one in customers}
+
+
+def _said(before: list[Statement], known: dict[str, str]) -> dict[tuple[str, str], Line]:
     """What all earlier statements said of each listing and customer."""
     said: dict[tuple[str, str], Line] = {}
     for statement in before:
         for one in statement.document["lines"]:
-            key = (one["listing"], one["customer"])
+            key = (one["listing"], known.get(one["customer"], one["customer"]))
             old = said.get(key, Line(*key, 0, 0, 0))
             said[key] = Line(
                 *key, old.calls + one["calls"], old.gross + one["gross"], old.share + one["share"]
@@ -110,13 +122,11 @@ def _said(before: list[Statement]) -> dict[tuple[str, str], Line]:
     return said
 
 
-def _lost(cur: Cursor, organization: UUID, before: list[Statement]) -> list[tuple[str, int]]:
+def _lost(now: dict[str, int], before: list[Statement], known: dict[str, str]) -> list[tuple[str, int]]:
     said: dict[str, int] = {}
     for statement in before:
         for one in statement.document["clawbacks"]:
-            said[one["customer"]] = said.get(one["customer"], 0) + one["amount"]
-    now = {
-        str(customer_reference(organization, customer)): lost for customer, lost in lost_of(cur, organization)
-    }
+            name = known.get(one["customer"], one["customer"])
+            said[name] = said.get(name, 0) + one["amount"]
     rest = {name: now.get(name, 0) - said.get(name, 0) for name in {*now, *said}}
     return sorted((name, amount) for name, amount in rest.items() if amount)

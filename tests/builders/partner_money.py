@@ -11,9 +11,10 @@ from uuid import UUID
 
 from orgs.operations.clock import advance_clock_to
 from orgs.operations.locks import lock_organization
-from payouts.operations.settling import customer_reference
 from payouts.operations.statements import make_statement
 from payouts.queries.payingintegrity import violations as payout_violations
+from payouts.queries.references import references_of
+from payouts.rules.references import CUSTOMER
 from payouts.rules.statements import next_month
 from tests.builders.books import balances
 from tests.builders.deliveries import CONNECT, PLATFORM, post
@@ -112,7 +113,7 @@ class Buyer:
 
     def known_to(self, earner: Earner) -> str:
         """How a partner knows it."""
-        return str(customer_reference(earner.id, self.customer.id))
+        return str(write(lambda cur: references_of(cur, earner.id)).of(CUSTOMER, self.customer.id))
 
 
 def end_month(organization: UUID) -> None:

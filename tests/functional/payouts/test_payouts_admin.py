@@ -6,8 +6,11 @@ from typing import Any
 
 from django.test import Client
 
+from payouts.operations.paying.batches import run_batch
 from payouts.operations.statements import make_statement
-from tests.builders.orgs import write
+from payouts.queries.batches import open_batches
+from tests.builders.books import open_books
+from tests.builders.orgs import events_of, write
 from tests.builders.payouts import partner
 from tests.builders.stripe import Simulator
 from tests.functional.billing.test_admin import staff
@@ -85,3 +88,68 @@ def test_batches_and_statements_are_shown(stripe_simulator: Simulator) -> None:
         in client.get(f"/admin/payouts/partnerstatement/?q={statement.number}").content.decode()
     )
     assert client.get("/admin/payouts/payoutbatch/").status_code == 200
+
+
+BATCHES = "/admin/payouts/payoutbatch/"
+
+
+class TestAPayout:
+    def test_is_requested_in_the_staffs_name_and_approved_by_another_person(
+        self, stripe_simulator: Simulator
+    ) -> None:
+        made = partner(stripe_simulator, cents=250_000)
+        user, client = staff("view_payout", "add_payout", "change_payout")
+        body = {"organization": str(made.id), "amount": "1500.00", "currency": "USD"}
+
+        assert client.get(f"{PAGE}add/").status_code == 200
+        assert client.post(f"{PAGE}add/", body).status_code == 302
+
+        payout = made.payout()
+        assert (payout.state, payout.cause) == ("pending_approval", "platform")
+        assert payout.requested_by == f"staff:{user.pk}"
+        assert made.money() == {"partner_payable": 100_000, "payout_in_transit": 150_000}
+        acts(client, "approve", payout.id)
+        assert made.state() == "pending_approval"
+        assert client.get(f"{PAGE}{payout.id}/change/").status_code == 200
+        assert client.post(f"{PAGE}{payout.id}/change/", body).status_code == 403
+        again = client.post(f"{PAGE}add/", body, follow=True).content.decode()
+        assert "is under way" in again
+        assert len(made.payouts()) == 1
+
+    def test_is_of_all_there_is_without_an_amount(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        _, client = staff("view_payout", "add_payout")
+        body = {"organization": str(made.id), "amount": "", "currency": ""}
+        assert client.post(f"{PAGE}add/", body).status_code == 302
+        assert made.money() == {"payout_in_transit": 5_000}
+
+    def test_that_is_refused_moves_nothing(self, stripe_simulator: Simulator) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        _, client = staff("view_payout", "add_payout")
+        before = events_of(made.id)
+        for given, words in (
+            ({"amount": "20"}, "An amount has its currency beside it."),
+            ({"amount": "20", "currency": "EUR"}, "currency is USD"),
+            ({"amount": "x", "currency": "USD"}, "amount"),
+            ({"amount": "60", "currency": "USD"}, "That much cannot be withdrawn now."),
+            ({"amount": "1", "currency": "USD"}, "less than the least payout"),
+            ({"organization": str(open_books())}, "is no partner"),
+        ):
+            body = {"organization": str(made.id), "amount": "", "currency": "", **given}
+            assert words in client.post(f"{PAGE}add/", body, follow=True).content.decode(), given
+        _, looker = staff("view_payout", "change_payout")
+        assert looker.post(f"{PAGE}add/", {"organization": str(made.id)}).status_code == 403
+        assert events_of(made.id) == before
+
+
+def test_a_batch_is_requested_by_who_may_add_one(stripe_simulator: Simulator) -> None:
+    made = partner(stripe_simulator, cents=5_000)
+    _, looker = staff("view_payoutbatch")
+    assert looker.post(f"{BATCHES}add/", {}).status_code == 403
+    user, client = staff("view_payoutbatch", "add_payoutbatch")
+    assert client.get(f"{BATCHES}add/").status_code == 200
+    assert client.post(f"{BATCHES}add/", {}).status_code == 302
+    batch = next(one for one in write(open_batches) if one.requested_by == f"staff:{user.pk}")
+    run_batch(batch)
+    assert (made.payout().batch, made.payout().requested_by) == (batch.id, f"staff:{user.pk}")
+    assert client.get(f"{BATCHES}{batch.id}/change/").status_code == 200

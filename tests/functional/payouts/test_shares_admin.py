@@ -153,15 +153,73 @@ class TestPartners:
         seller = make_seller()
         user, client = staff("view_partner", "change_partner")
         body = {"action": "hold", "_selected_action": [partner_row(seller)]}
+        before = events_of(seller.id)
+        shown = client.post(f"{PARTNERS}?organization={seller.id}", body, follow=True).content.decode()
+        assert ("A hold has a reason." in shown, events_of(seller.id)) == (True, before)
+        body["reason"] = "Too many disputes"
         client.post(f"{PARTNERS}?organization={seller.id}", body, follow=True)
         kind, _, _, actor, _ = events_of(seller.id)[-1]
         assert (kind.startswith("partner."), actor) == (True, f"staff:{user.pk}")
+        assert partner_shown(seller.id)["hold_reason"] == "Too many disputes"
+
+    def test_are_enrolled_with_their_terms_by_who_may_add_them(self) -> None:
+        organization = open_books()
+        user, client = staff("view_partner", "add_partner")
+        assert client.get(f"{PARTNERS}add/").status_code == 200
+        terms = {"minimum": "25", "schedule": "weekly", "holdback_days": "14", "reserve_rate": "0.1"}
+        given = {**terms, "organization": str(organization), "hold_reason": ""}
+        for wrong in (
+            {"holdback_days": "400"},
+            {"reserve_rate": "2"},
+            {"minimum": "0"},
+            {"schedule": "yearly"},
+        ):
+            assert client.post(f"{PARTNERS}add/", {**given, **wrong}).status_code == 200, wrong
+        assert platform().get(f"/v1/partners/{organization}").status_code == 404
+        _, looker = staff("view_partner", "change_partner")
+        assert looker.post(f"{PARTNERS}add/", given).status_code == 403
+
+        assert client.post(f"{PARTNERS}add/", given).status_code == 302
+
+        shown = partner_shown(organization)
+        assert {name: str(shown[name]) for name in terms} == terms
+        actors = [actor for kind, _, _, actor, _ in events_of(organization) if kind == "partner.enrolled"]
+        assert actors == [f"staff:{user.pk}"]
+        again = client.post(f"{PARTNERS}add/", given, follow=True).content.decode()
+        assert "is a partner already" in again
+
+    def test_get_other_terms_without_what_another_person_changed_meanwhile(self) -> None:
+        seller = make_seller(minimum=2_500_000_000)
+        user, client = staff("view_partner", "change_partner")
+        page = f"{PARTNERS}{partner_row(seller)}/change/"
+        form_ = client.get(page).context["adminform"].form
+        given = {name: form_.get_initial_for_field(field, name) for name, field in form_.fields.items()}
+        assert (given["minimum"], given["schedule"]) == ("25", "manual")
+        answer = client.post(page, {**given, "schedule": "monthly", "hold_reason": "Fraud"})
+        assert answer.status_code == 302
+        shown = partner_shown(seller.id)
+        assert (shown["schedule"], shown["minimum"], shown["hold_reason"]) == ("monthly", "25", "Fraud")
+        kind, _, _, actor, _ = events_of(seller.id)[-1]
+        assert (kind, actor) == ("partner.changed", f"staff:{user.pk}")
+        before = events_of(seller.id)
+        assert client.post(page, {**given, "reserve_rate": "x"}).status_code == 200
+        _, looker = staff("view_partner")
+        assert looker.get(page).status_code == 200
+        assert looker.post(page, given).status_code == 403
+        assert events_of(seller.id) == before
 
 
 def withdraw(client: Any, seller: Seller, share: UUID) -> str:
     body = {"action": "withdraw", "_selected_action": [str(share)]}
     shown: str = client.post(f"{PAGE}?organization={seller.id}", body, follow=True).content.decode()
     return shown
+
+
+def partner_shown(organization: UUID) -> dict[str, Any]:
+    answer = platform().get(f"/v1/partners/{organization}")
+    assert answer.status_code == 200, answer.content
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def partner_row(seller: Seller) -> str:

@@ -6,12 +6,15 @@ import csv
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from common.money import parse_amount
 from orgs.operations.clock import advance_clock_to
 from orgs.operations.locks import lock_organization
 from payouts.operations.statements import make_statement
+from payouts.queries.references import references_of
 from payouts.queries.statements import year_of
+from payouts.rules.references import References
 from payouts.rules.statements import next_month
 from tests.builders.gate import Customer
 from tests.builders.marketplace import Seller, calling, make_seller, settled, spend
@@ -108,6 +111,58 @@ def test_what_is_told_after_a_statement_stands_on_the_next_one() -> None:
     assert (late.opening, late.earned, late.closing) == tuple(
         parse_amount(text) for text in ("8", "16", "24")
     )
+
+
+def names_of(seller: Seller) -> References:
+    return write(lambda cur: references_of(cur, seller.id))
+
+
+def test_customers_are_called_what_nobody_works_out_who_knows_them() -> None:
+    seller, other = make_seller(), make_seller()
+    customer = calling(seller)
+    spend(customer, "1")
+    end_month(seller)
+    (line,) = state(seller).document["lines"]
+    told = seller.api.get("/v1/partner/earnings", group_by="customer").json()["data"]
+    assert line["customer"] == told[0]["customer"] == str(names_of(seller).of("customer", customer.id))
+    guesses = {f"{kind}:{seller.id}:{customer.id}" for kind in ("customer", "agent")}
+    assert line["customer"] not in {str(uuid5(NAMESPACE_OID, guess)) for guess in guesses}
+    assert line["customer"] != str(names_of(other).of("customer", customer.id))
+
+
+def renamed(seller: Seller, name: str, other: str) -> None:
+    """Statements that call a customer otherwise, past the code."""
+    statement = (
+        "UPDATE partner_statements SET document = replace(document::text, %s, %s)::jsonb"
+        " WHERE organization = %s"
+    )
+    write(lambda cur: cur.execute(statement, (name, other, seller.id)))
+
+
+def test_a_statement_goes_on_from_one_that_called_its_customers_otherwise() -> None:
+    seller = make_seller()
+    customer = calling(seller)
+    spend(customer, "10")
+    end_month(seller)
+    first, names = state(seller), names_of(seller)
+    old, new = str(names.before(customer.id)), str(names.of("customer", customer.id))
+    renamed(seller, new, old)
+    spend(customer, "20")
+    end_month(seller)
+    (line,) = state(seller).document["lines"]
+    renamed(seller, old, new)  # as the events have it
+    assert first.earned == parse_amount("8")
+    assert (line["customer"], line["calls"], line["share"]) == (new, 1, parse_amount("16"))
+
+
+def test_who_shares_with_a_partner_is_named_to_the_platform_alone() -> None:
+    owner, *others, _ = shared_by_three()
+    shown = owner.api.get("/v1/revenue-shares").json()["data"][0]["splits"]
+    full = platform().get("/v1/revenue-shares", organization=str(owner.id)).json()["data"][0]["splits"]
+    assert [one["partner"] for one in full] == [str(one.id) for one in (owner, *others)]
+    assert [one["weight"] for one in shown] == [one["weight"] for one in full] == [2, 1, 1]
+    assert shown[0]["partner"] == str(owner.id)
+    assert not {one["partner"] for one in shown[1:]} & {str(one.id) for one in others}
 
 
 def amount_of(row: dict[str, str]) -> int:
