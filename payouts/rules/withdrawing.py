@@ -19,6 +19,7 @@ REASONS: Final = {
     "payout_under_way": "A payout is under way; the next one can be requested when it has ended.",
     "payout_too_soon": "The last payout was requested less than 24 hours ago; the next one can be from {} on.",
     "below_minimum_payout": "It is less than the least payout of {}.",
+    "minimum_unknown": "No least payout is known in your currency: your terms have to say one.",
 }
 """Why something that was earned cannot be withdrawn, by code."""
 

@@ -44,7 +44,7 @@ def approval_above(currency: str, *, plain: int, named: Mapping[str, int]) -> in
     is known it is 0: always."""
     if currency in named or currency in AS_AGREED:
         return named.get(currency, plain)
-    return plain * DEFAULT_MINIMUMS.get(currency, 0) // 10
+    return int(plain * DEFAULT_MINIMUMS.get(currency, 0) // 10)
 
 
 def payout_step(currency: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from common.errors import ProblemError
+from common.errors import InvalidTransition, ProblemError
 from common.money import format_amount
 from orgs.rules.facts import time_text
 from payouts.rules.partners import ACTIVE, ONBOARDING, Partner
@@ -120,6 +120,8 @@ def waits_of(
         reasons.append(_waiting(refused.code, time_text(last.requested_at + APART)))
     except BelowMinimumPayout as refused:
         reasons.append(_waiting(refused.code, f"{refused.extra['minimum']} {partner.currency}"))
+    except InvalidTransition:
+        reasons.append(_waiting("minimum_unknown"))
     except ProblemError as refused:
         reasons.append(_waiting(refused.code))
     return tuple(reasons)

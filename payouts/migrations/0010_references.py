@@ -6,6 +6,6 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payouts", "0008_revenue_days")]
+    dependencies = [("payouts", "0009_revenue_days")]
 
-    operations = [sql_operation(__file__, "0008_references.sql")]
+    operations = [sql_operation(__file__, "0010_references.sql")]
