@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing.api.invoice_serializers import SignedAmountField
+from billing.api.plan_schema import CHARGE_DEFINITION
 from billing.rules.otherfees import MAX_CHARGES, MAX_ORGANIZATIONS
 from common.api.serializers import CurrencyField, IdField, InstantField, TextField, WholeNumberField
 
 _MOST = 2**53
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "description": "One for each of the currencies, as a plan's definition states it.",
+        "additionalProperties": CHARGE_DEFINITION,
+    }
+)
+class _PricesField(serializers.DictField):
+    """Prices of a charge by currency."""
 
 
 class OtherChargeSerializer(serializers.Serializer[Any]):
@@ -18,7 +31,7 @@ class OtherChargeSerializer(serializers.Serializer[Any]):
 
     plan = TextField(help_text="Key of the plan; of all its versions.")
     charge = TextField(help_text="Key of the charge.")
-    prices = serializers.DictField(
+    prices = _PricesField(
         child=serializers.DictField(),
         help_text="By currency, each as a plan's definition states it. A customer of another currency stays as it is.",
     )

@@ -11,8 +11,9 @@ from common.errors import ProblemError, combined
 
 
 class MeterUnusable(ProblemError):
-    """A charge of the plan counts by a meter that is missing, archived, grouped otherwise or counted twice, or prices
-    each event, where a meter knows the sum of a period."""
+    """A metered charge's meter is missing, archived, grouped otherwise or counted twice, or its price is of each event.
+
+    A meter knows the sum of a period only."""
 
     code = "meter_unusable"
     status = 422

@@ -1,5 +1,6 @@
 """Revenue metrics as the platform reads them."""
 
+import time
 from typing import Any
 from uuid import UUID
 
@@ -17,9 +18,21 @@ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), kind, amount / 1000000 FROM
 _FOREVER = "infinity"
 
 
+def read_all() -> None:
+    """Have the reader see all that happened until now. It passes by what is newer than the oldest transaction that
+    runs anywhere in the cluster, other tests' too, so that is waited for."""
+    ((now,),) = rows("SELECT pg_current_xact_id()::text::bigint")
+    deadline = time.monotonic() + 30
+    horizon = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+    while rows(horizon)[0][0] <= now:
+        assert time.monotonic() < deadline, "A transaction of another test has not ended for 30 s."
+        time.sleep(0.02)
+    catch_up()
+
+
 def metric(name: str, organization: UUID | None = None, **given: Any) -> list[dict[str, Any]]:
     """The rows of a report, after the reader has seen all that happened."""
-    catch_up()
+    read_all()
     if organization is not None:
         given["organization"] = str(organization)
     answer = platform().get(f"{PATH}/{name}", **given)
@@ -36,13 +49,13 @@ def only(name: str, organization: UUID, **given: Any) -> dict[str, Any]:
 
 def moved(organization: UUID, before: Any = _FOREVER) -> list[tuple[str, str, int]]:
     """A customer's movements as (day, kind, cents)."""
-    catch_up()
+    read_all()
     return [tuple(row) for row in rows(_MOVEMENTS, organization, before)]
 
 
 def broken(*organizations: UUID) -> list[Broken]:
     """What does not hold of the metrics of these customers."""
-    catch_up()
+    read_all()
 
     def read(cur: Cursor) -> list[Broken]:
         cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -16,7 +16,7 @@ from payouts.operations.metrics.rebuilding import catch_up
 from tests.builders.billing import billed
 from tests.builders.books import balances
 from tests.builders.gate import Customer, make_customer, make_model
-from tests.builders.metrics import PATH, broken, metric, only
+from tests.builders.metrics import PATH, broken, metric, only, read_all
 from tests.builders.orgs import (
     AUTHOR,
     Caller,
@@ -92,7 +92,7 @@ class TestMargins:
             for _ in range(count):
                 called(made, model, agent=agent)
         given = {"organization": str(made.id), "group_by": "agent", "limit": "3"}
-        catch_up()
+        read_all()
         first = platform().get(f"{PATH}/margins", **given).json()
         made.pass_time(hours=1)
         called(made, model, agent="a")

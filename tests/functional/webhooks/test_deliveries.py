@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from django.core import mail
+from msgspec import structs
 from standardwebhooks import WebhookVerificationError
 
 from common.ids import new_id
@@ -459,7 +460,7 @@ class TestAnEventThatCannotBeTold:
         broken, sound = made.happen("broken", "sound")
         events = [one for one in events_since(made.organization) if one.type == "switch.set"]
         assert [one.data["target_id"] for one in events] == [broken, sound]
-        events[0] = replace(events[0], data={"kind": "pause"})  # what an older version left out
+        events[0] = structs.replace(events[0], data={"kind": "pause"})  # what an older version left out
         caplog.clear()
         write(lambda cur: tell_events(cur, events))
         write(lambda cur: tell_events(cur, events))  # a reader that died after it
