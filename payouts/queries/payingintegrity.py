@@ -13,6 +13,7 @@ from typing import Final
 from events.integrity import register_check
 from events.store import Cursor
 from ledger.queries.integrity import Violation
+from orgs import PLATFORM_ID
 
 _TRANSFERS: Final = """
 WITH sent AS (
@@ -30,9 +31,10 @@ SELECT p.organization, 'payout ' || p.id, 'has a transfer that no command made' 
 WHERE p.transfer IS NOT NULL AND NOT EXISTS (SELECT FROM outbound_commands c
     WHERE c.organization = p.organization AND c.purpose = 'create_transfer' AND c.object_id = p.transfer)
 """
-# Nothing but payouts moves what is in transit, whatever an entry calls itself. Cash and what the processor has are a
+# Nothing but payouts moves what is in transit to a partner, whatever an entry calls itself; the platform's own account
+# is that of its payouts from the processor. Cash and what the processor has are a
 # customer's, too: there the entries of payouts count, and what reverses one.
-_BOOKS: Final = """
+_BOOKS: Final = f"""
 WITH posted AS (
     SELECT o.organization,
         coalesce(sum(o.amount) FILTER (WHERE a.kind = 'payout_in_transit'), 0) AS transit,
@@ -40,7 +42,7 @@ WITH posted AS (
         coalesce(sum(o.amount) FILTER (WHERE a.kind = 'processor_clearing'), 0) AS gone
     FROM postings o JOIN accounts a ON a.id = o.account_id JOIN journal_entries e ON e.id = o.entry_id
     LEFT JOIN journal_entries r ON r.id = e.reverses
-    WHERE a.kind = 'payout_in_transit'
+    WHERE (a.kind = 'payout_in_transit' AND o.organization <> '{PLATFORM_ID}')
         OR (a.kind IN ('cash', 'processor_clearing') AND coalesce(r.source, e.source) LIKE 'payout:%'
             AND coalesce(r.kind, e.kind) LIKE 'payout\\_%')
     GROUP BY o.organization

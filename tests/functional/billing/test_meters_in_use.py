@@ -130,7 +130,7 @@ class TestAMeterThatIsCounted:
         other = subscribe(who, sell(fee("5")))
         for mode in ("invoice", "next_period"):
             with made.still():
-                answer = act(who, other, "change", {"plan": counting.plan_key, "mode": mode})
+                answer = act(platform(), other, "change", {"plan": counting.plan_key, "mode": mode})
                 assert problem(answer)[:2] == (409, "meter_in_use")
 
     def test_is_refused_to_an_add_on(self) -> None:

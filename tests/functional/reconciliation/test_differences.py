@@ -127,6 +127,9 @@ class TestAPlantedDifference:
         settle()
         day.run()
         assert day.by_class("repaired") == {"missing_here": N}
-        assert day.by_class("open") == {"missing_there": 1}
+        assert day.by_class("open") == {
+            "missing_there": 1,
+            "amount": 1,
+        }  # the payout, and what the books hold
         ours, theirs = day.moved()
         assert ours == theirs - 9_000  # what left by a payout that never was

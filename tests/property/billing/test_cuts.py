@@ -70,7 +70,7 @@ def connection() -> Any:
 
 
 class TestTheDifferencesOfARisingChain:
-    @hypothesis(max_examples=150, deadline=None)
+    @hypothesis(max_examples=80, deadline=None)
     @given(history=histories())
     def test_partition_all_records(self, connection: psycopg.Connection[Any], history: History) -> None:
         taken: list[int] = []

@@ -44,7 +44,7 @@ uses = st.lists(st.tuples(amounts, st.sampled_from(["search", "mail", None])), m
 fees = st.lists(st.integers(-500, 5_000), max_size=3)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(uses=uses, fees=fees, credit=st.sampled_from(["0", "3.3333333", "50"]), percent=st.sampled_from([None, "33"]),
        country=st.sampled_from(["US", "DE"]), consolidation=st.sampled_from(CONSOLIDATIONS))  # fmt: skip
 def test_a_preview_is_the_later_invoice(
@@ -121,7 +121,7 @@ def agree(made: Billed, who: Caller, drawn: st.DataObject) -> None:
         agreed(made.id, "2", days=300, fees=fees, commitment=commitment("postpaid", "month"))
 
 
-@settings(max_examples=6, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(drawn=st.data(), consolidation=st.sampled_from(CONSOLIDATIONS), credit=st.sampled_from(["0", "5"]))
 def test_each_preview_is_the_next_invoice(drawn: st.DataObject, consolidation: str, credit: str) -> None:
     """Whatever the boundary that makes it, and whatever its tax codes."""

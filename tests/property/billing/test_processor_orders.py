@@ -117,7 +117,7 @@ def state(paying: Paying) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=list(HealthCheck),

@@ -120,7 +120,7 @@ def items(decisions: Iterable[Decision]) -> list[Any]:
 
 
 class TestAnySequence:
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.sampled_from(BASES), st.integers(0, 5), steps)
     def test_periods_tile_and_no_time_is_billed_twice(self, basis: str, first: int, taken: list[Any]) -> None:
         year = Year(basis, first)
@@ -136,7 +136,7 @@ class TestAnySequence:
         for (charge, _), billed in by_charge(items(year.who.decisions)).items():
             assert not overlaps(billed), charge
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.sampled_from(BASES), st.integers(0, 5), steps)
     def test_a_credit_takes_back_no_more_than_was_billed(
         self, basis: str, first: int, taken: list[Any]
@@ -153,7 +153,7 @@ class TestAnySequence:
                 back[item.credits] = back.get(item.credits, 0) - item.amount
         assert all(amount <= billed[name] for name, amount in back.items())
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(st.sampled_from(BASES), st.integers(0, 5), steps)
     def test_metered_periods_tile(self, basis: str, first: int, taken: list[Any]) -> None:
         year = Year(basis, first)
@@ -183,7 +183,7 @@ class TestAnySequence:
 
 
 class TestNobodyGetsMoreThanWasPaid:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @example(
         "per_second", 0, [(12, "change", 1, None, 0), (16, "change", 0, None, 0)]
     )  # both rounded: by a cent
@@ -204,7 +204,7 @@ class TestNobodyGetsMoreThanWasPaid:
         assert granted - taken_back - given_away <= net
         assert year.burnt <= granted - taken_back
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=50, deadline=None)
     @given(
         st.integers(0, 5),
         st.lists(st.tuples(st.integers(1, 20), st.integers(0, 5), st.booleans()), max_size=12),
@@ -225,7 +225,7 @@ class TestNobodyGetsMoreThanWasPaid:
 
 
 class TestMoneyIsConserved:
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=40, deadline=None)
     @given(
         st.lists(
             st.tuples(st.integers(1, 400_000), st.sampled_from(("10", "30", "100", "33.33"))),

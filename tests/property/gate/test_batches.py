@@ -43,7 +43,7 @@ from tests.builders.orgs import write
 from tests.invariants import assert_sound
 from tests.property.gate.twins import Twin, make_twin, recorded, told
 
-STORIES = max(15, int(os.environ.get("MODEL_OPERATIONS", "2000")) // 100)
+STORIES = max(10, int(os.environ.get("MODEL_OPERATIONS", "1000")) // 100)
 OFTEN = settings(
     max_examples=STORIES,
     deadline=None,

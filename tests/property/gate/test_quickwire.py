@@ -218,7 +218,7 @@ SEEDS = st.integers(0, 2**32)
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("wild", [False, True], ids=["plain", "wild"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), key=KEYS, seed=SEEDS)
 def test_one_command_is_the_same_on_both_ways(
     name: str, wild: bool, data: st.DataObject, key: str | None, seed: int
@@ -237,7 +237,7 @@ def test_a_batch_is_the_same_on_both_ways(name: str, wild: bool, data: st.DataOb
     assert_agree(BATCHES[name], raw, None)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(raw=st.binary(max_size=60), name=st.sampled_from(sorted(SINGLES)))
 def test_any_bytes_are_the_same_on_both_ways(raw: bytes, name: str) -> None:
     assert_agree(SINGLES[name], raw, "k-1")

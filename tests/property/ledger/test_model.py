@@ -319,5 +319,5 @@ class Credit(RuleBasedStateMachine):
 
 TestCredit = Credit.TestCase
 TestCredit.settings = settings(
-    max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -144,7 +144,7 @@ def lived(steps: list[tuple[str, int, int, int, int, int]]) -> tuple[Life, list[
     return life, ends
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=25))
 def test_movements_over_24_months_sum_to_the_mrr_of_every_month(
     steps: list[tuple[str, int, int, int, int, int]],

@@ -46,7 +46,7 @@ INVOICED = st.lists(
     max_size=8,
 )
 CHECKED = settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
