@@ -24,7 +24,7 @@ from tests.concurrency.gate.running import assert_ends_alike, run
 from tests.invariants import assert_sound
 
 PARTIES = 6
-ATTEMPTS = int(os.environ.get("CONTROLS_ATTEMPTS", "4000"))
+ATTEMPTS = int(os.environ.get("CONTROLS_ATTEMPTS", "2000"))
 ACTIONS = ("notify", "cap", "throttle", "require_approval", "pause", "block")
 CODES = ("rate_limited", "approval_required", "paused", "run_ceiling_reached", "budget_exhausted")
 

@@ -27,7 +27,7 @@ CODES = (
     "backoff_required",
     "run_ceiling_reached",
 )
-ATTEMPTS = int(os.environ.get("REPLAY_ATTEMPTS", "4000"))
+ATTEMPTS = int(os.environ.get("REPLAY_ATTEMPTS", "2500"))
 
 
 def test_every_grant_was_allowed_and_every_denial_was_right(web: str) -> None:

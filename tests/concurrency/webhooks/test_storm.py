@@ -13,7 +13,7 @@ from tests.invariants import assert_sound
 from webhooks.operations.inbound.processing import process_due
 
 CUSTOMERS = int(os.environ.get("STORM_CUSTOMERS", "3"))
-PAYMENTS = int(os.environ.get("STORM_PAYMENTS", "7"))
+PAYMENTS = int(os.environ.get("STORM_PAYMENTS", "5"))
 KILLS = int(os.environ.get("STORM_KILLS", "6"))
 TIMES = 10
 

@@ -26,6 +26,9 @@ def bench(tmp_path: Path, *arguments: str) -> tuple[str, dict[str, Any]]:
     return answer.stdout, json.loads(out.read_text(encoding="utf-8"))
 
 
+long = pytest.mark.skipif(not os.environ.get("FULL"), reason="It takes half a minute of two processors.")
+
+
 class TestTheBenchmarks:
     def test_measure_the_gate_beside_its_floor(self, tmp_path: Path) -> None:
         printed, written = bench(tmp_path, "gate", "ledger", "storage", "proofs")
@@ -49,6 +52,7 @@ class TestTheBenchmarks:
         assert len(rate["runs"]) == 1
         assert set(written) == {"machine", "started_at", "figures"}
 
+    @long
     def test_measure_the_gate_over_http(self, tmp_path: Path) -> None:
         printed, written = bench(tmp_path, "http", "open", "isolation", "--block-seconds", "1")
         figures = written["figures"]
@@ -74,6 +78,7 @@ class TestTheBenchmarks:
         assert "| `gate.http.hot.64.operations_per_s` / `floor.hot.64` |" in table
         assert (tmp_path / "latency.svg").read_text(encoding="utf-8").startswith("<svg")
 
+    @long
     def test_measure_partners_money_after_few_earnings_and_after_many(self, tmp_path: Path) -> None:
         _, written = bench(tmp_path, "payouts", "--earnings", "1000")
         for step in ("settle", "withdrawable", "statement", "batch"):

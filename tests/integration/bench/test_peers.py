@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sandbox.places import CHECKOUT
 from tests.peers.showing import tables
 
@@ -15,6 +17,7 @@ QUICK = [
 ]  # fmt: skip
 
 
+@pytest.mark.skipif(not os.environ.get("FULL"), reason="It takes a minute of two processors.")
 class TestTheComparison:
     def test_puts_counterfoil_through_loads_and_probes(self, tmp_path: Path) -> None:
         out = tmp_path / "peers.json"
