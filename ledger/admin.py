@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from common.errors import ProblemError
@@ -218,20 +218,6 @@ class AdjustmentAdmin(ReadOnlyAdmin):
             lambda cur: find_adjustment(cur, organization=new.organization, adjustment=obj.id)
         )
         obj.status = made.status
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """A refusal of the operation is shown above the form."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProblemError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Approve and post the chosen adjustments", permissions=["operate"])
     def approve(self, request: HttpRequest, rows: QuerySet[Adjustment]) -> None:

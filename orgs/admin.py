@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
@@ -59,6 +59,20 @@ class ReadOnlyAdmin(_ModelAdmin):
         if OrganizationFilter in filters and not request.GET.get(OrganizationFilter.parameter_name):
             self.message_user(request, "Choose an organization in the filter to see its rows.", messages.INFO)
         return super().changelist_view(request, extra_context)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """The page of one row; a refusal of the operation that it calls is shown above the form."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except ProblemError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     def run(self, request: HttpRequest, rows: QuerySet[Any], operation: Operation) -> None:
         """Run an operation for each chosen row, each in a transaction of its own, and say what came of it."""

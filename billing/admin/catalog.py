@@ -30,7 +30,6 @@ from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from orgs.admin import ReadOnlyAdmin
 from orgs.operations.facts import Author
-from spend.admin.prices import RefusalsShown
 
 if TYPE_CHECKING:  # generic to the type checker only
     _EntityForm = forms.ModelForm[LegalEntity]
@@ -119,7 +118,7 @@ class LegalEntityForm(_EntityForm):
 
 
 @admin.register(LegalEntity)
-class LegalEntityAdmin(RefusalsShown):
+class LegalEntityAdmin(ReadOnlyAdmin):
     """Legal entities."""
 
     form = LegalEntityForm

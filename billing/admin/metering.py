@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 
 from billing.models import EventBackfill, Meter, MeterEvent
 from billing.operations.metering.correcting import revert_backfill
@@ -125,20 +125,6 @@ class MeterAdmin(ReadOnlyAdmin):
             return
         made = run_in_transaction(lambda cur: create_meter(cur, values["new"], author=author))
         obj.id, obj.key = made.id, made.key
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """A refusal of the operation is shown above the form."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProblemError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Archive the chosen meters", permissions=["operate"])
     def archive(self, request: HttpRequest, rows: QuerySet[Meter]) -> None:

@@ -127,14 +127,10 @@ class PlanVersionAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """The form of a new draft, or a version in tables. A refusal of the operation is shown above the form."""
+        """The form of a new draft, or a version in tables."""
         if object_id is not None:
             return self.shown(request, object_id)
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProblemError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def publish_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Ask once more; publish when that is answered."""

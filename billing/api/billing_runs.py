@@ -69,6 +69,8 @@ class BillingRunResumeView(OrgsView):
 
     required_scope = PLATFORM
     bodiless = ("POST",)
+    table = BILLING
+    resume = staticmethod(resume_customer)
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """Let a customer be billed again at once. What is due stays due; nothing is billed twice."""
@@ -76,8 +78,8 @@ class BillingRunResumeView(OrgsView):
         organization = path_id(name)
 
         def operation(cur: Cursor) -> dict[str, Any]:
-            resume_customer(cur, organization=organization)
-            return show_run(find_run(cur, organization))
+            self.resume(cur, organization=organization)
+            return show_run(find_run(cur, organization, table=self.table))
 
         return self.idempotent(request, operation, status=200)
 
@@ -100,22 +102,15 @@ class DunningRunListView(BillingRunListView):
 
 
 @extend_schema_view(post=extend_schema(request=None, responses={200: DunningRunSerializer}, tags=["dunning"]))
-class DunningRunResumeView(OrgsView):
+class DunningRunResumeView(BillingRunResumeView):
     """POST /v1/dunning-runs/{organization}/resume."""
 
-    required_scope = PLATFORM
-    bodiless = ("POST",)
+    table = DUNNING
+    resume = staticmethod(resume_dunning)
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """Let a customer's dunning go on at once. Every step that is due is done with its own date, none twice."""
-        refuse_fields(request)
-        organization = path_id(name)
-
-        def operation(cur: Cursor) -> dict[str, Any]:
-            resume_dunning(cur, organization=organization)
-            return show_run(find_run(cur, organization, table=DUNNING))
-
-        return self.idempotent(request, operation, status=200)
+        return super().post(request, name)
 
 
 @extend_schema_view(

@@ -13,8 +13,9 @@ from django.http import HttpRequest
 from common.errors import InvalidField, ProblemError
 from common.fields import text
 from common.transactions import run_in_transaction
+from orgs.admin import ReadOnlyAdmin
 from orgs.operations.facts import Author
-from spend.admin.prices import ReasonForm, RefusalsShown
+from spend.admin.prices import ReasonForm
 from spend.models import Approval, BudgetOverride
 from spend.operations.budgets.approvals import decide_approval
 from spend.operations.budgets.overrides import create_override, end_override
@@ -63,7 +64,7 @@ class OverrideForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(BudgetOverride)
-class BudgetOverrideAdmin(RefusalsShown):
+class BudgetOverrideAdmin(ReadOnlyAdmin):
     """Budgets raised for a while. Whoever may add them makes them, whoever may change them ends them."""
 
     form = OverrideForm
@@ -140,7 +141,7 @@ class DecisionForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Approval)
-class ApprovalAdmin(RefusalsShown):
+class ApprovalAdmin(ReadOnlyAdmin):
     """Thresholds that wait for a person. Whoever may change them approves or rejects those that are pending."""
 
     form = DecisionForm

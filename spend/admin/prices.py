@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from common.errors import ProblemError
@@ -33,24 +33,6 @@ from spend.rules.modelnames import NAME_LENGTH
 from spend.rules.pricetexts import component_lines, percent_of_ppm, ppm_of_percent
 
 OWNER_HELP = "Id of the organization whose own it is to be; empty: for all"
-
-
-class RefusalsShown(ReadOnlyAdmin):
-    """Pages whose operations may refuse: the refusal is shown above the form."""
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """The page, or itself once more with the reason of the refusal."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProblemError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
 
 class ReasonForm(ActionForm):
@@ -87,7 +69,7 @@ class DecisionForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(PriceChange)
-class PriceChangeAdmin(RefusalsShown):
+class PriceChangeAdmin(ReadOnlyAdmin):
     """Prices that differ from their source's. Whoever may change them approves or rejects those that wait."""
 
     form = DecisionForm
@@ -290,7 +272,7 @@ class ExchangeRateForm(PublishForm):
         return enter_fx_rate(cur, actor=actor, markup_ppm=self.cleaned_data["markup_percent"], **given)
 
 
-class PublishedAdmin(RefusalsShown):
+class PublishedAdmin(ReadOnlyAdmin):
     """Dated rows: published by whoever may add them, ended by whoever may change them. None is edited."""
 
     actions: Any = ("end",)

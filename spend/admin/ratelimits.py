@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 
 from common import fields
 from common.errors import ProblemError
@@ -205,20 +205,6 @@ class RateLimitAdmin(ObservedRuleMixin, ReadOnlyAdmin):
         owner: UUID = values["organization"]
         made = run_in_transaction(lambda cur: create_rate_limit(cur, owner, values["terms"], author=author))
         obj.id, obj.scope, obj.unit, obj.amount_limit = made.id, made.scope, made.unit, made.amount_limit
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """A refusal of the operation is shown above the form."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProblemError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Archive the chosen rate limits", permissions=["operate"])
     def archive(self, request: HttpRequest, rows: QuerySet[RateLimit]) -> None:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest
 
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
@@ -149,20 +149,6 @@ class RunPolicyAdmin(ObservedRuleMixin, ReadOnlyAdmin):
         owner: UUID = values["organization"]
         made = run_in_transaction(lambda cur: create_run_policy(cur, owner, values["terms"], author=author))
         obj.__dict__.update(RunPolicy.objects.get(pk=made.id).__dict__)
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: Any = None,
-    ) -> HttpResponse:
-        """A refusal of the operation is shown above the form."""
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except ProblemError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Archive the chosen run policies", permissions=["operate"])
     def archive(self, request: HttpRequest, rows: QuerySet[RunPolicy]) -> None:

@@ -22,8 +22,9 @@ from common.money import format_amount
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs import PLATFORM_ID
+from orgs.admin import ReadOnlyAdmin
 from orgs.operations.facts import Author
-from spend.admin.prices import ReasonForm, RefusalsShown
+from spend.admin.prices import ReasonForm
 from spend.models import Incident, Switch
 from spend.operations.switches.lifting import lift_switch, release_incident
 from spend.operations.switches.setting import set_switch
@@ -100,7 +101,7 @@ class EndForm(forms.ModelForm):  # type: ignore[type-arg]
         """Nothing: the row is the projection of what the operation does."""
 
 
-class Lifted(RefusalsShown):
+class Lifted(ReadOnlyAdmin):
     """Rows that a person ends with a reason: one on its page, several by an action."""
 
     form = EndForm

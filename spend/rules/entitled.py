@@ -16,7 +16,7 @@ from common.ids import AnyId
 from spend.rules.budgets import SCOPE_RANK
 from spend.rules.commands import Reserve
 from spend.rules.denials import Binding, Denied, NotEntitled
-from spend.rules.limits import RateLimit
+from spend.rules.limits import RateLimit, limit_over_all
 from spend.rules.stops import tools_of
 
 Value = bool | int | str | tuple[str, ...] | None
@@ -125,25 +125,12 @@ def feature_of_unit(unit: str) -> str:
 
 def _limit(organization: AnyId, feature: str, count: int, zone: str, since: datetime) -> RateLimit:
     unit, window = _UNITS[feature]
-    return RateLimit(
-        id=str(uuid5(NAMESPACE_OID, f"entitlement:{organization}:{feature}")),
-        organization=str(organization),
-        scope="organization",
-        target_id=None,
-        target_label=None,
-        per=None,
+    return limit_over_all(
+        organization,
+        uuid5(NAMESPACE_OID, f"entitlement:{organization}:{feature}"),
         unit=unit,
-        direction=None,
-        amount_limit=count,
-        window_kind=window,
-        burst=None,
-        behaviour="reject",
-        escalate_denials=None,
-        escalate_seconds=None,
-        active_from=None,
-        active_until=None,
-        time_zone=zone,
-        mode="enforce",
-        version=1,
-        created_at=since,
+        most=count,
+        window=window,
+        zone=zone,
+        since=since,
     )

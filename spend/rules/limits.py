@@ -64,3 +64,32 @@ class RateLimit:
     version: int
     created_at: datetime
     archived_at: datetime | None = None
+
+
+def limit_over_all(
+    organization: AnyId, name: AnyId, *, unit: str, most: int, window: str | None, zone: str, since: datetime
+) -> RateLimit:
+    """Return a limit over a whole organization that has no row: it follows from what an upper app published. `most`
+    units in a window of the clock; a window that is None: at once."""
+    return RateLimit(
+        id=str(name),
+        organization=str(organization),
+        scope="organization",
+        target_id=None,
+        target_label=None,
+        per=None,
+        unit=unit,
+        direction=None,
+        amount_limit=most,
+        window_kind=window,
+        burst=None,
+        behaviour="reject",
+        escalate_denials=None,
+        escalate_seconds=None,
+        active_from=None,
+        active_until=None,
+        time_zone=zone,
+        mode="enforce",
+        version=1,
+        created_at=since,
+    )

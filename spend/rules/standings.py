@@ -11,7 +11,7 @@ from typing import Final
 
 from common.errors import InvalidField
 from common.ids import AnyId
-from spend.rules.limits import RateLimit
+from spend.rules.limits import RateLimit, limit_over_all
 
 STANDINGS: Final = ("clear", "throttled", "suspended")
 CLEAR, THROTTLED, SUSPENDED = STANDINGS
@@ -56,25 +56,12 @@ def limit_of(standing: Standing, organization: AnyId, zone: str) -> RateLimit | 
     """Return the limit over the whole organization that throttling is, counted in minutes of the clock."""
     if standing.standing != THROTTLED or standing.per_minute is None:
         return None
-    return RateLimit(
-        id=str(standing.case or organization),
-        organization=str(organization),
-        scope="organization",
-        target_id=None,
-        target_label=None,
-        per=None,
+    return limit_over_all(
+        organization,
+        standing.case or organization,
         unit="requests",
-        direction=None,
-        amount_limit=standing.per_minute,
-        window_kind="minute",
-        burst=None,
-        behaviour="reject",
-        escalate_denials=None,
-        escalate_seconds=None,
-        active_from=None,
-        active_until=None,
-        time_zone=zone,
-        mode="enforce",
-        version=1,
-        created_at=standing.since,
+        most=standing.per_minute,
+        window="minute",
+        zone=zone,
+        since=standing.since,
     )

@@ -15,7 +15,17 @@ from spend.operations.gate.apply import Expire
 from spend.operations.gate.submit import submit
 from spend.operations.prices.publish import publish_price
 from spend.rules.budgetfacts import Budget, Terms
-from tests.builders.orgs import AUTHOR, Caller, make_agent, make_key, unique, write
+from tests.builders.orgs import (
+    AUTHOR,
+    Caller,
+    make_agent,
+    make_connection,
+    make_key,
+    make_team,
+    make_workflow,
+    unique,
+    write,
+)
 
 UNIT = 10**8
 
@@ -175,3 +185,22 @@ def make_model(provider: str = "acme", *, currency: str = "USD", **given: Any) -
         )
     )
     return model
+
+
+EVERYTHING = {
+    "workflow": "weekly",
+    "connection": "main",
+    "run": "run-1",
+    "user": "u-7",
+}
+"""What `whole_house` has beside its bot."""
+
+
+def whole_house(credit: str = "100") -> Customer:
+    """A customer whose bot is in a team and has a workflow and a connection."""
+    customer = make_customer(credit, agents=())
+    make_team(customer.id)
+    make_agent(customer.id, "bot", "Bot", team="research")
+    make_workflow(customer.id)
+    make_connection(customer.id)
+    return customer

@@ -147,9 +147,8 @@ def payment_of(command: Command) -> UUID:
 def _collect(
     cur: Cursor, books: Books, found: Invoice, payments: Sequence[Payment], cause: str, author: Author
 ) -> Payment:
-    for (
-        earlier
-    ) in payments:  # whoever has its secret may still complete it, also after its bank debit came back
+    # Whoever has the secret of a failed payment may still complete it, also after its bank debit came back.
+    for earlier in payments:
         if earlier.status == FAILED and earlier.intent is not None:
             request_cancellation(
                 cur,

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from common.ids import new_id
 from orgs.operations.organizations import close_organization
 from tests.builders.books import balances, open_books
-from tests.builders.catalog import make_coupon
-from tests.builders.orgs import AUTHOR, caller, events_of, make_agent, make_member, make_team, platform, write
+from tests.builders.orgs import AUTHOR, events_of, platform, write
 from tests.builders.subscribed import fee, metered, seats
 from tests.builders.subscriptions import (
     PATH,
@@ -288,45 +286,6 @@ class TestChanging:
         assert (events_of(organization), items_of(organization), shown(who, made)) == (before, items, made)
 
 
-class TestRepeating:
-    @pytest.mark.parametrize(
-        ("verb", "body"),
-        [
-            ("change", {"plan": "$other", "mode": "invoice"}),
-            ("change", {"plan": "$other", "mode": "reset"}),
-            ("quantity", {"quantities": {"seats": 4}, "mode": "invoice"}),
-            ("add-ons", {"add": ["sso"], "mode": "invoice"}),
-            ("pause", {"resumes_at": None}),
-            ("cancel", {"when": "now"}),
-            ("cancel", {"when": "period_end"}),
-            ("coupons", {"coupon": "$coupon"}),
-        ],
-    )
-    def test_under_its_key_has_one_effect_and_the_same_answer(self, verb: str, body: dict[str, Any]) -> None:
-        organization = open_books()
-        who = owner(organization)
-        plan = sell(fee("30"), seats("10"), fee("5", "sso", addon=True), credits=CREDIT)
-        made = subscribe(who, plan)
-        names = {
-            "$other": sell(fee("60")).plan_key,
-            "$coupon": make_coupon(duration="forever", percent="5").code,
-        }
-        given = {
-            key: names.get(value, value) if isinstance(value, str) else value for key, value in body.items()
-        }
-        first = act(who, made, verb, given, key="again")
-        assert first.status_code == 200, first.content
-        events, items, books = events_of(organization), items_of(organization), balances(organization)
-        second = act(who, made, verb, given, key="again")
-        assert (second.status_code, second.content) == (200, first.content)
-        assert second.headers["Idempotent-Replayed"] == "true"
-        assert (events_of(organization), items_of(organization), balances(organization)) == (
-            events,
-            items,
-            books,
-        )
-
-
 class TestPausing:
     def test_bills_no_period_that_begins_in_it_and_resuming_bills_the_rest(self) -> None:
         organization = open_books()
@@ -450,92 +409,6 @@ class TestCanceling:
         assert (shown(who, made)["status"], len(items_of(organization))) == ("expired", 2)
 
 
-class TestWhoMayDecide:
-    @pytest.mark.parametrize(
-        ("role", "scopes", "allowed"),
-        [
-            (None, ("admin",), True),
-            (None, ("billing:write",), True),
-            (None, ("billing:read",), False),
-            (None, ("spend:write",), False),
-            ("owner", ("billing:write",), True),
-            ("owner", ("spend:read",), False),
-            ("billing_admin", ("billing:write",), True),
-            ("team_owner", ("admin",), False),
-            ("member", ("spend:write",), False),
-        ],
-    )
-    def test_is_an_owner_or_billing_administrator(
-        self, role: str | None, scopes: tuple[str, ...], allowed: bool
-    ) -> None:
-        organization = open_books()
-        make_team(organization, "mine", "Mine")
-        team = "mine" if role == "team_owner" else None
-        member = None if role is None else str(make_member(organization, role, team=team).id)
-        who, plan = caller(organization, *scopes, member=member), sell()
-        made = who.post(PATH, {"plan": plan.plan_key}, key="k")
-        assert made.status_code == (201 if allowed else 403)
-        name = subscribe(owner(organization), plan)
-        for verb, body in (
-            ("pause", {"resumes_at": None}),
-            ("resume", None),
-            ("cancel", {"when": "period_end"}),
-            ("uncancel", None),
-            ("change", {"plan": plan.plan_key}),
-        ):
-            assert act(who, name, verb, body).status_code == (200 if allowed else 403)
-
-    def test_a_key_for_some_agents_neither_reads_nor_writes(self) -> None:
-        organization = open_books()
-        make_agent(organization)
-        who = caller(organization, "billing:write", agents=["research-bot"])
-        assert who.get(PATH).status_code == 403
-        assert who.post(PATH, {"plan": sell().plan_key}, key="k").status_code == 403
-
-    def test_reading_takes_the_scope(self) -> None:
-        organization = open_books()
-        made = subscribe(owner(organization), sell())
-        reader = caller(organization, "billing:read")
-        assert reader.get(PATH).json()["data"] == [made]
-        assert reader.get(PATH, status="canceled").json()["data"] == []
-        assert reader.get(f"{PATH}/{made['id']}/history").status_code == 200
-        assert caller(organization, "spend:read").get(PATH).status_code == 403
-
-
-class TestTenants:
-    def test_another_organizations_subscription_is_answered_like_an_unknown_one(self) -> None:
-        organization = open_books()
-        made = subscribe(owner(organization), sell())
-        other, before = owner(open_books()), events_of(organization)
-        for name in (made["id"], str(new_id()), "nothing"):
-            answers = [other.get(f"{PATH}/{name}"), other.get(f"{PATH}/{name}/history")]
-            for verb, body in (
-                ("change", {"plan": made["plan"]}),
-                ("change/preview", {"plan": made["plan"]}),
-                ("quantity", {"quantities": {"seats": 1}}),
-                ("add-ons", {"add": ["x"]}),
-                ("pause", {"resumes_at": None}),
-                ("resume", None),
-                ("cancel", {"when": "now"}),
-                ("uncancel", None),
-                ("coupons", {"coupon": "X"}),
-            ):
-                answers.append(other.post(f"{PATH}/{name}/{verb}", body, key=f"{name}{verb}"))
-            assert {(a.status_code, a.json()["code"]) for a in answers} == {(404, "not_found")}
-        assert events_of(organization) == before
-
-    def test_the_platform_acts_for_the_organization_that_it_names(self) -> None:
-        organization = open_books()
-        plan = sell()
-        body = {"plan": plan.plan_key, "organization": str(organization)}
-        made = platform().post(PATH, body, key="p-1").json()
-        assert made["organization"] == str(organization)
-        assert platform().get(f"{PATH}/{made['id']}").json() == made
-        assert platform().get(PATH, organization=str(organization)).json()["data"] == [made]
-        assert act(platform(), made, "pause", {"resumes_at": None}).json()["status"] == "paused"
-        assert platform().post(PATH, {"plan": plan.plan_key}, key="p-2").status_code == 400
-
-
 class TestHistory:
     def test_tells_every_change_with_its_items(self) -> None:
         organization = open_books()
@@ -553,109 +426,3 @@ class TestHistory:
         rest = who.get(path, limit="2", cursor=page["next_cursor"]).json()["data"]
         assert [row["type"] for row in rest] == ["subscription.started"]
         assert [item["amount"] for item in rest[0]["items"]] == ["30"]
-
-
-class TestCoupons:
-    def test_lower_the_first_period_when_named_at_the_start(self) -> None:
-        organization = open_books()
-        coupon = make_coupon(percent="50", duration="periods", periods=2)
-        who = owner(organization)
-        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
-        assert [(one["code"], one["periods_left"]) for one in made["coupons"]] == [(coupon.code, 1)]
-        assert [(one["billed"], one["discount"]) for one in made["fees"]] == [("15", "15")]
-        discounts = []
-        for _ in range(2):
-            move_clock(organization, 31 * DAY)
-            run_boundaries(organization)
-            discounts.append(shown(who, made)["fees"][0]["discount"])
-        assert discounts == ["15", "0"]
-        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
-        assert redemption["subscription"] == made["id"]
-
-    def test_redeemed_later_hold_from_the_next_period(self) -> None:
-        organization = open_books()
-        who = owner(organization)
-        made = subscribe(who, sell(fee("30")))
-        coupon = make_coupon(amounts={"USD": "10"}, duration="once")
-        applied = acted(who, made, "coupons", {"coupon": coupon.code})
-        assert applied["fees"] == made["fees"]
-        again = act(who, made, "coupons", {"coupon": coupon.code})
-        assert problem(again)[:2] == (409, "coupon_not_redeemable")
-        move_clock(organization, 31 * DAY)
-        run_boundaries(organization)
-        assert shown(who, made)["fees"][0]["discount"] == "10"
-
-    def test_without_an_amount_in_the_currency_are_refused_with_the_whole_start(self) -> None:
-        organization = open_books()
-        coupon = make_coupon(amounts={"EUR": "10"}, duration="once")
-        who, plan = owner(organization), sell()
-        before = events_of(organization)
-        answer = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="k")
-        assert problem(answer)[:2] == (409, "coupon_not_redeemable")
-        assert events_of(organization) == before
-
-    def test_that_were_ended_lower_no_later_period(self) -> None:
-        organization = open_books()
-        coupon = make_coupon(percent="50", duration="forever")
-        who = owner(organization)
-        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
-        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
-        ended = platform().post(f"/v1/coupon-redemptions/{redemption['id']}/end", key="end")
-        assert ended.status_code == 200, ended.content
-        move_clock(organization, 31 * DAY)
-        run_boundaries(organization)
-        assert shown(who, made)["fees"][0]["discount"] == "0"
-
-    def test_are_not_had_again_by_beginning_anew(self) -> None:
-        organization = open_books()
-        coupon = make_coupon(percent="100", duration="once")
-        who, plan = owner(organization), sell(fee("30"))
-        acted(who, subscribe(who, plan, coupons=[coupon.code]), "cancel", {"when": "now"})
-        before = events_of(organization)
-        again = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="again")
-        assert problem(again) == (409, "coupon_not_redeemable", ["/coupons/0"])
-        assert events_of(organization) == before
-
-    def test_of_the_whole_organization_lower_each_of_its_subscriptions(self) -> None:
-        organization = open_books()
-        coupon = make_coupon(percent="10", duration="forever")
-        who = owner(organization)
-        answer = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key="all")
-        assert answer.status_code == 201, answer.content
-        for _ in range(2):
-            assert subscribe(who, sell(fee("30")))["fees"][0]["discount"] == "3"
-
-    def test_of_the_whole_organization_are_none_of_a_subscription_beside(self) -> None:
-        organization = open_books()
-        coupon = make_coupon(percent="50", duration="forever")
-        who, plan = owner(organization), sell(fee("30"))
-        made = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key="all").json()
-        running = subscribe(who, plan)
-
-        def refused() -> None:
-            before = events_of(organization)
-            start = who.post(PATH, {"plan": plan.plan_key, "coupons": [coupon.code]}, key="start")
-            assert problem(start)[:2] == (409, "coupon_not_redeemable")
-            later = act(who, running, "coupons", {"coupon": coupon.code})
-            assert problem(later)[:2] == (409, "coupon_not_redeemable")
-            assert events_of(organization) == before
-
-        refused()
-        assert who.post(f"/v1/coupon-redemptions/{made['id']}/end", key="end").status_code == 200
-        refused()
-
-    def test_of_a_subscription_are_none_of_the_whole_organization_beside(self) -> None:
-        organization = open_books()
-        coupon = make_coupon(amounts={"USD": "10"}, duration="once")
-        who = owner(organization)
-        made = subscribe(who, sell(fee("30")), coupons=[coupon.code])
-
-        def refused() -> None:
-            before = events_of(organization)
-            answer = who.post("/v1/coupon-redemptions", {"coupon": coupon.code}, key="all")
-            assert problem(answer)[:2] == (409, "coupon_not_redeemable")
-            assert events_of(organization) == before
-
-        refused()
-        acted(who, made, "cancel", {"when": "now"})
-        refused()
