@@ -14,6 +14,11 @@ from tests.invariants import Still
 KEYED = ("reserve", "commit", "release")
 
 
+@pytest.fixture(scope="module")
+def customer() -> Customer:
+    return make_customer("10000")
+
+
 class TestAnIdempotencyKey:
     @pytest.mark.parametrize("name", KEYED)
     def test_is_required(self, customer: Customer, name: str) -> None:  # B75
