@@ -147,7 +147,8 @@ class TestCollecting:
         self, stripe_simulator: Simulator
     ) -> None:
         made = paying(stripe_simulator)
-        stripe_simulator.fail({"kind": "timeout_after", "method": "POST", "path": "/v1/payment_intents"})
+        rule = {"kind": "timeout_after", "method": "POST", "path": "/v1/payment_intents", "seconds": 0.1}
+        stripe_simulator.fail(rule)
         invoice = made.open_invoice()
         made.send()
         assert made.made.pay(invoice["id"], "49.00").status_code == 200

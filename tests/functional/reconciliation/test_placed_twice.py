@@ -78,9 +78,14 @@ def there(day: Day) -> There:
 def surplus() -> int:
     """By how many cents the books hold more dollars than the balance and what is told apart explain."""
     ids = platform().get("/v1/reconciliations", limit="1").json()["data"][0]["id"]
-    found = platform().get(f"/v1/reconciliations/{ids}/differences", outcome="open", limit="100").json()
-    assert found["next_cursor"] is None
-    amounts = [one["amount"] for one in found["data"] if one["subject"] == "held:USD"]
+    page: dict[str, Any] = {}
+    found: list[dict[str, Any]] = []
+    while page.get("next_cursor") or not page:
+        cursor = {"cursor": page["next_cursor"]} if page else {}
+        path = f"/v1/reconciliations/{ids}/differences"
+        page = platform().get(path, outcome="open", limit="100", **cursor).json()
+        found += page["data"]
+    amounts = [one["amount"] for one in found if one["subject"] == "held:USD"]
     return -sum(round(float(amount) * 100) for amount in amounts)
 
 
