@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, Final, NoReturn, TypeVar
 
 import psycopg
@@ -73,23 +73,6 @@ def run_in_transaction(
                 raise ServiceUnavailable(retry_after=1) from error
             time.sleep(random.uniform(0, _FIRST_PAUSE_SECONDS * 4**attempt))
     raise AssertionError("a transaction runs at least once")
-
-
-def run_statement(statement: str, parameters: Sequence[Any], *, alias: str = "default") -> int:
-    """Run one statement that writes, and return how many rows it wrote.
-
-    The server commits a statement that stands alone by itself, all of it or nothing, as durably as any transaction: so
-    neither BEGIN nor COMMIT is sent, and the plan is kept. Inside another transaction it is part of that.
-
-    Raises ServiceUnavailable and AmountOutOfRange as `run_in_transaction` does.
-    """
-    connection = connections[alias]
-    try:
-        connection.ensure_connection()
-        with _cursor(connection.connection, prepared=True) as cursor:
-            return cursor.execute(statement, parameters).rowcount
-    except DATABASE_ERRORS as error:
-        _raise_meaning_of(error)
 
 
 def problem_of(error: BaseException) -> ProblemError | None:

@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.urls import include, path
 
 from config import health
-from webhooks.api.urls import door_urlpatterns
 
 _API = ("common", "orgs", "ledger", "spend", "billing", "payouts", "webhooks", "events")
 
@@ -23,7 +22,6 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", health.metrics),
     path("admin/", admin.site.urls),
-    path("webhooks/", include((door_urlpatterns, "webhooks"))),
     *(path("v1/", include(f"{app}.api.urls")) for app in _API if _api_of(app)),
 ]
 

@@ -1,4 +1,5 @@
-"""The process that owns the port: it answers the gate's calls and streams itself; everything else goes to `app`."""
+"""The process that owns the port: it answers the gate's calls, streams and Stripe's deliveries itself; everything else
+goes to `app`."""
 
 import asyncio
 import gc
@@ -18,6 +19,7 @@ from spend.api.gate import GateEntry, find_endpoint
 from spend.api.stream import PATH as STREAM
 from spend.api.stream import StreamEntry
 from spend.operations.gate.lanes import close_lanes, submit
+from webhooks.api.doors import Doors, find_door
 
 
 class Web:
@@ -36,6 +38,7 @@ class Web:
         self._streams = StreamEntry(
             settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS, slow_seconds=slow_seconds
         )
+        self._doors = Doors(settings.GATE_DATABASE_URL, settings.GATE_CONNECTION_OPTIONS)
         self._forwarder = Forwarder(settings.APP_ADDRESS)
         self._ending: asyncio.Task[None] | None = None
 
@@ -54,12 +57,14 @@ class Web:
     async def open(self) -> None:
         """Begin, on the running loop."""
         await self._keyring.open()
+        await self._doors.open()
         await self._forwarder.open()
 
     async def close(self) -> None:
         """Answer what is under way, then let every connection go."""
         await self._streams.close()
         await self._gate.close()
+        await self._doors.close()
         await close_lanes()
         await self._keyring.close()
         await self._forwarder.close()
@@ -69,6 +74,8 @@ class Web:
         found = find_endpoint(request.method, request.path)
         if found is not None:
             await self._gate.answer(request, *found)
+        elif (source := find_door(request.path)) is not None:
+            await self._doors.answer(request, source)
         elif request.path == STREAM:
             await self._streams.answer(request, exchange)
         elif request.path == "/livez":

@@ -143,11 +143,25 @@ class Request:
         Raises InvalidJson for an empty body whatever its type, UnsupportedMediaType and BodyTooLarge before the
         body is read to its end, and InvalidJson for one that breaks off or does not come.
         """
-        # Where both are given the pieces count: a length that does not bound the body must not be trusted.
-        length = None if self._is_chunked() else self.headers.get("content-length") or "0"
+        length = self._length()
         if length == "0":
             raise InvalidJson("The body is empty.")
         check_media_type(self.header("content-type") or "", self.header("content-encoding"))
+        return await self._bytes(length)
+
+    async def raw_bytes(self) -> bytes:
+        """The bytes of a body exactly as they came, whatever they are called; b"" where there is none.
+
+        Raises BodyTooLarge before it is read to its end, and InvalidJson for one that breaks off or does not come.
+        """
+        length = self._length()
+        return b"" if length == "0" else await self._bytes(length)
+
+    def _length(self) -> str | None:
+        """Where both are given the pieces count: a length that does not bound the body must not be trusted."""
+        return None if self._is_chunked() else self.headers.get("content-length") or "0"
+
+    async def _bytes(self, length: str | None) -> bytes:
         announced = announced_bytes(length)
         if announced is not None and announced > MAX_BYTES:
             raise BodyTooLarge

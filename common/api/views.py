@@ -8,12 +8,11 @@ from uuid import UUID
 
 import psycopg
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from common.api.answers import answer_response, json_bytes, problem_response
+from common.api.answers import answer_response, json_bytes
 from common.api.authentication import CredentialsAuthentication as CredentialsAuthentication
 from common.api.authentication import Principal as Principal
 from common.api.authentication import authenticate as authenticate
@@ -32,7 +31,6 @@ from common.idempotency import (
 )
 from common.transactions import run_in_transaction
 
-PlainView = Callable[..., HttpResponse]
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -165,23 +163,3 @@ class PublicApiView(ApiView):
     """A view of the API that needs no credentials."""
 
     authentication_classes = ()
-
-
-def plain_endpoint(**methods: PlainView) -> PlainView:
-    """A view past the framework, for the hot path: `plain_endpoint(POST=reserve, GET=reservations)`.
-
-    Another method is 405; an exception is answered as a problem.
-    """
-    allow = ", ".join(sorted(methods))
-
-    @csrf_exempt
-    def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        try:
-            chosen = methods.get(request.method or "")
-            if chosen is None:
-                raise MethodNotAllowed(headers={"Allow": allow})
-            return chosen(request, *args, **kwargs)
-        except Exception as error:
-            return problem_response(request, error)
-
-    return cast(PlainView, view)

@@ -1,21 +1,21 @@
-"""POST /webhooks/stripe/ and /webhooks/stripe/connect/: where Stripe delivers its events.
+"""POST /webhooks/stripe/ and /webhooks/stripe/connect/: where Stripe delivers its events, answered by `web`.
 
-Plain views: the body is taken once, as the bytes that were signed, before any parser could touch it. Nothing is applied
-here, so that the answer is quick; what a delivery leads to is worked out in the background.
+The body is taken once, as the bytes that were signed, before any parser could touch it. Nothing is applied here, so
+that the answer is quick; what a delivery leads to is worked out in the background.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+from functools import partial
+from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
 from prometheus_client import Counter
 
-from common.api.answers import json_response
-from common.api.requests import has_body, limited_body
-from common.api.views import PlainView, plain_endpoint
-from common.errors import ProblemError
-from webhooks.operations.inbound.receiving import receive
+from common.api.rsgi import Request, guarded
+from common.errors import MethodNotAllowed, ProblemError
+from webhooks.operations.inbound.intake import Intake
+from webhooks.operations.inbound.receiving import read_delivery
 from webhooks.rules.inbound.judging import CONNECT, PLATFORM
 
 RECEIVED: Final = Counter(
@@ -24,23 +24,57 @@ RECEIVED: Final = Counter(
 REJECTED: Final = Counter(
     "counterfoil_stripe_deliveries_rejected", "Deliveries that were refused, by reason", ["source", "reason"]
 )
+_SOURCES: Final = {"/webhooks/stripe": PLATFORM, "/webhooks/stripe/connect": CONNECT}
+LONG_BYTES: Final = 32_768
+"""A longer body is verified on a thread: anybody may post one, and the gate's calls would wait for its hash."""
 
 
-def door(source: str) -> PlainView:
-    """The view of one kind of endpoint."""
+def find_door(path: str) -> str | None:
+    """The kind of endpoint at an address, with or without a slash at its end; None when others answer."""
+    return _SOURCES.get(path.removesuffix("/")) if path.startswith("/webhooks/") else None
 
-    def deliver(request: HttpRequest) -> HttpResponse:
+
+class Doors:
+    """Answers the deliveries of one process."""
+
+    def __init__(self, url: str, options: dict[str, Any]) -> None:
+        self._intake = Intake(url, options)
+        self._running = 0
+
+    async def open(self) -> None:
+        """Begin, on the running loop."""
+        await self._intake.open()
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        while self._running:
+            await asyncio.sleep(0.01)
+        await self._intake.close()
+
+    async def answer(self, request: Request, source: str) -> None:
+        """Answer one delivery."""
+        self._running += 1
         try:
-            body = limited_body(request) if has_body(request) else b""
-            is_new = receive(body=body, header=request.headers.get("Stripe-Signature"), source=source)
+            await guarded(request, self._answer(request, source))
+        finally:
+            self._running -= 1
+
+    async def _answer(self, request: Request, source: str) -> None:
+        request.check_host()
+        if request.method != "POST":
+            raise MethodNotAllowed(headers={"Allow": "POST"})
+        try:
+            is_new = await self._take(request, source)
         except ProblemError as error:
             REJECTED.labels(source, error.code).inc()
             raise
         RECEIVED.labels(source, "new" if is_new else "known").inc()
-        return json_response({"received": True})
+        request.answer(200, b'{"received": true}')
 
-    return plain_endpoint(POST=deliver)
-
-
-platform_door: Final = door(PLATFORM)
-connect_door: Final = door(CONNECT)
+    async def _take(self, request: Request, source: str) -> bool:
+        body = await request.raw_bytes()
+        now = await self._intake.now()
+        header = request.header("stripe-signature")
+        read = partial(read_delivery, body=body, header=header, source=source, now=now)
+        arrived = read() if len(body) <= LONG_BYTES else await asyncio.to_thread(read)
+        return await self._intake.store(arrived)

@@ -1,8 +1,8 @@
-"""The addresses of this app: under /v1/, and where Stripe delivers."""
+"""The addresses of this app under /v1/; where Stripe delivers is `doors`, which `web` answers."""
 
 from django.urls import URLPattern, path
 
-from webhooks.api import deliveries, doors, endpoints, inbound, provider_bills, reconciliations
+from webhooks.api import deliveries, endpoints, inbound, provider_bills, reconciliations
 
 urlpatterns: list[URLPattern] = [
     path("stripe-events", inbound.StripeEventListView.as_view()),
@@ -28,12 +28,4 @@ urlpatterns: list[URLPattern] = [
     path("provider-bills/<str:name>", provider_bills.BillDetailView.as_view()),
     path("provider-bills/<str:name>/book", provider_bills.BillBookView.as_view()),
     path("webhook-event-types", endpoints.EventTypeListView.as_view()),
-]
-
-# A redirect would be a failed delivery, so the addresses are good with and without the last slash.
-door_urlpatterns: list[URLPattern] = [
-    path("stripe", doors.platform_door),
-    path("stripe/", doors.platform_door),
-    path("stripe/connect", doors.connect_door),
-    path("stripe/connect/", doors.connect_door),
 ]

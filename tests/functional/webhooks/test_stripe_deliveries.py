@@ -1,7 +1,6 @@
 """What Stripe, and whoever says that he is Stripe, may post to us (S81, S82; bad inputs B97 to B115)."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -250,15 +249,6 @@ class TestADelivery:
         assert [deliver(one, path=CONNECT).status_code for one in (first, second, first)] == [200] * 3
         assert count() == before + 2
 
-    def test_is_answered_quickly(self) -> None:
-        deliver(event())
-        taken = []
-        for _ in range(20):
-            begun = time.process_time()  # what others do on this machine meanwhile is not ours
-            assert deliver(event()).status_code == 200
-            taken.append(time.process_time() - begun)
-        assert sorted(taken)[10] < 0.01
-
 
 class TestAnEvent:
     @pytest.mark.parametrize(
@@ -273,6 +263,7 @@ class TestAnEvent:
             ({"api_version": "2027-03-31.fuchsia"}, ("quarantined", "unknown_version")),
             ({"api_version": None}, ("quarantined", "unknown_version")),
             ({"api_version": "latest"}, ("quarantined", "unknown_version")),
+            ({"api_version": "2025\x00"}, ("quarantined", "unknown_version")),
             ({"api_version": "2024-06-20"}, ("received", None)),
             ({"api_version": "2024-12-18.acacia"}, ("received", None)),
             ({"api_version": "2025-03-31.basil"}, ("received", None)),

@@ -11,7 +11,7 @@ from django.db import connection, connections
 
 from common.clock import wall_now
 from common.errors import AmountOutOfRange, NotFound, ServiceUnavailable
-from common.transactions import problem_of, run_in_transaction, run_statement
+from common.transactions import problem_of, run_in_transaction
 
 Cursor = psycopg.Cursor[Any]
 
@@ -220,28 +220,3 @@ def _together(*calls: Any) -> None:
     for thread in threads:
         thread.join(timeout=20)
     assert failures == []
-
-
-class TestALoneStatement:
-    def test_is_committed_by_itself_and_says_how_many_rows_it_wrote(self, table: str) -> None:
-        assert run_statement(f"UPDATE {table} SET n = %s", (5,)) == 2
-        with connections["owner"].cursor() as other:
-            other.execute(f"SELECT n FROM {table}")
-            assert other.fetchall() == [(5,), (5,)]
-
-    def test_inside_a_transaction_is_a_part_of_it(self, table: str) -> None:
-        def operation(cur: Cursor) -> None:
-            run_statement(f"UPDATE {table} SET n = %s", (5,))
-            raise NotFound
-
-        with pytest.raises(NotFound):
-            run_in_transaction(operation)
-        assert values(table) == [0, 0]
-
-    def test_that_waits_too_long_for_a_lock_is_no_answer_at_the_moment(self, table: str) -> None:
-        with connections["owner"].cursor() as other:
-            other.execute(f"BEGIN; UPDATE {table} SET n = 1")
-            with pytest.raises(ServiceUnavailable):
-                run_statement(f"UPDATE {table} SET n = %s", (5,))
-            other.execute("ROLLBACK")
-        assert values(table) == [0, 0]

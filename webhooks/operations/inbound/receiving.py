@@ -1,16 +1,15 @@
-"""A delivery at the door: verified over its raw bytes, read, stored once. Nothing is applied here."""
+"""A delivery at the door: verified over its raw bytes, and read. Nothing is applied here."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from django.conf import settings
 
 from billing import stripe_gateway
 from common.errors import ProblemError
-from common.transactions import run_statement
-from webhooks.operations.inbound.storing import STORE, Arrived, store_row
-from webhooks.queries.wallclock import CLOCK
+from webhooks.operations.inbound.storing import Arrived
 from webhooks.rules.inbound.judging import PLATFORM
 from webhooks.rules.inbound.reading import InvalidPayload, read_event
 
@@ -32,20 +31,19 @@ class WebhooksNotConfigured(ProblemError):
     retryable = True
 
 
-def receive(*, body: bytes, header: str | None, source: str) -> bool:
-    """This function will verify a delivery and store its event; whether it was new (S81, S82).
+def read_delivery(*, body: bytes, header: str | None, source: str, now: datetime) -> Arrived:
+    """This function will verify a delivery and return its event (S81).
 
-    Every secret of the endpoint is tried, and which one matched is kept. Raises WebhooksNotConfigured,
-    InvalidSignature (nothing is stored), InvalidPayload (signed, but no event), ServiceUnavailable.
+    Every secret of the endpoint is tried, and which one matched is kept; `now` is the database's clock. Raises
+    WebhooksNotConfigured, InvalidSignature, InvalidPayload (signed, but no event).
     """
     secrets = secrets_of(source)
     if not secrets:
         raise WebhooksNotConfigured
     if not header or len(header) > MOST_HEADER_CHARACTERS:
         raise InvalidSignature
-    matched = _verified(body, header, secrets)
-    arrived = Arrived(read_event(body), body, source, "delivery", matched)
-    return run_statement(STORE, store_row(arrived)) > 0
+    matched = _verified(body, header, secrets, now)
+    return Arrived(read_event(body), body, source, "delivery", matched)
 
 
 def secrets_of(source: str) -> tuple[str, ...]:
@@ -54,9 +52,9 @@ def secrets_of(source: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _verified(body: bytes, header: str, secrets: tuple[str, ...]) -> int:
+def _verified(body: bytes, header: str, secrets: tuple[str, ...], now: datetime) -> int:
     try:
-        return stripe_gateway.verify(body, header, secrets, CLOCK.now()).secret
+        return stripe_gateway.verify(body, header, secrets, now).secret
     except stripe_gateway.SignatureRejected as error:
         # What is no UTF-8 cannot be verified by the SDK, and would be no event under any signature.
         is_payload = error.reason in ("body", "shape") or not _is_utf8(body)

@@ -16,6 +16,8 @@ from webhooks.rules.inbound.routes import is_reference
 THIN: Final = "v2.core.event"
 _TYPE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+){1,5}(?:\[[a-z0-9_.]+\])?(?:\.[a-z0-9_]+)*", re.ASCII)
 _VERSION = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.([a-z]+))?", re.ASCII)
+_SHOWN = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
+"""What is kept of a version, known or not."""
 RELEASES: Final = frozenset({"acacia", "basil", "clover", "dahlia", "endive"})
 OLDEST_VERSION: Final = "2020-08-27"
 FIRST_RELEASE: Final = "2024-09-30"
@@ -82,7 +84,7 @@ def read_event(body: bytes) -> Hint:
     found = (event.related_object if is_thin else _object(event)) or {}
     if account and not isinstance(found.get("account"), str):
         found = {**found, "account": account}
-    version = event.api_version if event.api_version and len(event.api_version) <= 40 else None
+    version = event.api_version if _SHOWN.fullmatch(event.api_version or "") else None
     return Hint(
         event.id, event.type, account, event.livemode, is_thin, version, _moment(event.created), found
     )

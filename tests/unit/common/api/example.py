@@ -9,10 +9,8 @@ from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from common import fields
 from common.api.answers import json_response
 from common.api.paging import envelope
-from common.api.requests import read_object
 from common.api.serializers import (
     AmountField,
     CurrencyField,
@@ -34,8 +32,7 @@ from common.api.serializers import (
     WordField,
     WordsField,
 )
-from common.api.views import ApiView, PublicApiView, path_id, plain_endpoint
-from common.bodies import BodyReader
+from common.api.views import ApiView, PublicApiView, path_id
 from common.errors import InvalidCredentials
 
 ONE = UUID("0198c5a2-0000-7000-8000-000000000001")
@@ -148,16 +145,6 @@ class Broken(ApiView):
         ]
 
 
-def plain_post(request: HttpRequest) -> HttpResponse:
-    with BodyReader(read_object(request), allowed={"name"}) as reader:
-        name = reader.required("name", fields.text)
-    return json_response({"name": name}, status=201)
-
-
-def plain_defect(request: HttpRequest) -> HttpResponse:
-    raise ZeroDivisionError("secret")
-
-
 def unguarded(request: HttpRequest) -> Any:
     raise ZeroDivisionError("secret")
 
@@ -167,7 +154,6 @@ urlpatterns = [
     path("v1/things/<str:thing>", ThingView.as_view()),
     path("v1/open", Open.as_view()),
     path("v1/broken/<str:_>", lambda request, _: Broken.as_view()(request)),
-    path("v1/plain", plain_endpoint(POST=plain_post, GET=plain_defect)),
     path("v1/unguarded", unguarded),
 ]
 
