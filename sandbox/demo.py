@@ -82,8 +82,11 @@ CUSTOMERS = (
 
 # role -> what its people may look at, and where they may propose and decide; the admin user may do everything.
 STAFF = {
-    "finance": (("orgs", "ledger", "spend", "billing", "events"), ("ledger", "spend", "billing")),
-    "support": (("orgs", "spend", "billing"), ()),
+    "finance": (
+        ("orgs", "ledger", "spend", "billing", "payouts", "webhooks", "events"),
+        ("ledger", "spend", "billing", "payouts", "webhooks"),
+    ),
+    "support": (("orgs", "spend", "billing", "webhooks"), ()),
 }
 PEOPLE = {"admin": "admin", "finance-maker": "finance", "finance-checker": "finance", "support": "support"}
 

@@ -128,8 +128,12 @@ class Supervisor:
         return cluster
 
     def _start_stripe(self) -> None:
-        """Begin with the simulator, unless a real Stripe is named; it comes up beside the database."""
-        if not is_wanted(os.environ):
+        """Begin with the simulator, unless a real Stripe is named; it comes up beside the database.
+
+        Never beside the database of a real server: a restart without the key must not have a simulator answer for
+        what was asked of Stripe. Without a key nothing is sent.
+        """
+        if not is_wanted(os.environ) or (self.bare and self.environment.database_was_given):
             return
         self._processor = processor_at(home=self.home)
         self.urls |= {"stripe": self._processor.url, "stripe_key": self._processor.key}

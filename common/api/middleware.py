@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, and the last line of defence for plain views."""
+"""What surrounds every request: its id, the last line of defence for plain views, and cookies that stay on TLS."""
 
 from __future__ import annotations
 
@@ -32,3 +32,20 @@ class RequestIdMiddleware:
         if request.path.startswith(API_PREFIX) or isinstance(exception, ProblemError):
             return problem_response(request, exception)
         return None
+
+
+class SecureCookiesMiddleware:
+    """Marks every cookie of an answer to a request that came over TLS, so that a browser sends it over nothing else.
+
+    Whether it did is only known request by request: TLS ends at a proxy, which says so in X-Forwarded-Proto.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
+        if request.is_secure():
+            for cookie in response.cookies.values():
+                cookie["secure"] = True
+        return response

@@ -25,7 +25,7 @@ _BUDGETS: Final = """
 SELECT c.organization::text, b.id::text, b.scope, c.target, b.unit,
     greatest(0, b.amount_limit::numeric + b.overdraft - c.held - c.spent), b.amount_limit
 FROM budget_counters c JOIN budgets b ON b.id = c.budget_id
-WHERE b.archived_at IS NULL AND b.mode = 'enforce' AND b.window_kind <> 'rolling'
+WHERE b.archived_at IS NULL AND b.mode = 'enforce' AND b.scope <> 'user' AND b.window_kind <> 'rolling'
     AND (c.target = '' OR ascii(c.target) > 31)
     AND c.window_start <= clock_timestamp() AND (c.window_end IS NULL OR c.window_end > clock_timestamp())
 ORDER BY (c.held::numeric + c.spent) / greatest(b.amount_limit, 1) DESC, c.id LIMIT %s
@@ -81,7 +81,8 @@ def held(cur: Cursor) -> list[Sample]:
 
 
 def remaining_budgets(cur: Cursor) -> list[Sample]:
-    """Return what remains in the current windows of the budgets that are used most, in each budget's unit."""
+    """Return what remains in the current windows of the budgets that are used most, in each budget's unit; none of
+    customers' users, who are persons, and many."""
     names = ("organization", "budget", "scope", "target", "unit")
     rows = cur.execute(_BUDGETS, (WATCHED_BUDGETS,)).fetchall()
     return [Sample("budget_remaining", dict(zip(names, row, strict=False)), int(row[5])) for row in rows]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -71,11 +70,6 @@ class Day:
         """What the books say that the processor holds more than when the day began, and what it says, in cents."""
         funds = self.simulator.funds().get("usd", {"available": 0, "pending": 0})
         return (clearing() - self.held) // CENT, funds["available"] + funds["pending"]
-
-
-def settle() -> None:
-    """Let the second end: the processor's clock counts whole ones, so what it made in this one is not before now."""
-    time.sleep(1.05)
 
 
 def clearing() -> int:

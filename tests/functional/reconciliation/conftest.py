@@ -9,8 +9,9 @@ from tests.builders.stripe import Simulator
 
 @pytest.fixture(autouse=True)
 def at_once(settings: Settings) -> None:
-    """Nothing is in flight, and nobody waits for the account's limit."""
-    settings.RECONCILIATION_GRACE_SECONDS = 0
+    """Nothing is in flight, also of this second, which the processor's clock counts whole; and nobody waits for the
+    account's limit."""
+    settings.RECONCILIATION_GRACE_SECONDS = -1
     settings.STRIPE_CALLS_PER_SECOND = 1_000
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     from tests.builders.reconciling import AT_STRIPE
     from webhooks.operations.reconciling.running import reconcile, resume
 
-    settings.RECONCILIATION_GRACE_SECONDS, settings.STRIPE_CALLS_PER_SECOND = 0, 1_000
+    settings.RECONCILIATION_GRACE_SECONDS, settings.STRIPE_CALLS_PER_SECOND = -1, 1_000
     connection.ensure_connection()
     assert connection.connection is not None
     connection.connection.cursor_factory = Deadly

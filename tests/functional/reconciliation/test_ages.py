@@ -7,7 +7,7 @@ from django.db import connections
 
 from config.metrics import scrape
 from tests.builders.orgs import platform, unique
-from tests.builders.reconciling import Day, settle
+from tests.builders.reconciling import Day
 from tests.functional.reconciliation.test_suspense import strange
 from tests.functional.webhooks.test_inbox_admin import staff
 from webhooks.rules.reconciling.differences import OVERDUE
@@ -82,7 +82,6 @@ class TestADifference:
             == 200
         )
         assert (overdue() - before, listed(run, assigned_to=owner, is_overdue="true")) == (0, [])
-        settle()
         day.run()
         assert overdue() == before
         assert subject not in client.get(PAGE, {"is_overdue": "true"}).content.decode()

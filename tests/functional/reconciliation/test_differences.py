@@ -10,7 +10,7 @@ from billing.rules.payments.views import PaymentView
 from tests.builders.orgs import AUTHOR, write
 from tests.builders.payments import payout
 from tests.builders.processor import CENT, Payer, state
-from tests.builders.reconciling import Day, settle, suspense
+from tests.builders.reconciling import Day, suspense
 from tests.invariants import Still, assert_sound
 
 N = int(os.environ.get("RECONCILIATION_EACH", "3"))
@@ -32,7 +32,6 @@ class TestAPlantedDifference:
     def test_that_is_missing_here_is_repaired_by_the_ordinary_operation(self, day: Day) -> None:
         customer = day.payer()
         count = missing_here(day, customer)
-        settle()
         run = day.run()
         found = day.by_class("repaired")
         assert found == {"missing_here": count + 2}, day.differences()
@@ -51,12 +50,10 @@ class TestAPlantedDifference:
         customer = day.payer()
         day.simulator.next_payment(customer.customer, "asynchronous", times=N)
         intents = [customer.pay(1_000) for _ in range(N)]
-        settle()
         day.run()
         before = day.by_class()
         for intent in intents:
             day.simulator.decide(payment_intent=intent.id, to="succeeded")
-        settle()
         day.run()
         assert day.by_class().get("state", 0) - before.get("state", 0) == N
         assert day.by_class("open") == {}
@@ -78,7 +75,6 @@ class TestAPlantedDifference:
                 metadata={"payment": str(made), "organization": str(customer.organization)},
             )
             write(lambda cur, view=view: applying.apply_payment(cur, view, author=AUTHOR))
-        settle()
         day.run()
         assert day.by_class("open") == {"missing_there": N}
         day.run()
@@ -92,7 +88,6 @@ class TestAPlantedDifference:
             twice = customer.ask(1_100)
             customer.pay(1_100, payment=twice)
             customer.pay(1_100, payment=twice)
-        settle()
         day.run()
         assert day.by_class("open") == {"amount": N, "double": N}
         assert day.by_class("repaired") == {"missing_here": N}
@@ -110,7 +105,6 @@ class TestAPlantedDifference:
                 {"amount": 700 + n, "currency": "usd", "customer": customer.customer, "confirm": True,
                  "payment_method": "pm_card_visa", "off_session": True}
             )  # fmt: skip
-        settle()
         day.run()
         assert day.by_class() == {"foreign": N}
         assert suspense() - before == sum(700 + n for n in range(N)) * CENT
@@ -124,7 +118,6 @@ class TestAPlantedDifference:
         gone = payout(90 * 100 * CENT)
         gone = replace(gone, created=day.now())
         write(lambda cur: applying.apply_payout(cur, gone, author=AUTHOR))
-        settle()
         day.run()
         assert day.by_class("repaired") == {"missing_here": N}
         assert day.by_class("open") == {

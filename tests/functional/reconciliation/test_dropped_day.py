@@ -7,7 +7,7 @@ import os
 from orgs import PLATFORM_ID
 from tests.builders.deliveries import post
 from tests.builders.processor import header, whole_state
-from tests.builders.reconciling import AT_STRIPE, Day, settle
+from tests.builders.reconciling import AT_STRIPE, Day
 from tests.concurrency.webhooks.storm import LIVES, story
 from tests.invariants import Still, assert_sound
 from webhooks.operations.inbound.processing import process_due
@@ -22,7 +22,6 @@ def test_a_day_without_webhooks_comes_to_the_state_of_a_day_with_all_of_them(day
         assert post(body, header(body)).status_code == 200
         process_due()
     day.simulator.advance(86_400)
-    settle()
     day.run(*ALL)
     expected = whole_state(tidy.organization)
     assert len(expected["payments"]) >= len(LIVES)
@@ -30,7 +29,6 @@ def test_a_day_without_webhooks_comes_to_the_state_of_a_day_with_all_of_them(day
     dropped, bodies = story(day.simulator, CUSTOMERS, len(LIVES))
     assert len(bodies) > CUSTOMERS * len(LIVES)
     day.simulator.advance(86_400)
-    settle()
     day.run(*ALL)
     while process_due():
         pass

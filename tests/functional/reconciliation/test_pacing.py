@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from tests.builders.books import rows
-from tests.builders.reconciling import AT_STRIPE, Day, forget_processor, settle
+from tests.builders.reconciling import AT_STRIPE, Day, forget_processor
 from tests.builders.stripe import Simulator
 from webhooks.operations.inbound.catching_up import catch_up
 
@@ -50,7 +50,6 @@ class TestEveryRequest:
             day.simulator.refund(paid.latest_charge, 100)
         for cents in range(1, 102):  # more than a page
             day.simulator.fund(cents)
-        settle()
         before, made = taken(), requests(day.simulator)
         day.run("catch_up", "commands", "partner_payouts", *AT_STRIPE)
         asked = requests(day.simulator) - made
@@ -60,7 +59,6 @@ class TestEveryRequest:
 
     def test_of_catch_up_takes_its_turn(self, day: Day) -> None:
         day.payer().pay(1_000)
-        settle()
         forget_processor()
         before, made = taken(), requests(day.simulator)
         assert catch_up() > 0

@@ -14,7 +14,7 @@ from payouts.queries.payingintegrity import violations as payout_violations
 from tests.builders.books import rows
 from tests.builders.orgs import platform, write
 from tests.builders.payouts import CENT, Earner, partner
-from tests.builders.reconciling import Day, settle, suspense
+from tests.builders.reconciling import Day, suspense
 from tests.invariants import assert_sound
 
 ROWS = ("balance_rows", "items", "roll_forward")
@@ -27,7 +27,6 @@ def reverse(made: Earner, *cents: int) -> None:
     for amount in cents:
         given: Any = {"amount": amount}
         made.stripe.sdk().v1.transfers.reversals.create(made.transfers()[0].id, given)
-    settle()
 
 
 def paid(day: Day) -> Earner:
@@ -64,7 +63,6 @@ def test_a_transfer_of_ours_stands_behind_its_row_of_the_balance(day: Day) -> No
     before = suspense()
     made = partner(day.simulator, cents=5_000)
     made.paid()
-    settle()
     (transfer,) = made.transfers()
 
     run = day.run("partner_payouts", "balance_rows", "items")
@@ -126,7 +124,6 @@ class TestTheReversalOfATransfer:
         made.hear()
         made.send()
         (command,) = made.commands(REVERSAL)
-        settle()
 
         assert made.payout().reversals[command.object_id or ""] == 4_300 * CENT
         day.run(*ROWS)

@@ -14,7 +14,7 @@ from orgs import PLATFORM_ID
 from tests.builders.books import balances, open_books
 from tests.builders.orgs import AUTHOR, caller, platform, unique, write
 from tests.builders.processor import CENT
-from tests.builders.reconciling import Day, settle
+from tests.builders.reconciling import Day
 from tests.functional.billing.test_dunning_collected import make_parked_due, told, use_card
 from tests.functional.reconciliation.test_suspense import assign
 from tests.invariants import Still, assert_sound
@@ -93,7 +93,6 @@ class TestAnInvoiceThatLivesThere:
     def test_whose_money_was_assigned_gives_no_credit_beside_it(self, there: There) -> None:
         there.renew()
         there.look()
-        settle()
         there.day.run()
         before = surplus()
         item = there.item()
@@ -105,7 +104,6 @@ class TestAnInvoiceThatLivesThere:
         assert there.invoices() == [("paid", "0")]
         with Still(there.organization), Still(PLATFORM_ID):
             there.look()
-        settle()
         there.day.run()
         assert (there.day.by_class("open"), surplus() - before) == ({}, 0)
         assert there.day.moved()[0] == there.day.moved()[1]
@@ -114,7 +112,6 @@ class TestAnInvoiceThatLivesThere:
     def test_whose_credit_was_given_leaves_nothing_in_suspense_to_assign(self, there: There) -> None:
         there.renew()
         there.look()
-        settle()
         there.day.run()
         item, other = there.item(), open_books()
         there.link()
@@ -132,7 +129,6 @@ class TestAnInvoiceThatLivesThere:
     @pytest.mark.parametrize("is_read_first", [True, False], ids=["in suspense first", "linked first"])
     def test_bears_its_fee_once(self, there: There, is_read_first: bool) -> None:
         invoice = there.renew()
-        settle()
         if is_read_first:
             there.day.run()
         there.link()
@@ -154,7 +150,6 @@ class TestAnInvoiceThatLivesThere:
         (unpaid,) = client.list({"limit": 1}).data
         assert client.pay(unpaid.id, {"paid_out_of_band": True}).status == "paid"
         there.look()
-        settle()
         there.day.run()
         assert there.credit() == 5_000
         assert balances(there.organization).get("processor_clearing", 0) == 0
@@ -166,7 +161,6 @@ class TestTheBalanceBesideTheBooks:
     def test_tells_what_is_in_the_books_twice(self, there: There) -> None:
         """The credit is given past the inbox, which knows what was assigned."""
         invoice = there.renew()
-        settle()
         there.day.run()
         before = surplus()
         assert assign(there.item()["id"], organization=str(there.organization)).status_code == 200

@@ -20,7 +20,7 @@ from pytest_django import Settings
 from tests.builders.books import rows
 from tests.builders.orgs import platform, write
 from tests.builders.processor import CENT, state
-from tests.builders.reconciling import AT_STRIPE, Day, settle
+from tests.builders.reconciling import AT_STRIPE, Day
 from tests.builders.stripe import Simulator
 from tests.functional.webhooks.test_inbox_admin import staff
 from tests.invariants import Still, assert_sound
@@ -88,7 +88,6 @@ class TestARun:
         twice = customer.ask(500)
         customer.pay(500, payment=twice)
         customer.pay(500, payment=twice)
-        settle()
         program = Path(__file__).with_name("dying.py")
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
         killed = 0
@@ -140,7 +139,6 @@ class TestARun:
     def test_with_the_processor_away_stays_begun_and_goes_on(self, day: Day) -> None:
         customer = day.payer()
         customer.pay(1_000)
-        settle()
         day.simulator.fail({"kind": "error_before", "path": "/v1/payment_intents", "count": 100})
         with pytest.raises(Exception, match="processor"):
             day.run()
@@ -165,7 +163,6 @@ class TestARun:
         day.simulator.fund(50_000)
         day.simulator.decide(sweep="usd")
         day.simulator.advance(86_400)
-        settle()
         run = reconcile(only=("catch_up", *AT_STRIPE))
         while process_due():
             pass

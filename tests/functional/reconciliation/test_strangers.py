@@ -15,7 +15,7 @@ from tests.builders.deliveries import post
 from tests.builders.orgs import platform, unique
 from tests.builders.payments import findings
 from tests.builders.processor import CENT, Payer, effects, header, listed
-from tests.builders.reconciling import Day, settle, suspense
+from tests.builders.reconciling import Day, suspense
 from tests.functional.webhooks.test_inbox_admin import staff
 from tests.invariants import Still, assert_sound
 from webhooks.operations.inbound.processing import process_due
@@ -87,7 +87,6 @@ class TestAChargeThatNobodyAskedFor:
                 assert post(body, header(body)).status_code == 200
             while process_due():
                 pass
-        settle()
         day.run()
         assert suspense() - before == sum(made.values()) * CENT
         for subject, cents in made.items():
@@ -111,7 +110,6 @@ class TestABalanceTransactionOfAnUnknownCategory:
         before = suspense()
         names = [day.simulator.fund(cents, type="adjustment", category="stablecoin_rebate")["id"]
                  for cents in (4_411, 812, -350)]  # fmt: skip
-        settle()
         day.run()
         assert day.by_class("open") == {"category": 3}
         assert suspense() - before == (4_411 + 812 - 350) * CENT

@@ -13,7 +13,7 @@ from orgs import PLATFORM_ID
 from tests.builders.books import balances, open_books
 from tests.builders.orgs import caller, make_organization, platform, unique, write
 from tests.builders.processor import CENT
-from tests.builders.reconciling import Day, settle, suspense
+from tests.builders.reconciling import Day, suspense
 from tests.invariants import Still, assert_sound
 
 
@@ -24,7 +24,6 @@ def strange(day: Day, cents: int) -> dict[str, Any]:
         {"amount": cents, "currency": "usd", "customer": made.id, "confirm": True,
          "payment_method": "pm_card_visa", "off_session": True}
     )  # fmt: skip
-    settle()
     day.run()
     items = [each for each in platform().get("/v1/suspense", status="suspense", limit="100").json()["data"]
              if each["amount"] == f"{cents / 100:g}"]  # fmt: skip
@@ -95,7 +94,6 @@ class TestMoneyInSuspense:
         assert (suspense() - before, open_foreign() - told) == (4_323 * CENT, 0)
         charge = day.simulator.sdk().v1.charges.list({"limit": 1}).data[0]
         day.simulator.refund(charge.id, 4_323)
-        settle()
         day.run()
         assert day.by_class("open") == {}
         assert suspense() - before == 0
@@ -106,7 +104,6 @@ class TestMoneyInSuspense:
         strange(day, 4_324)
         charge = day.simulator.sdk().v1.charges.list({"limit": 1}).data[0]
         day.simulator.refund(charge.id, 4_324)
-        settle()
         day.run()
         assert (suspense() - before, open_foreign() - told) == (0, 0)
         assert [each.outcome for each in day.differences() if each.name == "foreign"] == ["gone"]
@@ -120,7 +117,6 @@ class TestMoneyInSuspense:
     def test_and_costs_and_own_money_are_booked_by_their_category(self, day: Day) -> None:
         before = balances(PLATFORM_ID).get("cash", 0)
         day.simulator.fund(12_345)
-        settle()
         day.run()
         assert balances(PLATFORM_ID).get("cash", 0) - before == 12_345 * CENT
         assert day.by_class() == {}

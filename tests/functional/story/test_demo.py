@@ -74,6 +74,13 @@ class TestTheDemoData:
         assert {kind for kind in ledger if not finance.has_perm(f"ledger.{kind.codename}")} == set()
         assert finance.has_perm("ledger.add_adjustment")
         assert not support.has_module_perms("ledger")
+        for kind in (
+            "payouts.change_payout",
+            "webhooks.change_processoritem",
+            "webhooks.view_reconciliation",
+        ):
+            assert finance.has_perm(kind)
+            assert support.has_perm(kind) == kind.startswith("webhooks.view")
 
     def test_loaded_again_changes_nothing(self, demo_file: Path) -> None:
         before = demo_file.read_bytes(), counted("events"), counted("organizations"), counted("auth_user")

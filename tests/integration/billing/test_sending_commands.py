@@ -43,7 +43,7 @@ class TestATransaction:
     def test_and_a_call_do_not_go_together(self, stripe_simulator: Simulator) -> None:
         with pytest.raises(stripe_gateway.CallInTransaction):
             run_in_transaction(lambda cur: stripe_gateway.payment("pi_1"))
-        assert stripe_simulator.requests() == []
+        assert stripe_simulator.requests("GET", "/v1/payment_intents/pi_1") == []
 
     def test_and_a_list_do_not_go_together(self, stripe_simulator: Simulator) -> None:
         found = stripe_gateway.list_payments()

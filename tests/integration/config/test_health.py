@@ -31,6 +31,23 @@ class TestAWebServer:
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
 
+    def test_lets_the_staff_log_in_through_a_proxy_that_ends_tls(self, web: str) -> None:
+        tls = {"X-Forwarded-Proto": "https"}
+        page = httpx.get(f"{web}/admin/login/", headers=tls)
+        cookie = page.headers["set-cookie"]
+        assert "; Secure" in cookie
+        token = cookie.partition("csrftoken=")[2].partition(";")[0]
+        form = {"username": "nobody", "password": "wrong", "csrfmiddlewaretoken": token}
+        origin = web.replace("http://", "https://")
+        for given, status in (({**tls, "Origin": origin}, 200), ({"Origin": origin}, 403)):
+            answer = httpx.post(
+                f"{web}/admin/login/", data=form, headers={**given, "Cookie": f"csrftoken={token}"}
+            )
+            assert answer.status_code == status, given
+
+    def test_marks_no_cookie_that_could_not_come_back(self, web: str) -> None:
+        assert "; Secure" not in httpx.get(f"{web}/admin/login/").headers["set-cookie"]
+
 
 class TestReadiness:
     def test_is_refused_without_a_database(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,10 +26,18 @@ Found = dict[tuple[str, tuple[tuple[str, str], ...]], int]
 class Calls:
     """Calls of the gate of this database."""
 
-    def reserve(self, customer: Customer, amount: str, currency: str = "USD", *, dry: bool = False) -> Any:
+    def reserve(
+        self,
+        customer: Customer,
+        amount: str,
+        currency: str = "USD",
+        *,
+        dry: bool = False,
+        user: str | None = None,
+    ) -> Any:
         """The answer to a reservation of an amount."""
         command = Reserve(
-            customer.id, Caller("key:test"), None if dry else request_key(unique()), Subject("bot"),
+            customer.id, Caller("key:test"), None if dry else request_key(unique()), Subject("bot", user=user),
             Action("llm.chat"), Estimate(amount=units(amount)), currency,
         )  # fmt: skip
         (answer,) = submit([replace(command, dry_run=dry)])
@@ -73,6 +81,14 @@ def remaining(found: Found) -> dict[str, int]:
     return {
         dict(labels)["budget"]: value for (name, labels), value in found.items() if name == "budget_remaining"
     }
+
+
+def test_what_remains_to_a_customers_users_is_not_shown(calls: Calls) -> None:
+    customer = make_customer("10")
+    customer.budget("2", scope="user")
+    shown = customer.budget("3")
+    assert calls.reserve(customer, "0.5", user="anna@example.org").status == 201
+    assert list(remaining(figures())) == [str(shown.id)]
 
 
 def test_an_empty_platform_has_none(calls: Calls) -> None:

@@ -139,7 +139,7 @@ def told(world: World, meter: Meter, period: Period, cut: Cut, before: Cut | Non
 
 
 class TestAMeter:
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(steps=STEPS)
     def test_says_what_plain_python_says_of_any_history(
         self, meters: dict[str, Meter], steps: list[tuple[Any, ...]]

@@ -49,7 +49,7 @@ from tests.invariants import reading, violations_of
 from tests.property.gate.model import SOURCES, Model
 from tests.property.gate.rulemodel import HOUR, Budget, Call, Limit, Policy, Rule
 
-OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "1000"))
+OPERATIONS = int(os.environ.get("MODEL_OPERATIONS", "600"))
 STEPS = 100
 ENOUGH = 20_000
 """Operations in which every refusal is sure to have been met."""

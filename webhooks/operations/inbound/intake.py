@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -25,7 +26,8 @@ MOST_BYTES_WAITING: Final = 64_000_000
 CLOCK_SECONDS: Final = 30.0
 
 Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
-Waiting = tuple[Arrived, "asyncio.Future[bool]"]
+Waiting = tuple[Sequence[Any], int, "asyncio.Future[bool]"]
+"""A row, its bytes, and its answer."""
 
 
 class Intake:
@@ -47,7 +49,7 @@ class Intake:
 
     async def close(self) -> None:
         """Store what waits, then let the connections go."""
-        if self._task is not None:
+        while self._task is not None:
             await asyncio.wait((self._task,))
         await self._pool.close()
 
@@ -70,7 +72,7 @@ class Intake:
         if len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING:
             raise ServiceUnavailable(retry_after=1)
         answer = asyncio.get_running_loop().create_future()
-        self._waiting.append((arrived, answer))
+        self._waiting.append((store_row(arrived), len(arrived.body), answer))
         self._bytes += len(arrived.body)
         if self._task is None:
             self._task = asyncio.ensure_future(self._drain())
@@ -81,43 +83,44 @@ class Intake:
             while self._waiting:
                 await self._store(self._next())
         finally:
-            self._task = None
+            self._task = asyncio.ensure_future(self._drain()) if self._waiting else None
 
     def _next(self) -> list[Waiting]:
         batch: list[Waiting] = []
         size = 0
         while self._waiting and len(batch) < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
-            each = self._waiting.popleft()
-            size += len(each[0].body)
-            batch.append(each)
+            batch.append(self._waiting.popleft())
+            size += batch[-1][1]
         self._bytes -= size
         return batch
 
     async def _store(self, batch: list[Waiting]) -> None:
         """Answers each; where the database refuses what is in one of them, that one fails alone."""
         try:
-            rows = [store_row(arrived) for arrived, _ in batch]
-            stored = await self._insert(rows)
-        except Exception as error:
-            if len(batch) > 1 and not _is_for_all(error):
+            stored = await self._insert(batch)
+        except DATABASE_ERRORS as error:
+            meaning = problem_of(error)
+            if meaning is None and len(batch) > 1:
                 for each in batch:
                     await self._store([each])
-                return
-            meaning = problem_of(error) if isinstance(error, DATABASE_ERRORS) else None
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(meaning or error)
-            return
-        for row, (_, answer) in zip(rows, batch, strict=True):
-            if not answer.done():  # whoever hung up is not waited for
-                answer.set_result(row[0] in stored)
+            else:
+                _fail(batch, meaning or error)
+        except Exception as error:
+            _fail(batch, error)
+            raise
+        else:
+            for row, _, answer in batch:
+                if not answer.done():  # whoever hung up is not waited for
+                    answer.set_result(row[0] in stored)
 
-    async def _insert(self, rows: list[tuple[Any, ...]]) -> set[Any]:
+    async def _insert(self, batch: list[Waiting]) -> set[Any]:
         async with self._pool.connection() as connection:
-            found = await connection.execute(STORE, store_columns(rows), prepare=True)
+            columns = store_columns([row for row, _, _ in batch])
+            found = await connection.execute(STORE, columns, prepare=True)
             return {row[0] for row in await found.fetchall()}
 
 
-def _is_for_all(error: Exception) -> bool:
-    """Whether it is the database's trouble, and none of what was to be stored."""
-    return isinstance(error, DATABASE_ERRORS) and problem_of(error) is not None
+def _fail(batch: list[Waiting], error: Exception) -> None:
+    for _, _, answer in batch:
+        if not answer.done():
+            answer.set_exception(error)
