@@ -6,6 +6,7 @@ from billing.operations.commands import send_due
 from billing.operations.dunning.due import advance_due, close_settled
 from billing.operations.dunning.telling import send_due_notices
 from billing.operations.entitling import entitle_due, entitle_untold
+from billing.operations.invoices.sending import send_documents
 from billing.operations.payments.stopping import send_stopped_letters
 from billing.operations.payments.topups import top_up_due
 from billing.operations.revenue.closing import close_due_books
@@ -30,8 +31,8 @@ UNTOLD_SECONDS: Final = 3_600
 def register_all() -> None:
     """This function will register the asking about VAT ids that wait for an answer, the billing run, the
     recognition of revenue after it, the closing of books that are to be closed, dunning with its letters,
-    what customers are entitled to, the sending
-    of commands to the processor, and automatic top-ups with the letter that they have stopped."""
+    what customers are entitled to, documents by e-mail, the sending of commands to the processor, and automatic top-ups
+    with the letter that they have stopped."""
     register(DueJob("billing.ask_vat_ids", ask_waiting_vat_ids, ASK_SECONDS))
     register(DueJob("billing.run", bill_due_customers, BILL_SECONDS))
     register(DueJob("billing.recognise_revenue", recognise_due, RECOGNISE_SECONDS))
@@ -41,6 +42,7 @@ def register_all() -> None:
     register(DueJob("billing.entitlements_untold", entitle_untold, UNTOLD_SECONDS))
     register(DueJob("billing.dunning_settled", close_settled, SETTLED_SECONDS))
     register(DueJob("billing.dunning_notices", send_due_notices, NOTICE_SECONDS))
+    register(DueJob("billing.documents", send_documents, NOTICE_SECONDS))
     register(DueJob("billing.send_commands", send_due, SEND_SECONDS))
     register(DueJob("billing.top_up", top_up_due, TOP_UP_SECONDS))
     register(DueJob("billing.top_up_letters", send_stopped_letters, NOTICE_SECONDS))

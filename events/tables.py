@@ -85,7 +85,7 @@ OPERATIONAL: Final = frozenset(
         "webhook_secrets", "webhook_messages", "webhook_deliveries", "webhook_lanes", "webhook_standings",
         "webhook_denials", "webhook_low_credit",
         "payment_methods", "processor_buckets",
-        "dunning_notices", "auto_top_up_letters",
+        "dunning_notices", "auto_top_up_letters", "document_letters",
         "recurring_levels", "recurring_commitments", "mrr_movements", "revenue_days",
         "shared_hours",
         "earning_watermarks", "payout_schedules", "partner_reference_keys",

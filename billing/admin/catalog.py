@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from billing.models import BillingProfile, Coupon, LegalEntity
 from billing.operations.coupons import archive_coupon
-from billing.operations.profiles import erase_billing_contact
+from billing.operations.profiles import change_billing_profile, erase_billing_contact
 from billing.operations.sellers import archive_legal_entity, change_legal_entity, create_legal_entity
 from billing.queries.profiles import billing_contact
 from billing.rules.countries import country
+from billing.rules.profiles import LONGEST_NET_DAYS, MAX_CODE, STATED_ANSWERS
 from billing.rules.sellers import (
     ADDRESS,
     DEFAULT_PATTERN,
@@ -198,6 +200,16 @@ class LegalEntityAdmin(ReadOnlyAdmin):
         )
 
 
+class ProfileActionForm(ActionForm):
+    """What actions on billing profiles ask besides."""
+
+    vat_answer = forms.ChoiceField(required=False, choices=[(name, name) for name in ("", *STATED_ANSWERS)])
+    exemption_code = forms.CharField(required=False, max_length=MAX_CODE, help_text="Empty: not exempt")
+    net_days = forms.IntegerField(
+        required=False, min_value=0, max_value=LONGEST_NET_DAYS, help_text="Empty: the default"
+    )
+
+
 @admin.register(BillingProfile)
 class BillingProfileAdmin(ReadOnlyAdmin):
     """Billing profiles; the contact is read from where it can be erased."""
@@ -208,7 +220,45 @@ class BillingProfileAdmin(ReadOnlyAdmin):
     list_filter = ("vat_answer", "consolidation")
     search_fields = ("=organization", "=vat_id")
     readonly_fields = ("contact",)
-    actions = ("erase_contact",)
+    action_form = ProfileActionForm
+    actions = ("answer", "exempt", "terms", "erase_contact")
+
+    @admin.action(description="Note what the register says of the VAT ids (answer)", permissions=["operate"])
+    def answer(self, request: HttpRequest, rows: QuerySet[BillingProfile]) -> None:
+        """Invoices that wait for the answer get their tax at once."""
+        self._change(request, rows, {"vat_answer": request.POST.get("vat_answer", "")})
+
+    @admin.action(
+        description="Free the chosen customers of tax, or not any more (code)", permissions=["operate"]
+    )
+    def exempt(self, request: HttpRequest, rows: QuerySet[BillingProfile]) -> None:
+        """By a code that stands on their invoices."""
+        text = request.POST.get("exemption_code", "").strip()
+        try:
+            code = fields.key(text, pointer="/exemption_code", max_length=MAX_CODE) if text else None
+        except ProblemError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return
+        self._change(request, rows, {"exemption_code": code})
+
+    @admin.action(description="Set how many days the chosen customers have to pay", permissions=["operate"])
+    def terms(self, request: HttpRequest, rows: QuerySet[BillingProfile]) -> None:
+        """From their next invoices on."""
+        text = request.POST.get("net_days", "").strip()
+        if text and not (text.isdecimal() and int(text) <= LONGEST_NET_DAYS):
+            self.message_user(request, f"Days to pay are 0 to {LONGEST_NET_DAYS}.", messages.ERROR)
+            return
+        self._change(request, rows, {"net_days": int(text) if text else None})
+
+    def _change(self, request: HttpRequest, rows: QuerySet[BillingProfile], changes: dict[str, Any]) -> None:
+        if changes.get("vat_answer", STATED_ANSWERS[0]) not in STATED_ANSWERS:
+            self.message_user(request, "The register says valid or invalid: choose one.", messages.ERROR)
+            return
+        self.run(
+            request,
+            rows,
+            lambda row, author, cur: change_billing_profile(cur, row.organization, changes, author=author),
+        )
 
     @admin.display(description="contact")
     def contact(self, profile: BillingProfile) -> str:

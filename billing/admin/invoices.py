@@ -9,21 +9,22 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from billing.models import BillingRun, CreditNote, Invoice
+from billing.models import BillingRun, CreditNote, DocumentLetter, Invoice
 from billing.operations.invoices.crediting import NewCreditNote, issue_credit_note
 from billing.operations.invoices.finalizing import finalize_invoice
 from billing.operations.invoices.paying import METHODS, NewPayment, record_payment, write_off
-from billing.operations.invoices.sending import send_invoice
+from billing.operations.invoices.sending import send_credit_note, send_invoice
 from billing.operations.invoices.taxing import ask_tax_of_invoice
 from billing.operations.invoices.voiding import void_invoice
 from billing.operations.payments.collecting import collect_invoice
 from billing.operations.payments.refunding import refund_credit_note
 from billing.operations.runs import resume_customer
 from billing.queries.invoices import lines_of
+from billing.queries.pdf import credit_note_pdf, invoice_pdf
 from common.errors import ProblemError
 from common.money import format_amount, parse_amount
 from common.transactions import run_in_transaction
@@ -50,7 +51,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("status", "cause")
     search_fields = ("=id", "=organization", "=number")
-    actions = ("finalize", "send", "collect", "pay", "credit", "void", "write_off")
+    actions = ("pdf", "finalize", "send", "collect", "pay", "credit", "void", "write_off")
     readonly_fields = ("shown_lines",)
 
     @admin.display(description="total")
@@ -73,6 +74,12 @@ class InvoiceAdmin(ReadOnlyAdmin):
             (line.n, line.description, format_amount(line.amount), format_amount(line.net)) for line in lines
         )
         return format_html_join("", "<p>{}. {}: {} (net {})</p>", rows)
+
+    @admin.action(description="Show the chosen invoice as PDF")
+    def pdf(self, request: HttpRequest, rows: QuerySet[Invoice]) -> HttpResponse:
+        """The document of the first of them."""
+        row = rows[0]
+        return _shown(invoice_pdf(organization=row.organization, invoice=row.id)[1])
 
     @admin.action(description="Finalise the chosen invoices", permissions=["operate"])
     def finalize(self, request: HttpRequest, rows: QuerySet[Invoice]) -> None:
@@ -187,7 +194,22 @@ class CreditNoteAdmin(ReadOnlyAdmin):
 
     list_display = ("number", "organization", "invoice_id", "shown_total", "currency", "dated_at", "reason")
     search_fields = ("=id", "=organization", "=invoice_id", "=number")
-    actions = ("refund",)
+    actions = ("pdf", "send", "refund")
+
+    @admin.action(description="Show the chosen credit note as PDF")
+    def pdf(self, request: HttpRequest, rows: QuerySet[CreditNote]) -> HttpResponse:
+        """The document of the first of them."""
+        row = rows[0]
+        return _shown(credit_note_pdf(organization=row.organization, note=row.id)[1])
+
+    @admin.action(description="Send the chosen credit notes by e-mail", permissions=["operate"])
+    def send(self, request: HttpRequest, rows: QuerySet[CreditNote]) -> None:
+        """Send each to whom its invoice is addressed."""
+        for row in rows:
+            try:
+                send_credit_note(organization=row.organization, note=row.id)
+            except ProblemError as error:
+                self.message_user(request, f"{row}: {error.detail}", messages.ERROR)
 
     @admin.action(description="Refund what the chosen notes gave back as credit", permissions=["operate"])
     def refund(self, request: HttpRequest, rows: QuerySet[CreditNote]) -> None:
@@ -206,6 +228,24 @@ class CreditNoteAdmin(ReadOnlyAdmin):
         return format_amount(note.total)
 
 
+@admin.register(DocumentLetter)
+class DocumentLetterAdmin(ReadOnlyAdmin):
+    """Invoices and credit notes that go out by themselves, and what became of each."""
+
+    list_display = (
+        "kind",
+        "document",
+        "organization",
+        "status",
+        "attempts",
+        "made_at",
+        "next_try_at",
+        "done_at",
+    )
+    list_filter = ("status", "kind")
+    search_fields = ("=organization", "=document")
+
+
 @admin.register(BillingRun)
 class BillingRunAdmin(ReadOnlyAdmin):
     """Customers whose billing is in work or meets trouble."""
@@ -218,3 +258,7 @@ class BillingRunAdmin(ReadOnlyAdmin):
     def resume(self, request: HttpRequest, rows: QuerySet[BillingRun]) -> None:
         """Forget each one's failures."""
         self.run(request, rows, lambda row, author, cur: resume_customer(cur, organization=row.organization))
+
+
+def _shown(content: bytes) -> HttpResponse:
+    return HttpResponse(content, content_type="application/pdf")

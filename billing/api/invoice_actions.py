@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework.request import Request
 
@@ -24,16 +25,17 @@ from billing.api.invoice_serializers import (
     PayInvoiceSerializer,
     ShownInvoiceItemSerializer,
 )
-from billing.api.invoices import InvoiceView, shown_invoice
+from billing.api.invoices import InvoiceView, pdf_response, shown_invoice
 from billing.operations.invoices.adding import AddedItem, add_item
 from billing.operations.invoices.crediting import NewCreditNote, issue_credit_note
 from billing.operations.invoices.finalizing import finalize_invoice
 from billing.operations.invoices.paying import NewPayment, record_payment, write_off
-from billing.operations.invoices.sending import send_invoice
+from billing.operations.invoices.sending import send_credit_note, send_invoice
 from billing.operations.invoices.taxing import ask_tax_of_invoice
 from billing.operations.invoices.voiding import void_invoice
 from billing.queries.invoices import find_invoice, find_note, lines_of, list_notes, organization_of_note
 from billing.queries.items import find_item, list_items, organization_of_item
+from billing.queries.pdf import credit_note_pdf
 from common.api.answers import json_response
 from common.api.paging import envelope
 from common.api.views import path_id
@@ -247,6 +249,37 @@ class CreditNoteDetailView(InvoiceView):
         note = path_id(name)
         organization = self.for_object(name, organization_of_note)
         return self.answer(lambda cur: show_note(find_note(cur, organization=organization, note=note)))
+
+
+@extend_schema_view(
+    get=extend_schema(responses={(200, "application/pdf"): OpenApiTypes.BINARY}, tags=["invoices"]),
+)
+class CreditNotePdfView(InvoiceView):
+    """GET /v1/credit-notes/{id}/pdf."""
+
+    def get(self, request: Request, name: str) -> HttpResponse:
+        """The document as PDF."""
+        note = path_id(name)
+        organization = self.for_object(name, organization_of_note)
+        found, content = credit_note_pdf(organization=organization, note=note)
+        return pdf_response(found.number, content)
+
+
+@extend_schema_view(
+    post=extend_schema(request=None, responses={200: CreditNoteSerializer}, tags=["invoices"])
+)
+class CreditNoteSendView(InvoiceView):
+    """POST /v1/credit-notes/{id}/send."""
+
+    required_scope: ClassVar[Any] = PLATFORM
+    bodiless = ("POST",)
+
+    def post(self, request: Request, name: str) -> HttpResponse:
+        """Send a credit note by e-mail, as PDF, to whom its invoice is addressed. Each call sends it."""
+        refuse_fields(request)
+        note = path_id(name)
+        organization = self.for_object(name, organization_of_note)
+        return json_response(show_note(send_credit_note(organization=organization, note=note)))
 
 
 @extend_schema_view(

@@ -214,9 +214,14 @@ class InvoicePdfView(InvoiceView):
         """The document as PDF; one without a number says that it is a draft."""
         organization, invoice = self.found(name)
         found, content = invoice_pdf(organization=organization, invoice=invoice)
-        response = HttpResponse(content, content_type="application/pdf")
-        response.headers["Content-Disposition"] = f'inline; filename="{found.number or found.id}.pdf"'
-        return response
+        return pdf_response(found.number or str(found.id), content)
+
+
+def pdf_response(name: str, content: bytes) -> HttpResponse:
+    """Return a document as the answer, under its name."""
+    response = HttpResponse(content, content_type="application/pdf")
+    response.headers["Content-Disposition"] = f'inline; filename="{name}.pdf"'
+    return response
 
 
 def shown_invoice(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str, Any]:

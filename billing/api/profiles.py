@@ -18,7 +18,7 @@ from billing.operations.tax_provider import ask_vat_id
 from billing.queries.profiles import billing_contact, billing_profile
 from billing.queries.sellers import default_legal_entity, find_legal_entity
 from billing.rules.countries import country
-from billing.rules.profiles import PLATFORM_ONLY, STATED_ANSWERS, Contact
+from billing.rules.profiles import MAX_CODE, PLATFORM_ONLY, STATED_ANSWERS, Contact
 from billing.rules.sellers import MAX_VAT_ID, read_address
 from common import fields
 from common.api.answers import json_response
@@ -30,8 +30,6 @@ from orgs.api.acting import checked, refuse_fields
 from orgs.api.serializers import email
 from orgs.queries.organizations import find_organization
 from orgs.rules.scopes import PLATFORM
-
-MAX_CODE: Final = 50
 
 
 @extend_schema_view(

@@ -66,6 +66,8 @@ urlpatterns: list[URLPattern] = [
     path("billing-runs", billing_runs.BillingRunListView.as_view()),
     path("billing-runs/<str:name>/resume", billing_runs.BillingRunResumeView.as_view()),
     path("credit-notes", invoice_actions.CreditNoteListView.as_view()),
+    path("credit-notes/<str:name>/pdf", invoice_actions.CreditNotePdfView.as_view()),
+    path("credit-notes/<str:name>/send", invoice_actions.CreditNoteSendView.as_view()),
     path("credit-notes/<str:name>/refund", collecting.CreditNoteRefundView.as_view()),
     path("credit-notes/<str:name>", invoice_actions.CreditNoteDetailView.as_view()),
     path("invoice-items", invoice_actions.InvoiceItemListView.as_view()),

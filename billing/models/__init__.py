@@ -15,6 +15,7 @@ from billing.models.dunning import DunningPolicy as DunningPolicy
 from billing.models.dunning import DunningRun as DunningRun
 from billing.models.invoices import BillingRun as BillingRun
 from billing.models.invoices import CreditNote as CreditNote
+from billing.models.invoices import DocumentLetter as DocumentLetter
 from billing.models.invoices import Invoice as Invoice
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter

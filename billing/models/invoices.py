@@ -69,6 +69,29 @@ class CreditNote(models.Model):
         return self.number
 
 
+class DocumentLetter(models.Model):
+    """The letter that an invoice or a credit note goes out with by itself: waiting, sending, sent, superseded,
+    no_address, failed or unknown."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    document = models.UUIDField()
+    kind = models.TextField()
+    made_at = models.DateTimeField()
+    status = models.TextField()
+    attempts = models.IntegerField()
+    next_try_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "document_letters"
+        ordering: ClassVar = ["-made_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.document}: {self.status}"
+
+
 class BillingRun(models.Model):
     """A customer whose billing is in work, or meets trouble."""
 

@@ -51,12 +51,16 @@ UPDATE {table} SET status = CASE WHEN attempts >= %s THEN 'failed' ELSE 'waiting
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is sent to whom: a template, whose first paragraph is the subject, with its values. `attempts`: before."""
+    """What is sent to whom: a template, whose first paragraph is the subject, with its values. `attempts`: before.
+    `attach` makes the file that goes with it, its name and content, with no transaction open; `sent` is what else is
+    noted when it went out."""
 
     address: str
     template: str
     context: Mapping[str, object]
     attempts: int = 0
+    attach: Callable[[], tuple[str, bytes]] | None = None
+    sent: Callable[[Cursor], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,20 @@ def send_letter(kind: Kind, *, organization: UUID, letter: UUID) -> bool:
     if claimed is None:
         return False
     try:
-        _message(claimed).send()
+        message_of(claimed).send()
     except OSError as error:
         logger.warning("letter.failed", exc_info=error, extra={"kind": kind.table, "letter": str(letter)})
         values = (*[MOST_ATTEMPTS] * 3, FIRST_PAUSE * 2**claimed.attempts, letter)
         run_in_transaction(lambda cur: cur.execute(_AGAIN.format(table=kind.table), values))
         return False
-    run_in_transaction(partial(mark, table=kind.table, letter=letter, status="sent"))
+    run_in_transaction(partial(_note_sent, kind=kind, letter=letter, claimed=claimed))
     return True
+
+
+def _note_sent(cur: Cursor, *, kind: Kind, letter: UUID, claimed: Letter) -> None:
+    if claimed.sent is not None:
+        claimed.sent(cur)
+    mark(cur, table=kind.table, letter=letter, status="sent")
 
 
 def mark(cur: Cursor, *, table: str, letter: UUID, status: str) -> None:
@@ -103,7 +113,11 @@ def mark_sending(cur: Cursor, *, table: str, letter: UUID) -> None:
     cur.execute(_SENDING.format(table=table), (UNKNOWN_AFTER, letter))
 
 
-def _message(letter: Letter) -> EmailMessage:
+def message_of(letter: Letter) -> EmailMessage:
+    """Return a letter as the mail server takes it: PDF files alone go with it."""
     text = render_to_string(letter.template, dict(letter.context))
     subject, _, body = text.partition("\n\n")
-    return EmailMessage(" ".join(subject.split()), body, to=[letter.address])
+    message = EmailMessage(" ".join(subject.split()), body, to=[letter.address])
+    if letter.attach is not None:
+        message.attach(*letter.attach(), "application/pdf")
+    return message

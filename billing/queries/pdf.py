@@ -1,4 +1,5 @@
-"""An invoice as PDF: the template beside the app, the fonts inside of the typst package, no system libraries."""
+"""Invoices and credit notes as PDF: the template beside the app, the fonts inside of the typst package, no system
+libraries."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from uuid import UUID
 import msgspec
 import typst
 
-from billing.queries.invoices import find_invoice
-from billing.queries.terms import invoice_terms
+from billing.queries.invoices import CreditNote, find_invoice, find_note
+from billing.queries.terms import credit_note_terms, invoice_terms
 from billing.rules.invoices import Invoice
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -28,6 +29,17 @@ def invoice_pdf(*, organization: UUID, invoice: UUID) -> tuple[Invoice, bytes]:
 
     found, terms = run_in_transaction(read)
     return found, rendered(terms, at=int((found.finalized_at or found.created_at).timestamp()))
+
+
+def credit_note_pdf(*, organization: UUID, note: UUID) -> tuple[CreditNote, bytes]:
+    """This function will return a credit note and its PDF; the same note gives the same bytes. Raises NotFound."""
+
+    def read(cur: Cursor) -> tuple[CreditNote, dict[str, Any]]:
+        found = find_note(cur, organization=organization, note=note)
+        return found, credit_note_terms(cur, found)
+
+    found, terms = run_in_transaction(read)
+    return found, rendered(terms, at=int(found.dated_at.timestamp()))
 
 
 def rendered(terms: Mapping[str, Any], *, at: int) -> bytes:

@@ -1,4 +1,5 @@
-"""An invoice's business terms as data: what the PDF prints, and what an e-invoice has to say (EN 16931).
+"""The business terms of invoices and credit notes as data: what the PDF prints, and what an e-invoice has to say
+(EN 16931).
 
 The seam for e-invoices: a writer of UBL or CII needs `invoice_terms` and nothing else of ours. Keys are the terms of
 the standard (BT-…, BG-…); amounts are decimal strings at the currency's precision, dates ISO 8601. Coupons stand at
@@ -13,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from billing.queries.invoices import LineRow, find_invoice, lines_of
+from billing.queries.invoices import CreditNote, LineRow, find_invoice, lines_of
 from billing.queries.parties import addressee_of
 from billing.rules.addresses import address_lines
 from billing.rules.invoices import Invoice
@@ -21,6 +22,7 @@ from common.money import format_amount, format_document_amount
 from events.store import Cursor
 
 COMMERCIAL_INVOICE: Final = "380"
+CREDIT_NOTE: Final = "381"
 ONE: Final = "C62"
 _REASONS: Final = {
     "reverse_charge": "Reverse charge",
@@ -55,6 +57,43 @@ def invoice_terms(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str
         "status": found.status,
         "dated_at": _day(found.dated_at),
     }
+
+
+def credit_note_terms(cur: Cursor, note: CreditNote) -> dict[str, Any]:
+    """Return the business terms of a credit note: what it takes back of the lines of the invoice that it names
+    (BG-3), with positive amounts, as the standard has them for its type."""
+    terms = invoice_terms(cur, organization=note.organization, invoice=note.invoice_id)
+    found = find_invoice(cur, organization=note.organization, invoice=note.invoice_id)
+    lines = {line.n: line for line in lines_of(cur, note.invoice_id)}
+
+    def shown(units: int) -> str:
+        return format_document_amount(units, currency=note.currency)
+
+    return {
+        **terms,
+        "BT-1": note.number,
+        "BT-2": _day(note.dated_at),
+        "BT-3": CREDIT_NOTE,
+        "BT-9": None,
+        "BT-20": None,
+        "BT-22": note.reason,
+        "BG-3": {"BT-25": found.number, "BT-26": _day(found.finalized_at)},
+        "BG-22": {
+            "BT-106": shown(note.net), "BT-109": shown(note.net), "BT-110": shown(note.tax),
+            "BT-112": shown(note.total), "BT-113": shown(0), "BT-115": shown(note.credit),
+        },
+        "BG-23": [_tax(tax, note.currency) for tax in note.taxes],
+        "BG-25": [_taken_back(lines[part["line"]], part["net"], note.currency) for part in note.lines],
+        "status": "issued",
+        "dated_at": None,
+    }  # fmt: skip
+
+
+def _taken_back(line: LineRow, net: int, currency: str) -> dict[str, Any]:
+    amount = format_document_amount(net, currency=currency)
+    return {
+        **_line(line, currency), "BT-131": amount, "BT-146": amount, "BG-27": [], "quantity": None, "notes": [],
+    }  # fmt: skip
 
 
 def _party(data: Mapping[str, Any]) -> dict[str, Any]:

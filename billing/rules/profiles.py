@@ -25,6 +25,7 @@ CONSOLIDATIONS: Final = ("customer", PER_SUBSCRIPTION)
 CHARGE_AUTOMATICALLY, SEND_INVOICE = "charge_automatically", "send_invoice"
 COLLECTIONS: Final = (CHARGE_AUTOMATICALLY, SEND_INVOICE)
 ANSWERS: Final = ("valid", "invalid", "unknown", "pending", "not_asked")
+MAX_CODE: Final = 50
 STATED_ANSWERS: Final = ("valid", "invalid")
 LONGEST_NET_DAYS: Final = MAX_NET_DAYS
 LONGEST_GRACE_HOURS: Final = MAX_GRACE_HOURS

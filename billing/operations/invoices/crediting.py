@@ -10,6 +10,7 @@ from uuid import UUID
 from billing.operations.dunning.settling import payment_settled
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
+from billing.operations.invoices.sending import CREDIT_NOTE, send_by_itself
 from billing.operations.revenue.scheduling import credited_schedules
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
 from billing.queries.items import credited_by_items
@@ -103,6 +104,7 @@ def issue_credit_note(
     credited = fact(after, "credited", at=books.now, credit_note=str(identifier), schedules=schedules)
     issued = Fact(organization, "credit_note", identifier, 1, "issued", {**note, "ledger": ledger}, books.now)
     record(cur, [issued, credited], author=author)
+    send_by_itself(cur, books.organization, document=identifier, kind=CREDIT_NOTE)
     if after.status == PAID:
         payment_settled(cur, organization=organization, author=author)
     return find_note(cur, organization=organization, note=identifier)

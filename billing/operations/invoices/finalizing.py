@@ -14,6 +14,7 @@ import msgspec
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.paying import pay_with_credit_of
+from billing.operations.invoices.sending import INVOICE, send_by_itself
 from billing.operations.invoices.taxing import TaxAnswers
 from billing.operations.invoices.waiting import await_tax
 from billing.operations.payments.collecting import collect_opened
@@ -98,6 +99,8 @@ def finalize_locked(
         author=author,
     )
     _address(cur, done)
+    if done.total:
+        send_by_itself(cur, books.organization, document=done.id, kind=INVOICE)
     if done.total < 0:
         pay_with_credit_of(cur, organization=organization, credit=done, author=author)
     elif done.status == OPEN:

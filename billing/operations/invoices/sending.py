@@ -1,23 +1,43 @@
-"""Sending a finalised invoice by e-mail."""
+"""Documents by e-mail: by themselves once for customers who pay by invoice, and whenever somebody asks.
+
+A letter is claimed under the customer's lock, sent with no transaction open, and then noted
+(`billing/operations/letters.py`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
-from django.core.mail import EmailMessage
-from django.template.loader import render_to_string
-
-from billing.queries.invoices import find_invoice
+from billing.operations import letters
+from billing.queries.invoices import CreditNote, find_invoice, find_note
 from billing.queries.parties import addressee_of
-from billing.queries.pdf import invoice_pdf
+from billing.queries.pdf import credit_note_pdf, invoice_pdf
 from billing.rules.invoices import Invoice, fact
 from common.errors import InvalidTransition, ProblemError
+from common.ids import new_id
 from common.money import format_document_amount
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
+from orgs.rules.rows import LockedOrganization
+
+TABLE: Final = "document_letters"
+INVOICE, CREDIT_NOTE = "invoice", "credit_note"
+AUTHOR: Final = Author("system:billing")
+_WAITS: Final = """
+INSERT INTO document_letters (id, organization, document, kind, made_at, status, attempts, next_try_at)
+SELECT %s, organization, %s, %s, %s, 'waiting', 0, clock_timestamp() FROM billing_profiles
+WHERE organization = %s AND collection = 'send_invoice' ON CONFLICT (document) DO NOTHING
+"""
+_CLAIM: Final = """
+SELECT document, kind, attempts FROM document_letters
+WHERE id = %s AND organization = %s AND status = 'waiting' AND next_try_at <= clock_timestamp() FOR NO KEY UPDATE
+"""
 
 
 class NoAddress(ProblemError):
@@ -36,6 +56,19 @@ class MailFailed(ProblemError):
     retryable = True
 
 
+def send_by_itself(cur: Cursor, organization: LockedOrganization, *, document: UUID, kind: str) -> None:
+    """This function will have a document mailed, in the transaction that gives it its number, to a customer whose
+    profile says `send_invoice`; nobody is written to from a sandbox."""
+    if not organization.sandbox:
+        cur.execute(_WAITS, (new_id(), document, kind, organization.now, organization.id))
+
+
+def send_documents() -> int:
+    """This function will send every document that waits, and return how many it sent. One that cannot be sent stops no
+    other, and is tried again eight times, at growing pauses."""
+    return letters.send_due(letters.Kind(TABLE, _claim))
+
+
 def send_invoice(*, organization: UUID, invoice: UUID, author: Author) -> Invoice:
     """This function will send an invoice as PDF to whom it is addressed, note that, and return it.
 
@@ -43,40 +76,108 @@ def send_invoice(*, organization: UUID, invoice: UUID, author: Author) -> Invoic
     is better than never. Raises NotFound, InvalidTransition (no number yet, or void), NoAddress and MailFailed.
     """
 
-    def read(cur: Cursor) -> str:
+    def read(cur: Cursor) -> letters.Letter:
         found = find_invoice(cur, organization=organization, invoice=invoice)
         if not found.is_finalized or found.status == "void":
             raise InvalidTransition("Only an invoice with a number that is not void is sent.")
-        contact = addressee_of(cur, invoice)
-        if contact is None or not contact.email:
-            raise NoAddress
-        return contact.email
+        return _invoice_letter(found, _address(cur, invoice), author)
 
-    address = run_in_transaction(read)
-    found, content = invoice_pdf(organization=organization, invoice=invoice)
-    message = _message(found, address)
-    message.attach(f"{found.number}.pdf", content, "application/pdf")
-    try:
-        message.send()
-    except OSError as error:
-        raise MailFailed(retry_after=60) from error
+    _send(run_in_transaction(read))
     return run_in_transaction(lambda cur: _note(cur, organization, invoice, author))
 
 
-def _message(found: Invoice, address: str) -> EmailMessage:
-    text = render_to_string(
-        "billing/invoice_mail.txt",
-        {
-            "invoice": found,
-            "seller": found.seller["name"],
-            "customer": found.customer["name"],
-            "total": format_document_amount(found.total, currency=found.currency),
-            "due": format_document_amount(found.due, currency=found.currency),
-            "due_at": found.due_at,
-        },
+def send_credit_note(*, organization: UUID, note: UUID) -> CreditNote:
+    """This function will send a credit note as PDF to whom its invoice is addressed, and return it.
+
+    Raises NotFound, NoAddress and MailFailed.
+    """
+
+    def read(cur: Cursor) -> tuple[CreditNote, letters.Letter]:
+        found = find_note(cur, organization=organization, note=note)
+        return found, _note_letter(cur, found, _address(cur, found.invoice_id))
+
+    found, letter = run_in_transaction(read)
+    _send(letter)
+    return found
+
+
+def _send(letter: letters.Letter) -> None:
+    try:
+        letters.message_of(letter).send()
+    except OSError as error:
+        raise MailFailed(retry_after=60) from error
+
+
+def _address(cur: Cursor, invoice: UUID) -> str:
+    contact = addressee_of(cur, invoice)
+    if contact is None or not contact.email:
+        raise NoAddress
+    return contact.email
+
+
+def _claim(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | None:
+    lock_organization(cur, organization)
+    row = cur.execute(_CLAIM, (letter, organization)).fetchone()
+    if row is None:
+        return None
+    document, kind, attempts = row
+    try:
+        made = _letter(cur, organization, document, kind)
+    except NoAddress:
+        letters.mark(cur, table=TABLE, letter=letter, status="no_address")
+        return None
+    if made is None:
+        letters.mark(cur, table=TABLE, letter=letter, status="superseded")
+        return None
+    letters.mark_sending(cur, table=TABLE, letter=letter)
+    return replace(made, attempts=attempts)
+
+
+def _letter(cur: Cursor, organization: UUID, document: UUID, kind: str) -> letters.Letter | None:
+    """None: an invoice that is void, or that somebody has sent meanwhile."""
+    if kind == CREDIT_NOTE:
+        note = find_note(cur, organization=organization, note=document)
+        return _note_letter(cur, note, _address(cur, note.invoice_id))
+    found = find_invoice(cur, organization=organization, invoice=document)
+    if found.status == "void" or found.sent_at is not None:
+        return None
+    return _invoice_letter(found, _address(cur, document), AUTHOR)
+
+
+def _invoice_letter(found: Invoice, address: str, author: Author) -> letters.Letter:
+    context = {
+        "invoice": found,
+        "seller": found.seller["name"],
+        "customer": found.customer["name"],
+        "total": format_document_amount(found.total, currency=found.currency),
+        "due": format_document_amount(found.due, currency=found.currency),
+        "due_at": found.due_at,
+    }
+    content = partial(invoice_pdf, organization=found.organization, invoice=found.id)
+    note = partial(_note, organization=found.organization, invoice=found.id, author=author)
+    return letters.Letter(
+        address, "billing/invoice_mail.txt", context, attach=partial(_file, found.number, content), sent=note
     )
-    subject, _, body = text.partition("\n\n")
-    return EmailMessage(" ".join(subject.split()), body, to=[address])
+
+
+def _note_letter(cur: Cursor, found: CreditNote, address: str) -> letters.Letter:
+    invoice = find_invoice(cur, organization=found.organization, invoice=found.invoice_id)
+    context = {
+        "note": found,
+        "invoice": invoice,
+        "seller": invoice.seller["name"],
+        "customer": invoice.customer["name"],
+        "total": format_document_amount(found.total, currency=found.currency),
+        "credit": format_document_amount(found.credit, currency=found.currency) if found.credit else "",
+    }
+    content = partial(credit_note_pdf, organization=found.organization, note=found.id)
+    return letters.Letter(
+        address, "billing/credit_note_mail.txt", context, attach=partial(_file, found.number, content)
+    )
+
+
+def _file(number: str | None, content: Callable[[], tuple[Any, bytes]]) -> tuple[str, bytes]:
+    return f"{number}.pdf", content()[1]
 
 
 def _note(cur: Cursor, organization: UUID, invoice: UUID, author: Author) -> Invoice:

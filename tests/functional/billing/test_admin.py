@@ -212,6 +212,34 @@ class TestTheRest:
         assert b"ada@example.com" not in client.get(f"{page}{profile}/change/").content
         assert events_of(organization)[-1][3] == f"staff:{user.pk}"
 
+    def test_the_answer_of_the_register_exemptions_and_days_to_pay_are_stated(self) -> None:
+        organization = make_organization()
+        api = caller(organization, "billing:read", "billing:write")
+        api.patch("/v1/billing-profile", {"tax": {"country": "FR", "vat_id": "FR40303265045"}})
+        profile = events_of(organization)[-1][1]
+        user, client = staff("view_billingprofile", "change_billingprofile")
+        _, reader = staff("view_billingprofile")
+        page, chosen = "/admin/billing/billingprofile/", {"_selected_action": [str(profile)]}
+
+        def shown() -> tuple[Any, Any, Any]:
+            found = api.get("/v1/billing-profile").json()
+            return found["tax"]["vat_answer"], found["tax"]["exemption_code"], found["net_days"]
+
+        before = shown()
+        reader.post(page, {**chosen, "action": "answer", "vat_answer": "valid"})
+        for refused in ({"vat_answer": "perhaps"}, {"vat_answer": ""}):
+            client.post(page, {**chosen, "action": "answer", **refused})
+        client.post(page, {**chosen, "action": "terms", "net_days": "-1"})
+        client.post(page, {**chosen, "action": "exempt", "exemption_code": "no code"})
+        assert shown() == before
+        client.post(page, {**chosen, "action": "terms", "net_days": "21"})
+        client.post(page, {**chosen, "action": "answer", "vat_answer": "valid"})
+        assert shown() == ("valid", None, 21)
+        client.post(page, {**chosen, "action": "exempt", "exemption_code": "charity"})
+        client.post(page, {**chosen, "action": "terms", "net_days": ""})
+        assert shown()[1:] == ("charity", None)
+        assert events_of(organization)[-1][3] == f"staff:{user.pk}"
+
     @pytest.mark.parametrize("kind", ["plan", "coupon", "legalentity", "billingprofile", "planversion"])
     def test_nothing_is_edited_or_deleted_by_whoever_may_only_look(self, kind: str) -> None:
         _, client = staff(f"view_{kind}")
