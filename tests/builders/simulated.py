@@ -1,8 +1,9 @@
 """Customers for whom time passes, and their documents as a story that two of them can have in common."""
 
 import json
+import os
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from tests.builders.catalog import make_entity
 from tests.builders.orgs import AUTHOR, write
 from tests.builders.subscriptions import owner
 
+STEP = timedelta(days=1 if os.environ.get("FULL") else 4)
+"""In which time passes for whoever does not leap: "day by day" with FULL=1."""
 # Nothing here happens within an hour after something else, so the hour says which moment it was.
 _INVOICES = """
 SELECT series, year, counter, status, cause, dated_at, period_start, period_end, finalize_at,

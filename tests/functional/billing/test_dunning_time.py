@@ -6,7 +6,7 @@ from typing import Any
 from tests.builders.billing import Billed
 from tests.builders.dunning import DAY, Dunned
 from tests.builders.orgs import write
-from tests.builders.simulated import at, at_start, decide, documents, happened, pass_until
+from tests.builders.simulated import STEP, at, at_start, decide, documents, happened, pass_until
 from tests.builders.subscribed import fee
 from tests.builders.subscriptions import now_of, sell, subscribe
 
@@ -62,10 +62,10 @@ def cases(made: Billed) -> list[tuple[Any, ...]]:
 
 def pass_to(made: Billed, until: datetime, *, is_daily: bool) -> None:
     """Let time pass, in one call or in days."""
-    moment = now_of(made.id) + DAY
+    moment = now_of(made.id) + STEP
     while is_daily and moment < until:
         pass_until(made, [moment])
-        moment += DAY
+        moment += STEP
     pass_until(made, [until])
 
 

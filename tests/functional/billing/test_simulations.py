@@ -20,7 +20,17 @@ from tests.builders.catalog import make_coupon
 from tests.builders.dunning import usual_policy
 from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import AUTHOR, caller, make_organization, platform, unique, write
-from tests.builders.simulated import at, at_start, decide, documents, happened, journal, move_to, pass_until
+from tests.builders.simulated import (
+    STEP,
+    at,
+    at_start,
+    decide,
+    documents,
+    happened,
+    journal,
+    move_to,
+    pass_until,
+)
 from tests.builders.subscribed import fee, metered, seats
 from tests.builders.subscriptions import acted, now_of, sell, subscribe
 
@@ -137,11 +147,11 @@ class TestThirteenMonths:
 
 
 def pass_days(made: Billed, until: datetime) -> None:
-    """Let time pass day by day, to just before a moment."""
-    moment = now_of(made.id) + DAY
+    """Let time pass in steps, to just before a moment."""
+    moment = now_of(made.id) + STEP
     while moment < until:
         pass_until(made, [moment])
-        moment += DAY
+        moment += STEP
 
 
 def undue(made: Billed) -> list[tuple[Any, ...]]:

@@ -30,6 +30,7 @@ long = pytest.mark.skipif(not os.environ.get("FULL"), reason="It takes half a mi
 
 
 class TestTheBenchmarks:
+    @long
     def test_measure_the_gate_beside_its_floor(self, tmp_path: Path) -> None:
         printed, written = bench(tmp_path, "gate", "ledger", "storage", "proofs")
         figures = written["figures"]
