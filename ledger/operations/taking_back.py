@@ -8,7 +8,7 @@ from common.ids import new_id
 from common.money import checked_units
 from events.store import Cursor, append
 from ledger.operations.books import Books, grants_of, lock_books
-from ledger.queries.balances import find_grants
+from ledger.queries.balances import find_grants, grants_by_source
 from ledger.queries.journal import find_entry, posted_keys
 from ledger.rules.adjustments import require_reason
 from ledger.rules.corrections import as_effects, take
@@ -75,12 +75,17 @@ def claw_back(cur: Cursor, *, organization: UUID, amount: int, key: str, reason:
     return entry_id
 
 
-def credit_taken(cur: Cursor, books: Books, amount: int) -> dict[str, Any]:
-    """This function will return what taking credit (units) back does beside the journal: free paid credit is burnt, the
-    newest grant first, and the rest is debt. Nothing is written. Raises AmountOutOfRange."""
+def credit_taken(cur: Cursor, books: Books, amount: int, *, source: str = "") -> dict[str, Any]:
+    """This function will return what taking credit (units) back does beside the journal: free paid credit is burnt,
+    what `source` gave first, then the newest grant, and the rest is debt. Nothing is written. Raises AmountOutOfRange.
+
+    A payment's own credit goes first, so that the outcome is the same in whatever order payments and what goes back of
+    them are heard of.
+    """
     checked_units(books.posted - amount)
     paid = [grant for grant in grants_of(cur, books) if _was_bought(grant) and _free(grant, books) > 0]
-    paid.sort(key=lambda grant: (grant.created_at, grant.id), reverse=True)
+    own = grants_by_source(cur, account=books.credit, source=source) if source else set()
+    paid.sort(key=lambda grant: (grant.id in own, grant.created_at, grant.id), reverse=True)
     return as_effects(take(paid, amount), account=books.credit)
 
 

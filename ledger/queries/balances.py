@@ -76,6 +76,12 @@ def find_grants(cur: Cursor, *, organization: UUID, grants: list[UUID]) -> list[
     return [grant_row(row) for row in cur.fetchall()]
 
 
+def grants_by_source(cur: Cursor, *, account: UUID, source: str) -> set[UUID]:
+    """Return which grants of an account something gave."""
+    statement = "SELECT id FROM credit_grants WHERE account_id = %s AND remaining > 0 AND source = %s"
+    return {row[0] for row in cur.execute(statement, (account, source)).fetchall()}
+
+
 def organization_of_grant(cur: Cursor, grant: UUID) -> UUID:
     """Return whose grant it is. Raises NotFound."""
     row = cur.execute("SELECT organization FROM credit_grants WHERE id = %s", (grant,)).fetchone()

@@ -205,7 +205,7 @@ def _returned(cur: Cursor, books: Books, row: Payment, effect: Effect, author: A
     )
     taken = -moved.postings.get("customer_credit", 0)
     if taken > 0:
-        ledger |= credit_taken(cur, books, taken)
+        ledger |= credit_taken(cur, books, taken, source=f"payment:{row.id}")
     record(cur, [_fact(books, done, effect, ledger)], author=author)
     if moved.paid:
         _move_invoice(cur, books, row, moved.paid, author)

@@ -42,10 +42,41 @@ def effects(paying: Paying) -> list[str]:
     ]
 
 
+def remaining(paying: Paying) -> int:
+    """What is left of the credit that a payment bought, in units."""
+    found = rows(
+        "SELECT sum(remaining)::bigint FROM credit_grants WHERE source = %s", f"payment:{paying.payment}"
+    )
+    return int(found[0][0])
+
+
 def resolve(finding: UUID) -> None:
     """Finance has decided on it."""
     answer = platform().post(f"/v1/findings/{finding}/resolve", {"reason": "refunded"}, key=unique())
     assert answer.status_code == 200, answer.content
+
+
+class TestMoneyThatGoesBack:
+    def test_takes_the_credit_that_it_bought_before_any_other(self) -> None:
+        customer, first = topped_up("100")
+        second = asked(customer.id, dollars("60"))
+        second.apply(second.view())
+        first.apply(first.refund(dollars("30")))
+        assert remaining(first) == 70 * UNIT
+        assert remaining(second) == 60 * UNIT
+        first.apply(first.refund(dollars("20")))
+        assert remaining(first) == 50 * UNIT
+        assert_sound(customer.id)
+
+    def test_takes_the_newest_where_its_own_is_used(self) -> None:
+        customer, first = topped_up("100")
+        customer.commit(customer.reserved("80")["id"], "80")
+        second = asked(customer.id, dollars("60"))
+        second.apply(second.view())
+        first.apply(first.refund(dollars("50")))
+        assert remaining(first) == 0
+        assert remaining(second) == 30 * UNIT
+        assert_sound(customer.id)
 
 
 class TestAPaymentOfAnInvoice:
