@@ -7,7 +7,7 @@ spend:write     ask the gate: reserve, commit, release, extend; report usage
 spend:read      reservations, runs, usage, decisions, budgets, balances
 billing:write   change subscriptions, contracts and payment settings (with the billing issue)
 billing:read    invoices, credit notes, subscriptions
-payouts:write   request and approve payouts
+payouts:write   publish listings, open the payout account, request payouts and cancel what was requested
 payouts:read    earnings, payouts, statements
 webhooks:write  outbound endpoints
 webhooks:read   endpoints and deliveries

@@ -11,7 +11,6 @@ from tests.builders.orgs import Caller
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 BODY = re.compile(r"-d '(\{.*?\})'", re.DOTALL)
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 def bodies() -> list[dict[str, Any]]:
@@ -50,17 +49,3 @@ class TestTryingItYourself:
         assert caller.post("/v1/reservations", other, key="loop-5").json()["code"] == "paused"
         assert caller.post("/v1/agents/research-bot/resume", reason).status_code == 200
         assert caller.post("/v1/reservations", other, key="loop-6").status_code == 201
-
-
-class TestTheLinks:
-    def test_lead_to_files_that_are_there(self) -> None:
-        assert [place for place in LINK.findall(README) if not (CHECKOUT / place).exists()] == []
-
-    def test_of_the_docs_do_too(self) -> None:
-        missing = [
-            f"{page.name}: {place}"
-            for page in (CHECKOUT / "docs").rglob("*.md")
-            for place in LINK.findall(page.read_text(encoding="utf-8"))
-            if not (page.parent / place).exists()
-        ]
-        assert missing == []

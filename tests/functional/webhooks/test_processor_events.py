@@ -12,7 +12,7 @@ from tests.builders.deliveries import event, make_due, post, row_of, stored
 from tests.builders.orgs import caller, make_organization, platform
 from tests.builders.processor import CENT, Payer, effects, header, listed, payer, state
 from tests.builders.stripe import Simulator
-from tests.invariants import Still, assert_sound
+from tests.invariants import Still, assert_sound, reading
 from webhooks.operations.inbound.catching_up import catch_up, catch_up_objects
 from webhooks.operations.inbound.claiming import claim_subjects, lease_of
 from webhooks.operations.inbound.handlers import handler_of
@@ -57,6 +57,26 @@ def process_all() -> None:
         pass
 
 
+def effects_as_readers_see_them(customer: Payer, *objects: str) -> dict[tuple[str, str], int]:
+    """How often each effect stands in v_effects: of these objects at the processor, and of the customer's journal."""
+    asked = """SELECT source, effect_key, count FROM v_effects
+        WHERE source = ANY(%s) OR (source = 'journal' AND starts_with(effect_key, %s))"""
+    with reading() as connection:
+        found = connection.execute(asked, (list(objects), f"{customer.organization}:")).fetchall()
+    assert len(found) == len({(source, key) for source, key, _ in found})
+    return {(source, key): count for source, key, count in found}
+
+
+def entries_as_readers_see_them(customer: Payer) -> set[tuple[str, str]]:
+    """The keys of the customer's journal, as v_effects writes them."""
+    with reading() as connection:
+        found = connection.execute(
+            "SELECT organization || ':' || idempotency_key FROM v_entries WHERE organization = %s",
+            (customer.organization,),
+        ).fetchall()
+    return {("journal", key) for (key,) in found}
+
+
 def credit(customer: Payer) -> int:
     return int(state(customer.organization)["balances"].get("customer_credit", 0))
 
@@ -95,6 +115,22 @@ class TestADeliveryOfTheProcessor:
             deliver_all(stripe_simulator)
             process_all()
         assert_sound(customer.organization)
+
+    def test_stands_once_in_the_view_of_effects_however_often_it_is_told(
+        self, stripe_simulator: Simulator, customer: Payer
+    ) -> None:
+        intent = customer.pay(2_500)
+        refund = stripe_simulator.refund(intent.latest_charge, 500)
+        objects = (f"payment_intent:{intent.id}", f"refund:{refund['id']}")
+        assert effects_as_readers_see_them(customer, *objects) == {}
+        for _ in range(2):
+            deliver_all(stripe_simulator)
+            process_all()
+        found = effects_as_readers_see_them(customer, *objects)
+        assert {source for source, _ in found} == {"journal", *objects}
+        assert set(found.values()) == {1}
+        assert {name for name in found if name[0] == "journal"} == entries_as_readers_see_them(customer)
+        assert len(entries_as_readers_see_them(customer)) >= 2
 
     def test_that_was_declined_first_is_credited_once(
         self, stripe_simulator: Simulator, customer: Payer
