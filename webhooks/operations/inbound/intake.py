@@ -71,7 +71,7 @@ class Intake:
         """
         if len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING:
             raise ServiceUnavailable(retry_after=1)
-        answer = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((store_row(arrived), len(arrived.body), answer))
         self._bytes += len(arrived.body)
         if self._task is None:
