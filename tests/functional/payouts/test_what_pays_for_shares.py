@@ -236,6 +236,26 @@ class TestDebtOfACall:
         assert seller.figures[:2] == (8 * ONE, 8 * ONE)
         proven(customer.id)
 
+    def test_that_a_postpaid_commitment_repaid_is_collected_as_that_is_paid(self) -> None:
+        seller = make_seller()
+        made = billed(funding="prepaid")
+        calls(made.customer, seller)
+        assert made.customer.use("10").status_code == 201
+        agreed(made.id, "100", commitment=commitment("postpaid", "segment"))
+        made.use("50")
+        settled(made.id)
+        assert seller.figures[:2] == (48 * ONE, 0)
+        made.customer.pass_time(days=2)
+        made.run()
+        assert made.only()["total"] == "10.00"
+        made.pay(made.only()["id"], "5.00")
+        settled(made.id)
+        assert seller.figures[:2] == (48 * ONE, 4 * ONE)
+        made.pay(made.only()["id"], "5.00")
+        settled(made.id)
+        assert seller.figures[:2] == (48 * ONE, 8 * ONE)
+        proven(made.id)
+
 
 class TestATopUpThatGoesBack:
     def two_used(self) -> tuple[Customer, Seller, Seller, list[Paying]]:
