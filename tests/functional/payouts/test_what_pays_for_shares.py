@@ -290,6 +290,21 @@ class TestATopUpThatGoesBack:
         assert (first.figures[1], second.figures[1]) == (0, 80 * ONE)
         proven(customer.id, first.id, second.id)
 
+    def test_takes_the_share_of_the_call_whose_debt_it_repaid(self) -> None:
+        first, second = make_seller(holdback_days=0), make_seller(holdback_days=0)
+        customer = calling(first, credit="0")
+        assert customer.use("100").status_code == 201
+        repaid = topped_up(customer, 100)
+        topped_up(customer, 100)
+        calls(customer, second)
+        spend(customer, "100")
+        settled(customer.id)
+        assert (first.figures[1], second.figures[1]) == (80 * ONE, 80 * ONE)
+        lost(repaid)
+        settled(customer.id)
+        assert (first.figures[1], second.figures[1]) == (0, 80 * ONE)
+        proven(customer.id, first.id, second.id)
+
     def test_is_lost_where_its_debt_is_written_off(self) -> None:
         customer, first, second, payings = self.two_used()
         lost(payings[0])

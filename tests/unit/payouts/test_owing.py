@@ -86,6 +86,18 @@ class TestAPaymentThatWentBack:
         )
         assert (found["grant:a"].of(100), found["grant:b"].of(100)) == ((0, 0), (100, 0))
 
+    def test_is_missing_of_the_call_whose_debt_it_repaid(self) -> None:
+        used, debt = call("a", 10, 0)
+        repaying = Used("grant:p", 0, at(1), repaid=10, is_back=True)
+        back = Debt("owing:p", 10, at(4), ("grant:p",))
+        found = unpaid(
+            [used, repaying, Used("grant:b", 10, at(2))],
+            10,
+            [debt, back],
+            [Repaid("r", 10, at(1), "grant:p")],
+        )
+        assert (found["debt:a"].of(100), found["grant:b"].of(100)) == ((0, 0), (100, 0))
+
 
 class TestAnAdvance:
     ITEMS = ((100, "i"), (50, "j"))
