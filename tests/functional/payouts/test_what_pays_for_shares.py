@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from common.money import format_amount
 from payouts.operations.adjusting import adjust_due
 from payouts.queries import payoutintegrity
 from payouts.rules.shares import Tier
+from spend.operations.charging import charge_quantity
+from spend.rules.charging import MeteredCharge
 from tests.builders.billing import Billed, billed
 from tests.builders.contracts import acted, agreed, commitment
 from tests.builders.gate import Customer, units
@@ -26,10 +29,10 @@ from tests.builders.marketplace import (
     settled,
     spend,
 )
-from tests.builders.orgs import platform, unique
+from tests.builders.orgs import AUTHOR, platform, unique, write
 from tests.builders.payments import Paying, asked
 from tests.builders.subscribed import fee
-from tests.builders.subscriptions import owner, sell, subscribe
+from tests.builders.subscriptions import now_of, owner, sell, subscribe
 from tests.builders.tampering import told
 from tests.database import Session
 from tests.invariants import assert_sound
@@ -255,6 +258,21 @@ class TestDebtOfACall:
         settled(made.id)
         assert seller.figures[:2] == (48 * ONE, 8 * ONE)
         proven(made.id)
+
+    def test_that_a_meter_left_is_nobodys_share(self) -> None:
+        seller = make_seller()
+        customer = calling(seller, credit="10")
+        spend(customer, "10")
+        start = now_of(customer.id)
+        customer.pass_time(days=2)
+        metered = MeteredCharge(
+            "billing", unique(), units("5"), "USD", "api_calls", "calls", start, start + timedelta(days=1)
+        )
+        write(lambda cur: charge_quantity(cur, organization=customer.id, charge=metered, author=AUTHOR))
+        assert customer.available() == "-5"
+        settled(customer.id)
+        assert seller.figures[:2] == (8 * ONE, 8 * ONE)
+        proven(customer.id)
 
 
 class TestATopUpThatGoesBack:
