@@ -17,8 +17,8 @@ from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
 from orgs.rules.rows import LockedOrganization
 from payouts.operations.attempting import attempted
-from payouts.queries.collecting import ADJUSTMENT
 from payouts.queries.shares import shared_in, tiered_shares
+from payouts.rules.collecting import ADJUSTMENT
 from payouts.rules.shares import RevenueShare, Shared, adjusted, month_start, next_month
 from spend.queries.splits import earned_accounts
 

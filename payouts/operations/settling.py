@@ -125,7 +125,7 @@ def _note_invoices(
         if invoice in waiting
     ]
     for invoice, standing in void_sources(cur, caller.id).items():
-        back = [[partner, -share] for partner, share in standing]
+        back = [[partner, -share, *grant] for partner, share, *grant in standing]
         data = {"invoice": invoice, "parts": back, "voided": True}
         events.append(_event(caller, STREAM, "invoiced", data, author))
     append(cur, events)
@@ -141,7 +141,11 @@ def _place_reversals(cur: Cursor, caller: LockedOrganization, author: Author) ->
     if not reversed_calls:
         return []
     told: list[dict[str, Any]] = [
-        {"invoice": str(invoice), "parts": [[partner, -share] for partner, share in parts], "reversed": []}
+        {
+            "invoice": str(invoice),
+            "parts": [[partner, -share, *grant] for partner, share, *grant in parts],
+            "reversed": [],
+        }
         for invoice, parts in placed_on(cur, caller.id, reversed_calls)
     ]
     told.append({"invoice": None, "parts": [], "reversed": [str(one) for one in reversed_calls]})

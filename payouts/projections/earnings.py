@@ -10,6 +10,8 @@ from events.store import Cursor, Event, ProjectedTable, Projector, register
 from spend.rules.splits import DEBT, LINE
 
 REVERSED: Final = "journal.reversed"
+CALLS: Final = frozenset({"reservation.committed", "usage.recorded"})
+"""What says itself, where its caller names listings, what of it became debt."""
 EARNED: Final = frozenset({"reservation.committed", "usage.recorded", REVERSED, "earning.adjusted"})
 INVOICED: Final = "earning.invoiced"
 SETTLED: Final = "earning.settled"
@@ -41,6 +43,10 @@ _DEBTS: Final = """
 INSERT INTO earning_debts (organization, id, amount, at)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::timestamptz[])
 """
+_OWING: Final = """
+INSERT INTO earning_owing (organization, id, version, n, amount, at, cause)
+SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::int[], %s::bigint[], %s::timestamptz[], %s::text[])
+"""
 _USED: Final = """
 INSERT INTO earning_used AS u (organization, grant_id, amount)
 SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[])
@@ -60,7 +66,8 @@ WHERE c.organization = e.organization AND c.partner = e.partner AND c.hour <= e.
 _INVOICES: Final = """
 INSERT INTO earning_invoices (invoice_id, organization) SELECT * FROM unnest(%s::uuid[], %s::uuid[])
 """
-# What was not paid on the line stands on no invoice: there is nothing to look for.
+# What is debt stands on no invoice: there is nothing to look for. What a grant paid for does if it is of a postpaid
+# commitment, which is not known here.
 _REVERSALS: Final = """
 INSERT INTO earning_reversals (organization, id, placed) SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::boolean[])
 ON CONFLICT DO NOTHING
@@ -103,8 +110,8 @@ class _Changes:
         if shares.get("debt"):
             self.debts.append((owner, usage, shares["debt"], event.occurred_at))
         if event.type == REVERSED:
-            is_on_no_line = all(part[1] != LINE for part in shares.get("parts", ()))
-            self.reversals.append((owner, usage, is_on_no_line))
+            is_on_no_invoice = all(part[1] == DEBT for part in shares.get("parts", ()))
+            self.reversals.append((owner, usage, is_on_no_invoice))
         day = shares.get("day") or day_of(event.occurred_at)
         seen: set[str] = set()
         for partner, payer, volume, share, *own in shares.get("parts", ()):
@@ -121,9 +128,10 @@ class _Changes:
             self.placed += [(owner, usage) for usage in event.data["reversed"]]
         elif not event.data.get("voided"):
             self.invoices.append((invoice, owner))
-        for partner, amount in event.data["parts"]:
-            self.source(owner, partner, LINE, share=-amount)
-            self.source(owner, partner, f"invoice:{invoice}", share=amount)
+        for partner, amount, *grants in event.data["parts"]:
+            billed = ":".join(("invoice", str(invoice), *grants))
+            self.source(owner, partner, f"grant:{grants[0]}" if grants else LINE, share=-amount)
+            self.source(owner, partner, billed, share=amount)
 
     def settle(self, event: Event) -> None:
         owner, data = str(event.organization), event.data
@@ -191,8 +199,36 @@ def project_received(cur: Cursor, events: Sequence[Event]) -> None:
     _write(cur, _DAYS, _rows(days))
 
 
+def project_owing(cur: Cursor, events: Sequence[Event]) -> None:
+    """This function will write what became debt otherwise than by a call with a share, and what repaid debt."""
+    _write(cur, _OWING, [row for event in events for row in _owing(event)])
+
+
+def _owing(event: Event) -> list[tuple[Any, ...]]:
+    """Below zero what a grant repaid. What a reversed call owed is no debt any more; nothing repaid it."""
+    ledger = event.data["ledger"]
+    debt = sum(amount for _, amount in ledger["debt"])
+    made = [
+        (-grant["repaid"], f"grant:{grant['id']}")
+        for grant in ledger.get("granted", ())
+        if grant.get("repaid")
+    ]
+    if debt > 0:
+        made.append((debt, _cause(event)))
+    row = (event.organization, event.stream_id, event.version)
+    return [(*row, n, amount, event.occurred_at, cause) for n, (amount, cause) in enumerate(made)]
+
+
+def _cause(event: Event) -> str:
+    """Whose payment is missing: `usage`, nobody's with a share; a payment's that went back; empty: not known."""
+    if event.stream_type == "payment":
+        return f"payment:{event.stream_id}"
+    return "usage" if event.stream_type == "usage" else ""
+
+
 def register_all() -> None:
     """This function will register the projectors of earnings."""
+    register(OWING)
     register(EARNINGS)
     register(DAYS)
 
@@ -231,6 +267,13 @@ EARNINGS: Final = Projector(
         ProjectedTable("earning_invoices", ("invoice_id",)),
         ProjectedTable("earning_reversals", ("organization", "id")),
     ),
+)
+OWING: Final = Projector(
+    name="payouts.owing",
+    wants=lambda event: event.type not in CALLS and bool((event.data.get("ledger") or {}).get("debt")),
+    project=project_owing,
+    tables=(ProjectedTable("earning_owing", ("organization", "id", "version", "n")),),
+    looks_inside=True,
 )
 DAYS: Final = Projector(
     name="payouts.days",

@@ -103,7 +103,8 @@ WHERE {in:p.organization} AND ((p.earned, p.earned, p.collected, p.lost, p.colle
 _PAID: Final = """
 SELECT s.organization, s.source || ' and partner ' || s.partner, 'collected ' || s.collected || ' of ' || s.share
     || ', but paid are ' || i.paid || ' of ' || i.total
-FROM earning_sources s JOIN invoices i ON i.organization = s.organization AND s.source = 'invoice:' || i.id
+FROM earning_sources s JOIN invoices i ON i.organization = s.organization AND split_part(s.source, ':', 1) = 'invoice'
+    AND split_part(s.source, ':', 2) = i.id::text
 JOIN earning_watermarks w ON w.organization = s.organization
 WHERE {in:s.organization} AND i.total > 0 AND s.collected::numeric * i.total > s.share::numeric * (i.paid - coalesce((
         SELECT sum(p.invoice_back - p.reopened) FROM payments p WHERE p.invoice_id = i.id), 0)) AND s.collected > 0

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 HOUR: Final = timedelta(hours=1)
+ADJUSTMENT: Final = "adjustment:"
+"""How the name of a source begins that is the difference of a tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,38 @@ class Fraction:
 
 NOTHING: Final = Fraction(0, 0, 1)
 ALL: Final = Fraction(1, 0, 1)
+GONE: Final = Fraction(0, 1, 1)
+
+
+def blended(parts: Iterable[tuple[int, Fraction]]) -> Fraction | None:
+    """Return how much of several amounts is collected and lost together, each cut down by itself; None of nothing. What
+    is not above zero counts not."""
+    found = [(amount, one.of(amount)) for amount, one in parts if amount > 0]
+    whole = sum(amount for amount, _ in found)
+    if not whole:
+        return None
+    return Fraction(sum(part[0] for _, part in found), sum(part[1] for _, part in found), whole)
+
+
+def by_payers(payers: Iterable[tuple[int, Sequence[tuple[int, Fraction]]]]) -> Fraction | None:
+    """Return how far a difference of tiers is collected: as what its month earned is. `payers` are what each payer
+    earned the partner in that month, with what of its sources that may be; what is more than they hold is nobody's
+    payment yet."""
+    found = []
+    for share, sources in payers:
+        rest = share - sum(amount for amount, _ in sources if amount > 0)
+        found.append((share, blended([*sources, (rest, NOTHING)]) or NOTHING))
+    return blended(found)
+
+
+def tail(items: Sequence[tuple[int, str | None]], amount: int) -> list[tuple[int, str | None]]:
+    """Return what of items (amount, invoice) a grant of so much stands for: what of an advance is left is its end."""
+    found = []
+    for billed, invoice in reversed(items):
+        part = min(billed, amount)
+        amount -= part
+        found += [(part, invoice)] if part > 0 else []
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +80,11 @@ class Source:
     share: int
     collected: int
     lost: int
+
+    @property
+    def payer(self) -> str:
+        """By what is known how far it is paid: a difference of tiers is each partner's own."""
+        return f"{self.name}:{self.partner}" if self.name.startswith(ADJUSTMENT) else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +138,7 @@ def settled_of(source: Source, fractions: Mapping[str, Fraction]) -> tuple[int, 
 
     What is below zero and on nobody's payment is taken back at once: nothing else will ever settle it.
     """
-    fraction = fractions.get(source.name)
+    fraction = fractions.get(source.payer)
     return (min(source.share, 0), 0) if fraction is None else fraction.of(source.share)
 
 
@@ -210,26 +249,6 @@ def _taken(collections: Iterable[Collection], amount: int) -> list[tuple[Collect
         if part > 0:
             found.append((one, part))
             amount -= part
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """What bought credit paid for, or what became debt, in the order of time; `amount` of all calls together."""
-
-    source: str
-    amount: int
-    at: datetime
-
-
-def unpaid(used: Iterable[Used], debt: int) -> dict[str, Fraction]:
-    """Return how much of each is paid while so much is owed: what is owed is the newest that was used, for what is
-    repaid is the oldest first."""
-    found: dict[str, Fraction] = {}
-    for one in sorted(used, key=lambda one: (one.at, one.source), reverse=True):
-        part = min(debt, max(one.amount, 0))
-        debt -= part
-        found[one.source] = Fraction(one.amount - part, 0, one.amount) if one.amount > 0 else ALL
     return found
 
 

@@ -1,4 +1,5 @@
-"""P1 to P4, L8: charges and their reversals, collections, refunds, disputes, payouts and reversals of transfers anyhow.
+"""P1 to P4, L8: charges and their reversals, collections, refunds, disputes, payouts and reversals of transfers anyhow;
+of two partners who share by tiers, on bought credit, debt that is forgiven, a commitment and the line.
 
 After each step, as committed: every unit of a share is in exactly one of partner_earned, partner_payable, in transit,
 paid and clawed back; no more is paid, in transit and payable than was collected; linked entries clear; each payout is
@@ -21,13 +22,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from billing.rules.payments.views import DisputeView
 from common.money import format_amount, parse_amount
+from payouts.operations.adjusting import adjust_due
 from payouts.operations.paying.due import advance_due
 from payouts.queries.payingintegrity import violations as payout_violations
 from payouts.rules.paying.row import Payout
+from payouts.rules.shares import Tier
 from tests.builders.billing import Billed, billed
 from tests.builders.books import balances, rows
+from tests.builders.contracts import agreed, commitment
 from tests.builders.gate import Customer, make_customer
-from tests.builders.marketplace import Seller, calls, marketplace_violations, settled
+from tests.builders.marketplace import Seller, calls, make_seller, marketplace_violations, settled
 from tests.builders.orgs import platform, unique, write
 from tests.builders.partner_money import stated
 from tests.builders.payments import Paying, asked
@@ -37,7 +41,7 @@ from tests.invariants import assert_sound
 
 STEPS = int(os.environ.get("PARTNER_STEPS", "12"))
 EXAMPLES = int(os.environ.get("PARTNER_EXAMPLES", "2"))
-FEE = 123_457
+TIERS = (Tier(50 * 10**8, 323_457), Tier(None, 123_457))
 Action = Callable[[], None]
 
 
@@ -53,10 +57,12 @@ class Taken:
 
 @dataclass
 class Market:
-    """A partner, a customer with bought credit and one who is invoiced, and what happened to their money."""
+    """A partner that is paid, another that shares in its calls and offers something itself, a customer with bought
+    credit and one who is invoiced, and what happened to their money."""
 
     random: Random
     earner: Earner
+    other: Seller
     prepaid: Customer
     invoiced: Billed
     taken: list[Taken] = field(default_factory=list)
@@ -70,7 +76,7 @@ class Market:
         made: list[tuple[str, Action]] = [
             ("use", self.use), ("use on account", self.use_on_account), ("buy", self.buy), ("settle", self.settle),
             ("settle ", self.settle), ("request", self.request), ("state", self.state),
-            ("take back", self.take_back),
+            ("take back", self.take_back), ("call", self.call), ("forgive", self.forgive), ("adjust", self.adjust),
         ]  # fmt: skip
         if any(invoice["status"] in ("draft", "open") for invoice in self.invoiced.invoices()):
             made += [("pay", self.pay), ("write off", self.write_off)]
@@ -134,6 +140,22 @@ class Market:
 
     def buy(self) -> None:
         self.succeed(asked(self.prepaid.id, self.cents(60 * 10**8)))
+
+    def call(self) -> None:
+        """What the customer with credit calls from now on."""
+        calls(self.prepaid, self.random.choice((self.other, seller_of(self.earner))))
+
+    def forgive(self) -> None:
+        """Some of what is owed is given up, or given away where nothing is."""
+        body = {"organization": str(self.prepaid.id), "amount": format_amount(self.amount(20)), "currency": "USD",
+                "direction": "credit", "contra": "bad_debt", "reason": "test"}  # fmt: skip
+        assert platform().post("/v1/adjustments", body, key=unique()).status_code == 201
+
+    def adjust(self) -> None:
+        """A month is over, and its tiers bring the difference."""
+        self.earner.later(days=31)
+        self.prepaid.pass_time(days=31)
+        adjust_due()
 
     def bill(self) -> None:
         self.invoiced.pass_months()
@@ -255,18 +277,24 @@ class Market:
         assert {one.id: one.taken_back for one in payouts} == self.back
         assert all(sum(one.reversals.values()) == one.taken_back for one in payouts)
         paid = sum(one.amount for one in payouts if self.states[one.id] == "paid")
-        money = balances(self.earner.id)
+        money, others = balances(self.earner.id), balances(self.other.id)
         assert money.get("payout_in_transit", 0) == sum(
             one.amount for one in payouts if self.states[one.id] in ("approved", "held", "processing")
         )
         shares, lost, waiting = self.shares()
         assert (
-            waiting + money.get("partner_payable", 0) + money.get("payout_in_transit", 0) + paid + lost
+            waiting
+            + money.get("partner_payable", 0)
+            + others.get("partner_payable", 0)
+            + money.get("payout_in_transit", 0)
+            + paid
+            + lost
             == shares
         )
 
     def shares(self) -> tuple[int, int, int]:
-        """The shares of all calls that stand, by record, what was clawed back for good, what is in partner_earned."""
+        """The shares of all calls that stand, by record, and differences of tiers; what was clawed back for
+        good; what is in partner_earned."""
         ours = [self.prepaid.id, self.invoiced.id]
         said = rows(
             "SELECT coalesce(sum((p->>3)::bigint), 0) FROM usage_records u, json_array_elements(u.detail->'shares'"
@@ -276,23 +304,30 @@ class Market:
             ours,
         )
         posted = rows(
-            "SELECT coalesce(sum(p.amount), 0), coalesce(-sum(p.amount) FILTER (WHERE e.kind = 'earning_lost'), 0)"
+            "SELECT coalesce(sum(p.amount), 0), coalesce(-sum(p.amount) FILTER (WHERE e.kind = 'earning_lost'), 0),"
+            " coalesce(sum(p.amount) FILTER (WHERE e.kind = 'earning_adjusted'), 0)"
             " FROM v_postings p JOIN v_entries e USING (entry_id)"
             " WHERE p.account_kind = 'partner_earned' AND p.organization = ANY(%s)",
             ours,
         )
-        return int(said[0][0]), int(posted[0][1]), int(posted[0][0])
+        return int(said[0][0]) + int(posted[0][2]), int(posted[0][1]), int(posted[0][0])
 
 
 def market(simulator: Simulator, random: Random) -> Market:
     """Nothing has happened yet."""
-    earner = partner(simulator)
-    seller = Seller(earner.id, earner.listing, earner.own)
-    seller.share(fee_rate=FEE)
+    earner, other = partner(simulator), make_seller(holdback_days=0)
+    seller = seller_of(earner)
+    seller.share(tiers=TIERS, splits=((earner.id, 2), (other.id, 1)))
     prepaid, invoiced = make_customer("0"), billed()
+    agreed(invoiced.id, "30", days=3650, commitment=commitment("postpaid", "month"))
     calls(prepaid, seller)
     calls(invoiced.customer, seller)
-    return Market(random, earner, prepaid, invoiced)
+    return Market(random, earner, other, prepaid, invoiced)
+
+
+def seller_of(earner: Earner) -> Seller:
+    """The partner by what it offers."""
+    return Seller(earner.id, earner.listing, earner.own)
 
 
 def begin(made: Market) -> None:
@@ -332,4 +367,4 @@ def test_every_unit_is_in_one_place_whatever_happens_to_the_money(
     made.settle()
     made.state()
     made.prove()
-    assert_sound(made.earner.id, made.prepaid.id, made.invoiced.id)
+    assert_sound(made.earner.id, made.other.id, made.prepaid.id, made.invoiced.id)

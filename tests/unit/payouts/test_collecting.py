@@ -12,9 +12,7 @@ from payouts.rules.collecting import (
     Moved,
     Pair,
     Source,
-    Used,
     settle,
-    unpaid,
 )
 
 NOW = datetime(2026, 3, 20, 12, 30, tzinfo=UTC)
@@ -58,25 +56,6 @@ class TestSettling:
         source, pair = Source("p", "invoice:i", 30, 30, 0), Pair("p", 30, 30, WEEK)
         made = settle([source], {"invoice:i": NOTHING}, hours, [pair], now=NOW)
         assert [move.amount for move in made.moved] == [-30]
-
-
-class TestWhatIsOwed:
-    def test_is_the_newest_that_was_used(self) -> None:
-        used = [
-            Used("grant:a", 10, OLD),
-            Used("debt:b", 4, HOUR),
-            Used("debt:c", 4, HOUR - timedelta(days=1)),
-        ]
-        found = unpaid(used, 6)
-        assert found["debt:b"].of(100) == (0, 0)
-        assert found["debt:c"].of(100) == (50, 0)
-        assert found["grant:a"].of(100) == (100, 0)
-
-    def test_reaches_what_credit_paid_for_when_that_was_taken_back(self) -> None:
-        assert unpaid([Used("grant:a", 10, OLD)], 4)["grant:a"].of(100) == (60, 0)
-
-    def test_is_nothing_without_debt(self) -> None:
-        assert unpaid([Used("grant:a", 10, OLD)], 0)["grant:a"].of(7) == (7, 0)
 
 
 class TestWhatIsBelowZero:
