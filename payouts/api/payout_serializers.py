@@ -101,7 +101,9 @@ class PayoutBatchSerializer(serializers.Serializer[Any]):
     finished_at = InstantField(allow_null=True)
     made = WholeNumberField(minimum=0, maximum=MOST_PARTNERS)
     refused = WholeNumberField(
-        minimum=0, maximum=MOST_PARTNERS, help_text="Partners with too little, or with a payout under way."
+        minimum=0,
+        maximum=MOST_PARTNERS,
+        help_text="Partners with too little, with a payout under way, or that failed.",
     )
 
 
