@@ -26,7 +26,8 @@ MOST_PARTNERS: Final = 10**6
 
 
 class PayoutFailureSerializer(serializers.Serializer[Any]):
-    """Why it did not reach the bank, in the processor's codes; rejected: by the platform's staff."""
+    """Why it did not reach the bank, in the processor's codes; rejected: by the platform's staff; the code of a hold:
+    that hindered its last step."""
 
     code = TextField()
     message = TextField()

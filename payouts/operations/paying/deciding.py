@@ -71,9 +71,10 @@ def cancel_payout(
     `organization`: whose it must be. Raises NotFound, and InvalidTransition once it was sent."""
     found, books = _locked(cur, payout, organization)
     failure = None if reason is None else {"code": "rejected", "message": _reason(reason)}
-    after = moved(
-        found, CANCELED, hold=None, hold_note=None, next_at=None, ended_at=books.now, failure=failure
-    )
+    ended = {"hold": None, "hold_note": None, "waits_for": None, "next_at": None, "ended_at": books.now}
+    after = moved(found, CANCELED, failure=failure, **ended)
+    if found.waits_for is not None:
+        settled(cur, found, "payout_waits", "It is canceled.", author)
     return keep(cur, books, found, after, given_back(found), author=author)
 
 

@@ -34,7 +34,7 @@ from payouts.rules.paying.row import (
     noted,
     verb_of,
 )
-from payouts.rules.paying.states import APPROVED, FAILED, HELD, PAID, REVERSED
+from payouts.rules.paying.states import APPROVED, FAILED, HELD, PAID, PROCESSING, REVERSED
 
 TRANSFER: Final = "create_transfer"
 PAYOUT: Final = "create_payout"
@@ -125,7 +125,9 @@ def hindered(cur: Cursor, books: Books, payout: Payout) -> Hold | None:
 def hold(cur: Cursor, books: Books, payout: Payout, found: Hold, *, author: Author, **changes: Any) -> Payout:
     """This function will hold a payout, or say why it still is. What ends by itself is looked at again."""
     ends = found.until or (books.now + RETRY_EVERY if found.code in BY_ITSELF else None)
-    told = {"hold": found.code, "hold_note": found.note, "next_at": ends, **changes}
+    told = {"hold": found.code, "hold_note": found.note, "next_at": ends, "waits_for": None, **changes}
+    if payout.waits_for is not None:
+        settled(cur, payout, "payout_waits", "It is held.", author)
     if payout.state == HELD:
         same = (payout.hold, payout.hold_note) == (found.code, found.note) and not changes
         if same and (ends is None or found.until == payout.next_at):
@@ -214,18 +216,16 @@ def recall(cur: Cursor, payout: Payout, author: Author) -> Command:
 
 
 def wait(cur: Cursor, books: Books, payout: Payout, reason: str, *, author: Author) -> Payout:
-    """This function will have a payout tried anew in a while: the processor said no for now and never tries itself."""
+    """This function will have a payout tried anew in a while: the processor said no for now and never tries itself. One
+    whose transfer it refused was certainly not sent: it is approved again, to be held, canceled or judged once more."""
     find(
         cur, payout, "payout_waits", {"reason": reason},
         {"step": "fund the balance at the processor; it is tried again every 15 minutes"}, author,
     )  # fmt: skip
-    return keep(
-        cur,
-        books,
-        payout,
-        noted(payout, waits_for=reason, next_at=books.now + RETRY_EVERY),
-        author=author,
-    )
+    told = {"waits_for": reason, "next_at": books.now + RETRY_EVERY}
+    is_unsent = payout.state == PROCESSING and payout.transfer is None
+    after = moved(payout, APPROVED, **told) if is_unsent else noted(payout, **told)
+    return keep(cur, books, payout, after, author=author)
 
 
 def come_back(
