@@ -25,6 +25,7 @@ from payouts.rules.paying.judging import Hold, Limits, hold_of, next_state
 from payouts.rules.paying.row import (
     BY_ITSELF,
     RETRY_EVERY,
+    REVIEW,
     Payout,
     Step,
     brought_back,
@@ -141,6 +142,14 @@ def forget_review(cur: Cursor, organization: UUID, *, author: Author) -> None:
     found = open_payout(cur, organization)
     if found is not None and found.reviewed_by is not None:
         keep(cur, books_of(cur, found), found, noted(found, reviewed_by=None), author=author)
+
+
+def end_review(cur: Cursor, organization: UUID, *, author: Author) -> None:
+    """This function will let a partner's payout go on that is held for a review, when finance holds the partner no
+    more; what else hinders it holds it still."""
+    found = open_payout(cur, organization)
+    if found is not None and found.hold == REVIEW:
+        proceed(cur, books_of(cur, found), found, author=author)
 
 
 def send(cur: Cursor, payout: Payout, author: Author) -> Command:
