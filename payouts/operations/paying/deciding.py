@@ -110,7 +110,8 @@ def try_again(cur: Cursor, payout: Payout, *, author: Author) -> Payout | None:
 
 def reverse_payout(cur: Cursor, *, payout: UUID, reason: str, author: Author) -> Payout:
     """This function will ask for a paid payout back from the bank, which not every bank gives; it is reversed when it
-    has arrived. Raises NotFound, InvalidField without a reason, and InvalidTransition unless it is paid."""
+    has arrived. Raises NotFound, InvalidField without a reason, and InvalidTransition unless it is paid and was not
+    asked for already; after an attempt that failed it can be asked for anew."""
     _reason(reason)
     found, books = _locked(cur, payout)
     if found.state != PAID:

@@ -13,8 +13,10 @@ from django.conf import settings
 from billing.operations.commands import request
 from billing.operations.findings import open_finding, resolve_open
 from billing.operations.invoices.booking import booked
-from billing.rules.payments.commands import Command
+from billing.queries.commands import commands_about
+from billing.rules.payments.commands import SUCCEEDED, Command
 from billing.rules.payments.minor import to_minor
+from common.errors import InvalidTransition
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from orgs.operations.facts import Author, record
@@ -209,18 +211,34 @@ def take_back(cur: Cursor, payout: Payout, author: Author) -> Command | None:
 
 
 def recall(cur: Cursor, payout: Payout, author: Author) -> Command:
-    """This function will ask for a paid payout back from the bank."""
+    """This function will ask for a paid payout back from the bank, once more where an earlier attempt failed. Raises
+    InvalidTransition while one is under way."""
     assert payout.payout is not None
+    if payout.recall is not None or is_recall_open(cur, payout):
+        raise InvalidTransition("It was asked for back already, and that has not ended.")
+    made = [one for one in _recalls(cur, payout) if one.state == SUCCEEDED]
     return request(
         cur,
         organization=payout.organization,
         purpose=RECALL,
-        business_key=payout.business_key,
+        business_key=f"recall:{payout.id}:{len(made)}",
         params={"metadata": {"payout": str(payout.id)}},
         author=author,
         account=payout.account,
         target=payout.payout,
         order_key=payout.business_key,
+    )
+
+
+def is_recall_open(cur: Cursor, payout: Payout) -> bool:
+    """This function will say whether a payout was asked for back and nobody knows yet what became of that."""
+    return any(one.state != SUCCEEDED for one in _recalls(cur, payout))
+
+
+def _recalls(cur: Cursor, payout: Payout) -> list[Command]:
+    """The commands that bring it back, but for those that were refused or never done."""
+    return commands_about(
+        cur, organization=payout.organization, purpose=RECALL, name="payout", value=str(payout.id)
     )
 
 

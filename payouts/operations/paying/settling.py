@@ -138,7 +138,7 @@ def doubt(cur: Cursor, command: Command) -> None:
 
 def payout_of_command(cur: Cursor, command: Command) -> Payout:
     """This function will return the payout that a command is for. Raises NotFound."""
-    name = command.business_key.partition(":")[2]
+    name = command.business_key.split(":")[1]  # payout:<id>, recall:<id>:<attempt>
     return find_payout(cur, UUID(name), organization=command.organization)
 
 

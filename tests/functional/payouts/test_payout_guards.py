@@ -299,6 +299,7 @@ class TestAPayoutThatTheBankIsToGiveBack:
     def test_is_told_of_that_before_its_command_is_answered(self, stripe_simulator: Simulator) -> None:
         made = partner(stripe_simulator, cents=5_000)
         paid = made.paid()
+        decided(made, "reverse", reason="Paid by mistake")
         back = there(-5_000 * CENT, "paid", metadata={"payout": str(paid)})
         with Still(made.id):
             answer = write(lambda cur: apply_partner_payout(cur, (made.account, back), author=AUTHOR))
