@@ -231,12 +231,12 @@ def test_pdf_and_csv_are_the_same_bytes_each_time() -> None:
         assert sum(amounts[:-1]) == amounts[-1] == value
 
 
-def known(seller: Seller) -> None:
-    """What is known of a partner and of who owes it."""
+def known(seller: Seller, contact: str = "Ada Lovelace") -> None:
+    """What is known of a partner and of who owes it, from now on."""
     address = {"line1": "Weg 1", "postal_code": "1010", "city": "Wien", "country": "AT"}
     own = {
         "tax": {"country": "AT", "vat_id": "ATU13585627"},
-        "contact": {"name": "Ada Lovelace", "email": "ada@example.com", "address": address},
+        "contact": {"name": contact, "email": "ada@example.com", "address": address},
     }
     answer = caller(seller.id, "admin").patch("/v1/billing-profile", own)
     assert answer.status_code == 200, answer.content
@@ -286,7 +286,7 @@ class TestTheParties:
             "Weg 1",
         ):
             assert word in said, word
-        known(seller)  # another legal entity
+        known(seller, "Grace Hopper")  # and another legal entity
         answer = caller(seller.id, "admin").patch("/v1/billing-profile", {"tax": {"vat_id": None}})
         assert answer.status_code == 200, answer.content
         assert printed_of(seller) == (shown, pdf)
