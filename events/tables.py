@@ -88,7 +88,7 @@ OPERATIONAL: Final = frozenset(
         "dunning_notices", "auto_top_up_letters", "document_letters",
         "recurring_levels", "recurring_commitments", "mrr_movements", "revenue_days",
         "shared_hours",
-        "earning_watermarks", "payout_schedules", "partner_reference_keys",
+        "earning_watermarks", "payout_schedules", "partner_reference_keys", "partner_statement_addressees",
         "auth_group", "auth_group_permissions", "auth_permission", "auth_user", "auth_user_groups",
         "auth_user_user_permissions", "django_admin_log", "django_content_type", "django_migrations",
         "django_session",

@@ -101,7 +101,8 @@ class PartnerDetailView(OrgsView):
         return json_response(run_in_transaction(lambda cur: show_partner(require_partner(cur, organization))))
 
     def patch(self, request: Request, name: str) -> HttpResponse:
-        """Change what is agreed with it; `hold_reason` holds its payouts, null lets them go on."""
+        """Change what is agreed with it; `hold_reason` holds its payouts, null lets them go on, also the one
+        that is held for it."""
         organization = path_id(name)
         changes = checked(PartnerTermsSerializer, request, partial=True)
 

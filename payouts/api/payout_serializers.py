@@ -26,7 +26,8 @@ MOST_PARTNERS: Final = 10**6
 
 
 class PayoutFailureSerializer(serializers.Serializer[Any]):
-    """Why it did not reach the bank, in the processor's codes; rejected: by the platform's staff."""
+    """Why it did not reach the bank, in the processor's codes; rejected: by the platform's staff; the code of a hold:
+    that hindered its last step."""
 
     code = TextField()
     message = TextField()
@@ -101,7 +102,9 @@ class PayoutBatchSerializer(serializers.Serializer[Any]):
     finished_at = InstantField(allow_null=True)
     made = WholeNumberField(minimum=0, maximum=MOST_PARTNERS)
     refused = WholeNumberField(
-        minimum=0, maximum=MOST_PARTNERS, help_text="Partners with too little, or with a payout under way."
+        minimum=0,
+        maximum=MOST_PARTNERS,
+        help_text="Partners with too little, with a payout under way, or that failed.",
     )
 
 

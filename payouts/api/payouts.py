@@ -279,7 +279,8 @@ class PayoutReverseView(PlatformPayoutView):
 
     def post(self, request: Request, name: str) -> HttpResponse:
         """Ask for a paid payout back from the bank. Not every bank gives it; where it does, the payout is reversed when
-        the money has arrived, and its amount can be withdrawn again."""
+        the money has arrived, and its amount can be withdrawn again. It is refused while an earlier attempt has not
+        ended; after one that failed it is asked for anew."""
         values = checked(PayoutReasonSerializer, request)
         return self.act(
             request,

@@ -27,7 +27,7 @@ from common.errors import NotFound
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from payouts.api.acting import PartnerMoneyView
-from payouts.queries.statements import find_statement, statement_pdf, statements_of
+from payouts.queries.statements import addressee_of, find_statement, statement_pdf, statements_of
 from payouts.rules.statements import CSV_HEAD, Statement, csv_rows, shown
 
 _MOST = 10**9
@@ -72,6 +72,24 @@ class StatementCollectionSerializer(serializers.Serializer[Any]):
     )
 
 
+@extend_schema_serializer(component_name="PartnerStatementIssuer")
+class StatementIssuerSerializer(serializers.Serializer[Any]):
+    """The legal entity that issues the statement, as it was then."""
+
+    name = TextField()
+    country = TextField(allow_null=True)
+    address = serializers.ListField(child=TextField(), help_text="Line by line.")
+    vat_ids = serializers.ListField(child=TextField())
+
+
+@extend_schema_serializer(component_name="PartnerStatementSupplier")
+class StatementSupplierSerializer(serializers.Serializer[Any]):
+    """The partner, for tax. Its address is on the PDF."""
+
+    country = TextField(allow_null=True)
+    vat_id = TextField(allow_null=True)
+
+
 @extend_schema_serializer(component_name="PartnerStatement")
 class StatementSerializer(serializers.Serializer[Any]):
     """A statement. closing = opening + earned - clawed_back - paid_out, and is the next one's opening; payable =
@@ -81,8 +99,12 @@ class StatementSerializer(serializers.Serializer[Any]):
     month = TextField(help_text="2027-01, UTC.")
     partner = IdField()
     name = TextField()
+    issuer = StatementIssuerSerializer(
+        required=False, help_text="Absent in statements from before they said so, like supplier."
+    )
+    supplier = StatementSupplierSerializer(required=False)
     currency = CurrencyField()
-    made_at = InstantField()
+    made_at = InstantField(help_text="When it was issued.")
     opening = AmountField()
     gross = AmountField()
     fees = AmountField()
@@ -155,9 +177,11 @@ class StatementPdfView(StatementView):
     """GET /v1/partner/statements/{month}.pdf."""
 
     def get(self, request: Request, month: str) -> HttpResponse:
-        """The statement as PDF, always the same bytes."""
+        """The statement as PDF, a self-billed document: who issues it and for whom, with addresses and VAT ids as far
+        as they are known, and the day of issue. Always the same bytes, unless the partner's address was erased."""
         found = self.found(month)
-        answer = HttpResponse(statement_pdf(found), content_type="application/pdf")
+        addressee = run_in_transaction(lambda cur: addressee_of(cur, found.id))
+        answer = HttpResponse(statement_pdf(found, addressee), content_type="application/pdf")
         answer.headers["Content-Disposition"] = f'inline; filename="{found.number}.pdf"'
         return answer
 

@@ -12,7 +12,7 @@ from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
-from payouts.operations.paying.machine import forget_review
+from payouts.operations.paying.machine import end_review, forget_review
 from payouts.queries.partners import find_partner, require_partner
 from payouts.rules.partners import Partner, Terms, account_seen, partner_changed, partner_enrolled
 
@@ -36,8 +36,8 @@ def enroll_partner(cur: Cursor, *, organization: UUID, terms: Terms | None = Non
 
 
 def change_partner(cur: Cursor, *, organization: UUID, changes: Mapping[str, Any], author: Author) -> Partner:
-    """This function will change fields of a partner's Terms; `hold_reason` holds its payouts, None lets them go on.
-    Another reason holds what was released for the one before.
+    """This function will change fields of a partner's Terms; `hold_reason` holds its payouts, None lets them go on,
+    also the one that is held for it now. Another reason holds what was released for the one before.
 
     What was collected before is judged by the new holdback, too, unless it was moved. Raises NotFound and InvalidField.
     """
@@ -47,6 +47,8 @@ def change_partner(cur: Cursor, *, organization: UUID, changes: Mapping[str, Any
     record(cur, [fact], author=author)
     if changed.terms.hold_reason != before.terms.hold_reason:
         forget_review(cur, organization, author=author)
+    if changed.terms.hold_reason is None:
+        end_review(cur, organization, author=author)
     return changed
 
 

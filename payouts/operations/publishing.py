@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -33,8 +33,8 @@ class Marketplace:
     def call(self, cur: Cursor, *, organization: UUID, name: str, author: Author) -> UUID:
         """This function will return the id of a listing and publish who shares in what its calls cost the organization.
 
-        Raises NotFound, InvalidTransition for an archived or an own listing, and CurrencyMismatch where the partner's
-        money is another than the caller's.
+        Raises NotFound, InvalidTransition for an archived listing and one that only the organization itself shares in,
+        and CurrencyMismatch where the partner's money is another than the caller's.
         """
         listing = find_listing(cur, name, pointer="/listing")
         if listing.archived_at is not None:
@@ -42,8 +42,11 @@ class Marketplace:
         if listing.organization == organization:
             raise InvalidTransition("Nobody shares in what it pays itself.", pointer="/listing")
         currency = require_partner(cur, listing.organization).currency
-        if lock_organization(cur, organization).currency != currency:
+        locked = lock_organization(cur, organization)
+        if locked.currency != currency:
             raise CurrencyMismatch(f"The listing's currency is {currency}.", pointer="/listing")
+        if not rules_for(cur, organization, listing, locked.now)[0]["parties"]:
+            raise InvalidTransition("Nobody shares in what it pays itself.", pointer="/listing")
         publish_for(cur, organization=organization, listing=listing, author=author)
         return listing.id
 
@@ -56,20 +59,26 @@ def publish_for(cur: Cursor, *, organization: UUID, listing: Listing, author: Au
     """This function will publish the split rules of a listing for one caller, whose lock it takes; whether they
     are new."""
     now = lock_organization(cur, organization).now
+    rules = rules_for(cur, organization, listing, now)
+    found, _ = published_rules(cur, organization=organization, listing=listing.id)
+    if found is not None and in_effect(found, now) == in_effect(rules, now):
+        return False
+    return publish_split_rules(cur, organization=organization, listing=listing.id, rules=rules, author=author)
+
+
+def rules_for(cur: Cursor, organization: UUID, listing: Listing, now: datetime) -> list[dict[str, Any]]:
+    """This function will return the split rules of a listing for one caller, the one in effect now first."""
     shares = shares_of(cur, listing.organization)
-    rules = compiled(
+    return compiled(
         shares,
         partner=listing.organization,
         listing=listing.id,
+        caller=organization,
         plans=plans_of(cur, organization) if any(share.plan for share in shares) else (),
         volumes={share.id: _volume(cur, share, now) for share in shares if share.terms.tiers},
         default_rate=settings.MARKETPLACE_FEE_RATE,
         now=now,
     )
-    found, _ = published_rules(cur, organization=organization, listing=listing.id)
-    if found is not None and in_effect(found, now) == in_effect(rules, now):
-        return False
-    return publish_split_rules(cur, organization=organization, listing=listing.id, rules=rules, author=author)
 
 
 def publish_due(partner: UUID | None = None) -> int:

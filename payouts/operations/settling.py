@@ -119,6 +119,9 @@ def _note_invoices(
 ) -> bool:
     """What an invoice bills stands on it from now on; what stood on a void one is on none again."""
     waiting = {invoice for invoice, _ in unnoted_invoices(cur, caller.id)}
+    # Before this round's invoices are noted: what was summed up of them is without reversed calls already, which must
+    # not be taken off a second time.
+    placed = _place_reversals(cur, caller, author)
     events = [
         _event(caller, STREAM, "invoiced", {"invoice": str(invoice), "parts": parts}, author)
         for invoice, parts in summed.items()
@@ -128,9 +131,7 @@ def _note_invoices(
         back = [[partner, -share, *grant] for partner, share, *grant in standing]
         data = {"invoice": invoice, "parts": back, "voided": True}
         events.append(_event(caller, STREAM, "invoiced", data, author))
-    append(cur, events)
-    placed = _place_reversals(cur, caller, author)
-    append(cur, placed)
+    append(cur, [*events, *placed])
     return bool(events or placed)
 
 

@@ -8,6 +8,10 @@ from functools import partial
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
+from billing.queries.parties import seller_of
+from billing.queries.profiles import billing_contact, billing_profile
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author, record
@@ -16,6 +20,7 @@ from payouts.queries.partners import require_partner
 from payouts.queries.references import references_of
 from payouts.queries.statements import (
     balance_at,
+    customers_of,
     earned_until,
     lost_of,
     moved_between,
@@ -24,7 +29,16 @@ from payouts.queries.statements import (
     statements_of,
 )
 from payouts.rules.references import CUSTOMER, References
-from payouts.rules.statements import Line, Statement, drawn_up, fact, less, next_month
+from payouts.rules.statements import (
+    Line,
+    Statement,
+    drawn_up,
+    fact,
+    issuer_of,
+    less,
+    next_month,
+    renamed,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +46,9 @@ AUTHOR: Final = Author("system:payouts.statements")
 AT_ONCE: Final = 500
 LATEST: Final = timedelta(hours=6)
 """How long after its end a month is stated: what was called in it has been told by then."""
+_ADDRESSEE: Final = (
+    "INSERT INTO partner_statement_addressees VALUES (%s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
+)
 
 
 def make_due_statements() -> int:
@@ -48,8 +65,9 @@ def make_due_statements() -> int:
 def make_statement(cur: Cursor, *, organization: UUID, author: Author = AUTHOR) -> Statement | None:
     """This function will draw up a partner's next statement, under its lock; None: that month is not over yet.
 
-    Months are UTC. It opens with what the one before closed with, and says whatever no earlier one said. Raises
-    NotFound.
+    Months are UTC. It opens with what the one before closed with, and says whatever no earlier one said. The issuer is
+    who sells to the partner: its profile's legal entity, or the default one. The partner's address is kept beside the
+    event, for it is personal data. Raises NotFound.
     """
     locked = lock_organization(cur, organization)
     partner = require_partner(cur, organization)
@@ -60,10 +78,15 @@ def make_statement(cur: Cursor, *, organization: UUID, author: Author = AUTHOR) 
     if locked.now < end + LATEST:
         return None
     start = datetime.combine(month, time(), UTC)
-    lines, lost = _sums(cur, organization, end, before)
+    names = references_of(cur, organization)
+    known = _known(names, customers_of(cur, organization))
+    lines, lost = _sums(cur, names, known, end, before)
+    tax = billing_profile(cur, organization).tax
     made = drawn_up(
         organization=organization,
         name=locked.name,
+        issuer=issuer_of(seller_of(cur, organization).data),
+        supplier={"country": tax.country, "vat_id": tax.vat_id},
         month=month,
         counter=len(before) + 1,
         currency=partner.currency,
@@ -71,13 +94,16 @@ def make_statement(cur: Cursor, *, organization: UUID, author: Author = AUTHOR) 
         lines=lines,
         lost=lost,
         paid=paid_between(cur, organization, start, end),
-        moved=moved_between(cur, organization, start, end),
+        moved=renamed(moved_between(cur, organization, start, end), known),
         payable_opening=balance_at(cur, organization, "partner_payable", start),
         payable=balance_at(cur, organization, "partner_payable", end),
         in_transit=balance_at(cur, organization, "payout_in_transit", end),
         at=locked.now,
     )
     record(cur, [fact(made)], author=author)
+    contact = billing_contact(cur, organization)
+    address = msgspec.json.encode(contact.address).decode()
+    cur.execute(_ADDRESSEE, (made.id, organization, contact.name, address))
     return made
 
 
@@ -92,19 +118,17 @@ def _attempted(organization: UUID) -> int:
 
 
 def _sums(
-    cur: Cursor, organization: UUID, end: datetime, before: list[Statement]
+    cur: Cursor, names: References, known: dict[str, str], end: datetime, before: list[Statement]
 ) -> tuple[list[Line], list[tuple[str, int]]]:
     """What no earlier statement said, by customer: whatever those called it, the present reference stands for it."""
-    names = references_of(cur, organization)
-    earned, lost = earned_until(cur, organization, end.date()), lost_of(cur, organization)
-    known = _known(names, {row[1] for row in earned} | {row[0] for row in lost})
+    earned, lost = earned_until(cur, names.partner, end.date()), lost_of(cur, names.partner)
     lines = [Line(row[0], str(names.of(CUSTOMER, row[1])), *row[2:]) for row in earned]
     rest = less(lines, _said(before, known))
     gone = {str(names.of(CUSTOMER, customer)): amount for customer, amount in lost}
     return sorted(rest, key=lambda line: (line.listing, line.customer)), _lost(gone, before, known)
 
 
-def _known(names: References, customers: set[UUID]) -> dict[str, str]:
+def _known(names: References, customers: list[UUID]) -> dict[str, str]:
     """The present reference of each customer by the one of before."""
     return {str(names.before(one)): str(names.of(CUSTOMER, one)) for one in customers}
 

@@ -111,6 +111,37 @@ WHERE {in:s.organization} AND i.total > 0 AND s.collected::numeric * i.total > s
     AND s.collected + s.lost < s.share
     AND NOT EXISTS (SELECT FROM events e WHERE e.organization = s.organization AND e.seq > w.seq)
 """
+# What the line pays of each call stands where it is billed: on its invoice, or still on the line. One that was reversed
+# stands nowhere. Of months that were retired there are no records, so more than these is right. Of callers of whom
+# nothing has happened since they were settled.
+_CALLS: Final = f"""
+WITH fresh AS ({moneyintegrity.FRESH}), ranges AS MATERIALIZED (
+    SELECT n.organization, n.invoice_id, (r->1->>'until')::timestamptz AS until, (r->1->>'epoch')::bigint AS epoch,
+        (r->1->>'snapshot')::pg_snapshot AS seen, (r->0->>'until')::timestamptz AS until_before,
+        (r->0->>'epoch')::bigint AS epoch_before, (r->0->>'snapshot')::pg_snapshot AS seen_before
+    FROM earning_invoices n JOIN fresh USING (organization) JOIN invoices i ON i.id = n.invoice_id
+        CROSS JOIN jsonb_array_elements(i.usage) r WHERE i.status <> 'void'
+), calls AS MATERIALIZED (
+    SELECT u.organization, u.id, u.epoch, u.tx, u.occurred_at, (p->>0)::uuid AS partner, (p->>3)::bigint AS share
+    FROM usage_records u JOIN fresh USING (organization),
+        json_array_elements(u.detail->'shares'->'parts') p
+    WHERE u.detail->'shares' IS NOT NULL AND p->>1 = 'line' AND NOT EXISTS (
+        SELECT FROM earning_reversals x WHERE x.organization = u.organization AND x.id = u.id)
+), billed AS MATERIALIZED (
+    SELECT c.organization, c.id, c.partner, c.share, r.invoice_id FROM calls c JOIN ranges r USING (organization)
+    WHERE c.occurred_at < r.until AND (c.epoch < r.epoch OR c.epoch = r.epoch AND pg_visible_in_snapshot(c.tx, r.seen))
+        AND (r.seen_before IS NULL OR NOT (c.occurred_at < r.until_before AND (c.epoch < r.epoch_before
+            OR c.epoch = r.epoch_before AND pg_visible_in_snapshot(c.tx, r.seen_before))))
+), placed AS (
+    SELECT organization, partner, 'invoice:' || invoice_id AS source, sum(share) AS share FROM billed GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT c.organization, c.partner, 'line', sum(c.share) FROM calls c WHERE NOT EXISTS (
+        SELECT FROM billed b WHERE b.organization = c.organization AND b.id = c.id) GROUP BY 1, 2
+)
+SELECT p.organization, p.source || ' and partner ' || p.partner, 'it has ' || coalesce(s.share, 0)
+    || ' of shares, its calls give ' || p.share
+FROM placed p LEFT JOIN earning_sources s USING (organization, partner, source) WHERE coalesce(s.share, 0) < p.share
+"""
 _CHECKS: Final = (
     ("P1", _P1),
     ("P1", _P1_OUT),
@@ -119,6 +150,7 @@ _CHECKS: Final = (
     ("P1 records", _RECORDS),
     ("P1 sums", _SUMS),
     ("P1 paid", _PAID),
+    ("P1 calls", _CALLS),
     ("P1 earned", moneyintegrity.EARNED),
     ("P1 money", moneyintegrity.COLLECTED),
 )

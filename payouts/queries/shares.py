@@ -25,11 +25,11 @@ _PLANS: Final = """
 SELECT DISTINCT v.plan_key FROM subscriptions s JOIN plan_versions v ON v.id = s.plan_version
 WHERE s.organization = %s AND s.status IN ('trialing', 'active', 'paused', 'past_due')
 """
-# Where several share, each has a row of the same charges: one party's are counted.
+# Where several share, each has a row of the same charges: one party's are counted, another's of what it called itself.
 _VOLUME: Final = """
 SELECT coalesce(sum(volume), 0)::bigint FROM earning_buckets
-WHERE rule = %(rule)s AND rule <> 'default' AND partner = %(partner)s AND day >= %(start)s::date
-    AND day < %(end)s::date
+WHERE rule = %(rule)s AND rule <> 'default' AND day >= %(start)s::date AND day < %(end)s::date
+    AND partner = CASE WHEN organization = %(partner)s THEN %(other)s::uuid ELSE %(partner)s END
 """
 _TIERED: Final = f"""
 SELECT {_COLUMNS}, (SELECT clock_timestamp() + o.clock_offset FROM organizations o WHERE o.id = organization)
@@ -90,8 +90,9 @@ def plans_of(cur: Cursor, organization: UUID) -> Collection[str]:
 
 def volume_of(cur: Cursor, share: RevenueShare, *, start: datetime, end: datetime) -> int:
     """Return the charges, in units, that were shared by a revenue share in the days [start, end), UTC."""
-    partner = share.terms.splits[0][0] if share.terms.splits else share.organization
-    given = {"rule": str(share.id), "partner": partner, "start": start, "end": end}
+    first, *others = [name for name, _ in share.terms.splits] or [share.organization]
+    other = others[0] if others else None
+    given = {"rule": str(share.id), "partner": first, "other": other, "start": start, "end": end}
     row = cur.execute(_VOLUME, given).fetchone()
     assert row is not None
     volume: int = row[0]

@@ -13,9 +13,10 @@ from uuid import UUID
 import msgspec
 import typst
 
+from billing.rules.profiles import Contact
 from common.errors import NotFound
 from events.store import Cursor
-from payouts.rules.statements import Moved, Paid, Statement, shown
+from payouts.rules.statements import Moved, Paid, Statement, printed
 
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "templates" / "payouts" / "statement.typ"
 _ROW: Final = """SELECT id, organization, month, number, counter, currency, opening, earned, clawed_back, paid_out,
@@ -25,6 +26,7 @@ SELECT l.key, b.organization, sum(b.calls)::bigint, sum(b.gross)::bigint, sum(b.
 FROM earning_buckets b JOIN listings l ON l.id = b.listing_id
 WHERE b.partner = %s AND b.day < %s GROUP BY 1, 2 ORDER BY 1, 2
 """
+_CUSTOMERS: Final = "SELECT organization FROM earning_pairs WHERE partner = %s"
 _LOST: Final = "SELECT organization, lost FROM earning_pairs WHERE partner = %s AND lost > 0 ORDER BY 1"
 _PAYOUTS: Final = """
 SELECT substr(e.source, 8), e.effective_at, -o.amount, e.kind FROM postings o
@@ -32,6 +34,7 @@ JOIN journal_entries e ON e.id = o.entry_id JOIN accounts a ON a.id = o.account_
 WHERE a.organization = %s AND a.kind = 'partner_payable' AND e.kind IN ('payout_requested', 'payout_returned')
     AND e.effective_at >= %s AND e.effective_at < %s ORDER BY e.effective_at, e.id
 """
+_ADDRESSEE: Final = "SELECT name, address::text FROM partner_statement_addressees WHERE statement = %s"
 _BALANCE: Final = """
 SELECT coalesce(sum(o.amount), 0)::bigint FROM postings o JOIN journal_entries e ON e.id = o.entry_id
 JOIN accounts a ON a.id = o.account_id
@@ -97,6 +100,11 @@ def year_of(cur: Cursor, organization: UUID, year: int) -> YearFigures | None:
     return YearFigures(year, found[0].currency, len(found), *sums)
 
 
+def customers_of(cur: Cursor, organization: UUID) -> list[UUID]:
+    """Return whom a partner ever earned something of."""
+    return [row[0] for row in cur.execute(_CUSTOMERS, (organization,)).fetchall()]
+
+
 def earned_until(cur: Cursor, organization: UUID, end: date) -> list[tuple[str, UUID, int, int, int]]:
     """Return what a partner earned before a day: listing, customer, calls, gross, share."""
     return [tuple(row) for row in cur.execute(_EARNED, (organization, end)).fetchall()]
@@ -117,7 +125,8 @@ def paid_between(cur: Cursor, organization: UUID, start: datetime, end: datetime
 
 
 def moved_between(cur: Cursor, organization: UUID, start: datetime, end: datetime) -> list[Moved]:
-    """Return what came past the holdback and what was taken back of it in [start, end), by customer."""
+    """Return what came past the holdback and what was taken back of it in [start, end), by what its event called the
+    customer."""
     return [Moved(*row) for row in cur.execute(_MOVED, (organization, start, end)).fetchall()]
 
 
@@ -132,16 +141,28 @@ def partners_to_state(cur: Cursor, *, after: UUID | None, limit: int) -> list[UU
     return [row[0] for row in cur.execute(_DUE, {"after": after, "limit": limit}).fetchall()]
 
 
-def statement_pdf(statement: Statement) -> bytes:
-    """Return a statement as PDF; the same statement gives the same bytes."""
+def addressee_of(cur: Cursor, statement: UUID) -> Contact | None:
+    """Return who a statement is made out to; None when that was erased, or was not kept yet."""
+    row = cur.execute(_ADDRESSEE, (statement,)).fetchone()
+    return None if row is None else Contact(row[0], "", json.loads(row[1]))
+
+
+def statement_pdf(statement: Statement, addressee: Contact | None) -> bytes:
+    """Return a statement as PDF; the same statement gives the same bytes, until its addressee is erased."""
     content: bytes = typst.compile(
         str(TEMPLATE),
         root=str(TEMPLATE.parent),
         ignore_system_fonts=True,
-        sys_inputs={"statement": msgspec.json.encode(shown(statement.document)).decode()},
+        sys_inputs=inputs_of(statement, addressee),
         timestamp=int(statement.made_at.timestamp()),
     )
     return content
+
+
+def inputs_of(statement: Statement, addressee: Contact | None) -> dict[str, str]:
+    """Return what the template is given: the document, with the partner's name and address."""
+    named = printed(statement.document, addressee or Contact())
+    return {"statement": msgspec.json.encode(named).decode()}
 
 
 def _statement(row: Sequence[Any]) -> Statement:

@@ -21,6 +21,7 @@ STREAM: Final = "revenue_share"
 PROMOTIONAL: Final = ("platform", "none")
 DEFAULT: Final = "default"
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+Splits = tuple[tuple[UUID, int], ...]
 MOST_TIERS: Final = 20
 MOST_PARTIES: Final = 20
 
@@ -44,7 +45,7 @@ class ShareTerms:
     fixed: int | None = None
     tiers: tuple[Tier, ...] = ()
     minimum_fee: int = 0
-    splits: tuple[tuple[UUID, int], ...] = ()
+    splits: Splits = ()
     promotional: str = "platform"
 
 
@@ -114,6 +115,7 @@ def compiled(
     *,
     partner: UUID,
     listing: UUID,
+    caller: UUID,
     plans: Collection[str],
     volumes: Mapping[UUID, int],
     default_rate: int,
@@ -122,7 +124,8 @@ def compiled(
     """Return the split rules for one caller of a listing, the one in effect now first, then those that are to come.
 
     `plans` are those that the caller has a subscription to, `volumes` the charges of this month under shares with
-    tiers; with the next month the first tier begins anew.
+    tiers; with the next month the first tier begins anew. The caller itself shares in nothing that it pays: its part is
+    the platform's.
     """
     live = [
         share
@@ -138,7 +141,7 @@ def compiled(
     for moment in (now, *sorted(later)):
         chosen = max((one for one in live if one.valid_from <= moment), key=RevenueShare.rank, default=None)
         volume = volumes.get(chosen.id, 0) if chosen is not None and moment < next_month(now) else 0
-        rule = _rule(chosen, partner, volume, default_rate)
+        rule = _rule(chosen, partner, caller, volume, default_rate)
         begins = moment if rules else _begun(chosen, now)
         if not rules or _without_begin(rules[-1]) != rule:
             rules.append({**rule, "from": time_text(begins)})
@@ -181,15 +184,13 @@ class Shared:
 def adjusted(share: RevenueShare, rows: Iterable[Shared]) -> list[tuple[Shared, int]]:
     """Return what each row of a month that is over has too little (above zero) or too much of a share, by the tier of
     the whole month's volume. What is no more than a unit for each call is how these were rounded, and stays."""
-    found = list(rows)
-    parties = share.terms.splits or ((share.organization, 1),)
-    volume = sum(row.gross for row in found if row.partner == parties[0][0])
-    rule = SplitRule(
-        str(share.id), share.valid_from, rate_of(share.terms, volume), 0, None, True,
-        tuple(Party(str(partner), weight, "") for partner, weight in parties),
-    )  # fmt: skip
-    places = {partner: place for place, (partner, _) in enumerate(parties)}
-    due = [(row, pool_of(rule, row.gross)[places[row.partner]] - row.share) for row in found]
+    # What a caller once shared in of its own calls stays as it was.
+    found = [row for row in rows if row.partner != row.organization]
+    splits = share.terms.splits or ((share.organization, 1),)
+    parties = {caller: _parties(splits, caller) for caller in {row.organization for row in found}}
+    volume = sum(row.gross for row in found if row.partner == parties[row.organization][0][0])
+    rate = rate_of(share.terms, volume)
+    due = [(row, _due(share, splits, rate, row) - row.share) for row in found]
     return [(row, amount) for row, amount in due if abs(amount) > row.calls]
 
 
@@ -224,7 +225,9 @@ def terms_of(data: Mapping[str, Any]) -> ShareTerms:
     )
 
 
-def _rule(share: RevenueShare | None, partner: UUID, volume: int, default_rate: int) -> dict[str, Any]:
+def _rule(
+    share: RevenueShare | None, partner: UUID, caller: UUID, volume: int, default_rate: int
+) -> dict[str, Any]:
     if share is None:
         return {"rule": DEFAULT, "fee_rate": default_rate, "parties": [[str(partner), 1]]}
     terms = share.terms
@@ -232,12 +235,34 @@ def _rule(share: RevenueShare | None, partner: UUID, volume: int, default_rate: 
     rule: dict[str, Any] = {
         "rule": str(share.id),
         "fee_rate": rate_of(terms, volume),
-        "parties": [[str(name), weight] for name, weight in splits],
+        "parties": [[str(name), weight] for name, weight in _parties(splits, caller)],
         "promotional": terms.promotional,
     }
+    if withheld := _withheld(splits, caller):
+        rule["withheld"] = withheld
     if terms.minimum_fee:
         rule["minimum"] = terms.minimum_fee
     return rule if terms.fixed is None else {**rule, "fixed": terms.fixed}
+
+
+def _parties(splits: Splits, caller: UUID) -> Splits:
+    """Who shares in what a caller pays: nobody in its own."""
+    return tuple(one for one in splits if one[0] != caller)
+
+
+def _withheld(splits: Splits, caller: UUID) -> int:
+    return sum(weight for name, weight in splits if name == caller)
+
+
+def _due(share: RevenueShare, splits: Splits, rate: int, row: Shared) -> int:
+    """What a row of a month is to have by the rate of its whole volume."""
+    parties = _parties(splits, row.organization)
+    rule = SplitRule(
+        str(share.id), share.valid_from, rate, 0, None, True,
+        tuple(Party(str(partner), weight, "") for partner, weight in parties), _withheld(splits, row.organization),
+    )  # fmt: skip
+    place = [partner for partner, _ in parties].index(row.partner)
+    return pool_of(rule, row.gross)[place]
 
 
 def _begun(share: RevenueShare | None, now: datetime) -> datetime:

@@ -14,6 +14,8 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from billing.rules.addresses import address_lines
+from billing.rules.profiles import Contact
 from common.money import format_amount
 from orgs.rules.facts import Fact, time_text
 
@@ -98,10 +100,33 @@ def less(lines: Sequence[Line], said: Mapping[tuple[str, str], Line]) -> list[Li
     return rest
 
 
+def renamed(moved: Sequence[Moved], known: Mapping[str, str]) -> list[Moved]:
+    """Return what was moved of each customer under its present reference, `known` by the one of before: events from
+    before the change call it otherwise, and nobody is to see the two side by side."""
+    sums: dict[str, Moved] = {}
+    for one in moved:
+        name = known.get(one.customer, one.customer)
+        old = sums.get(name, Moved(name, 0, 0))
+        sums[name] = Moved(name, old.received + one.received, old.taken_back + one.taken_back)
+    return sorted(sums.values(), key=lambda one: one.customer)
+
+
+def issuer_of(seller: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the party that issues a statement, by what is known of a legal entity, as the document keeps it."""
+    return {
+        "name": seller["name"],
+        "country": seller.get("country"),
+        "address": address_lines(seller.get("address") or {}),
+        "vat_ids": sorted((seller.get("vat_ids") or {}).values()),
+    }
+
+
 def drawn_up(
     *,
     organization: UUID,
     name: str,
+    issuer: Mapping[str, Any],
+    supplier: Mapping[str, Any],
     month: date,
     counter: int,
     currency: str,
@@ -115,7 +140,8 @@ def drawn_up(
     in_transit: int,
     at: datetime,
 ) -> Statement:
-    """Return the statement of a month. `lost`: clawed back by customer; `payable`, `in_transit`: what was in
+    """Return the statement of a month. `issuer`: see `issuer_of`; `supplier`: the partner's country and VAT id, as
+    far as they are known, without personal data; `lost`: clawed back by customer; `payable`, `in_transit`: what was in
     partner_payable and payout_in_transit in the end, `payable_opening` in the beginning."""
     earned, clawed = sum(line.share for line in lines), sum(amount for _, amount in lost)
     out = sum(one.amount for one in paid)
@@ -126,6 +152,8 @@ def drawn_up(
         "month": month.isoformat()[:7],
         "partner": str(organization),
         "name": name,
+        "issuer": dict(issuer),
+        "supplier": dict(supplier),
         "currency": currency,
         "made_at": time_text(at),
         "opening": opening,
@@ -191,6 +219,20 @@ def shown(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: format_amount(one) if name in _AMOUNTS else shown(one) for name, one in value.items()}
     return [shown(one) for one in value] if isinstance(value, list) else value
+
+
+def printed(document: Mapping[str, Any], addressee: Contact) -> dict[str, Any]:
+    """Return a document as its PDF says it: with its parties, and with the day on which it was issued."""
+    supplier = document.get("supplier") or {}
+    vat_id, country = supplier.get("vat_id"), supplier.get("country")
+    party = {
+        "name": document["name"],
+        "contact": addressee.name,
+        "address": address_lines(addressee.address) or ([country] if country else []),
+        "vat_ids": [vat_id] if vat_id else [],
+    }
+    issued = document["made_at"][:10]
+    return {**shown(document), "issuer": document.get("issuer"), "supplier": party, "issued_on": issued}
 
 
 CSV_HEAD: Final = (

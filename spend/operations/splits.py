@@ -26,9 +26,10 @@ def publish_split_rules(
     """This function will say who shares in what an organization's agents of a listing are charged; whether that is new.
 
     Each rule is {"rule": id, "from": time, "fee_rate": millionths, "parties": [[partner, weight]]} and may have
-    "minimum" and "fixed" (units) and "promotional" (platform or none); each is in effect from its time on by the
-    organization's clock. The gate's next commit obeys, and no earlier one changes. The account of each
-    partner's shares is opened with it. Raises NotFound, InvalidField and InvalidTransition (the platform).
+    "minimum" and "fixed" (units), "promotional" (platform or none) and "withheld" (a weight that the platform keeps;
+    with it there may be no parties); each is in effect from its time on by the organization's clock. The gate's next
+    commit obeys, and no earlier one changes. The account of each partner's shares is opened with it. Raises NotFound,
+    InvalidField and InvalidTransition (the platform).
     """
     for rule in rules:
         _check(rule)
@@ -74,7 +75,8 @@ def _account(organization: UUID, currency: str, partner: UUID, now: datetime, au
 
 def _check(rule: Mapping[str, Any]) -> None:
     parties = rule["parties"]
-    if not parties or not all(weight > 0 for _, weight in parties):
+    weights = [*(weight for _, weight in parties), *([rule["withheld"]] if "withheld" in rule else [])]
+    if not weights or not all(weight > 0 for weight in weights):
         raise InvalidField("A split has parties, each with a weight above zero.", pointer="/parties")
     if len({partner for partner, _ in parties}) != len(parties):
         raise InvalidField("Each partner stands in a split once.", pointer="/parties")

@@ -36,7 +36,8 @@ class SplitRule:
     """What the platform keeps of a call: `fee_rate` of it, in millionths, at least `minimum` units; or all but `fixed`
     units where that is set. Both at most the charge. What is left, the parties get by their weights.
 
-    `earns_on_gifts`: whether a part that credit given away pays for is shared, too. In effect from `valid_from` on,
+    `earns_on_gifts`: whether a part that credit given away pays for is shared, too. `withheld`: the weight of a party
+    that pays the call itself and shares in nothing of it; the platform keeps that part. In effect from `valid_from` on,
     until a later one is.
     """
 
@@ -47,6 +48,7 @@ class SplitRule:
     fixed: int | None
     earns_on_gifts: bool
     parties: tuple[Party, ...]
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,15 @@ class Shared:
 def share_out(
     splits: Splits, receipt: Sequence[Sequence[Any]], grants: Iterable[Grant], *, at: datetime
 ) -> Shared | None:
-    """Return what the partners' part of a charge is, by who paid for it; None while no rule is in effect.
+    """Return what the partners' part of a charge is, by who paid for it; None while no rule is in effect, or one by
+    which nobody shares.
 
     `receipt` are its parts, [source, grant, amount], `grants` those that it was burnt from, after that. The parts of
     all partners and the platform's sum to the charge, and each partner's, over the payers, to its own; all partners'
     own parts of the charge sum to it.
     """
     rule = splits.at(at)
-    if rule is None:
+    if rule is None or not rule.parties:
         return None
     paid = _payers(receipt, None if rule.earns_on_gifts else grants)
     base = sum(paid.values())
@@ -117,14 +120,14 @@ def share_out(
 
 def pool_of(rule: SplitRule, base: int) -> list[int]:
     """Return what each party gets of a charge: the sum is the charge less what the platform keeps."""
-    weights = [party.weight for party in rule.parties]
+    weights = [*(party.weight for party in rule.parties), rule.withheld]
     least = min(rule.minimum, base)
     if rule.fixed is not None:
-        return split_largest_remainder(min(rule.fixed, base - least), weights)
+        return split_largest_remainder(min(rule.fixed, base - least), weights)[:-1]
     whole = sum(weights)
     kept = [rule.fee_rate * whole, *((WHOLE - rule.fee_rate) * weight for weight in weights)]
     fee, *shares = split_largest_remainder(base, kept)
-    return shares if fee >= least else split_largest_remainder(base - least, weights)
+    return (shares if fee >= least else split_largest_remainder(base - least, weights))[:-1]
 
 
 def _payers(receipt: Sequence[Sequence[Any]], grants: Iterable[Grant] | None) -> dict[str, int]:
@@ -159,6 +162,7 @@ def splits_of(listing: str, rules: Sequence[Mapping[str, Any]], accounts: Mappin
             rule.get("fixed"),
             rule.get("promotional", "platform") == "platform",
             tuple(Party(partner, weight, accounts[partner]) for partner, weight in rule["parties"]),
+            rule.get("withheld", 0),
         )
         for rule in rules
     ]

@@ -167,5 +167,5 @@ def in_units(value: Any, *, unit: int = 1) -> Any:
 
 _PLAIN = (
     "number", "month", "partner", "name", "currency", "made_at", "listing", "customer", "payout", "day", "kind",
-    "calls",
+    "calls", "issuer", "supplier",
 )  # fmt: skip

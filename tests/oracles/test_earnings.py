@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -29,6 +30,14 @@ SHARES = [
     pytest.param(rule(200_000, 1, minimum=2 * ONE), ONE, [0], id="minimum-fee-above-the-charge"),
     pytest.param(rule(0, 1, fixed=25_000_000), ONE, [25_000_000], id="fixed"),
     pytest.param(rule(0, 1, fixed=2 * ONE), ONE, [ONE], id="fixed-above-the-charge"),
+    pytest.param(replace(rule(200_000, 1), withheld=1), ONE, [40_000_000], id="of-a-party-that-calls"),
+    pytest.param(replace(rule(0, 1, fixed=3), withheld=2), ONE, [1], id="fixed-of-a-party-that-calls"),
+    pytest.param(
+        replace(rule(0, 1, minimum=40_000_000), withheld=1),
+        ONE,
+        [30_000_000],
+        id="minimum-of-a-party-that-calls",
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from payouts.operations.paying.machine import (
     bring_back,
     come_back,
     find,
+    is_recall_open,
     keep,
     proceed,
     settled,
@@ -85,7 +86,7 @@ def apply_partner_payout(cur: Cursor, found: tuple[str, PayoutView], *, author: 
         return Applied(FOREIGN, "no payout of ours")
     books = books_of(cur, payout)
     payout = find_payout(cur, payout.id)
-    if view.amount < 0 and payout.recall is None and payout.payout is not None:
+    if view.amount < 0 and payout.recall is None and is_recall_open(cur, payout):
         return Applied(PARKED, "its command has no outcome yet")
     if view.id == payout.recall:
         return told_back(cur, books, payout, view, author=author)
@@ -123,17 +124,19 @@ def told(cur: Cursor, books: Books, payout: Payout, view: PayoutView, *, author:
 
 def told_back(cur: Cursor, books: Books, payout: Payout, view: PayoutView, *, author: Author) -> Applied:
     """This function will reverse a paid payout when what brings it back from the bank has arrived: accepted is not yet
-    there, and it may fail. The caller holds the partner's lock."""
+    there, and it may fail; then it can be asked for anew. The caller holds the partner's lock."""
     if (-view.amount, view.currency) != (payout.amount, payout.currency):
         detail = {"at_processor": view.amount, "in": view.currency, "status": view.status, "object": view.id}
         find(cur, payout, "payout_differs", detail, {"step": "look at the payout at the processor"}, author)
         return Applied(PARKED, "not what was asked for")
     if view.status in _GONE:
         find(cur, payout, "payout_not_reversed", _failure_of(view), NOT_REVERSED, author)
+        keep(cur, books, payout, noted(payout, recall=None), author=author)
         return Applied(APPLIED, "not reversed")
     if view.status != "paid" or payout.state == REVERSED:
         return Applied(UNCHANGED)
     if payout.state == PAID:
+        settled(cur, payout, "payout_not_reversed", "It came back.", author)
         come_back(cur, books, payout, REVERSED, None, author=author)
         return Applied(APPLIED, REVERSED)
     return Applied(UNCHANGED if take_back(cur, payout, author) is None else APPLIED)

@@ -15,6 +15,7 @@ from events.store import Cursor
 from orgs import PLATFORM_ID
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
+from payouts.operations.attempting import attempted
 from payouts.operations.paying.requesting import request_payout
 from payouts.queries.batches import find_batch, made_by_batch, open_batches
 from payouts.queries.schedules import partners_payable
@@ -41,17 +42,20 @@ def run_batches() -> int:
     """This function will finish every batch that is open, and return how many payouts those made now.
 
     A partner has one payout of a batch, however often it is begun anew. A partner whose account is closed in the middle
-    has its payout held; the others go on.
+    has its payout held; the others go on. What stands in one batch's way is reported and stops no other.
     """
-    return sum(run_batch(batch) for batch in run_in_transaction(open_batches))
+    return sum(
+        attempted(partial(run_batch, batch), subject=batch.id) for batch in run_in_transaction(open_batches)
+    )
 
 
 def run_batch(batch: Batch) -> int:
-    """This function will ask every partner that a batch has not asked yet; how many payouts that made."""
+    """This function will ask every partner that a batch has not asked yet; how many payouts that made. A partner that
+    fails is reported, counts as refused, and stops no other."""
     done, refused, after = 0, 0, None
     while found := run_in_transaction(partial(_page, batch=batch.id, after=after)):
         for organization in found:
-            is_made = _asked(organization, batch)
+            is_made = attempted(partial(_asked, organization, batch), subject=organization)
             done, refused = done + is_made, refused + (not is_made)
         after = found[-1]
     run_in_transaction(partial(_finish, batch=batch.id, refused=refused))

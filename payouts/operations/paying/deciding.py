@@ -71,9 +71,10 @@ def cancel_payout(
     `organization`: whose it must be. Raises NotFound, and InvalidTransition once it was sent."""
     found, books = _locked(cur, payout, organization)
     failure = None if reason is None else {"code": "rejected", "message": _reason(reason)}
-    after = moved(
-        found, CANCELED, hold=None, hold_note=None, next_at=None, ended_at=books.now, failure=failure
-    )
+    ended = {"hold": None, "hold_note": None, "waits_for": None, "next_at": None, "ended_at": books.now}
+    after = moved(found, CANCELED, failure=failure, **ended)
+    if found.waits_for is not None:
+        settled(cur, found, "payout_waits", "It is canceled.", author)
     return keep(cur, books, found, after, given_back(found), author=author)
 
 
@@ -109,7 +110,8 @@ def try_again(cur: Cursor, payout: Payout, *, author: Author) -> Payout | None:
 
 def reverse_payout(cur: Cursor, *, payout: UUID, reason: str, author: Author) -> Payout:
     """This function will ask for a paid payout back from the bank, which not every bank gives; it is reversed when it
-    has arrived. Raises NotFound, InvalidField without a reason, and InvalidTransition unless it is paid."""
+    has arrived. Raises NotFound, InvalidField without a reason, and InvalidTransition unless it is paid and was not
+    asked for already; after an attempt that failed it can be asked for anew."""
     _reason(reason)
     found, books = _locked(cur, payout)
     if found.state != PAID:

@@ -13,8 +13,10 @@ from django.conf import settings
 from billing.operations.commands import request
 from billing.operations.findings import open_finding, resolve_open
 from billing.operations.invoices.booking import booked
-from billing.rules.payments.commands import Command
+from billing.queries.commands import commands_about
+from billing.rules.payments.commands import SUCCEEDED, Command
 from billing.rules.payments.minor import to_minor
+from common.errors import InvalidTransition
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from orgs.operations.facts import Author, record
@@ -25,6 +27,7 @@ from payouts.rules.paying.judging import Hold, Limits, hold_of, next_state
 from payouts.rules.paying.row import (
     BY_ITSELF,
     RETRY_EVERY,
+    REVIEW,
     Payout,
     Step,
     brought_back,
@@ -34,7 +37,7 @@ from payouts.rules.paying.row import (
     noted,
     verb_of,
 )
-from payouts.rules.paying.states import APPROVED, FAILED, HELD, PAID, REVERSED
+from payouts.rules.paying.states import APPROVED, FAILED, HELD, PAID, PROCESSING, REVERSED
 
 TRANSFER: Final = "create_transfer"
 PAYOUT: Final = "create_payout"
@@ -125,7 +128,9 @@ def hindered(cur: Cursor, books: Books, payout: Payout) -> Hold | None:
 def hold(cur: Cursor, books: Books, payout: Payout, found: Hold, *, author: Author, **changes: Any) -> Payout:
     """This function will hold a payout, or say why it still is. What ends by itself is looked at again."""
     ends = found.until or (books.now + RETRY_EVERY if found.code in BY_ITSELF else None)
-    told = {"hold": found.code, "hold_note": found.note, "next_at": ends, **changes}
+    told = {"hold": found.code, "hold_note": found.note, "next_at": ends, "waits_for": None, **changes}
+    if payout.waits_for is not None:
+        settled(cur, payout, "payout_waits", "It is held.", author)
     if payout.state == HELD:
         same = (payout.hold, payout.hold_note) == (found.code, found.note) and not changes
         if same and (ends is None or found.until == payout.next_at):
@@ -139,6 +144,14 @@ def forget_review(cur: Cursor, organization: UUID, *, author: Author) -> None:
     found = open_payout(cur, organization)
     if found is not None and found.reviewed_by is not None:
         keep(cur, books_of(cur, found), found, noted(found, reviewed_by=None), author=author)
+
+
+def end_review(cur: Cursor, organization: UUID, *, author: Author) -> None:
+    """This function will let a partner's payout go on that is held for a review, when finance holds the partner no
+    more; what else hinders it holds it still."""
+    found = open_payout(cur, organization)
+    if found is not None and found.hold == REVIEW:
+        proceed(cur, books_of(cur, found), found, author=author)
 
 
 def send(cur: Cursor, payout: Payout, author: Author) -> Command:
@@ -198,13 +211,17 @@ def take_back(cur: Cursor, payout: Payout, author: Author) -> Command | None:
 
 
 def recall(cur: Cursor, payout: Payout, author: Author) -> Command:
-    """This function will ask for a paid payout back from the bank."""
+    """This function will ask for a paid payout back from the bank, once more where an earlier attempt failed. Raises
+    InvalidTransition while one is under way."""
     assert payout.payout is not None
+    if payout.recall is not None or is_recall_open(cur, payout):
+        raise InvalidTransition("It was asked for back already, and that has not ended.")
+    made = [one for one in _recalls(cur, payout) if one.state == SUCCEEDED]
     return request(
         cur,
         organization=payout.organization,
         purpose=RECALL,
-        business_key=payout.business_key,
+        business_key=f"recall:{payout.id}:{len(made)}",
         params={"metadata": {"payout": str(payout.id)}},
         author=author,
         account=payout.account,
@@ -213,19 +230,29 @@ def recall(cur: Cursor, payout: Payout, author: Author) -> Command:
     )
 
 
+def is_recall_open(cur: Cursor, payout: Payout) -> bool:
+    """This function will say whether a payout was asked for back and nobody knows yet what became of that."""
+    return any(one.state != SUCCEEDED for one in _recalls(cur, payout))
+
+
+def _recalls(cur: Cursor, payout: Payout) -> list[Command]:
+    """The commands that bring it back, but for those that were refused or never done."""
+    return commands_about(
+        cur, organization=payout.organization, purpose=RECALL, name="payout", value=str(payout.id)
+    )
+
+
 def wait(cur: Cursor, books: Books, payout: Payout, reason: str, *, author: Author) -> Payout:
-    """This function will have a payout tried anew in a while: the processor said no for now and never tries itself."""
+    """This function will have a payout tried anew in a while: the processor said no for now and never tries itself. One
+    whose transfer it refused was certainly not sent: it is approved again, to be held, canceled or judged once more."""
     find(
         cur, payout, "payout_waits", {"reason": reason},
         {"step": "fund the balance at the processor; it is tried again every 15 minutes"}, author,
     )  # fmt: skip
-    return keep(
-        cur,
-        books,
-        payout,
-        noted(payout, waits_for=reason, next_at=books.now + RETRY_EVERY),
-        author=author,
-    )
+    told = {"waits_for": reason, "next_at": books.now + RETRY_EVERY}
+    is_unsent = payout.state == PROCESSING and payout.transfer is None
+    after = moved(payout, APPROVED, **told) if is_unsent else noted(payout, **told)
+    return keep(cur, books, payout, after, author=author)
 
 
 def come_back(

@@ -20,6 +20,15 @@ def register_all() -> None:
             doubt=doubt,
         )
     )
-    register_purpose(Purpose(machine.PAYOUT, "payouts", "create", settling.settle_payout, doubt=doubt))
+    register_purpose(
+        Purpose(
+            machine.PAYOUT,
+            "payouts",
+            "create",
+            settling.settle_payout,
+            check=settling.why_not_payout,
+            doubt=doubt,
+        )
+    )
     register_purpose(Purpose(machine.REVERSAL, "transfers.reversals", "create", settling.settle_reversal))
     register_purpose(Purpose(machine.RECALL, "payouts", "reverse", settling.settle_recall))

@@ -10,6 +10,7 @@ from billing.rules.payments.minor import from_minor
 from billing.rules.payments.outcomes import Outcome, Refused, Succeeded
 from billing.rules.payments.views import PayoutView, TransferView
 from events.store import Cursor
+from ledger.operations.books import Books
 from orgs.operations.facts import Author
 from payouts.operations.paying.applying import NOT_REVERSED, told, told_back
 from payouts.operations.paying.machine import (
@@ -33,19 +34,34 @@ AUTHOR: Final = Author("system:payouts.send")
 
 
 def why_not_transfer(cur: Cursor, command: Command) -> str | None:
-    """This function will say why a payout is not to be sent any more; None: it is, and is processing from now on. The
-    caller holds the partner's lock, and sends it after the commit."""
+    """This function will say why a payout is not to be sent any more; None: it is, and is processing from now on. One
+    that was in doubt and never was done is judged anew, too, and approved again if it is not to be sent. The caller
+    holds the partner's lock, and sends it after the commit."""
     payout = payout_of_command(cur, command)
-    if payout.state in (PROCESSING, UNKNOWN) and payout.transfer is None:
-        return None  # it never was done: asked for anew
-    if payout.state != APPROVED:
+    # A command begins when all before it were refused or looked for in vain.
+    is_anew = payout.state in (PROCESSING, UNKNOWN) and payout.transfer is None
+    if payout.state != APPROVED and not is_anew:
         return f"The payout is {payout.state}."
     books = books_of(cur, payout)
     found = hindered(cur, books, payout)
-    if found is not None:
-        return found.note
-    keep(cur, books, payout, moved(payout, PROCESSING), author=AUTHOR)
-    return None
+    if found is None:
+        if not is_anew:
+            keep(cur, books, payout, moved(payout, PROCESSING), author=AUTHOR)
+        return None
+    if is_anew:
+        sure = _certain(cur, payout)
+        keep(cur, books, sure, moved(sure, APPROVED), author=AUTHOR)
+    return found.note
+
+
+def why_not_payout(cur: Cursor, command: Command) -> str | None:
+    """This function will say why what is at the partner's account is not to go on to its bank; None: it is. The caller
+    holds the partner's lock, and sends it after the commit."""
+    payout = payout_of_command(cur, command)
+    if not _is_to_be_sent_on(payout):
+        return f"The payout is {payout.state}."
+    found = hindered(cur, books_of(cur, payout), payout)
+    return None if found is None else found.note
 
 
 def settle_transfer(cur: Cursor, command: Command, outcome: Outcome) -> None:
@@ -68,11 +84,14 @@ def settle_transfer(cur: Cursor, command: Command, outcome: Outcome) -> None:
 
 
 def settle_payout(cur: Cursor, command: Command, outcome: Outcome) -> None:
-    """This function will note the payout on the connected account, or give the money back where it is refused."""
+    """This function will note the payout on the connected account, or give the money back where it is refused, or not
+    to be sent on any more."""
     payout = payout_of_command(cur, command)
     books = books_of(cur, payout)
     if isinstance(outcome, Succeeded) and isinstance(outcome.view, PayoutView):
         told(cur, books, payout, outcome.view, author=AUTHOR)
+    elif isinstance(outcome, Refused) and outcome.code == WITHDRAWN:
+        _not_sent_on(cur, payout)
     elif isinstance(outcome, Refused) and outcome.code == INSUFFICIENT:
         wait(cur, books, _certain(cur, payout), INSUFFICIENT, author=AUTHOR)
     elif isinstance(outcome, Refused) and payout.state in (PROCESSING, UNKNOWN):
@@ -119,7 +138,7 @@ def doubt(cur: Cursor, command: Command) -> None:
 
 def payout_of_command(cur: Cursor, command: Command) -> Payout:
     """This function will return the payout that a command is for. Raises NotFound."""
-    name = command.business_key.partition(":")[2]
+    name = command.business_key.split(":")[1]  # payout:<id>, recall:<id>:<attempt>
     return find_payout(cur, UUID(name), organization=command.organization)
 
 
@@ -130,13 +149,29 @@ def _certain(cur: Cursor, payout: Payout) -> Payout:
     return keep(cur, books_of(cur, payout), payout, moved(payout, PROCESSING), author=AUTHOR)
 
 
+def _is_to_be_sent_on(payout: Payout) -> bool:
+    """Whether its money is at the partner's account, and nothing is known to be on its way from there."""
+    return payout.state in (PROCESSING, UNKNOWN) and payout.payout is None
+
+
 def _not_sent(cur: Cursor, payout: Payout) -> None:
     """What hinders it holds it; others go on."""
-    if payout.state != APPROVED:
-        return
-    books = books_of(cur, payout)
-    found = hindered(cur, books, payout)
-    hold(cur, books, payout, found or Hold(ACCOUNT, "It could not be sent."), author=AUTHOR)
+    if payout.state == APPROVED:
+        books = books_of(cur, payout)
+        hold(cur, books, payout, _hindrance(cur, books, payout), author=AUTHOR)
+
+
+def _not_sent_on(cur: Cursor, payout: Payout) -> None:
+    """What is not to go from the partner's account to its bank comes back: the next payout is judged like any other."""
+    if _is_to_be_sent_on(payout):
+        books = books_of(cur, payout)
+        found = _hindrance(cur, books, payout)
+        failure = {"code": found.code, "message": found.note}
+        come_back(cur, books, payout, FAILED, failure, author=AUTHOR)
+
+
+def _hindrance(cur: Cursor, books: Books, payout: Payout) -> Hold:
+    return hindered(cur, books, payout) or Hold(ACCOUNT, "It could not be sent.")
 
 
 def _failure(outcome: Refused) -> dict[str, str]:

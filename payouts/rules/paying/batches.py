@@ -14,7 +14,8 @@ OPEN, DONE = "open", "done"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch's row: how many payouts were made, and how many partners were refused one (too little, one under way)."""
+    """A batch's row: how many payouts were made, and how many partners were refused one (too little, one under way,
+    a failure that was reported)."""
 
     id: UUID
     organization: UUID

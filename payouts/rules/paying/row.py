@@ -40,7 +40,7 @@ class Payout:
     balance_insufficient while the processor has too little; `next_at`: when it is looked at again. `destination`: the
     bank account that it was judged for. `transfer`, `payout`: the processor's ids; `sent_at`:
     when the transfer was made, by the processor's clock; `recall`: the payout there that
-    brings it back from the bank; `taken_back`: how much of the
+    brings it back from the bank, until that fails; `taken_back`: how much of the
     transfer was reversed, `reversals`: by which reversals, in units by the processor's ids."""
 
     id: UUID

@@ -24,8 +24,9 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     HELD: frozenset({PENDING_APPROVAL, APPROVED, CANCELED}),
     PENDING_APPROVAL: frozenset({HELD, APPROVED, CANCELED}),
     APPROVED: frozenset({HELD, PROCESSING, CANCELED}),
-    # What was in doubt and is found on its way is processing again, until the bank says how it ended.
-    PROCESSING: frozenset({UNKNOWN, PAID, FAILED}),
+    # What was in doubt and is found on its way is processing again, until the bank says how it ended. What was not sent
+    # for certain (the processor had too little for its transfer, or has none) is approved again.
+    PROCESSING: frozenset({APPROVED, UNKNOWN, PAID, FAILED}),
     UNKNOWN: frozenset({PROCESSING, PAID, FAILED}),
     PAID: frozenset({FAILED, REVERSED}),
     FAILED: frozenset(),

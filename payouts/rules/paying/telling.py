@@ -24,7 +24,7 @@ _WORDS: Final = {
     "requested": "It was requested; its amount is in transit.",
     "held": "It waits for a review, or for its account.",
     "pending_approval": "It waits for a second person's approval.",
-    "approved": "It is about to be sent.",
+    "approved": "It is about to be sent; again, where the platform had too little for it.",
     "processing": "It was sent.",
     "paid": "The bank has it. It may still come back days later.",
     "failed": "It did not reach the bank, or came back; its amount can be withdrawn again.",

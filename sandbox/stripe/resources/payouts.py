@@ -186,7 +186,7 @@ def cancel_payout(call: Call, payout: Body) -> Body:
 @route("POST", "/v1/payouts/{id}/reverse", "metadata:map")
 def reverse(call: Call, id: str) -> Body:
     payout = call.get("payout", id)
-    if payout["status"] != "paid" or payout["reversed_by"] or payout["original_payout"]:
+    if payout["status"] != "paid" or _is_reversed(call, payout) or payout["original_payout"]:
         raise refuse(
             "Only a paid payout that is not reversed can be reversed.", code="payout_reversal_not_allowed"
         )
@@ -200,6 +200,12 @@ def reverse(call: Call, id: str) -> Body:
     call.world.later(back["arrival_date"], "payout_arrives", account=call.account, subject=back["id"])
     call.save({**payout, "reversed_by": back["id"]}, "payout.updated")
     return back
+
+
+def _is_reversed(call: Call, payout: Body) -> bool:
+    """Whether what was to bring it back did, or still may."""
+    back = call.find(payout["reversed_by"])
+    return back is not None and back["status"] not in ("failed", "canceled")
 
 
 def sweep(call: Call, currency: str) -> Body | None:

@@ -9,10 +9,21 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.builders.books import open_books
-from tests.builders.gate import make_customer
-from tests.builders.marketplace import Seller, calling, make_seller, settled, spend
+from payouts.operations.adjusting import adjust_due
+from payouts.operations.publishing import publish_due
+from tests.builders.books import balances, open_books
+from tests.builders.gate import Customer, make_customer, units
+from tests.builders.marketplace import (
+    Seller,
+    calling,
+    make_seller,
+    marketplace_violations,
+    pass_time,
+    settled,
+    spend,
+)
 from tests.builders.orgs import caller, events_of, platform, unique
+from tests.invariants import assert_sound
 
 
 def problem(answer: Any) -> tuple[int, str]:
@@ -186,6 +197,86 @@ class TestAnAgent:
         body(caller(customer.id, "admin").patch("/v1/agents/bot", {"listing": None}))
         spend(customer, "1")
         assert body(seller.api.get("/v1/partner/earnings"))["total"]["earned"] == "0.8"
+
+
+class TestAPartnerThatCallsWhatItSharesIn:
+    def named(self, seller: Seller, *weights: int) -> tuple[Customer, Any, dict[str, Any]]:
+        """A customer that is a partner, too; its own key, and terms by which the seller (the first weight, 0: not at
+        all) and this customer share."""
+        customer = make_customer()
+        body(platform().post("/v1/partners", {"organization": str(customer.id)}), 201)
+        named = zip((seller.id, customer.id), weights, strict=True)
+        splits = [{"partner": str(partner), "weight": weight} for partner, weight in named if weight]
+        terms = {"organization": str(seller.id), "fee_rate": "0.2", "splits": splits}
+        return customer, caller(customer.id, "admin"), terms
+
+    def test_leaves_its_own_part_to_the_platform_and_the_others_theirs(self) -> None:
+        seller = make_seller(holdback_days=0)
+        customer, admin, terms = self.named(seller, 1, 3)
+        body(platform().post("/v1/revenue-shares", terms), 201)
+        body(admin.patch("/v1/agents/bot", {"listing": seller.listing.key}))
+
+        spend(customer, "10")
+
+        found = balances(customer.id)
+        assert (found["partner_earned"], found["platform_fee"]) == (units("2"), units("8"))
+        settled(customer.id)
+        customer.pass_time(hours=2)
+        settled(customer.id)
+        assert seller.figures == (units("2"),) * 4
+        own = caller(customer.id, "payouts:read")
+        assert body(own.get("/v1/partner/earnings"))["total"]["earned"] == "0"
+        assert_sound(customer.id)
+        assert marketplace_violations(customer.id) == []
+
+    def test_earns_nothing_by_terms_that_name_it_later(self) -> None:
+        seller = make_seller()
+        customer, admin, terms = self.named(seller, 1, 1)
+        body(admin.patch("/v1/agents/bot", {"listing": seller.listing.key}))
+        spend(customer, "10")
+        body(platform().post("/v1/revenue-shares", terms), 201)
+        spend(customer, "10")
+        assert seller.figures[0] == units("12")
+        only = {**terms, "splits": terms["splits"][1:]}
+        body(platform().post("/v1/revenue-shares", only), 201)
+        spend(customer, "10")
+        assert seller.figures[0] == units("12")
+        own = caller(customer.id, "payouts:read")
+        assert body(own.get("/v1/partner/earnings"))["total"]["earned"] == "0"
+        assert_sound(customer.id)
+        assert marketplace_violations(customer.id) == []
+
+    def test_does_not_name_one_that_it_alone_shares_in(self) -> None:
+        seller = make_seller()
+        customer, admin, terms = self.named(seller, 0, 1)
+        body(platform().post("/v1/revenue-shares", terms), 201)
+        before = events(customer.id)
+        refused = admin.patch("/v1/agents/bot", {"listing": seller.listing.key})
+        assert problem(refused) == (409, "invalid_transition")
+        assert events(customer.id) == before
+        body(caller(calling(seller).id, "admin").patch("/v1/agents/bot", {"listing": seller.listing.key}))
+
+    def test_counts_in_the_tiers_of_the_month_and_has_no_part_of_their_difference(self) -> None:
+        seller = make_seller()
+        customer, admin, terms = self.named(seller, 1, 1)
+        tiers = [{"up_to": "10", "fee_rate": "0.3"}, {"up_to": None, "fee_rate": "0.1"}]
+        terms.pop("fee_rate")
+        # The caller is the first, by whose rows the volume is counted of everybody else.
+        terms |= {"tiers": tiers, "splits": terms["splits"][::-1]}
+        body(platform().post("/v1/revenue-shares", terms), 201)
+        body(admin.patch("/v1/agents/bot", {"listing": seller.listing.key}))
+        spend(customer, "11")
+        assert seller.figures[0] == units("3.85")
+        publish_due(seller.id)
+        spend(customer, "1")
+        assert seller.figures[0] == units("4.3")
+        adjust_due()  # of other tests, if anything
+        pass_time(seller.id, days=31)
+        customer.pass_time(days=31)
+        assert adjust_due() == 1
+        assert seller.figures[0] == units("5.4")
+        assert adjust_due() == 0
+        assert_sound(customer.id)
 
 
 class TestARevenueShare:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from billing.rules.payments.views import DisputeView
 from common.money import UNITS_PER_MAJOR as ONE
 from payouts.operations.adjusting import adjust_due
@@ -104,6 +106,27 @@ class TestACallThatIsReversed:
         made.pay(made.only()["id"], made.only()["total"])
         settled_twice(made)
         assert seller.figures == (8 * ONE,) * 4
+        proven(made.id, seller.id)
+
+    @pytest.mark.parametrize("is_first", [True, False], ids=["before-its-invoice", "after-its-invoice"])
+    def test_between_the_same_two_rounds_as_it_is_invoiced_is_taken_back_once(self, is_first: bool) -> None:
+        seller = make_seller(holdback_days=0)
+        made = calling_on_account(seller)
+        made.use("10", "1")
+        settled(made.id)
+        made.pass_months()
+        if is_first:
+            reverse(made.id)
+        made.run()
+        if not is_first:
+            reverse(made.id)
+
+        settled(made.id)
+
+        made.pay(made.only()["id"], made.only()["due"])
+        settled_twice(made)
+        assert seller.figures == (8 * ONE,) * 4
+        assert not settled(made.id)
         proven(made.id, seller.id)
 
     def test_is_on_no_invoice_again_after_that_was_voided(self) -> None:

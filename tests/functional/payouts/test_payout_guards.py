@@ -11,6 +11,7 @@ from payouts.operations.paying.applying import apply_partner_payout
 from payouts.operations.paying.batches import run_batches
 from payouts.operations.paying.due import advance_due
 from payouts.operations.paying.reconciling import reconcile
+from tests.builders.gate import Customer
 from tests.builders.orgs import AUTHOR, platform, unique, write
 from tests.builders.payments import kinds
 from tests.builders.payments import payout as there
@@ -298,6 +299,7 @@ class TestAPayoutThatTheBankIsToGiveBack:
     def test_is_told_of_that_before_its_command_is_answered(self, stripe_simulator: Simulator) -> None:
         made = partner(stripe_simulator, cents=5_000)
         paid = made.paid()
+        decided(made, "reverse", reason="Paid by mistake")
         back = there(-5_000 * CENT, "paid", metadata={"payout": str(paid)})
         with Still(made.id):
             answer = write(lambda cur: apply_partner_payout(cur, (made.account, back), author=AUTHOR))
@@ -315,3 +317,143 @@ class TestALeastPayoutThatNobodyKnows:
         terms(made, minimum="50.00")
 
         assert made.own.post("/v1/partner/payouts", {}, key=unique()).status_code == 201
+
+
+def reviewed(made: Earner, customer: Customer) -> None:
+    terms(made, hold_reason="fraud")
+
+
+def restricted(made: Earner, customer: Customer) -> None:
+    made.stripe.decide(account=made.account, to="restricted")
+    made.see()
+
+
+def moved_on(made: Earner, customer: Customer) -> None:
+    moves(made)
+
+
+def refunded(made: Earner, customer: Customer) -> None:
+    made.lose(customer, 5_000)
+
+
+HINDRANCES = pytest.mark.parametrize(
+    ("hinder", "code"),
+    [
+        (reviewed, "review"),
+        (restricted, "account_not_ready"),
+        (moved_on, "destination_changed"),
+        (refunded, "negative_balance"),
+    ],
+    ids=["review", "account", "bank", "refund"],
+)
+
+
+def waiting(simulator: Simulator) -> tuple[Earner, Customer]:
+    """A payout of 50.00 that the processor had too little for, and the customer whose money it is."""
+    made = partner(simulator, funds=0)
+    customer = made.earn(5_000)
+    made.asked()
+    made.send()
+    assert (made.state(), made.payout().waits_for) == ("approved", "balance_insufficient")
+    assert kinds(made.id) == ["payout_waits"]
+    return made, customer
+
+
+def funded(made: Earner) -> None:
+    """The processor has enough, and what waits for that is tried again."""
+    made.stripe.fund(10**6)
+    made.later(minutes=16)
+    advance_due()
+    made.send()
+
+
+class TestAPayoutThatWaitsForMoneyAtTheProcessor:
+    def test_is_held_by_hand_and_sent_once_after_its_release(self, stripe_simulator: Simulator) -> None:
+        made, _ = waiting(stripe_simulator)
+
+        assert decided(made, "hold", reason="Looks odd") == "held manual"
+
+        funded(made)
+        retried = platform().post(f"/v1/payouts/{made.payout().id}/retry", key=unique())
+        made.send()
+        assert (made.state(), made.transfers(), kinds(made.id)) == ("held", [], [])
+        assert problem(retried) == (409, "invalid_transition")
+        assert decided(made, "release") == "approved"
+        made.send()
+        made.arrive()
+        assert (made.state(), len(made.transfers())) == ("paid", 1)
+        assert_sound(made.id)
+
+    @pytest.mark.parametrize("who", ["partner", "platform"])
+    def test_is_canceled(self, stripe_simulator: Simulator, who: str) -> None:
+        made, _ = waiting(stripe_simulator)
+        payout = made.payout().id
+
+        if who == "partner":
+            answer = made.own.post(f"/v1/partner/payouts/{payout}/cancel")
+        else:
+            answer = platform().post(f"/v1/payouts/{payout}/reject", {"reason": "No"}, key=unique())
+
+        assert (answer.status_code, made.state(), kinds(made.id)) == (200, "canceled", [])
+        funded(made)
+        assert (made.state(), made.transfers(), made.money()) == ("canceled", [], {"partner_payable": 5_000})
+        assert_sound(made.id)
+
+    @HINDRANCES
+    def test_is_judged_once_more(self, stripe_simulator: Simulator, hinder: Any, code: str) -> None:
+        made, customer = waiting(stripe_simulator)
+        hinder(made, customer)
+
+        funded(made)
+
+        assert (made.state(), made.payout().hold, made.payout().waits_for) == ("held", code, None)
+        assert (made.transfers(), kinds(made.id)) == ([], [])
+        assert_sound(made.id)
+
+
+class TestMoneyAtThePartnersAccount:
+    @HINDRANCES
+    def test_comes_back_where_something_hinders_its_last_step(
+        self, stripe_simulator: Simulator, hinder: Any, code: str
+    ) -> None:
+        made = partner(stripe_simulator)
+        customer = made.earn(5_000)
+        made.asked()
+        made.send(times=1)
+        assert (len(made.transfers()), made.payouts_there()) == (1, [])
+        hinder(made, customer)
+
+        made.send()
+
+        failure = made.payout().failure
+        assert (made.state(), failure and failure["code"], made.payouts_there()) == ("failed", code, [])
+        assert made.money() == ({} if hinder is refunded else {"partner_payable": 5_000})
+        assert kinds(made.id) == ["payout_failed"]
+        assert_sound(made.id)
+
+
+class TestAPayoutInDoubtThatNeverWasDone:
+    @pytest.mark.parametrize(("path", "state"), [("transfers", "held"), ("payouts", "failed")])
+    def test_is_judged_before_it_is_asked_for_anew(
+        self, stripe_simulator: Simulator, path: str, state: str
+    ) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        made.asked()
+        if path == "payouts":
+            made.send(times=1)
+        stripe_simulator.fail({"kind": "reset_before", "method": "POST", "path": f"/v1/{path}"})
+        made.send(times=1)
+        assert made.state() == "unknown"
+        stripe_simulator.fail()
+        made.send(hours=24, times=1)
+        made.send(hours=25.1, times=1)
+        assert made.state() == "unknown"
+        terms(made, hold_reason="fraud")
+
+        made.send(hours=25.2)
+
+        assert (made.state(), made.payouts_there()) == (state, [])
+        assert made.money() == (
+            {"payout_in_transit": 5_000} if state == "held" else {"partner_payable": 5_000}
+        )
+        assert_sound(made.id)

@@ -314,7 +314,7 @@ class TestAPlatformWithoutMoney:
         made = partner(stripe_simulator, cents=5_000, funds=0)
         made.asked()
         made.send()
-        assert (made.state(), made.payout().waits_for) == ("processing", "balance_insufficient")
+        assert (made.state(), made.payout().waits_for) == ("approved", "balance_insufficient")
         advance_due()
         assert len(made.commands("create_transfer")) == 1
 

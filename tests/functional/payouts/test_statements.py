@@ -8,17 +8,23 @@ from io import StringIO
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+import psycopg
+import typst
+
 from common.money import parse_amount
+from events.store import Cursor
 from orgs.operations.clock import advance_clock_to
 from orgs.operations.locks import lock_organization
 from payouts.operations.statements import make_statement
 from payouts.queries.references import references_of
-from payouts.queries.statements import year_of
+from payouts.queries.statements import TEMPLATE, addressee_of, inputs_of, statements_of, year_of
 from payouts.rules.references import References
 from payouts.rules.statements import next_month
+from tests.builders.catalog import make_entity
 from tests.builders.gate import Customer
 from tests.builders.marketplace import Seller, calling, make_seller, settled, spend
-from tests.builders.orgs import AUTHOR, platform, unique, write
+from tests.builders.orgs import AUTHOR, caller, platform, unique, write
+from tests.database import Session
 from tests.invariants import assert_sound
 
 
@@ -155,6 +161,35 @@ def test_a_statement_goes_on_from_one_that_called_its_customers_otherwise() -> N
     assert (line["customer"], line["calls"], line["share"]) == (new, 1, parse_amount("16"))
 
 
+def test_a_month_in_which_references_changed_names_each_customer_once(test_session: Session) -> None:
+    seller = make_seller(holdback_days=0)
+    customer = calling(seller)
+    for amount in ("10", "20"):
+        spend(customer, amount)
+        settled(customer.id)
+        customer.pass_time(hours=2)
+        settled(customer.id)
+    end_month(seller)
+    names = names_of(seller)
+    old, new = str(names.before(customer.id)), str(names.of("customer", customer.id))
+    older = (
+        "UPDATE events SET data = replace(data::text, %s, %s)::json WHERE organization = %s"
+        " AND type = 'earning.received' AND (data->>'amount')::bigint = %s"
+    )
+    with psycopg.connect(test_session.databases.superuser_url(test_session.name)) as connection:
+        cur = connection.cursor()
+        cur.execute("SET session_replication_role = replica")
+        cur.execute(older, (new, old, seller.id, parse_amount("8")))
+        assert cur.rowcount == 1
+        made = make_statement(cur, organization=seller.id)
+        connection.rollback()
+    assert made is not None
+    assert made.document["collections"] == [
+        {"customer": new, "received": parse_amount("24"), "taken_back": 0}
+    ]
+    assert old not in str(made.document)
+
+
 def test_who_shares_with_a_partner_is_named_to_the_platform_alone() -> None:
     owner, *others, _ = shared_by_three()
     shown = owner.api.get("/v1/revenue-shares").json()["data"][0]["splits"]
@@ -194,6 +229,94 @@ def test_pdf_and_csv_are_the_same_bytes_each_time() -> None:
     ):  # fmt: skip
         amounts = [amount_of(row) for row in rows[parts.index(first) : parts.index(last) + 1]]
         assert sum(amounts[:-1]) == amounts[-1] == value
+
+
+def known(seller: Seller, contact: str = "Ada Lovelace") -> None:
+    """What is known of a partner and of who owes it, from now on."""
+    address = {"line1": "Weg 1", "postal_code": "1010", "city": "Wien", "country": "AT"}
+    own = {
+        "tax": {"country": "AT", "vat_id": "ATU13585627"},
+        "contact": {"name": contact, "email": "ada@example.com", "address": address},
+    }
+    answer = caller(seller.id, "admin").patch("/v1/billing-profile", own)
+    assert answer.status_code == 200, answer.content
+    entity = make_entity(address={"line1": "Ring 2", "city": "Berlin"}, vat_ids={"DE": "DE136695976"})
+    answer = platform().patch(f"/v1/billing-profile?organization={seller.id}", {"legal_entity": entity.key})
+    assert answer.status_code == 200, answer.content
+
+
+def printed_of(seller: Seller) -> tuple[dict[str, Any], bytes]:
+    """The latest statement as its partner reads it, and its PDF."""
+    shown = listed(seller)[0]
+    pdf = seller.api.get(f"/v1/partner/statements/{shown['month']}.pdf")
+    assert (pdf.status_code, pdf.content[:5]) == (200, b"%PDF-")
+    return shown, pdf.content
+
+
+def words_of(seller: Seller) -> str:
+    """What the PDF of the latest statement says of its parties."""
+
+    def read(cur: Cursor) -> dict[str, str]:
+        found = statements_of(cur, seller.id, limit=1)[0]
+        return inputs_of(found, addressee_of(cur, found.id))
+
+    given = write(read)
+    return str(typst.query(str(TEMPLATE), "<parties>", root=str(TEMPLATE.parent), sys_inputs=given))
+
+
+class TestTheParties:
+    def test_of_a_statement_are_named_with_addresses_and_tax_ids_and_stay(self) -> None:
+        seller = make_seller()
+        known(seller)
+        end_month(seller)
+        state(seller)
+
+        shown, pdf = printed_of(seller)
+
+        issuer = shown["issuer"]
+        assert issuer["name"] and issuer["country"] and issuer["vat_ids"]
+        assert shown["supplier"] == {"country": "AT", "vat_id": "ATU13585627"}
+        said = words_of(seller)
+        for word in (
+            issuer["name"],
+            *issuer["address"],
+            *issuer["vat_ids"],
+            "ATU13585627",
+            "Ada Lovelace",
+            "Weg 1",
+        ):
+            assert word in said, word
+        known(seller, "Grace Hopper")  # and another legal entity
+        answer = caller(seller.id, "admin").patch("/v1/billing-profile", {"tax": {"vat_id": None}})
+        assert answer.status_code == 200, answer.content
+        assert printed_of(seller) == (shown, pdf)
+
+    def test_are_named_as_far_as_they_are_known(self) -> None:
+        seller = make_seller()
+        end_month(seller)
+        state(seller)
+        shown, _ = printed_of(seller)
+        assert shown["issuer"]["name"]
+        assert shown["supplier"] == {"country": None, "vat_id": None}
+
+    def test_have_no_address_in_any_event(self) -> None:
+        seller = make_seller()
+        known(seller)
+        end_month(seller)
+        assert "Weg 1" not in str(state(seller).document)
+
+    def test_of_a_statement_from_before_are_the_partner_alone(self) -> None:
+        seller = make_seller()
+        end_month(seller)
+        state(seller)
+        older = "UPDATE partner_statements SET document = document - 'issuer' - 'supplier' WHERE organization = %s"
+        kept = "SELECT document::text FROM partner_statements WHERE organization = %s"
+        back = "UPDATE partner_statements SET document = %s::jsonb WHERE organization = %s"
+        document = write(lambda cur: cur.execute(kept, (seller.id,)).fetchone())
+        write(lambda cur: cur.execute(older, (seller.id,)))
+        shown, _ = printed_of(seller)
+        write(lambda cur: cur.execute(back, (document[0], seller.id)))  # as the events have it
+        assert "issuer" not in shown
 
 
 def test_a_statement_of_another_partner_is_not_found() -> None:

@@ -10,20 +10,23 @@ import psycopg
 import pytest
 
 from payouts.operations.adjusting import adjust_due
+from payouts.operations.paying.batches import run_batches
 from payouts.operations.publishing import publish_due
 from payouts.operations.settling import settle_due
 from payouts.rules.shares import Tier
 from tests.builders.gate import Customer
 from tests.builders.marketplace import Seller, calling, make_seller, pass_time, spend
-from tests.builders.orgs import events_of
+from tests.builders.orgs import events_of, platform, unique
+from tests.builders.payouts import partner
+from tests.builders.stripe import Simulator
 from tests.database import Session
 
 ONE = 10**8
 
 
 @contextmanager
-def refused(session: Session, organization: UUID) -> Iterator[None]:
-    """Meanwhile the database refuses every event of an organization."""
+def refused(session: Session, identifier: UUID, column: str = "organization") -> Iterator[None]:
+    """Meanwhile the database refuses every event of an organization, or of a stream (stream_id)."""
     with psycopg.connect(session.databases.superuser_url(session.name), autocommit=True) as connection:
         connection.execute(
             "CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS "
@@ -31,7 +34,7 @@ def refused(session: Session, organization: UUID) -> Iterator[None]:
         )
         connection.execute(
             "CREATE TRIGGER refuse_event BEFORE INSERT ON events FOR EACH ROW "
-            f"WHEN (NEW.organization = '{organization}') EXECUTE FUNCTION refuse_event()".encode()
+            f"WHEN (NEW.{column} = '{identifier}') EXECUTE FUNCTION refuse_event()".encode()
         )
         try:
             yield
@@ -95,3 +98,44 @@ def test_a_caller_that_fails_stops_no_other(
 
 def told(customer: Customer, event: str) -> int:
     return sum(event in row for row in events_of(customer.id))
+
+
+def batch_asked() -> UUID:
+    answer = platform().post("/v1/payouts/batch", key=unique())
+    assert answer.status_code == 201, answer.content
+    return UUID(answer.json()["id"])
+
+
+def finished(batch: UUID) -> tuple[str, bool]:
+    """What a batch is, and whether it counts somebody as refused."""
+    found = platform().get(f"/v1/payouts/batches/{batch}").json()
+    return found["status"], found["refused"] > 0
+
+
+class TestABatchOfPayouts:
+    def test_pays_all_but_the_partner_that_fails_and_ends(
+        self, stripe_simulator: Simulator, test_session: Session
+    ) -> None:
+        partners = sorted((partner(stripe_simulator, cents=5_000) for _ in range(3)), key=lambda one: one.id)
+        batch = batch_asked()
+
+        with refused(test_session, partners[1].id):
+            run_batches()
+
+        assert [len(one.payouts()) for one in partners] == [1, 0, 1]
+        assert finished(batch) == ("done", True)
+        assert partners[1].money() == {"partner_payable": 5_000}
+        batch_asked()
+        run_batches()
+        assert [len(one.payouts()) for one in partners] == [1, 1, 1]
+
+    def test_that_fails_stops_no_later_one(self, stripe_simulator: Simulator, test_session: Session) -> None:
+        partner(stripe_simulator, cents=5_000)
+        first, second = batch_asked(), batch_asked()
+
+        with refused(test_session, first, "stream_id"):
+            run_batches()
+
+        assert [finished(batch)[0] for batch in (first, second)] == ["open", "done"]
+        run_batches()
+        assert finished(first)[0] == "done"

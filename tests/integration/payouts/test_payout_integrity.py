@@ -210,6 +210,28 @@ def test_a_share_that_is_collected_without_money_is_found(
     assert is_said(found, invariant, words), found
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("invoice:%%", "it has 799999999 of shares, its calls give 800000000"),
+        ("line", "its calls give 400000000"),
+    ],
+    ids=["billed", "unbilled"],
+)
+def test_a_share_that_stands_not_where_its_call_is_billed_is_found(
+    test_session: Session, source: str, words: str
+) -> None:
+    made = calling_on_account(make_seller())
+    made.use("10")
+    made.pass_months()
+    made.run()
+    made.use("5")
+    settled(made.id)
+    tampering = f"UPDATE earning_sources SET share = share - 1 {MINE} AND source LIKE '{source}'"
+    found = told(test_session, payoutintegrity.violations, tampering, made.id)
+    assert is_said(found, "P1 calls", words), found
+
+
 def test_verify_ledger_runs_these_checks() -> None:
     known = dict(checks())
     assert known["payouts"] is payoutintegrity.violations

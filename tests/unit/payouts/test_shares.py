@@ -23,7 +23,7 @@ from payouts.rules.shares import (
 )
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
-PARTNER, LISTING = UUID(int=1), UUID(int=2)
+PARTNER, LISTING, CALLER = UUID(int=1), UUID(int=2), UUID(int=3)
 TIERS = (Tier(100, 300_000), Tier(None, 100_000))
 
 
@@ -42,6 +42,7 @@ def rates(
         shares,
         partner=PARTNER,
         listing=LISTING,
+        caller=CALLER,
         plans=plans,
         volumes=volumes or {},
         default_rate=200_000,
