@@ -196,16 +196,18 @@ def set_up(work: Work) -> None:
 def bill_arrears(work: Work, *, day_is_used: bool = False, only: Iterable[str] | None = None) -> None:
     """Bill what was used, up to now, of fees in arrears, less blocked days where the plan credits these; they end."""
     names = None if only is None else frozenset(only)
+    prices = prices_of(work.terms, work.row.selection, currency=work.row.currency)
+    held = {price.charge.key: price for price in prices}
     left = []
     for fee in work.row.fees:
         if fee.timing != ARREARS or (names is not None and fee.charge not in names):
             left.append(fee)
             continue
-        _bill_used(work, fee, day_is_used)
+        _bill_used(work, fee, held[fee.charge], day_is_used)
     work.change(fees=tuple(left))
 
 
-def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
+def _bill_used(work: Work, fee: Fee, price: Price, day_is_used: bool) -> None:
     period = work.row.period
     held = replace(period, start=fee.start, start_date=local_time(fee.start, zone=work.row.zone).date())
     at = min(work.at, period.end)
@@ -217,8 +219,7 @@ def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
     )
     blocked = blocked_share(held, work.row.blocks) if work.terms.credit_blocked_time else NOTHING
     share = max(share - blocked, NOTHING)
-    price = _price_named(work, fee)
-    amount = round_to_document(fee.price * share, currency=work.row.currency)
+    amount = round_to_document(price.units * share, currency=work.row.currency)
     if amount and fee.start < at:
         whole = is_whole and fee.start == period.start and not blocked
         work.items.append(
@@ -230,7 +231,7 @@ def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
                 quantity=fee.quantity,
                 service_start=fee.start,
                 service_end=at,
-                steps=fee_steps(price, fee.price, share, amount),
+                steps=fee_steps(price, price.units, share, amount),
                 recognition=work.straight,
                 **_item_of(work, price),
             )

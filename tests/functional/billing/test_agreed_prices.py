@@ -179,19 +179,21 @@ class TestAMeteredCharge:
         assert (row["charge"], row["other_charge"], row["rerated"]) == ("6", "6", 0)
 
     def test_of_a_running_period_is_rated_by_a_contract_that_is_activated_late(self) -> None:
-        """Its term began before the period did: what is not billed yet is billed as it says, the fee from the next
-        period on."""
+        """Its term began before the period did: what is not billed yet is billed as it says, the fee in advance from
+        the next period on."""
         made, meter = billed(), make_meter("sum")
-        plan = sell(fee("100"), charge(meter))
+        plan = sell(fee("100"), fee("50", "after", timing="arrears"), charge(meter))
         subscribe(owner(made.id), plan)
         counts(made, meter, "12")
         made.customer.pass_time(days=3)
-        prices = [price(plan, "use", HALF, included="0"), price(plan, "base", flat("60"))]
-        agreed(made.id, offset=-5, prices=prices)
+        stated = {"use": HALF, "base": flat("60"), "after": flat("20")}
+        agreed(
+            made.id, offset=-5, prices=[price(plan, key, one, included=None) for key, one in stated.items()]
+        )
         made.pass_months()
         made.run()
-        assert metered_lines(made) == ["6.00"]
-        assert fees(made) == [10_000, 6_000]
+        assert metered_lines(made) == ["1.00"]
+        assert fees(made) == [10_000, 2_000, 6_000]
         made.assert_sound()
 
 
