@@ -14,6 +14,8 @@ from billing.models import MeteredPeriod, Subscription
 from billing.operations.subscriptions import ending
 from billing.operations.subscriptions.ending import Cancellation
 from billing.queries.subscriptions import HistoryRow, history_of, plan_names
+from billing.rules.agreed import read_agreed
+from billing.rules.plantexts import price_text
 from common.money import format_amount
 from common.transactions import run_in_transaction
 from orgs.admin import OrganizationFilter, ReadOnlyAdmin
@@ -30,7 +32,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = (OrganizationFilter, "status")
     search_fields = ("=id", "=organization")
-    readonly_fields = ("plan_name", "timeline")
+    readonly_fields = ("plan_name", "agreed_prices", "timeline")
     actions = (
         "pause", "resume", "cancel_at_period_end", "cancel_now", "cancel_with_credit", "uncancel", "mark_past_due",
         "mark_recovered",
@@ -42,6 +44,18 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         names = run_in_transaction(lambda cur: plan_names(cur, [row.plan_version]))
         key, number = names[row.plan_version]
         return f"{key} {number}"
+
+    @admin.display(description="prices of a contract")
+    def agreed_prices(self, row: Subscription) -> SafeString:
+        """What a contract says instead of the plan in the running period, by charge."""
+        held = read_agreed(row.agreed)
+        told = () if held is None else sorted(held.charges.items())
+        lines = format_html_join(
+            "",
+            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            ((key, price_text(one.price), one.source) for key, one in told),
+        )
+        return format_html("<table>{}</table>", lines)
 
     @admin.display(description="timeline")
     def timeline(self, row: Subscription) -> SafeString:

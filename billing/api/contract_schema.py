@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from billing.api.plan_schema import INTERVAL, NAME
+from billing.api.plan_schema import CHARGE_DEFINITION, INTERVAL, NAME
 from billing.rules.contracts.pricing import MAX_PER, MAX_PRICES, TOOL_UNITS
 from billing.rules.contracts.terms import (
     ALIGNMENTS,
@@ -84,11 +84,21 @@ _PRICE: Final = _closed(
         "unit": _word(TOOL_UNITS, "Default call."),
         "per": {"type": "integer", "minimum": 1, "maximum": MAX_PER, "description": "Default 1."},
         "markup_percent": _text(FINE_PATTERN, "On the book's prices that have none of their own."),
+        "plan": {**NAME, "description": "Key of a plan, of which a charge has another price."},
+        "charge": {**NAME, "description": "Key of the charge."},
+        "price": {
+            **CHARGE_DEFINITION,
+            "description": "Instead of the plan's, for periods that begin while it holds.",
+        },
+        "included": _text(
+            FINE_PATTERN, "Units of a period that are not billed. Default: as the plan has it."
+        ),
         "from": {**DAY, "description": "Default: the start of the term."},
         "to": {**DAY, "description": "The first day that it does not hold. Default: the end of the term."},
     },
     [],
-    "The price of a model (provider, model, components), of a tool (tool, amount), or a markup.",
+    "The price of a model (provider, model, components), of a tool (tool, amount), of a plan's charge (plan, charge, "
+    "price), or a markup.",
 )
 _FEE: Final = _closed(
     {

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from billing.api.plan_schema import CHARGE_DEFINITION
 from billing.operations.subscriptions.ending import WHEN
 from billing.rules.items import KINDS as ITEM_KINDS
 from billing.rules.plans import CHANGES, FUNDINGS, MAX_CHARGES, MAX_TRIAL_DAYS, SOURCES
@@ -202,6 +203,27 @@ class SubscriptionFeeSerializer(serializers.Serializer[Any]):
     item = IdField(allow_null=True)
 
 
+@extend_schema_field(CHARGE_DEFINITION)
+class ChargePriceField(serializers.Field[Any, Any, Any, Any]):
+    """A price of a charge as a plan states it."""
+
+    def to_representation(self, value: Any) -> Any:
+        """As it was written."""
+        return value
+
+
+class AgreedPriceSerializer(serializers.Serializer[Any]):
+    """A price that a contract states for a charge, instead of the plan's."""
+
+    charge = KeyField()
+    contract = IdField()
+    number = QuantityField(help_text="Of the contract's version.")
+    price = ChargePriceField()
+    included = TextField(
+        allow_null=True, help_text="Units of a period that are not billed; null: as many as the plan has it."
+    )
+
+
 class AppliedCouponSerializer(serializers.Serializer[Any]):
     """A coupon of the subscription."""
 
@@ -246,6 +268,9 @@ class SubscriptionSerializer(serializers.Serializer[Any]):
     period_start = InstantField(allow_null=True)
     period_end = InstantField(allow_null=True)
     fees = SubscriptionFeeSerializer(many=True)
+    agreed_prices = AgreedPriceSerializer(
+        many=True, help_text="What a contract says instead of the plan in the running period."
+    )
     credits = SubscriptionCreditSerializer(many=True)
     coupons = AppliedCouponSerializer(many=True)
     pending_change = PendingChangeSerializer(allow_null=True)

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from billing.api.catalog import utc
 from billing.queries.subscriptions import HistoryRow, funding_words, plan_names
+from billing.rules.amounts import exact_text
+from billing.rules.charges.definition import write_charge
 from billing.rules.items import NewItem
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.row import Subscription
@@ -100,6 +102,7 @@ def _shown(row: Subscription, names: Names) -> dict[str, Any]:
         "period_start": utc(row.period_start),
         "period_end": utc(row.period_end),
         "fees": _fees(row),
+        "agreed_prices": _agreed(row),
         "credits": _credits(row),
         "coupons": [
             {
@@ -132,6 +135,20 @@ def _fees(row: Subscription) -> list[dict[str, Any]]:
             "item": fee.item,
         }
         for fee in row.fees
+    ]
+
+
+def _agreed(row: Subscription) -> list[dict[str, Any]]:
+    held = {} if row.agreed is None else row.agreed.charges
+    return [
+        {
+            "charge": key,
+            "contract": one.contract,
+            "number": one.number,
+            "price": write_charge(one.price),
+            "included": None if one.included is None else exact_text(one.included),
+        }
+        for key, one in sorted(held.items())
     ]
 
 

@@ -19,6 +19,7 @@ class Subscription(models.Model):
     plan_version = models.UUIDField()
     quantities = models.JSONField()
     add_ons = models.JSONField()
+    agreed = models.JSONField(null=True)
     starts_at = models.DateTimeField()
     trial_end = models.DateTimeField(null=True)
     period_start = models.DateTimeField(null=True)
@@ -61,6 +62,7 @@ class MeteredPeriod(models.Model):
     interval = models.TextField()
     share = models.TextField()
     ahead = models.TextField()
+    agreed = models.JSONField(null=True)
     invoice_id = models.UUIDField(null=True)
     line = models.IntegerField(null=True)
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from billing.rules.subscriptions.decision import STREAM
 from events.store import Cursor, Event, ProjectedTable, Projector, register
-from orgs.defining import DefinedTable
+from orgs.defining import DefinedTable, as_json
 
 TABLE: Final = DefinedTable(
     STREAM,
@@ -29,6 +29,7 @@ TABLE: Final = DefinedTable(
         "trial_end": "timestamptz",
         "period_start": "timestamptz",
         "period_end": "timestamptz",
+        "agreed": "jsonb",
         "fees": "jsonb",
         "allowances": "jsonb",
         "metered_since": "jsonb",
@@ -62,6 +63,7 @@ COLUMNS: Final = {
     "interval": "text",
     "share": "text",
     "ahead": "text",
+    "agreed": "jsonb",
     "invoice_id": "uuid",
     "line": "integer",
 }
@@ -116,7 +118,7 @@ def _metered(event: Event, one: dict[str, Any], invoice: Any, line: int | None) 
     return [
         one["id"], event.organization, one["subscription"], one["charge"], one["meter"], one["plan_version"],
         one["start"], one["end"], event.occurred_at, *window, one.get("interval", ""), one.get("share", "1"),
-        one.get("ahead", "0"), invoice, line,
+        one.get("ahead", "0"), as_json(one.get("agreed")), invoice, line,
     ]  # fmt: skip
 
 

@@ -7,7 +7,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from billing.queries.plans import ids_of_plans
+from billing.rules.agreed import DatedPrice
+from billing.rules.contracts.charging import dated_prices
 from billing.rules.contracts.decision import STREAM
+from billing.rules.contracts.pricing import CHARGE
 from billing.rules.contracts.row import STATES, Contract, Version, Window
 from billing.rules.contracts.writing import read_row, read_version, read_window
 from billing.rules.entitlements import Override
@@ -31,6 +35,11 @@ SELECT (g->>0)::uuid, w.contract, w.number, w.start_at, w.end_at, c.name, w.repa
 FROM contract_windows w JOIN contracts c ON c.id = w.contract, jsonb_array_elements(w.grants) AS g
 WHERE w.organization = %s AND c.kind = 'postpaid'
 ORDER BY w.contract, w.number, 1
+"""
+# Drafts agree on nothing; contracts that have ended priced the periods that began in their time.
+_AGREEING: Final = f"""
+{_READ} WHERE c.organization = %s AND c.activated_at IS NOT NULL
+    AND jsonb_path_exists(c.versions, '$[*].document.prices[*].charge') ORDER BY c.id
 """
 _OVERLAPPING: Final = """
 SELECT EXISTS (SELECT FROM contracts WHERE organization = %s AND id <> %s AND status = 'active'
@@ -215,6 +224,14 @@ def contract_features(cur: Cursor, *, organization: UUID, at: datetime) -> list[
         source = f"contract:{row.id}@{terms.number}"
         found += [Override(name, value, source) for name, value in terms.terms.features.items()]
     return found
+
+
+def agreed_prices(cur: Cursor, *, organization: UUID) -> list[DatedPrice]:
+    """Return what the organization's contracts agree on for charges of plans, whenever it holds."""
+    rows = [_row(row) for row in cur.execute(_AGREEING, (organization,)).fetchall()]
+    prices = [price for row in rows for each in row.versions for price in each.terms.prices]
+    plans = ids_of_plans(cur, {price.given["plan"] for price in prices if price.kind == CHARGE})
+    return [price for row in rows for price in dated_prices(row, plans)]
 
 
 def _terms_at(versions: Sequence[Version], at: datetime) -> Version:

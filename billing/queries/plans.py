@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from billing.rules.catalog import Plan, PlanVersion
-from billing.rules.plans import read_stored_plan
+from billing.rules.plans import PlanCharge, read_stored_plan
 from common.errors import NotFound
 from common.fields import is_id
 from events.store import Cursor
@@ -93,6 +93,22 @@ def versions_of(cur: Cursor, ids: Iterable[UUID]) -> dict[UUID, PlanVersion]:
     """Return versions by their ids."""
     rows = cur.execute(_VERSION + " WHERE id = ANY(%s::uuid[])", (list(ids),)).fetchall()
     return {row[0]: _version(row) for row in rows}
+
+
+def ids_of_plans(cur: Cursor, keys: Iterable[str]) -> dict[str, UUID]:
+    """Return the ids of the plans that have these keys, by key; those that are not there are left out."""
+    names = sorted(set(keys))
+    rows = cur.execute("SELECT key, id FROM plans WHERE key = ANY(%s)", (names,)).fetchall() if names else ()
+    return dict(rows)
+
+
+def newest_charge(cur: Cursor, plan: str, charge: str) -> PlanCharge | None:
+    """Return a charge as the newest version that was ever on sale has it, of a plan named by its key; None where there
+    is no such plan or charge."""
+    statement = _VERSION + " WHERE plan_key = %s AND published_at IS NOT NULL ORDER BY number DESC"
+    versions = map(_version, cur.execute(statement, (plan,)).fetchall())
+    found = (version.terms.charge(charge) for version in versions)
+    return next((one for one in found if one is not None), None)
 
 
 def list_versions(

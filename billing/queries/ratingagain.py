@@ -84,7 +84,8 @@ def _differences(
             MeteredDifference(customer.id, customer.name, customer.currency, plan, key, billed.row.meter),
         )
         period = use_of(cur, billed.row, customer.currency).period
-        other = question.charges.get((plan, key))
+        # whom a contract gave a price of its own the plan's does not reach
+        other = None if period.charge.source else question.charges.get((plan, key))
         tried = None if other is None else other.instead_of(period.charge, customer.currency)
         amount = _amount(period, billed, customer.currency)
         row.periods += 1

@@ -42,7 +42,7 @@ SELECT EXISTS (SELECT FROM coupon_redemptions r JOIN subscriptions s ON s.id = r
 """
 METERED_COLUMNS: Final = """
 id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line,
-window_start, window_end, "interval", share, ahead
+window_start, window_end, "interval", share, ahead, agreed::text
 """
 _METERED: Final = f"SELECT {METERED_COLUMNS} FROM metered_periods"
 _WINDOWS: Final = """
@@ -58,7 +58,8 @@ ORDER BY version DESC LIMIT %(limit)s
 
 
 class MeteredRow(NamedTuple):
-    """A metered period: `invoice_id` None while it waits for an invoice to rate it."""
+    """A metered period: `invoice_id` None while it waits for an invoice to rate it. `agreed`: the price of a contract
+    that it is rated at, as JSON; None: at the plan's."""
 
     id: UUID
     organization: UUID
@@ -76,6 +77,7 @@ class MeteredRow(NamedTuple):
     interval: str
     share: str
     ahead: str
+    agreed: str | None
 
 
 class HistoryRow(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,6 +13,7 @@ from billing.queries.metering import Quantity, aggregate
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
 from billing.queries.subscriptions import MeteredRow, parts_of_window
+from billing.rules.agreed import priced_charge, read_price
 from billing.rules.cuts import Cut
 from billing.rules.meteredlines import Counted, PeriodOfUse, Tally, shares_of
 from billing.rules.meters import WEIGHTED_SUM, Meter
@@ -59,11 +61,11 @@ def counted_alike(
 
 
 def charge_of(cur: Cursor, row: MeteredRow) -> PlanCharge:
-    """Return the charge of a metered period. Raises NotFound."""
+    """Return the charge of a metered period, with the price that it is rated at. Raises NotFound."""
     charge = find_version(cur, row.plan_version).terms.charge(row.charge_key)
     if charge is None:
         raise NotFound(f"The plan's version has no charge {row.charge_key}.")
-    return charge
+    return charge if row.agreed is None else priced_charge(charge, read_price(json.loads(row.agreed)))
 
 
 def tally_of(cur: Cursor, organization: UUID, use: Use, cut: Cut) -> Tally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from billing.rules.charges.definition import ChargeDefinition
 from billing.rules.charges.percentage import PER_EVENT, Percentage
 from billing.rules.meters import Meter, check_groups
 from billing.rules.plans import PlanCharge, PlanTerms
@@ -46,7 +47,8 @@ def _mistakes(terms: PlanTerms, meters: Mapping[str, Meter]) -> Iterator[Problem
             yield MeterUnusable(
                 f"The meter {charge.meter} does not group like this.", pointer=f"{pointer}/group_by"
             )
-        yield from _prices_of_events(charge, pointer)
+        for currency, price in charge.prices.items():
+            yield from prices_of_events(price, f"{pointer}/prices/{currency}")
         first = always.get(charge.meter, charge.key)
         if first != charge.key:
             yield MeterUnusable(
@@ -55,16 +57,15 @@ def _mistakes(terms: PlanTerms, meters: Mapping[str, Meter]) -> Iterator[Problem
             )
 
 
-def _prices_of_events(charge: PlanCharge, pointer: str) -> Iterator[ProblemError]:
-    """What a percentage takes of each event would be taken of a period's sum, as if it were one."""
-    for currency, price in charge.prices.items():
-        if price.model.kind != Percentage.kind:
-            continue
-        for name in filter(price.model.written().__contains__, PER_EVENT):
-            yield MeterUnusable(
-                f"The meter gives the sum of a period, and {name} is of each event.",
-                pointer=f"{pointer}/prices/{currency}/{name}",
-            )
+def prices_of_events(price: ChargeDefinition, pointer: str) -> Iterator[ProblemError]:
+    """Yield why a metered charge cannot have this price: what a percentage takes of each event would be taken of a
+    period's sum, as if it were one."""
+    if price.model.kind != Percentage.kind:
+        return
+    for name in filter(price.model.written().__contains__, PER_EVENT):
+        yield MeterUnusable(
+            f"The meter gives the sum of a period, and {name} is of each event.", pointer=f"{pointer}/{name}"
+        )
 
 
 def _groups(meter: Meter, charge: PlanCharge) -> bool:

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
+from billing.rules.agreed import origin_steps
 from billing.rules.amounts import RunningAmount, exact_text
 from billing.rules.assembling import REVENUE, UNBILLED, Owed
 from billing.rules.charges.definition import ChargeDefinition
@@ -171,7 +172,7 @@ def rate(
             "charge_id": f"{period.id}:{number}",
             "late": before is not None,
             "cut": dict(cut),
-            "steps": detail.pop("steps"),
+            "steps": [*origin_steps(period.charge, now.net.exact), *detail.pop("steps")],
             "rated": detail,
             "groups": [_group(period.charge, one) for one in tally.own],
             **_window_detail(period, tally),

@@ -10,11 +10,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.rules.charges.definition import ChargeDefinition, parse_charge
-from billing.rules.plans import PlanCharge
+from billing.rules.plans import PlanCharge, read_quantity
 from common import fields
 from common.bodies import BodyReader
 from common.errors import InvalidField, InvalidPeriod, ProblemError
-from common.money import QUANTITY_SCALE
 from common.strictjson import child_pointer
 
 MAX_CHARGES: Final = 100
@@ -88,7 +87,7 @@ def _charge(item: BodyReader) -> OtherCharge:
         plan=item.required("plan", fields.key),
         charge=item.required("charge", fields.key),
         prices=item.required("prices", _prices),
-        included=item.optional("included", _quantity),
+        included=item.optional("included", read_quantity),
     )
 
 
@@ -106,10 +105,6 @@ def _metered(price: ChargeDefinition, pointer: str) -> ChargeDefinition:
     if price.model.kind == "flat":
         raise InvalidField("What is metered is priced on its quantity.", pointer=f"{pointer}/model")
     return price
-
-
-def _quantity(value: object, *, pointer: str = "") -> Fraction:
-    return Fraction(fields.metered_quantity(value, pointer=pointer), QUANTITY_SCALE)
 
 
 def _ids(value: object, *, pointer: str = "") -> tuple[UUID, ...]:

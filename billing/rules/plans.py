@@ -6,7 +6,7 @@ ten years. Everything that is wrong with a document is told at once, each with t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Final, cast
@@ -20,7 +20,7 @@ from billing.rules.recognition import METHODS
 from common import fields
 from common.bodies import BodyReader
 from common.currencies import exponent_of
-from common.errors import InvalidAmount, InvalidField
+from common.errors import InvalidAmount, InvalidField, ProblemError
 from common.money import QUANTITY_SCALE, format_amount, format_quantity
 from common.strictjson import child_pointer
 
@@ -68,7 +68,8 @@ _CREDIT_FIELDS: Final = frozenset("amounts every source rollover priority".split
 class PlanCharge:
     """One price of a plan. `included`: units of a period that a licensed or metered charge does not bill; `meter`: the
     key of what a metered one counts, apart by the fields of `group_by`. `prices`: by currency, one for each of the
-    plan's; they hold what is included, too."""
+    plan's; they hold what is included, too. `source`: whose price it is where it is not the plan's own; no document
+    says it."""
 
     key: str
     name: str
@@ -81,6 +82,7 @@ class PlanCharge:
     group_by: tuple[str, ...] = ()
     discountable: bool = True
     tax_code: str = "standard"
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +269,7 @@ def _charge(item: BodyReader, currencies: Collection[str]) -> PlanCharge:
         timing=item.defaulted("timing", fields.choice, timing, options=TIMINGS),
         prices=item.required("prices", _by_currency, each=parse_charge, currencies=currencies),
         addon=item.defaulted("addon", fields.boolean, False),
-        included=item.defaulted("included", _quantity, Fraction(0)),
+        included=item.defaulted("included", read_quantity, Fraction(0)),
         meter=item.optional("meter", fields.key),
         group_by=tuple(item.defaulted("group_by", fields.text_list, [], max_items=MAX_GROUPS) or ()),
         discountable=item.defaulted("discountable", fields.boolean, True),
@@ -276,16 +278,19 @@ def _charge(item: BodyReader, currencies: Collection[str]) -> PlanCharge:
     if kind is not None:
         _check_kind(item, charge)
     for currency, price in (charge.prices or {}).items():
-        _check_price(item, charge, price, currency)
+        place = child_pointer(item.pointer("prices"), currency)
+        for mistake in price_mistakes(charge, price, currency, place, item.pointer("included")):
+            item.refuse(mistake)
     return _with_included(charge) if charge.included and charge.prices else charge
 
 
 def _with_included(charge: PlanCharge) -> PlanCharge:
     """What is included is said once for all currencies, and holds in each."""
-    return replace(charge, prices={c: _including(p, charge.included) for c, p in charge.prices.items()})
+    return replace(charge, prices={c: including(p, charge.included) for c, p in charge.prices.items()})
 
 
-def _including(price: ChargeDefinition, units: Fraction) -> ChargeDefinition:
+def including(price: ChargeDefinition, units: Fraction) -> ChargeDefinition:
+    """Return a price of which so many units of a period are not billed."""
     return replace(price, terms=replace(price.terms, included=units))
 
 
@@ -304,25 +309,27 @@ def _check_kind(item: BodyReader, charge: PlanCharge) -> None:
         item.refuse(InvalidField(detail, pointer=item.pointer("included")))
 
 
-def _check_price(item: BodyReader, charge: PlanCharge, price: ChargeDefinition, currency: str) -> None:
-    """A price fits its charge: a fee is flat and as fine as its currency, seats and use are priced on quantities."""
-    pointer, model = child_pointer(item.pointer("prices"), currency), price.model
+def price_mistakes(
+    charge: PlanCharge, price: ChargeDefinition, currency: str, pointer: str, included: str
+) -> Iterator[ProblemError]:
+    """Yield why a price does not fit its charge: a fee is flat and as fine as its currency, seats and use are priced on
+    quantities. `pointer` is where the price stands, `included` where it says what the charge includes."""
+    model = price.model
     if charge.kind in FEES and model.kind != "flat":
-        item.refuse(InvalidField("A fee has the model flat.", pointer=f"{pointer}/model"))
+        yield InvalidField("A fee has the model flat.", pointer=f"{pointer}/model")
     if charge.kind == "licensed" and model.kind not in SEAT_MODELS:
         words = ", ".join(SEAT_MODELS)
-        item.refuse(InvalidField(f"Seats have one of the models {words}.", pointer=f"{pointer}/model"))
+        yield InvalidField(f"Seats have one of the models {words}.", pointer=f"{pointer}/model")
     if charge.kind == "metered" and model.kind == "flat":
-        item.refuse(InvalidField("What is metered is priced on its quantity.", pointer=f"{pointer}/model"))
+        yield InvalidField("What is metered is priced on its quantity.", pointer=f"{pointer}/model")
     if price.terms.included:
         detail = "What is included stands beside the prices, for all currencies."
-        item.refuse(InvalidField(detail, pointer=f"{pointer}/{INCLUDED}"))
+        yield InvalidField(detail, pointer=f"{pointer}/{INCLUDED}")
     if charge.included and charge.kind not in FEES and INCLUDED not in model.options:
-        detail = f"A charge of model {model.kind} includes no units."
-        item.refuse(InvalidField(detail, pointer=item.pointer("included")))
+        yield InvalidField(f"A charge of model {model.kind} includes no units.", pointer=included)
     if model.kind == "flat" and _is_finer(cast(Flat, model).amount, currency):
         detail = f"A fee in {currency} has {exponent_of(currency)} decimals."
-        item.refuse(InvalidAmount(detail, pointer=f"{pointer}/amount"))
+        yield InvalidAmount(detail, pointer=f"{pointer}/amount")
 
 
 def _credits(reader: BodyReader, currencies: Collection[str], interval: Interval) -> tuple[PlanCredit, ...]:
@@ -364,7 +371,8 @@ def _is_finer(amount: Fraction, currency: str) -> bool:
     return (amount * steps).denominator != 1
 
 
-def _quantity(value: object, *, pointer: str = "") -> Fraction:
+def read_quantity(value: object, *, pointer: str = "") -> Fraction:
+    """Return a quantity of a metered or licensed charge. Raises InvalidQuantity."""
     return Fraction(fields.metered_quantity(value, pointer=pointer), QUANTITY_SCALE)
 
 
@@ -390,7 +398,7 @@ def _written_charge(charge: PlanCharge) -> JsonObject:
         "group_by": list(charge.group_by),
         "discountable": charge.discountable,
         "tax_code": charge.tax_code,
-        "prices": {c: write_charge(_including(p, Fraction(0))) for c, p in charge.prices.items()},
+        "prices": {c: write_charge(including(p, Fraction(0))) for c, p in charge.prices.items()},
     }
 
 

@@ -56,9 +56,23 @@ def credit_texts(terms: PlanTerms) -> list[str]:
     ]
 
 
+def price_text(price: ChargeDefinition) -> str:
+    """Return a price in one line, its tiers (or prices per model) one after another."""
+    written = write_charge(price)
+    rows = (
+        ", ".join(f"{name.replace('_', ' ')} {_cell(value)}" for name, value in row.items())
+        for row in _table(written)
+    )
+    return "; ".join((_price(written), *rows))
+
+
+def _table(written: dict[str, Any]) -> list[dict[str, Any]]:
+    return written.get("tiers") or written.get("prices") or []
+
+
 def _charge_text(charge: PlanCharge, currency: str, price: ChargeDefinition) -> ChargeText:
     written = write_charge(price)
-    table = written.get("tiers") or written.get("prices") or []
+    table = _table(written)
     columns = tuple(table[0]) if table else ()
     return ChargeText(
         charge=charge,

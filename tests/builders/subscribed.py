@@ -1,11 +1,12 @@
 """Subscriptions in the hand: rows made by the decisions alone, without a database."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+from billing.rules.agreed import DatedPrice
 from billing.rules.couponterms import parse_terms, write_terms
 from billing.rules.plans import PlanTerms, parse_plan
 from billing.rules.subscriptions.allowances import Left
@@ -86,8 +87,17 @@ class Catalog:
 class Subscriber:
     """One subscription that goes through decisions; what they made is kept."""
 
-    def __init__(self, catalog: Catalog, selection: Selection, at: datetime, **given: Any) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        selection: Selection,
+        at: datetime,
+        *,
+        agreed: Sequence[DatedPrice] = (),
+        **given: Any,
+    ) -> None:
         self.catalog = catalog
+        self.agreed = agreed
         self.left: dict[UUID, Left] = {}
         self.decisions: list[Decision] = []
         new = NewSubscription(
@@ -101,12 +111,12 @@ class Subscriber:
             }
         )
         self.row: Subscription
-        self.take(decide_start(new, Known(catalog.of(selection)), at=at))
+        self.take(decide_start(new, Known(catalog.of(selection), agreed=agreed), at=at))
 
     @property
     def known(self) -> Known:
         """What decisions know."""
-        return Known(self.catalog.of(self.row.selection), self.left)
+        return Known(self.catalog.of(self.row.selection), self.left, agreed=self.agreed)
 
     def take(self, decision: Decision | None) -> Decision | None:
         """Go on from a decision; its grants are free until they are burnt."""

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from billing.operations.contracts.advance import advance, known_of
+from billing.operations.contracts.charges import require_chargeable
 from billing.operations.contracts.publishing import end_prices, publish_prices, replace_prices
 from billing.operations.contracts.recording import record_decision
 from billing.queries.contracts import find_contract, overlaps_another
@@ -34,10 +35,10 @@ def draft_contract(cur: Cursor, organization: UUID, terms: ContractTerms, *, aut
     """This function will make a contract as a draft; nothing holds until it is activated.
 
     Its days are those of the organization's time zone. Raises NotFound, CurrencyMismatch, InvalidTransition (the
-    platform) and OrganizationClosed.
+    platform), OrganizationClosed, and what `require_chargeable` raises.
     """
     locked = _open(cur, organization)
-    _check_currency(locked, terms)
+    _check(cur, locked, terms)
     decision = deciding.draft(new_id(), organization, terms, zone=locked.time_zone, at=locked.now)
     record_decision(cur, locked, decision, before=None, author=author)
     return decision.row
@@ -47,10 +48,10 @@ def revise_contract(
     cur: Cursor, organization: UUID, contract: UUID, terms: ContractTerms, *, author: Author
 ) -> Contract:
     """This function will give a draft another document; the same one changes nothing. Raises NotFound,
-    InvalidTransition (no draft any more), CurrencyMismatch and OrganizationClosed."""
+    InvalidTransition (no draft any more), CurrencyMismatch, OrganizationClosed and what `require_chargeable` raises."""
     locked = _open(cur, organization)
     row = find_contract(cur, organization=organization, contract=contract)
-    _check_currency(locked, terms)
+    _check(cur, locked, terms)
     decision = deciding.revise(row, terms, at=locked.now)
     return _recorded(cur, locked, decision, row, author)
 
@@ -60,11 +61,13 @@ def activate_contract(cur: Cursor, organization: UUID, contract: UUID, *, author
     fees in advance) is owed and granted.
 
     Raises NotFound, InvalidTransition (no draft; another contract runs in its term), InvalidPeriod (a term that began
-    more than 35 days ago or is over), PriceUnknown, PriceInvalid and OrganizationClosed.
+    more than 35 days ago or is over), PriceUnknown, PriceInvalid, OrganizationClosed, and what `require_chargeable`
+    raises.
     """
     locked = _open(cur, organization)
     row = find_contract(cur, organization=organization, contract=contract)
     deciding.require(row, DRAFT)
+    require_chargeable(cur, row.terms)
     if overlaps_another(cur, row, start=row.starts_at, end=row.ends_at):
         raise InvalidTransition("Another contract of the organization runs in this term.")
     deciding.activate(row, (), at=locked.now)  # refuses before prices are written
@@ -88,12 +91,12 @@ def amend_contract(
 
     The running window's commitment then changes by days, with an item or a credit for the difference; settled windows
     stay. Raises NotFound, InvalidTransition, CurrencyMismatch, InvalidField (what an amendment keeps), InvalidPeriod,
-    PriceUnknown, PriceInvalid and OrganizationClosed.
+    PriceUnknown, PriceInvalid, OrganizationClosed, and what `require_chargeable` raises.
     """
     locked = _open(cur, organization)
     row = find_contract(cur, organization=organization, contract=contract)
     deciding.require_amendable(row)
-    _check_currency(locked, terms)
+    _check(cur, locked, terms)
     day = deciding.effective_day(row, effective_on, at=locked.now)
     planned = deciding.amend(row, terms, day, row.prices, at=locked.now)
     if overlaps_another(cur, row, start=row.starts_at, end=midnight(terms.end, row.zone)):
@@ -152,8 +155,10 @@ def _recorded(
     return before if decision is None else decision.row
 
 
-def _check_currency(locked: LockedOrganization, terms: ContractTerms) -> None:
+def _check(cur: Cursor, locked: LockedOrganization, terms: ContractTerms) -> None:
+    """What a document cannot know by itself."""
     if terms.currency != locked.currency:
         raise CurrencyMismatch(
             f"The organization's currency is {locked.currency}.", pointer="/definition/currency"
         )
+    require_chargeable(cur, terms)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from billing.rules.contracts.pricing import CustomPrice
+from billing.rules.contracts.pricing import CHARGE, CustomPrice
 from billing.rules.contracts.row import Contract, Published, midnight
 from billing.rules.contracts.terms import ContractTerms
 from common.errors import FieldError, ProblemError
@@ -37,9 +37,7 @@ def publish_prices(cur: Cursor, row: Contract, *, author: Author) -> tuple[Publi
 
     Raises PriceUnknown for a model that the book does not have, and PriceInvalid; each names its place.
     """
-    return tuple(
-        _publish(cur, row, place, price, None, author) for place, price in enumerate(row.terms.prices)
-    )
+    return tuple(_publish(cur, row, place, price, None, author) for place, price in _of_the_book(row.terms))
 
 
 def replace_prices(
@@ -47,9 +45,7 @@ def replace_prices(
 ) -> tuple[Published, ...]:
     """This function will bring what is published to the prices of other terms from `at` on, and return them: what they
     state as before stays, all else ends then. It raises what `publish_prices` raises."""
-    wanted = [
-        (place, price) for place, price in enumerate(terms.prices) if midnight(price.end, row.zone) > at
-    ]
+    wanted = [(place, price) for place, price in _of_the_book(terms) if midnight(price.end, row.zone) > at]
     kept = []
     for old in row.prices:
         if old.end <= at:
@@ -76,6 +72,11 @@ def end_prices(
         else:
             found.append(_end(cur, row, old, None if at is None else max(at, old.start), author, now=now))
     return tuple(each for each in found if each.start < each.end)
+
+
+def _of_the_book(terms: ContractTerms) -> list[tuple[int, CustomPrice]]:
+    """The prices that the gate charges, with their places; those of plans' charges the billing run takes."""
+    return [(place, price) for place, price in enumerate(terms.prices) if price.kind != CHARGE]
 
 
 def _same(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.operations.entitling import publish_entitlements
+from billing.queries.contracts import agreed_prices
 from billing.queries.coupons import redemptions_for
 from billing.queries.items import invoiced_of_items, noted_of_items
 from billing.queries.plans import find_version
@@ -54,6 +55,7 @@ def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: 
         noted=noted_of_items(cur, items),
         invoiced=invoiced_of_items(cur, items),
         windows=_windows(cur, row),
+        agreed=agreed_prices(cur, organization=locked.id),
     )
 
 

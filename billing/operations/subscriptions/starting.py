@@ -10,6 +10,7 @@ from billing.operations.subscriptions.coupons import redeem
 from billing.operations.subscriptions.funding import require_credit_limit
 from billing.operations.subscriptions.opening import open_customer
 from billing.operations.subscriptions.recording import coupons_of, record_decision, trial_days_left
+from billing.queries.contracts import agreed_prices
 from billing.queries.plans import find_plan, version_on_sale
 from billing.queries.subscriptions import running_promotions
 from billing.rules.catalog import PlanVersion
@@ -75,6 +76,7 @@ def start_subscription(
         version.terms,
         running=running_promotions(cur, organization=organization, at=locked.now),
         coupons=coupons_of(cur, locked, identifier),
+        agreed=agreed_prices(cur, organization=organization),
     )
     decision = decide_start(wanted, known, at=locked.now)
     record_decision(cur, locked, decision, before=None, author=author)

@@ -1,15 +1,22 @@
-"""A contract's own prices, for a time: of models, of tools, and a markup on everything else of the book (S78)."""
+"""A contract's own prices, for a time: of models, of tools, a markup on everything else of the book (S78), and of the
+charges of a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from typing import Any, Final
+from uuid import UUID
 
+from billing.rules.agreed import AgreedPrice
+from billing.rules.charges.definition import parse_charge, write_charge
+from billing.rules.plans import read_quantity
 from common import fields
 from common.bodies import BodyReader
 from common.errors import InvalidField, InvalidPeriod, ProblemError
+from common.money import QUANTITY_SCALE, format_quantity
 from common.strictjson import child_pointer
 from spend.rules.modelnames import NAME_LENGTH
 from spend.rules.pricedata import components_of_text, price_of_text
@@ -18,18 +25,23 @@ from spend.rules.pricetexts import ppm_of_percent
 MAX_PRICES: Final = 200
 MAX_PER: Final = 2**31 - 1
 TOOL_UNITS: Final = ("call", "second", "unit")
-_FIELDS: Final = frozenset("provider model components tool amount unit per markup_percent from to".split())
+CHARGE: Final = "charge"
+"""The kind of price that is no one of the book: the billing run charges it."""
+_FIELDS: Final = frozenset(
+    "provider model components tool amount unit per markup_percent plan charge price included from to".split()
+)
 _OF: Final[Mapping[str, frozenset[str]]] = {
     "model": frozenset({"provider", "model", "components"}),
     "tool": frozenset({"tool", "amount", "unit", "per"}),
     "markup": frozenset({"markup_percent"}),
+    CHARGE: frozenset({"plan", "charge", "price", "included"}),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class CustomPrice:
     """One price of a contract, [start, end) in days of the customer's zone. `given` is what it says, as its document
-    states it; `kind` is model, tool or markup."""
+    states it; `kind` is model, tool, markup or charge."""
 
     kind: str
     given: Mapping[str, Any]
@@ -39,8 +51,21 @@ class CustomPrice:
     @property
     def subject(self) -> tuple[str, ...]:
         """What it prices: of one subject no two hold at once."""
-        names = {"model": ("provider", "model"), "tool": ("tool",), "markup": ()}[self.kind]
+        names = {
+            "model": ("provider", "model"), "tool": ("tool",), "markup": (), CHARGE: ("plan", "charge"),
+        }[self.kind]  # fmt: skip
         return (self.kind, *(str(self.given[name]).casefold() for name in names))
+
+    def agreed(self, contract: UUID, number: int, currency: str) -> AgreedPrice:
+        """Return the price of a plan's charge as version `number` of a contract states it."""
+        included = self.given.get("included")
+        return AgreedPrice(
+            contract,
+            number,
+            currency,
+            parse_charge(self.given["price"]),
+            None if included is None else read_quantity(included),
+        )
 
 
 def read_prices(reader: BodyReader, start: date | None, end: date | None) -> tuple[CustomPrice, ...]:
@@ -49,7 +74,7 @@ def read_prices(reader: BodyReader, start: date | None, end: date | None) -> tup
     for item in reader.objects("prices", allowed=_FIELDS, max_items=MAX_PRICES):
         kinds = [kind for kind, names in _OF.items() if any(name in item for name in names)]
         if len(kinds) != 1:
-            detail = "A price is of a model, of a tool, or a markup."
+            detail = "A price is of a model, of a tool, of a plan's charge, or a markup."
             item.refuse(InvalidField(detail, pointer=item.pointer("")[:-1]))
             continue
         given = _READERS[kinds[0]](item)
@@ -104,7 +129,21 @@ def _markup(item: BodyReader) -> dict[str, Any]:
     return {"markup_percent": item.required("markup_percent", _percent)}
 
 
-_READERS: Final = {"model": _model, "tool": _tool, "markup": _markup}
+def _charge(item: BodyReader) -> dict[str, Any]:
+    price, included = item.required("price", parse_charge), item.optional("included", read_quantity)
+    given: dict[str, Any] = {
+        "plan": item.required("plan", fields.key),
+        "charge": item.required("charge", fields.key),
+        "price": None if price is None else write_charge(price),
+    }
+    return given if included is None else {**given, "included": _quantity_text(included)}
+
+
+def _quantity_text(units: Fraction) -> str:
+    return format_quantity(int(units * QUANTITY_SCALE))
+
+
+_READERS: Final = {"model": _model, "tool": _tool, "markup": _markup, CHARGE: _charge}
 
 
 def _components(value: object, *, pointer: str = "") -> dict[str, Any]:

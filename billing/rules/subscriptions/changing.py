@@ -74,20 +74,22 @@ def decide_change(row: Subscription, change: Change, known: Known, *, at: dateti
     `checked_selection` raises.
     """
     require_live(row.status)
-    target = checked_selection(change.terms, change.selection, currency=row.currency)
-    _check_date(change, at)
     work = Work(row, known, at)
+    terms = work.terms_of(change.selection, change.terms)
+    target = checked_selection(terms, change.selection, currency=row.currency)
+    _check_date(change, at)
     if target == row.selection and change.mode != "reset":
         if row.pending is None:
             return None
         work.change(pending=None)
         return work.decided("change_dropped")
-    mode = mode_of(row, change, known.terms, target)
+    wanted = replace(change, terms=terms)
+    mode = mode_of(row, wanted, work.terms, target)
     if row.status == SCHEDULED or (row.status == TRIALING and not _waits(change, mode)):
         switch_unpaid(work, target, change.terms)
         return work.decided("changed")
     if change.is_bound:
-        _require_choice(row, change, known.terms, target, mode)
+        _require_choice(row, wanted, work.terms, target, mode)
     if _waits(change, mode):
         waiting = PendingChange(change.at, mode, target)
         if waiting == row.pending:
@@ -165,7 +167,7 @@ def make_change(work: Work, target: Selection, terms: PlanTerms, mode: str) -> N
         end_metered(work)
     else:
         credit_unused(work, due_at=due_at)
-        end_metered(work, left=_left(work, target, terms))
+        end_metered(work, left=_left(work, target, work.terms_of(target, terms)))
     switch(work, target, terms)
     if restarts:
         cycle = row.cycle.restarted(work.at, interval=interval_of(terms))
@@ -177,9 +179,13 @@ def make_change(work: Work, target: Selection, terms: PlanTerms, mode: str) -> N
 
 
 def switch(work: Work, target: Selection, terms: PlanTerms) -> None:
-    """Let the subscription be to something else from now on; nothing waits any more."""
+    """Let the subscription be to something else from now on; nothing waits any more. Of another version the prices are
+    those of this moment, of the same one those of the period's beginning."""
+    is_other = target.version != work.row.selection.version
     work.known = replace(work.known, terms=terms)
     work.change(selection=target, funding=terms.funding, pending=None)
+    if is_other:
+        work.agree(max(work.at, work.row.starts_at))
 
 
 def switch_unpaid(work: Work, target: Selection, terms: PlanTerms) -> None:
@@ -228,7 +234,7 @@ def _change_charges(work: Work, target: Selection, due_at: datetime) -> None:
         keep=[charge.key for charge in charges_of(terms, target) if charge.meter],
         left=_left(work, target, terms),
     )
-    switch(work, target, terms)
+    switch(work, target, work.known.terms)
     begin_metered(work, work.at)
     bill_rest(work, due_at=due_at, only=differing, worth=worth)
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
+from billing.rules.agreed import AgreedPrice, write_price
 from billing.rules.items import NewItem, items_event_data
 from billing.rules.subscriptions.allowances import Clawback
 from billing.rules.subscriptions.counting import Part, Window
@@ -30,7 +31,8 @@ class MeteredPeriod:
     """A part of a metered charge's time that has ended: its use in [start, end) is rated by the plan's version.
 
     `window`: the whole time over which the meter's count goes on, however it is split. `share`: what part of a period
-    of the plan's `interval` it is; `ahead`: what more of it, to the window's end, was paid for.
+    of the plan's `interval` it is; `ahead`: what more of it, to the window's end, was paid for. `agreed`: a contract's
+    price that it is rated at instead of the version's.
     """
 
     id: UUID
@@ -42,6 +44,7 @@ class MeteredPeriod:
     window: Window
     share: Fraction
     ahead: Fraction
+    agreed: AgreedPrice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,9 @@ def granted_now(one: Allowance) -> Granted:
     )
 
 
-def metered_period(charge: str, plan_version: UUID, part: Part, *, is_left: bool) -> MeteredPeriod:
+def metered_period(
+    charge: str, plan_version: UUID, part: Part, *, is_left: bool, agreed: AgreedPrice | None = None
+) -> MeteredPeriod:
     """Return a part of a charge's time as a metered period; what is left of its window was paid for unless the charge
     `is_left`."""
     return MeteredPeriod(
@@ -103,6 +108,7 @@ def metered_period(charge: str, plan_version: UUID, part: Part, *, is_left: bool
         window=part.window,
         share=part.share,
         ahead=Fraction(0) if is_left else part.rest,
+        agreed=agreed,
     )
 
 
@@ -134,4 +140,5 @@ def _metered(subscription: UUID, one: MeteredPeriod) -> dict[str, Any]:
         "interval": one.window.interval,
         "share": str(one.share),
         "ahead": str(one.ahead),
+        "agreed": None if one.agreed is None else write_price(one.agreed),
     }

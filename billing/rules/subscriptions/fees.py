@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
+from billing.rules.agreed import origin_steps
 from billing.rules.charges.explaining import step_json
 from billing.rules.charges.pricing import price_line
 from billing.rules.charges.usage import used
@@ -100,8 +101,8 @@ def _price(charge: PlanCharge, quantities: Mapping[str, Fraction], currency: str
     billed = Fraction(1) if quantity is None else quantity
     line = price_line(charge.prices[currency], used(billed))
     assert line is not None  # the last line of a period is always priced
-    exact = line.net.exact * UNITS_PER_MAJOR
-    return Price(charge, exact, quantity, tuple(step_json(one) for one in line.steps))
+    steps = (*origin_steps(charge, line.net.exact), *map(step_json, line.steps))
+    return Price(charge, line.net.exact * UNITS_PER_MAJOR, quantity, steps)
 
 
 def _wrong_add_ons(terms: PlanTerms, add_ons: Iterable[str]) -> Iterable[ProblemError]:

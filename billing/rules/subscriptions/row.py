@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+from billing.rules.agreed import Agreed
 from billing.rules.periods import Cycle, Interval, Period
 
 
@@ -114,7 +115,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One subscription. [period_start, period_end) is the running trial or period; both None before it starts."""
+    """One subscription. [period_start, period_end) is the running trial or period; both None before it starts.
+
+    `agreed`: a contract's prices, which hold instead of the plan's for what is billed until the period ends or another
+    version of a plan is chosen; None: from before there were any."""
 
     id: UUID
     organization: UUID
@@ -146,6 +150,7 @@ class Subscription:
     ended_at: datetime | None
     version: int
     created_at: datetime
+    agreed: Agreed | None = None
 
     @property
     def cycle(self) -> Cycle:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from billing.rules.agreed import agreed_at, priced
 from billing.rules.periods import Cycle
 from billing.rules.subscriptions.couponing import coupon_of, redeemed
 from billing.rules.subscriptions.decision import Decision
@@ -46,8 +47,10 @@ def decide_start(new: NewSubscription, known: Known, *, at: datetime) -> Decisio
     starts_at = new.starts_at or at
     if new.ends_at is not None and new.ends_at <= starts_at:
         raise InvalidPeriod(pointer="/ends_at")
-    selection = checked_selection(known.terms, new.selection, currency=new.currency)
-    work = Work(_scheduled(new, selection, known, starts_at, at), known, at)
+    agreed = agreed_at(known.agreed, new.selection.plan, starts_at, by=at)
+    selection = checked_selection(priced(known.terms, agreed), new.selection, currency=new.currency)
+    row = replace(_scheduled(new, selection, known, starts_at, at), agreed=agreed)
+    work = Work(row, known, at)
     work.change(coupons=_redeemed(new.coupons, new.currency))
     if starts_at > at:
         return work.decided("scheduled")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
-from uuid import UUID
 
+from billing.rules.agreed import Agreed, agreed_at, priced
 from billing.rules.amounts import exact_text
 from billing.rules.items import NewItem
 from billing.rules.periods import Period
@@ -21,15 +21,13 @@ from billing.rules.proration import ARREARS, blocked_share, span_share, unused_s
 from billing.rules.rounding import round_to_document
 from billing.rules.subscriptions.allowances import (
     Clawback,
-    Left,
-    Running,
     basis_for,
     closed,
     planned,
     still_running,
     without_ended,
 )
-from billing.rules.subscriptions.counting import Window, parts_of
+from billing.rules.subscriptions.counting import parts_of
 from billing.rules.subscriptions.couponing import (
     adopted,
     counted,
@@ -38,40 +36,15 @@ from billing.rules.subscriptions.couponing import (
     fees_as_invoiced,
     percentage_left,
 )
-from billing.rules.subscriptions.decision import (
-    Decision,
-    Granted,
-    MeteredPeriod,
-    granted_now,
-    metered_period,
-)
+from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod, granted_now, metered_period
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
-from billing.rules.subscriptions.row import Fee, Redemption, Subscription
+from billing.rules.subscriptions.known import Known as Known
+from billing.rules.subscriptions.row import Fee, Selection, Subscription
 from billing.rules.subscriptions.steps import credit_steps, fee_steps
 from common.ids import new_id
 from common.localtime import local_time
 
 NOTHING: Final = Fraction(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a decision must know beside the row: the terms of its plan, what is left of each grant, and
-    promotional credit of the organization's ended subscriptions that still runs. `coupons`: the redemptions that hold
-    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units;
-    `invoiced`: amount and discount of items on living invoices. `windows`: in which the organization's meters were
-    counted before and that have not ended. `trial_days`: of the plan it is changed to, as many as the organization has
-    a right to; None: as the plan has it. `next_cycle`: when the customer's cycle ends; None: not known."""
-
-    terms: PlanTerms
-    free: Mapping[UUID, Left] = field(default_factory=dict)
-    running: Sequence[Running] = ()
-    coupons: Sequence[Redemption] | None = None
-    noted: Mapping[UUID, int] = field(default_factory=dict)
-    invoiced: Mapping[UUID, tuple[int, int]] = field(default_factory=dict)
-    windows: Sequence[Window] = ()
-    trial_days: int | None = None
-    next_cycle: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -86,10 +59,29 @@ class Work:
     grants: list[Granted] = field(default_factory=list)
     clawbacks: list[Clawback] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """What was agreed on meanwhile for the running period's beginning holds for what is billed from now on."""
+        if self.row.agreed is not None:
+            self.agree(self.row.agreed.at)
+
     @property
     def terms(self) -> PlanTerms:
-        """Return the terms of the plan that holds."""
-        return self.known.terms
+        """Return the terms of the plan that holds, with the prices that a contract agreed on."""
+        return priced(self.known.terms, self.row.agreed)
+
+    def agree(self, at: datetime) -> None:
+        """Let the prices hold from here on that were agreed on for a moment."""
+        self.change(agreed=self._agreed(self.row.selection, at))
+
+    def terms_of(self, target: Selection, terms: PlanTerms) -> PlanTerms:
+        """Return the terms of what is to be subscribed to from now on, with the prices that it will have: those of the
+        running period if the plan's version stays."""
+        if target.version == self.row.selection.version:
+            return priced(terms, self.row.agreed)
+        return priced(terms, self._agreed(target, self.at))
+
+    def _agreed(self, target: Selection, at: datetime) -> Agreed:
+        return agreed_at(self.known.agreed, target.plan, at, by=self.at)
 
     @property
     def basis(self) -> str:
@@ -124,6 +116,7 @@ def begin_period(work: Work, period: Period, *, is_billed: bool = True) -> None:
         blocks=(),
         allowances=without_ended(work.row.allowances, period.start),
     )
+    work.agree(period.start)
     begin_metered(work, period.start)
     if is_billed:
         work.change(coupons=cut_off(adopted(work.row.coupons, work.known.coupons), period.start))
@@ -203,16 +196,18 @@ def set_up(work: Work) -> None:
 def bill_arrears(work: Work, *, day_is_used: bool = False, only: Iterable[str] | None = None) -> None:
     """Bill what was used, up to now, of fees in arrears, less blocked days where the plan credits these; they end."""
     names = None if only is None else frozenset(only)
+    prices = prices_of(work.terms, work.row.selection, currency=work.row.currency)
+    held = {price.charge.key: price for price in prices}
     left = []
     for fee in work.row.fees:
         if fee.timing != ARREARS or (names is not None and fee.charge not in names):
             left.append(fee)
             continue
-        _bill_used(work, fee, day_is_used)
+        _bill_used(work, fee, held[fee.charge], day_is_used)
     work.change(fees=tuple(left))
 
 
-def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
+def _bill_used(work: Work, fee: Fee, price: Price, day_is_used: bool) -> None:
     period = work.row.period
     held = replace(period, start=fee.start, start_date=local_time(fee.start, zone=work.row.zone).date())
     at = min(work.at, period.end)
@@ -224,8 +219,7 @@ def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
     )
     blocked = blocked_share(held, work.row.blocks) if work.terms.credit_blocked_time else NOTHING
     share = max(share - blocked, NOTHING)
-    price = _price_named(work, fee)
-    amount = round_to_document(fee.price * share, currency=work.row.currency)
+    amount = round_to_document(price.units * share, currency=work.row.currency)
     if amount and fee.start < at:
         whole = is_whole and fee.start == period.start and not blocked
         work.items.append(
@@ -237,7 +231,7 @@ def _bill_used(work: Work, fee: Fee, day_is_used: bool) -> None:
                 quantity=fee.quantity,
                 service_start=fee.start,
                 service_end=at,
-                steps=fee_steps(price, fee.price, share, amount),
+                steps=fee_steps(price, price.units, share, amount),
                 recognition=work.straight,
                 **_item_of(work, price),
             )
@@ -350,7 +344,9 @@ def _metered_parts(
     work: Work, key: str, meter: str, since: datetime, *, is_left: bool
 ) -> list[MeteredPeriod]:
     parts = parts_of(meter, work.row.period, since, work.at, work.known.windows)
-    return [metered_period(key, work.row.selection.version, one, is_left=is_left) for one in parts]
+    agreed = None if work.row.agreed is None else work.row.agreed.charges.get(key)
+    version = work.row.selection.version
+    return [metered_period(key, version, one, is_left=is_left, agreed=agreed) for one in parts]
 
 
 def grant_due(work: Work) -> None:

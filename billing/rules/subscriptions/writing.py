@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 from uuid import UUID
 
+from billing.rules.agreed import read_agreed, write_agreed
 from billing.rules.periods import Interval
 from billing.rules.subscriptions.row import (
     Allowance,
@@ -40,6 +41,7 @@ def write_subscription(row: Subscription) -> dict[str, Any]:
         "trial_end": time_text(row.trial_end),
         "period_start": time_text(row.period_start),
         "period_end": time_text(row.period_end),
+        "agreed": write_agreed(row.agreed),
         "fees": [_fee(fee) for fee in row.fees],
         "allowances": [_allowance(one) for one in row.allowances],
         "metered_since": {charge: time_text(since) for charge, since in sorted(row.metered.items())},
@@ -92,6 +94,7 @@ def read_subscription(data: Json) -> Subscription:
         ended_at=_maybe(_instant, data["ended_at"]),
         version=data["version"],
         created_at=_instant(data["created_at"]),
+        agreed=read_agreed(data.get("agreed")),
     )
 
 

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import Final
 
+from billing.rules.agreed import priced
 from billing.rules.contracts.row import Contract, midnight
 from billing.rules.contracts.terms import ContractTerms
 from billing.rules.plans import PlanTerms
@@ -71,16 +72,18 @@ def subscription_level(row: Subscription, terms: PlanTerms, at: datetime) -> Lev
 
 def subscription_committed(row: Subscription, terms: PlanTerms, waiting: PlanTerms | None) -> int:
     """Return what a subscription will come to when everything that is arranged now has happened: a start to come, the
-    change that waits (`waiting`: its terms), a cancellation or an end. A trial counts as nothing until it is over."""
+    change that waits (`waiting`: its terms), a cancellation or an end. A trial counts as nothing until it is over, and
+    another version at its own prices: a contract's are known when it begins."""
     if row.status in states.ENDED or row.ending is not None or row.ends_at is not None:
         return 0
     if row.status == states.TRIALING or (row.status == states.SCHEDULED and row.trial_days):
         return 0
-    selection = row.selection
+    selection, agreed = row.selection, row.agreed
     if row.pending is not None and waiting is not None:
+        agreed = agreed if row.pending.selection.version == selection.version else None
         terms, selection = waiting, row.pending.selection
     since = row.period_start or row.starts_at
-    return selection_level(terms, selection, row.coupons, since=since, currency=row.currency)
+    return selection_level(priced(terms, agreed), selection, row.coupons, since=since, currency=row.currency)
 
 
 def contract_levels(row: Contract) -> tuple[Level, ...]:
@@ -121,13 +124,16 @@ def agreed_level(terms: ContractTerms, day: date) -> int:
 
 
 def _running(row: Subscription, terms: PlanTerms) -> int:
-    since = row.period_start or row.starts_at
-    return selection_level(terms, row.selection, row.coupons, since=since, currency=row.currency)
+    return _of_row(row, terms, since=row.period_start or row.starts_at)
 
 
 def _after_trial(row: Subscription, terms: PlanTerms) -> int:
-    since = row.trial_end or row.starts_at
-    return selection_level(terms, row.selection, row.coupons, since=since, currency=row.currency)
+    return _of_row(row, terms, since=row.trial_end or row.starts_at)
+
+
+def _of_row(row: Subscription, terms: PlanTerms, *, since: datetime) -> int:
+    held = priced(terms, row.agreed)
+    return selection_level(held, row.selection, row.coupons, since=since, currency=row.currency)
 
 
 def _steps(row: Contract) -> set[datetime]:

@@ -95,19 +95,23 @@ def test_a_preview_is_the_later_invoice(
 codes = st.sampled_from(["standard", "saas", "exempt"])
 timings = st.sampled_from(["advance", "arrears"])
 prices = {"USD": {"model": "per_unit", "unit_price": "0.07"}}
+OWN = ({"model": "flat", "amount": "7.89"}, {"model": "per_unit", "unit_price": "0.03"})
 
 
 def agree(made: Billed, who: Caller, drawn: st.DataObject) -> None:
     """Subscriptions that renew inside of the cycle, with fees and metered charges, use of them, items on any day and a
-    contract: whatever makes invoices."""
-    meter, now = make_meter("sum"), now_of(made.id)
+    contract, which may price their charges from their next period on: whatever makes invoices."""
+    meter, now, stated = make_meter("sum"), now_of(made.id), []
     for place in range(drawn.draw(st.integers(1, 2))):
         charges = [fee("12.34", f"base{place}", tax_code=drawn.draw(codes), timing=drawn.draw(timings))]
         if place == 0 and drawn.draw(st.booleans()):
             code = drawn.draw(codes)
             charges.append(metered(f"use{place}", meter=meter.key, prices=prices, tax_code=code))
         start = now + timedelta(days=drawn.draw(st.integers(0, 20)))
-        subscribe(who, sell(*charges), **({"start_at": start.isoformat()} if start > now else {}))
+        plan = sell(*charges)
+        subscribe(who, plan, **({"start_at": start.isoformat()} if start > now else {}))
+        own = zip(charges, OWN, strict=False)
+        stated += [{"plan": plan.plan_key, "charge": one["key"], "price": price} for one, price in own]
     for units in drawn.draw(st.lists(st.integers(1, 500), max_size=2)):
         at = now + timedelta(minutes=5)
         record(made.id, new_event(meter.definition.event_type or "", at, {"units": str(units)}))
@@ -118,7 +122,7 @@ def agree(made: Billed, who: Caller, drawn: st.DataObject) -> None:
     if drawn.draw(st.booleans()):
         support = {"key": "support", "name": "Support", "amount": "31", "interval": {"unit": "month"}}
         fees = [{**support, "timing": drawn.draw(timings), "tax_code": drawn.draw(codes)}]
-        agreed(made.id, "2", days=300, fees=fees, commitment=commitment("postpaid", "month"))
+        agreed(made.id, "2", days=300, fees=fees, commitment=commitment("postpaid", "month"), prices=stated)
 
 
 @settings(max_examples=4, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))

@@ -11,6 +11,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from billing.rules.agreed import AgreedPrice, DatedPrice
+from billing.rules.charges.definition import parse_charge
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions import pausing
 from billing.rules.subscriptions.changing import Change, decide_change
@@ -23,6 +25,7 @@ from billing.rules.subscriptions.ending import (
 from billing.rules.subscriptions.row import Ending, Selection
 from billing.rules.subscriptions.writing import read_subscription, write_subscription
 from common.errors import InvalidTransition
+from common.ids import new_id
 from tests.builders.subscribed import CENT, Catalog, Subscriber, day, fee, metered, seats, terms
 
 START = day("2024-01-31T09:30")
@@ -64,13 +67,32 @@ steps = st.lists(
 )
 
 
-class Year:
-    """A year of one subscriber, step by step."""
+def agreed_prices(plan: Selection) -> list[DatedPrice]:
+    """What a contract says for three months: a lower fee and a higher one for seats, none for the set-up."""
+    stated = {
+        "base": {"model": "flat", "amount": "6.66"},
+        "seats": {"model": "per_unit", "unit_price": "8.8"},
+        "setup": {"model": "flat", "amount": "0"},
+        "calls": {"model": "per_unit", "unit_price": "0.001"},
+    }
+    contract, start = new_id(), START + timedelta(days=20)
+    return [
+        DatedPrice(
+            plan.plan, key, start, start + timedelta(days=90), START,
+            AgreedPrice(contract, 1, "USD", parse_charge(price), Fraction(1) if key == "seats" else None),
+        )
+        for key, price in stated.items()
+    ]  # fmt: skip
 
-    def __init__(self, basis: str, first: int, *, gifts: bool = True) -> None:
+
+class Year:
+    """A year of one subscriber, step by step; with `agreed` a contract prices every plan for a time."""
+
+    def __init__(self, basis: str, first: int, *, gifts: bool = True, agreed: bool = False) -> None:
         self.catalog = Catalog()
         self.selections = [self.catalog.add(plan) for plan in plans(basis, gifts=gifts)]
-        self.who = Subscriber(self.catalog, self.selections[first], START, zone="Europe/Berlin")
+        known = [one for plan in self.selections if agreed for one in agreed_prices(plan)]
+        self.who = Subscriber(self.catalog, self.selections[first], START, zone="Europe/Berlin", agreed=known)
         self.now = START
         self.burnt = 0
 
@@ -137,11 +159,11 @@ class TestAnySequence:
             assert not overlaps(billed), charge
 
     @settings(max_examples=30, deadline=None)
-    @given(st.sampled_from(BASES), st.integers(0, 5), steps)
+    @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans())
     def test_a_credit_takes_back_no_more_than_was_billed(
-        self, basis: str, first: int, taken: list[Any]
+        self, basis: str, first: int, taken: list[Any], agreed: bool
     ) -> None:
-        year = Year(basis, first)
+        year = Year(basis, first, agreed=agreed)
         for one in taken:
             year.step(*one)
         year.end()
@@ -167,9 +189,11 @@ class TestAnySequence:
             assert not overlaps(spent)
 
     @settings(max_examples=30, deadline=None)
-    @given(st.sampled_from(BASES), st.integers(0, 5), steps)
-    def test_a_row_is_read_as_it_was_written(self, basis: str, first: int, taken: list[Any]) -> None:
-        year = Year(basis, first)
+    @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans())
+    def test_a_row_is_read_as_it_was_written(
+        self, basis: str, first: int, taken: list[Any], agreed: bool
+    ) -> None:
+        year = Year(basis, first, agreed=agreed)
         for one in taken:
             year.step(*one)
         row = year.who.row
@@ -185,14 +209,14 @@ class TestAnySequence:
 class TestNobodyGetsMoreThanWasPaid:
     @settings(max_examples=50, deadline=None)
     @example(
-        "per_second", 0, [(12, "change", 1, None, 0), (16, "change", 0, None, 0)]
+        "per_second", 0, [(12, "change", 1, None, 0), (16, "change", 0, None, 0)], False
     )  # both rounded: by a cent
-    @given(st.sampled_from(BASES), st.integers(0, 4), steps)
+    @given(st.sampled_from(BASES), st.integers(0, 4), steps, st.booleans())
     def test_credit_kept_and_money_back_are_at_most_what_was_charged(
-        self, basis: str, first: int, taken: list[Any]
+        self, basis: str, first: int, taken: list[Any], agreed: bool
     ) -> None:
         """Without gifts: what was granted and not taken back was paid for, whatever was changed in between."""
-        year = Year(basis, first, gifts=False)
+        year = Year(basis, first, gifts=False, agreed=agreed)
         for one in taken:
             year.step(*one)
         year.end()
@@ -258,12 +282,12 @@ class TestMoneyIsConserved:
 
 class TestStandstill:
     @settings(max_examples=20, deadline=None)
-    @given(st.integers(0, 5), st.integers(0, 5), st.sampled_from(BASES))
+    @given(st.integers(0, 5), st.integers(0, 5), st.sampled_from(BASES), st.booleans())
     def test_catching_up_13_months_is_the_same_as_each_boundary_in_time(
-        self, first: int, second: int, basis: str
+        self, first: int, second: int, basis: str, agreed: bool
     ) -> None:
         def lived(hours: int) -> list[Any]:
-            year = Year(basis, first)
+            year = Year(basis, first, agreed=agreed)
             year.step(24, "change", second, "next_period", 0)
             end = START + timedelta(days=400)
             now = year.now
@@ -281,7 +305,7 @@ def told(decision: Decision) -> Any:
         decision.verb,
         decision.at,
         [(item.kind, item.amount, item.service_start, item.service_end) for item in decision.items],
-        [(one.charge, one.start, one.end) for one in decision.metered],
+        [(one.charge, one.start, one.end, one.agreed is None) for one in decision.metered],
         [(one.amount, one.deferred, one.effective_at, one.expires_at) for one in decision.grants],
         (decision.row.period_start, decision.row.period_end, decision.row.next_at, decision.row.version),
     )
