@@ -1,6 +1,6 @@
 """Subscriptions in the hand: rows made by the decisions alone, without a database."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from billing.rules.couponterms import parse_terms, write_terms
 from billing.rules.plans import PlanTerms, parse_plan
-from billing.rules.subscriptions.allowances import Left
+from billing.rules.subscriptions.allowances import Left, Running, still_running
 from billing.rules.subscriptions.boundaries import decide_boundary
 from billing.rules.subscriptions.changing import Change, decide_change
 from billing.rules.subscriptions.decision import Decision
@@ -20,6 +20,7 @@ from common.ids import new_id
 CENT = 1_000_000
 DOLLAR = 100 * CENT
 ORGANIZATION = UUID(int=1)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def day(text: str) -> datetime:
@@ -86,8 +87,17 @@ class Catalog:
 class Subscriber:
     """One subscription that goes through decisions; what they made is kept."""
 
-    def __init__(self, catalog: Catalog, selection: Selection, at: datetime, **given: Any) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        selection: Selection,
+        at: datetime,
+        *,
+        others: Sequence["Subscriber"] = (),
+        **given: Any,
+    ) -> None:
         self.catalog = catalog
+        self.others = others
         self.left: dict[UUID, Left] = {}
         self.decisions: list[Decision] = []
         new = NewSubscription(
@@ -101,12 +111,22 @@ class Subscriber:
             }
         )
         self.row: Subscription
-        self.take(decide_start(new, Known(catalog.of(selection)), at=at))
+        self.take(decide_start(new, Known(catalog.of(selection), running=self.running), at=at))
 
     @property
     def known(self) -> Known:
         """What decisions know."""
-        return Known(self.catalog.of(self.row.selection), self.left)
+        return Known(self.catalog.of(self.row.selection), self.left, self.running)
+
+    @property
+    def running(self) -> list[Running]:
+        """What the organization's other subscriptions gave away, as far as their rows know it."""
+        return [
+            one
+            for who in self.others
+            if who is not self
+            for one in still_running(who.row.allowances, LONG_AGO)
+        ]
 
     def take(self, decision: Decision | None) -> Decision | None:
         """Go on from a decision; its grants are free until they are burnt."""
