@@ -243,6 +243,55 @@ class TestUseThatIsTakenBackLater:
         assert credit_of(made) == 0
         made.assert_sound()
 
+    def test_is_given_back_by_no_credit_note_again(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        subscribe(who, sell(per_unit(meter)))
+        counted(made, meter, "60")
+        event = counted(made, meter, "40")
+        made.pass_months()
+        made.run()
+        invoice = made.only()["id"]
+        made.act(invoice, "finalize")
+        assert made.pay(invoice, "100").status_code == 200
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        made.customer.pass_time(hours=2)
+        made.run()
+        assert credit_of(made) == 4_000
+        for what in ({"amount": "61"}, {"lines": [{"line": 1, "net": "61"}]}):
+            with made.still():
+                answer = made.act(invoice, "credit-notes", {"reason": "r", **what})
+                assert (answer.status_code, answer.json()["code"]) == (422, "credit_exceeds_invoice")
+        assert made.act(invoice, "credit-notes", {"reason": "r"}).json()["total"] == "60.00"
+        with made.still():
+            assert made.act(invoice, "credit-notes", {"reason": "r"}).status_code == 422
+        assert credit_of(made) == 10_000
+        made.assert_sound()
+
+    def test_that_is_billed_again_without_its_coupon_comes_back_as_it_costs_then(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        coupon = make_coupon(percent="50", duration="forever")
+        subscribe(who, sell(per_unit(meter)), coupons=[coupon.code])
+        counted(made, meter, "60")
+        event = counted(made, meter, "40")
+        made.pass_months()
+        made.run()
+        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
+        assert who.post(f"/v1/coupon-redemptions/{redemption['id']}/end", key=unique()).status_code == 200
+        made.pass_months()
+        made.run()
+        first = made.invoices()[0]
+        assert first["total"] == "50.00"
+        assert made.act(first["id"], "void", {"reason": "r"}).status_code == 200
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        assert sum(float(one["total"]) for one in made.invoices() if one["status"] != "void") == 60.0
+        made.assert_sound()
+
 
 class TestUseThatIsBilledLate:
     def test_is_billed_however_long_ago_its_period_ended(self) -> None:
