@@ -289,7 +289,14 @@ class TestUseThatIsTakenBackLater:
         who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
         made.pass_months()
         made.run()
-        assert sum(float(one["total"]) for one in made.invoices() if one["status"] != "void") == 60.0
+        living = [one for one in made.invoices() if one["status"] != "void" and one["total"] != "0.00"]
+        assert [one["total"] for one in living] == ["60.00"]
+        again = living[0]["id"]
+        assert [line["net"] for line in made.lines(again)] == ["100.00", "-40.00"]
+        with made.still():
+            named = {"lines": [{"line": 1, "net": "61"}]}
+            assert made.act(again, "credit-notes", {"reason": "r", **named}).status_code == 422
+        assert made.act(again, "credit-notes", {"reason": "r"}).json()["total"] == "60.00"
         made.assert_sound()
 
 
