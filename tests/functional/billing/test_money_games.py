@@ -493,6 +493,15 @@ class TestAPlanThatIsHadSeveralTimesAtOnce:
         assert credit_of(made) == 300
         made.assert_sound()
 
+    def test_is_no_other_of_itself_when_it_is_changed(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        small, big = (sell(fee("0"), credits=[{"amounts": {"USD": amount}}]) for amount in ("1", "3"))
+        sub = subscribe(who, small)
+        acted(who, sub, "change", {"plan": big.plan_key, "mode": "reset"})
+        assert credit_of(made) == 300
+        made.assert_sound()
+
     def test_brings_each_time_what_its_fee_pays_for(self) -> None:
         made = billed()
         who, plan = owner(made.id), sell(fee("9"), credits=[{"amounts": {"USD": "5"}}])
