@@ -123,7 +123,8 @@ class ChangeTermsSerializer(StrictSerializer):
         required=False,
         help_text="invoice now, prorate on the next invoice, next_period, or reset (a new period now without "
         "proration). Absent: as the present plan has it for upgrades and downgrades. A customer may choose that or "
-        "what gives it less: of prorate, invoice, next_period, reset (of downgrades invoice before prorate) a later.",
+        "what gives it less: of prorate, invoice, next_period, reset (of downgrades invoice before prorate) a later. "
+        "For a customer a shorter interval is a downgrade, whatever it costs.",
     )
     at = InstantField(required=False, help_text="At a moment to come.")
 

@@ -60,8 +60,8 @@ class SubscriptionView(BillingView):
 
     @property
     def is_platform(self) -> bool:
-        """Whether the seller calls, who alone gives longer trials, credits what is unused and
-        changes otherwise than the plan says."""
+        """Whether the seller calls, who alone gives longer trials, redeems a coupon for several
+        subscriptions, credits what is unused and changes otherwise than the plan says."""
         return self.caller.has_scope(PLATFORM)
 
     def place(self, name: str) -> tuple[UUID, UUID]:
@@ -114,7 +114,7 @@ class SubscriptionListView(SubscriptionView):
 
     def post(self, request: Request) -> HttpResponse:
         """Subscribe to the version of a plan that is on sale, now or at a date to come. The first period in advance is
-        owed at once, and its credit is granted."""
+        owed at once, and its credit is granted, but for what other subscriptions give away for the same time."""
         values = checked(shapes.NewSubscriptionSerializer, request)
         organization = self.for_new(values)
         values.pop("organization", None)
@@ -122,7 +122,7 @@ class SubscriptionListView(SubscriptionView):
 
         def operation(cur: Cursor) -> dict[str, Any]:
             made = start_subscription(
-                cur, organization, new, may_extend_trial=self.is_platform, author=self.author
+                cur, organization, new, is_bound=not self.is_platform, author=self.author
             )
             return show_subscription(cur, made.row)
 
@@ -338,11 +338,13 @@ class SubscriptionCouponsView(SubscriptionView):
     """POST /v1/subscriptions/{id}/coupons."""
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Redeem a coupon for the periods that begin from now on."""
+        """Redeem a coupon for the periods that begin from now on. For more than one subscription of an organization
+        only the platform redeems it (409)."""
         code = checked(shapes.SubscriptionCouponSerializer, request)["coupon"]
 
         def act(cur: Cursor, organization: UUID, subscription: UUID) -> Subscription:
-            return apply_coupon(cur, organization, subscription, code, author=self.author)
+            bound = not self.is_platform
+            return apply_coupon(cur, organization, subscription, code, is_bound=bound, author=self.author)
 
         return self.act(request, name, act)
 

@@ -8,7 +8,7 @@ back, and so went back to a commitment, lowers the sum of the next invoice after
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from billing.queries.contracts import PostpaidGrant, drawn_from, postpaid_commitments
@@ -24,9 +24,33 @@ SELECT l.contract, (l.detail->>'window')::integer, sum(l.amount)::bigint
 FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
 WHERE l.organization = %s AND l.kind = 'commitment' AND l.item_id IS NULL AND i.status <> 'void' GROUP BY 1, 2
 """
+# Beside a line below zero stands what of it a credit note had given back (`noted_line`).
+_LINES: Final = """
+SELECT l.invoice_id, l.n, l.net - COALESCE((SELECT sum((p->>'net')::bigint) FROM credit_notes c,
+        jsonb_array_elements(c.lines) p WHERE c.invoice_id = l.invoice_id AND (p->>'line')::integer = l.n), 0)::bigint
+FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
+WHERE l.organization = %s AND l.contract = %s AND l.kind IN ('commitment', 'adjustment') AND l.item_id IS NULL
+    AND (l.detail->>'window')::integer = %s AND i.status <> 'void'
+ORDER BY i.dated_at DESC, l.invoice_id DESC, l.n DESC
+"""
 _SETTLED: Final = """
 SELECT contract, number, used FROM contract_windows WHERE organization = %s AND status = 'settled'
 """
+
+
+class WindowLine(NamedTuple):
+    """A line over what was drawn from a commitment, and what of its net no credit note took back, in units; below zero
+    where it gives something back."""
+
+    invoice: UUID
+    n: int
+    left: int
+
+
+def window_lines(cur: Cursor, *, organization: UUID, contract: UUID, window: int) -> list[WindowLine]:
+    """Return the lines of living invoices over what was drawn within a window of a contract, the latest first."""
+    rows = cur.execute(_LINES, (organization, contract, window)).fetchall()
+    return [WindowLine._make(row) for row in rows]
 
 
 def committed_use(cur: Cursor, *, organization: UUID, currency: str, cut: Cut) -> list[CommittedUse]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
@@ -41,7 +42,7 @@ WHERE p.organization = %s AND p.invoice_id IS NOT NULL AND p.end_at >= %s AND n.
 """
 # Of a line that was billed again after a void invoice the living one. What a credit note took back is not to pay.
 _OF_PERIODS: Final = """
-SELECT DISTINCT ON (l.detail->>'charge_id') l.detail->>'charge_id', l.amount, l.net, l.detail::text,
+SELECT DISTINCT ON (l.detail->>'charge_id') l.detail->>'charge_id', l.invoice_id, l.n, l.amount, l.net, l.detail::text,
     COALESCE((SELECT sum((p->>'net')::bigint) FROM credit_notes n, jsonb_array_elements(n.lines) p
         WHERE n.invoice_id = l.invoice_id AND (p->>'line')::integer = l.n), 0)
 FROM invoice_lines l JOIN invoices i ON i.id = l.invoice_id
@@ -59,11 +60,14 @@ WHERE l.organization = %(organization)s AND l.kind = 'metered' AND i.status <> '
 
 @dataclass(frozen=True, slots=True)
 class BilledLine:
-    """A line that billed something of a period: its charge, what it has to pay after coupons and credit notes (units),
-    and its detail."""
+    """A line that billed something of a period: its charge and place, what it has to pay after coupons and credit
+    notes, or gives `back` (units), and its detail."""
 
     charge: str
+    invoice: UUID
+    n: int
     net: int
+    back: int
     detail: Mapping[str, Any]
 
 
@@ -91,10 +95,7 @@ def billed_periods(cur: Cursor, organization: UUID, *, since: datetime) -> list[
 def lines_of_periods(cur: Cursor, organization: UUID, periods: Sequence[UUID]) -> list[BilledLine]:
     """Return what was billed of metered periods, each charge once, oldest first."""
     rows = cur.execute(_OF_PERIODS, (organization, [str(one) for one in periods])).fetchall()
-    found = [
-        BilledLine(charge, max(net - int(noted), 0) if amount > 0 else 0, json.loads(detail))
-        for charge, amount, net, detail, noted in rows
-    ]
+    found = [_billed_line(*row) for row in rows]
     return sorted(found, key=lambda one: (one.detail["cut"]["taken_at"], *_charge_order(one.charge)))
 
 
@@ -112,6 +113,14 @@ def treatment_of_charges(
         return TaxPending("")
     found = [treatment_of(json.loads(row)) for row in rows]
     return min(found, key=lambda one: one.rate, default=None)
+
+
+def _billed_line(
+    charge: str, invoice: UUID, n: int, amount: int, net: int, detail: str, noted: Decimal
+) -> BilledLine:
+    left = net - int(noted)
+    pays, gives = (max(left, 0), 0) if amount > 0 else (0, max(-left, 0))
+    return BilledLine(charge, invoice, n, pays, gives, json.loads(detail))
 
 
 def _charge_order(charge: str) -> tuple[str, int]:

@@ -25,8 +25,8 @@ _READ: Final = "SELECT row_to_json(s)::text FROM subscriptions s"
 _DUE: Final = f"""
 {_READ} WHERE s.organization = %s AND s.next_at <= %s ORDER BY s.next_at, s.id LIMIT 1
 """
-_ENDED: Final = f"""
-{_READ} WHERE s.organization = %s AND s.ended_at IS NOT NULL AND EXISTS (
+_OTHERS: Final = f"""
+{_READ} WHERE s.organization = %s AND s.id IS DISTINCT FROM %s::uuid AND EXISTS (
     SELECT FROM jsonb_array_elements(s.allowances) AS a WHERE (a->>'end')::timestamptz > %s)
 """
 # Of the events: the row knows the present plan only, and a plan that was left was tried all the same.
@@ -38,7 +38,7 @@ SELECT EXISTS (SELECT FROM subscriptions s JOIN events e ON e.stream_id = s.id A
 """
 _HAD_COUPON: Final = """
 SELECT EXISTS (SELECT FROM coupon_redemptions r JOIN subscriptions s ON s.id = r.subscription_id
-    WHERE r.organization = %s AND r.coupon_id = %s AND s.ended_at IS NOT NULL)
+    WHERE r.organization = %s AND r.coupon_id = %s AND (%s OR s.ended_at IS NOT NULL))
 """
 METERED_COLUMNS: Final = """
 id, organization, subscription, charge_key, meter, plan_version, start_at, end_at, created_at, invoice_id, line,
@@ -136,10 +136,12 @@ def next_due(cur: Cursor, *, organization: UUID, until: datetime) -> Subscriptio
     return None if row is None else _row(row)
 
 
-def running_promotions(cur: Cursor, *, organization: UUID, at: datetime) -> list[Running]:
-    """Return the promotional credit of ended subscriptions that is good beyond `at`: a new one does not bring it
-    again."""
-    rows = cur.execute(_ENDED, (organization, at)).fetchall()
+def running_promotions(
+    cur: Cursor, *, organization: UUID, at: datetime, besides: UUID | None = None
+) -> list[Running]:
+    """Return the promotional credit that the organization's subscriptions, ended ones included, `besides` this one were
+    granted and that is good beyond `at`: another does not bring it again for the same time."""
+    rows = cur.execute(_OTHERS, (organization, besides, at)).fetchall()
     return [one for row in rows for one in still_running(_row(row).allowances, at)]
 
 
@@ -149,9 +151,9 @@ def had_trial(cur: Cursor, *, organization: UUID, plan: UUID, besides: UUID | No
     return cur.execute(_TRIED, asked).fetchone() == (True,)
 
 
-def had_coupon(cur: Cursor, *, organization: UUID, coupon: UUID) -> bool:
-    """Whether a subscription of the organization that has ended had this coupon."""
-    return cur.execute(_HAD_COUPON, (organization, coupon)).fetchone() == (True,)
+def had_coupon(cur: Cursor, *, organization: UUID, coupon: UUID, has_it: bool = False) -> bool:
+    """Whether a subscription of the organization that has ended had this coupon; with `has_it` also a live one has."""
+    return cur.execute(_HAD_COUPON, (organization, coupon, has_it)).fetchone() == (True,)
 
 
 def what_is_left(cur: Cursor, row: Subscription, *, debt: int) -> dict[UUID, Left]:

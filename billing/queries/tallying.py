@@ -12,7 +12,7 @@ from uuid import UUID
 from billing.queries.metering import Quantity, aggregate
 from billing.queries.meters import find_meter
 from billing.queries.plans import find_version
-from billing.queries.subscriptions import MeteredRow, parts_of_window
+from billing.queries.subscriptions import MeteredRow, find_metered_period, parts_of_window
 from billing.rules.agreed import priced_charge, read_price
 from billing.rules.cuts import Cut
 from billing.rules.meteredlines import Counted, PeriodOfUse, Tally, shares_of
@@ -58,6 +58,13 @@ def counted_alike(
     """Return those parts of a window whose charge prices the meter as a row's does, the row among them."""
     charge = charge_of(cur, row)
     return [one for one in parts if one.id == row.id or is_same_price(charge, charge_of(cur, one), currency)]
+
+
+def counted_together(cur: Cursor, period: UUID, currency: str) -> list[UUID]:
+    """Return a metered period and those before and after it whose count is the same: what any of them paid may come
+    back. Raises NotFound."""
+    row = find_metered_period(cur, period)
+    return [each.id for each in counted_alike(cur, row, parts_of_window(cur, row), currency)]
 
 
 def charge_of(cur: Cursor, row: MeteredRow) -> PlanCharge:

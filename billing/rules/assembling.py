@@ -162,7 +162,7 @@ def assemble_apart(
     Coupons lower all lines as if they stood on one document, so that every line costs the same however lines are
     parted; tax is rounded once per rate on each document. Raises AmountOutOfRange, and what `taxing` raises.
     """
-    priced = [[(one, round_to_document(one.exact, currency=currency)) for one in part] for part in parts]
+    priced = [_priced(part, currency) for part in parts]
     amounts = [each for part in priced for each in part]
     open_lines = _discountable(amounts) if coupons else []
     discounted = apply_coupons(open_lines, coupons, currency=currency)
@@ -175,6 +175,19 @@ def assemble_apart(
         discounts = _whole(discounted) if len(priced) == 1 else _shared(discounted, lowered, part, currency)
         found.append(_document(part, taken, discounts, treatments, currency))
     return found
+
+
+def net_amounts(owed: Sequence[Owed], *, currency: str, coupons: Sequence[Coupon]) -> dict[str, int]:
+    """Return what each line has to pay after coupons, in units by its key: as its document will say."""
+    amounts = _priced(owed, currency)
+    open_lines = _discountable(amounts) if coupons else []
+    units = apply_coupons(open_lines, coupons, currency=currency).units
+    taken = dict(zip((line.key for line in open_lines), units, strict=True))
+    return {one.key: amount - taken.get(one.key, 0) for one, amount in amounts}
+
+
+def _priced(owed: Sequence[Owed], currency: str) -> list[tuple[Owed, int]]:
+    return [(one, round_to_document(one.exact, currency=currency)) for one in owed]
 
 
 def _discountable(amounts: Sequence[tuple[Owed, int]]) -> list[DiscountableLine]:

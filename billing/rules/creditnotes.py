@@ -5,12 +5,16 @@ exceeds the invoice's line, and the note that takes the last of a treatment's ne
 all notes sum exactly to the invoice, however it is cut.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from uuid import UUID
 
 from billing.rules.rounding import Bounds, document_step, round_to_document, spread
 from billing.rules.tax import TaxedDocument, TaxedLine, Treatment
 from common.errors import ProblemError
+
+Place = tuple[UUID, int]
+"""An invoice, and the number of a line of it."""
 
 
 class CreditExceedsInvoice(ProblemError):
@@ -114,3 +118,15 @@ def _tax_bounds(line: TaxedLine, amount: int, gross: bool) -> Bounds:
 
 def _fits(amount: int, left: int) -> bool:
     return 0 < amount <= left or left <= amount < 0
+
+
+def covered(back: int, left: Iterable[tuple[Place, int]]) -> dict[Place, int]:
+    """Return which lines what came `back` elsewhere is counted on, in units: as much of each as is `left` of it, in the
+    order given. So no credit note gives it back once more, and a later line of the same use comes before an earlier."""
+    found: dict[Place, int] = {}
+    for place, units in left:
+        part = min(back, units)
+        if part > 0:
+            found[place] = part
+            back -= part
+    return found

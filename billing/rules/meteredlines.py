@@ -215,6 +215,11 @@ def _window_detail(period: PeriodOfUse, tally: Tally) -> dict[str, Any]:
     }
 
 
+def metered_key(charge: str) -> str:
+    """Return the key of the line over a charge."""
+    return f"metered:{charge}"
+
+
 def metered_line(
     rated: RatedUse,
     paid: Mapping[str, int],
@@ -226,7 +231,7 @@ def metered_line(
     funded = {source: amount for source, amount in paid.items() if amount and source != POSTPAID}
     name = f"{rated.period.charge.name}, late" if rated.late else rated.period.charge.name
     return Owed(
-        key=f"metered:{rated.charge_id}",
+        key=metered_key(rated.charge_id),
         kind=METERED,
         description=name,
         exact=paid.get(POSTPAID, 0) if back is None else -back.paid_back,

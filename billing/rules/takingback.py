@@ -26,7 +26,7 @@ _LAST_FIRST: Final = {source: -place for place, source in enumerate(SOURCES)}
 @dataclass(frozen=True, slots=True)
 class BilledUse:
     """What a line billed of a period before: who paid for it, and `net` (units) of what was to pay, less credit notes.
-    Of a line that took something back: `back` and `paid_back`, of its detail."""
+    Of a line that took something back: `back`, of its detail, and `paid_back`, with what it left paid (`kept`)."""
 
     paid: Sequence[Part]
     net: int
@@ -48,13 +48,14 @@ NOTHING_COMMITTED: Final = Bound(frozenset({COMMITMENT}), 0)
 @dataclass(frozen=True, slots=True)
 class TakenBack:
     """`amount`: what the customer gets on the invoice, at the currency's precision; `paid_back` of it for what was to
-    pay. `gifts`: what goes back to grants that were given, or committed. `charges`: those whose lines were to pay, and
-    taxed."""
+    pay, and `kept` what of that stays paid, up to what was committed. `gifts`: what goes back to grants that were
+    given, or committed. `charges`: those whose lines were to pay, and taxed."""
 
     amount: int
     paid_back: int
     parts: Sequence[Part]
     gifts: Mapping[UUID, int]
+    kept: int = 0
     charges: Sequence[str] = ()
 
     @property
@@ -75,18 +76,19 @@ class TakenBack:
         return {
             "back": parts,
             "paid_back": self.paid_back,
+            **({"kept": self.kept} if self.kept else {}),
             "taxed_as": list(self.charges),
             **({"returned": returned} if returned else {}),
         }
 
 
 def read_back(detail: Mapping[str, Any]) -> tuple[list[Part], int]:
-    """Return what a line's detail says that it took back."""
+    """Return what a line's detail says that it took back, and what of the money for that stays paid all the same."""
     parts = [
         (source, None if grant is None else UUID(grant), units)
         for source, grant, units in detail.get("back", ())
     ]
-    return parts, detail.get("paid_back", 0)
+    return parts, detail.get("kept", 0)
 
 
 def read_returned(detail: Mapping[str, Any]) -> Counter[UUID]:
@@ -122,7 +124,8 @@ def take_back(
             money[source] += part
     excess = max(sum(money[source] for source in bound.sources) - bound.most, 0)
     amount = round_to_document(money.total() - excess, currency=currency)
-    return TakenBack(amount, paid_back, parts, gifts)
+    on_line = min(paid_back, amount)  # the last payer first, and tax for no more than what comes back
+    return TakenBack(amount, on_line, parts, gifts, kept=paid_back - on_line)
 
 
 def _left(billed: Sequence[BilledUse]) -> dict[tuple[str, UUID | None], int]:

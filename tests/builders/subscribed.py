@@ -9,7 +9,7 @@ from uuid import UUID
 from billing.rules.agreed import DatedPrice
 from billing.rules.couponterms import parse_terms, write_terms
 from billing.rules.plans import PlanTerms, parse_plan
-from billing.rules.subscriptions.allowances import Left
+from billing.rules.subscriptions.allowances import Left, Running, still_running
 from billing.rules.subscriptions.boundaries import decide_boundary
 from billing.rules.subscriptions.changing import Change, decide_change
 from billing.rules.subscriptions.decision import Decision
@@ -21,6 +21,7 @@ from common.ids import new_id
 CENT = 1_000_000
 DOLLAR = 100 * CENT
 ORGANIZATION = UUID(int=1)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def day(text: str) -> datetime:
@@ -94,10 +95,12 @@ class Subscriber:
         at: datetime,
         *,
         agreed: Sequence[DatedPrice] = (),
+        others: Sequence["Subscriber"] = (),
         **given: Any,
     ) -> None:
         self.catalog = catalog
         self.agreed = agreed
+        self.others = others
         self.left: dict[UUID, Left] = {}
         self.decisions: list[Decision] = []
         new = NewSubscription(
@@ -111,12 +114,24 @@ class Subscriber:
             }
         )
         self.row: Subscription
-        self.take(decide_start(new, Known(catalog.of(selection), agreed=agreed), at=at))
+        self.take(
+            decide_start(new, Known(catalog.of(selection), running=self.running, agreed=agreed), at=at)
+        )
 
     @property
     def known(self) -> Known:
         """What decisions know."""
-        return Known(self.catalog.of(self.row.selection), self.left, agreed=self.agreed)
+        return Known(self.catalog.of(self.row.selection), self.left, self.running, agreed=self.agreed)
+
+    @property
+    def running(self) -> list[Running]:
+        """What the organization's other subscriptions gave away, as far as their rows know it."""
+        return [
+            one
+            for who in self.others
+            if who is not self
+            for one in still_running(who.row.allowances, LONG_AGO)
+        ]
 
     def take(self, decision: Decision | None) -> Decision | None:
         """Go on from a decision; its grants are free until they are burnt."""

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from billing.rules.takingback import BilledUse, Part, take_back
+from billing.rules.takingback import BilledUse, Bound, Part, read_back, take_back
 
 CENT = 1_000_000
 BOUGHT, GIFT = UUID(int=1), UUID(int=2)
@@ -49,3 +49,27 @@ def test_of_two_charges_the_later_comes_back_first() -> None:
     later = BilledUse([part("credit", 10, BOUGHT)], 0)
     assert back(10, earlier, later) == (10, {})
     assert back(10, later, earlier) == (0, {GIFT: 10})
+
+
+MINIMUM = frozenset({"postpaid", "credit", "debt"})
+
+
+def test_what_stays_paid_for_a_minimum_keeps_its_tax() -> None:
+    billed = BilledUse([part("postpaid", 120)], 120 * CENT)
+    found = take_back(120 * CENT, [billed], given=(), currency="USD", bound=Bound(MINIMUM, 20 * CENT))
+    assert (found.amount, found.paid_back, found.credit) == (20 * CENT, 20 * CENT, 0)
+
+
+def test_what_stays_paid_for_a_minimum_is_of_the_first_payer() -> None:
+    billed = BilledUse([part("credit", 70, BOUGHT), part("postpaid", 50)], 50 * CENT)
+    found = take_back(120 * CENT, [billed], given=(), currency="USD", bound=Bound(MINIMUM, 60 * CENT))
+    assert (found.amount, found.paid_back, found.credit) == (60 * CENT, 50 * CENT, 10 * CENT)
+
+
+def test_what_stays_paid_does_not_come_back_later() -> None:
+    billed = BilledUse([part("postpaid", 120)], 60 * CENT)  # half of it by a coupon
+    first = take_back(60 * CENT, [billed], given=(), currency="USD", bound=Bound(MINIMUM, 10 * CENT))
+    parts, kept = read_back(first.data())
+    told = BilledUse([], 0, parts, first.paid_back + kept)
+    second = take_back(60 * CENT, [billed, told], given=(), currency="USD", bound=Bound(MINIMUM, 100 * CENT))
+    assert (first.paid_back, kept, second.paid_back) == (10 * CENT, 20 * CENT, 30 * CENT)

@@ -12,8 +12,8 @@ from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.sending import CREDIT_NOTE, send_by_itself
 from billing.operations.revenue.scheduling import credited_schedules
+from billing.queries.creditedlines import credited_lines
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
-from billing.queries.items import credited_by_items
 from billing.queries.parties import seller_named
 from billing.rules.creditnotes import (
     CreditExceedsInvoice,
@@ -83,7 +83,8 @@ def issue_credit_note(
         raise InvalidTransition(f"An invoice that is {found.status} has no credit note.")
     lines = lines_of(cur, invoice)
     notes = notes_of(cur, invoice)
-    document = _document(found, lines, notes, new, credited_by_items(cur, invoice))
+    whole = new.amount is None and new.lines is None
+    document = _document(found, lines, notes, new, credited_lines(cur, found, lines, whole=whole))
     if document.gross <= 0:
         raise CreditExceedsInvoice("Nothing of the invoice is left to credit.")
     if (
@@ -126,7 +127,7 @@ def _document(
     new: NewCreditNote,
     credited: Mapping[int, int],
 ) -> TaxedDocument:
-    """The note as it is wanted. `credited`: what items took back of lines already, which no note takes back again."""
+    """The note as it is wanted. `credited`: what came back of lines already, which no note gives back again."""
     invoice = taxed_lines(lines)
     treatments = {line.key: line.treatment for line in invoice}
     before = [
@@ -157,7 +158,9 @@ def _document(
     else:
         made = credit_all(invoice, before)
     if any(line.net > open_lines[line.key] for line in made.lines if int(line.key) in credited):
-        raise CreditExceedsInvoice("What was unused of a line was credited on another invoice already.")
+        raise CreditExceedsInvoice(
+            "What of a line was unused or taken back was credited on another invoice already."
+        )
     return made
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from billing.queries.coupons import redemptions_for
 from billing.queries.subscriptions import find_subscription
-from billing.rules.assembling import Owed
+from billing.rules.assembling import Owed, net_amounts
 from billing.rules.coupons import Coupon
 from billing.rules.couponterms import CouponNotRedeemable, parse_terms
 from billing.rules.subscriptions.couponing import held, kept_redemption
@@ -60,6 +60,14 @@ def coupons_for(
         found += made
         codes |= {coupon.code: lowered.redemption.key for coupon in made}
     return found, codes
+
+
+def nets_of(
+    cur: Cursor, *, organization: UUID, owed: Sequence[Owed], currency: str, at: datetime
+) -> dict[str, int]:
+    """Return what each line of an invoice dated `at` has to pay after its coupons, in units by its key."""
+    coupons, _ = coupons_for(cur, organization=organization, owed=owed, currency=currency, at=at)
+    return net_amounts(owed, currency=currency, coupons=coupons)
 
 
 def _lowered(

@@ -9,21 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from billing.operations.invoices.discounting import coupons_for
+from billing.operations.invoices.discounting import coupons_for, nets_of
 from billing.operations.invoices.owing import owed_of_items
-from billing.operations.invoices.rating import charge_metered
+from billing.operations.invoices.rating import billed_again, charge_metered, waiting_for
 from billing.operations.invoices.taxing import TaxAnswers
 from billing.projections.invoices import billing_stream
+from billing.queries.committeduse import window_lines
+from billing.queries.contracts import find_contract
 from billing.queries.cuts import take_cut
 from billing.queries.items import Item, open_items
 from billing.queries.plans import find_version
 from billing.queries.standing import Range, Standing, standing_of, written_range
 from billing.rules.assembling import Document, Owed, assemble_apart
 from billing.rules.consolidating import carries_use, parted
-from billing.rules.contracts.lines import CommittedUse, committed_line
+from billing.rules.contracts.lines import CommittedUse, committed_line, noted_line
 from billing.rules.cuts import Cut
 from billing.rules.cycles import cycle_end
 from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
@@ -133,11 +136,15 @@ def prepare(
     A tax code that was not asked about, or whose tax nobody knows, leaves the draft without tax: its finalization asks.
     """
     items = open_items(cur, locked.id, boundary.at)
-    metered = charge_metered(
-        cur, organization=locked.id, currency=locked.currency, rated=seen.rated, author=author
-    )
-    drawn = [committed_line(use, currency=locked.currency) for use in seen.committed]
-    metered += [line for line in drawn if line is not None]
+    again = billed_again(cur, locked.id)
+    waiting = waiting_for(cur, seen.rated, again, locked.currency)
+    charge = partial(charge_metered, cur, organization=locked.id, currency=locked.currency, author=author)
+    metered = [*again, *charge(rated=[one for one in seen.rated if one not in waiting])]
+    metered += _committed(cur, locked, seen)
+    if waiting:
+        owed = owed_lines(cur, items, metered, seen.sums, boundary)
+        nets = nets_of(cur, organization=locked.id, owed=owed, currency=locked.currency, at=boundary.at)
+        metered += charge(rated=waiting, nets=nets)
     owed = owed_lines(cur, items, metered, seen.sums, boundary)
     parts = parted(owed, consolidation=seen.answers.buyer.consolidation)
     owed = [one for part in parts for one in part]
@@ -150,6 +157,28 @@ def prepare(
         Drafted(with_document(blank, document, codes, together=blanks[0].id), document)
         for blank, document in zip(blanks, documents, strict=True)
     ]
+
+
+def _committed(cur: Cursor, locked: LockedOrganization, seen: Seen) -> list[Owed]:
+    """What was drawn from commitments and not billed; what comes back of it comes back once. Where the settlement
+    lifts the window to its commitment it makes that good itself."""
+    lines = []
+    for use in seen.committed:
+        line = committed_line(use, currency=locked.currency)
+        if line is None:
+            continue
+        lines.append(line)
+        noted = _noted(cur, locked.id, use, line) if line.exact < 0 else None
+        lines += [] if noted is None else [noted]
+    return lines
+
+
+def _noted(cur: Cursor, organization: UUID, use: CommittedUse, line: Owed) -> Owed | None:
+    commitment = find_contract(cur, organization=organization, contract=use.contract).terms.commitment
+    if commitment is not None and commitment.true_up:
+        return None
+    billed = window_lines(cur, organization=organization, contract=use.contract, window=use.window)
+    return noted_line(line, paid=sum(one.left for one in billed))
 
 
 def owed_lines(

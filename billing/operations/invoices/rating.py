@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -22,15 +23,13 @@ from billing.queries.ratedlines import (
 )
 from billing.queries.subscriptions import (
     MeteredRow,
-    find_metered_period,
     has_metered_periods,
     open_metered_periods,
-    parts_of_window,
 )
-from billing.queries.tallying import counted_alike, tally_of, use_of
+from billing.queries.tallying import counted_together, tally_of, use_of
 from billing.rules.assembling import Owed
 from billing.rules.cuts import Cut
-from billing.rules.meteredlines import PeriodOfUse, RatedUse, metered_line, rate, with_credit_back
+from billing.rules.meteredlines import RatedUse, metered_key, metered_line, rate, with_credit_back
 from billing.rules.meters import WEIGHTED_SUM
 from billing.rules.takingback import BilledUse, TakenBack, read_back, take_back
 from events.store import Cursor
@@ -45,6 +44,8 @@ GIVEN: Final = frozenset({"included", "promotional"})
 """Kinds of grants that nobody bought as such: their use becomes no money."""
 LOOKED_BACK: Final = timedelta(days=100)
 """So long after its end a period is looked at for what the gate recorded late; for events as far back as they tell."""
+
+_AS_BILLED: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def rate_metered(
@@ -69,20 +70,44 @@ def rate_metered(
     return found
 
 
+def billed_again(cur: Cursor, organization: UUID) -> list[Owed]:
+    """This function will return the lines that void invoices left behind as what is owed once more."""
+    return [one for line in lines_left_behind(cur, organization) for one in _owed_again(cur, line)]
+
+
+def waiting_for(
+    cur: Cursor, rated: Sequence[RatedUse], again: Sequence[Owed], currency: str
+) -> list[RatedUse]:
+    """This function will return what of rated use takes back what a line bills `again`: it comes back as that costs
+    now, which is known when the coupons of the invoice are. Raises NotFound."""
+    periods = (
+        {UUID(line.detail["period"]) for line in again} if any(one.amount < 0 for one in rated) else set()
+    )
+    behind = {other for period in periods for other in counted_together(cur, period, currency)}
+    return [one for one in rated if one.amount < 0 and one.period.id in behind]
+
+
 def charge_metered(
-    cur: Cursor, *, organization: UUID, currency: str, rated: Iterable[RatedUse], author: Author
+    cur: Cursor,
+    *,
+    organization: UUID,
+    currency: str,
+    rated: Iterable[RatedUse],
+    author: Author,
+    nets: Mapping[str, int] = _AS_BILLED,
 ) -> list[Owed]:
-    """This function will charge rated use by the waterfall and return its lines, with those that a void invoice left
-    behind. A period that another run billed meanwhile is left out. The caller holds the lock.
+    """This function will charge rated use by the waterfall and return its lines. A period that another run billed
+    meanwhile is left out. The caller holds the lock. `nets`: what lines that are billed again have to pay, in units by
+    their key.
 
     Each is charged once for ever under its own id. Raises what `charge_quantity` raises.
     """
-    lines = [one for line in lines_left_behind(cur, organization) for one in _owed_again(cur, line)]
+    lines: list[Owed] = []
     wanted = list(rated)
     rows = {row.id for row in open_metered_periods(cur, organization=organization)} if wanted else set()
     for one in wanted:
         if one.late or one.period.id in rows:
-            lines += _charged(cur, organization, currency, one, author)
+            lines += _charged(cur, organization, currency, one, author, nets)
     return lines
 
 
@@ -91,7 +116,7 @@ def _owed_again(cur: Cursor, line: LineRow) -> list[Owed]:
     assert line.plan_version is not None and line.charge_key is not None  # a metered line has both
     charge = find_version(cur, line.plan_version).terms.charge(line.charge_key)
     owed = Owed(
-        key=f"metered:{line.detail['charge_id']}",
+        key=metered_key(line.detail["charge_id"]),
         kind=line.kind,
         description=line.description,
         exact=line.amount - line.remainder,
@@ -144,9 +169,16 @@ def _is_touched(cur: Cursor, organization: UUID, billed: BilledPeriod, cut: Cut)
     return span[1] >= billed.row.window_start or meter.definition.aggregation == WEIGHTED_SUM
 
 
-def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> list[Owed]:
+def _charged(
+    cur: Cursor,
+    organization: UUID,
+    currency: str,
+    one: RatedUse,
+    author: Author,
+    nets: Mapping[str, int],
+) -> list[Owed]:
     if one.amount < 0:
-        back = _taken_back(cur, organization, currency, one, author)
+        back = _taken_back(cur, organization, currency, one, author, nets)
         treatment = treatment_of_charges(cur, organization, back.charges)
         return with_credit_back(metered_line(one, {}, back, treatment))
     if one.amount == 0:
@@ -170,22 +202,24 @@ def _charged(cur: Cursor, organization: UUID, currency: str, one: RatedUse, auth
     return [metered_line(one, paid)]
 
 
-def _counted_together(cur: Cursor, period: PeriodOfUse, currency: str) -> list[UUID]:
-    """A period and those before and after it whose count is the same: what any of them paid may come back."""
-    row = find_metered_period(cur, period.id)
-    return [each.id for each in counted_alike(cur, row, parts_of_window(cur, row), currency)]
-
-
-def _taken_back(cur: Cursor, organization: UUID, currency: str, one: RatedUse, author: Author) -> TakenBack:
+def _taken_back(
+    cur: Cursor,
+    organization: UUID,
+    currency: str,
+    one: RatedUse,
+    author: Author,
+    nets: Mapping[str, int],
+) -> TakenBack:
     """What comes back of a period that was billed too high; what was given away, or drawn from a
     commitment that is not settled, goes back to its grants here."""
     billed = []
-    lines = lines_of_periods(cur, organization, _counted_together(cur, one.period, currency))
+    lines = lines_of_periods(cur, organization, counted_together(cur, one.period.id, currency))
     for line in lines:
         receipt = receipt_of(cur, organization=organization, source=SOURCE, charge=line.charge)
-        back, paid_back = read_back(line.detail)
+        back, kept = read_back(line.detail)
         paid = [(part.source, part.grant, part.amount) for part in receipt]
-        billed.append(BilledUse(paid, line.net, back, paid_back))
+        net = max(nets.get(metered_key(line.charge), line.net), 0)
+        billed.append(BilledUse(paid, net, back, line.back + kept))
     names = {grant for use in billed for _, grant, _ in use.paid if grant is not None}
     rows = [row.grant for row in find_grants(cur, organization=organization, grants=sorted(names))]
     given = {grant.id for grant in rows if grant.kind in GIVEN or is_unsettled(grant)}

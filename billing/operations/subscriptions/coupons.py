@@ -19,14 +19,29 @@ from orgs.rules.rows import LockedOrganization
 
 
 def apply_coupon(
-    cur: Cursor, organization: UUID, subscription: UUID, code: str, *, author: Author
+    cur: Cursor,
+    organization: UUID,
+    subscription: UUID,
+    code: str,
+    *,
+    is_bound: bool = False,
+    author: Author,
 ) -> Subscription:
     """This function will redeem a coupon for the periods that begin from now on; what is billed stays as it is.
 
-    Raises NotFound, CouponNotRedeemable, InvalidTransition (the subscription has ended) and OrganizationClosed.
+    Who `is_bound` redeems it for one of the organization's subscriptions only. Raises NotFound, CouponNotRedeemable,
+    InvalidTransition (the subscription has ended) and OrganizationClosed.
     """
     opened = open_subscription(cur, organization, subscription)
-    kept = redeem(cur, opened.locked, code, subscription=subscription, pointer="/coupon", author=author)
+    kept = redeem(
+        cur,
+        opened.locked,
+        code,
+        subscription=subscription,
+        pointer="/coupon",
+        is_bound=is_bound,
+        author=author,
+    )
     decision = decide_coupon(opened.row, opened.known, kept, at=opened.locked.now)
     record_decision(cur, opened.locked, decision, before=opened.row, author=author)
     return decision.row
@@ -39,17 +54,19 @@ def redeem(
     *,
     subscription: UUID,
     pointer: str,
+    is_bound: bool,
     author: Author,
 ) -> Redemption:
     """This function will redeem a coupon, by code or id, and return it as the subscription's row keeps it. Raises
     NotFound and CouponNotRedeemable.
 
-    Nobody has a coupon again by ending a subscription and beginning another. It holds from the moment of the decision
-    on: the redemption's own is read a little later.
+    Nobody has a coupon again by ending a subscription and beginning another; who `is_bound`, not by beginning another
+    beside it either. It holds from the moment of the decision on: the redemption's own is read a little later.
     """
     try:
-        if had_coupon(cur, organization=locked.id, coupon=find_coupon(cur, code).id):
-            raise CouponNotRedeemable("A subscription that has ended had this coupon.", pointer=pointer)
+        coupon = find_coupon(cur, code).id
+        if had_coupon(cur, organization=locked.id, coupon=coupon, has_it=is_bound):
+            raise CouponNotRedeemable("A subscription has or had this coupon.", pointer=pointer)
         made = redeem_coupon(cur, locked.id, code, author=author, subscription=subscription)
     except NotFound as error:
         raise NotFound(error.detail, pointer=pointer) from None

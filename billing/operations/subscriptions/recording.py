@@ -50,7 +50,7 @@ def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: 
     return Known(
         terms=terms_of(cur, row.selection.version),
         free=what_is_left(cur, row, debt=_debt(cur, locked)),
-        running=running_promotions(cur, organization=locked.id, at=at),
+        running=running_promotions(cur, organization=locked.id, at=at, besides=row.id),
         coupons=coupons_of(cur, locked, row.id),
         noted=noted_of_items(cur, items),
         invoiced=invoiced_of_items(cur, items),

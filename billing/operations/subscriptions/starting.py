@@ -42,11 +42,12 @@ class NewStart:
 
 
 def start_subscription(
-    cur: Cursor, organization: UUID, new: NewStart, *, may_extend_trial: bool = True, author: Author
+    cur: Cursor, organization: UUID, new: NewStart, *, is_bound: bool = False, author: Author
 ) -> Decision:
     """This function will subscribe an organization to the version of a plan that is on sale, now or at a date to come.
 
-    Unless the caller `may_extend_trial`, the trial is as long as the plan has it at most, and a plan is tried once.
+    Who `is_bound` has a trial as long as the plan's at most, tries a plan once, and redeems a coupon for one
+    subscription only.
     Raises NotFound (organization, plan, coupon), InvalidTransition (an archived plan, a coupon that cannot be
     redeemed), CurrencyMismatch (not the organization's currency, or not the plan's), InvalidField, UnknownField,
     InvalidPeriod, CreditLimitUnknown and OrganizationClosed.
@@ -63,12 +64,20 @@ def start_subscription(
         currency=locked.currency,
         selection=Selection(version.plan_id, version.id, new.quantities, tuple(new.add_ons)),
         zone=locked.time_zone,
-        trial_days=_trial_days(cur, organization, new, version, may_extend_trial),
+        trial_days=_trial_days(cur, organization, new, version, is_bound),
         starts_at=new.start_at,
         anchor=None if new.anchor is None else local_time(new.anchor, zone=locked.time_zone),
         ends_at=new.ends_at,
         coupons=tuple(
-            redeem(cur, locked, code, subscription=identifier, pointer=f"/coupons/{place}", author=author)
+            redeem(
+                cur,
+                locked,
+                code,
+                subscription=identifier,
+                pointer=f"/coupons/{place}",
+                is_bound=is_bound,
+                author=author,
+            )
             for place, code in enumerate(new.coupons)
         ),
     )
@@ -94,13 +103,11 @@ def plan_on_sale(cur: Cursor, name: str) -> PlanVersion:
     return version
 
 
-def _trial_days(
-    cur: Cursor, organization: UUID, new: NewStart, version: PlanVersion, may_extend: bool
-) -> int:
+def _trial_days(cur: Cursor, organization: UUID, new: NewStart, version: PlanVersion, is_bound: bool) -> int:
     """The days of the trial. Raises InvalidField for more than the organization has a right to."""
     most = trial_days_left(cur, organization, version.plan_id, version.terms)
     if new.trial_days is None:
         return most
-    if new.trial_days > most and not may_extend:
+    if new.trial_days > most and is_bound:
         raise InvalidField(f"The trial has {most} days here.", pointer="/trial_days")
     return new.trial_days

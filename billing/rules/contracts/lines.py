@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from billing.rules.amounts import amount_of
-from billing.rules.assembling import DEFERRED, Owed
+from billing.rules.assembling import DEFERRED, REVENUE, Owed
 from billing.rules.charges.explaining import step_json
 from billing.rules.charges.formula import step
 from billing.rules.rounding import round_to_document
@@ -65,4 +65,25 @@ def committed_line(use: CommittedUse, *, currency: str) -> Owed | None:
             "recognition": "at_once",
             "source": f"contract:{use.contract}",
         },
+    )
+
+
+def noted_line(line: Owed, *, paid: int) -> Owed | None:
+    """Return what of a line that gives use of a commitment back credit notes had given back: what it exceeds that by
+    which stays `paid` for the use of its window, in units; None when that is nothing. It is revenue again, for of a
+    note's money the revenue went."""
+    twice = -line.exact - max(paid, 0)
+    if twice <= 0:
+        return None
+    return Owed(
+        key=f"{line.key}:noted",
+        kind="adjustment",
+        description=f"{line.description}: given back by a credit note",
+        exact=twice,
+        account=REVENUE,
+        discountable=False,
+        service_start=line.service_start,
+        service_end=line.service_end,
+        contract=line.contract,
+        detail={"window": line.detail["window"]},
     )

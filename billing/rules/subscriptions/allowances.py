@@ -1,8 +1,9 @@
 """Credit that comes with a plan: which is granted when, who pays for it, and what comes back when the plan is left.
 
 What an included credit is worth comes out of the fee that pays for it (ADR 0015): up to the fees of a period the credit
-is `deferred`, the rest is promotional. Promotional credit is never given twice for the same time. What is unused
-of a left plan comes back only as far as it is neither burnt nor held, and only so much of the fee is credited.
+is `deferred`, the rest is promotional. Promotional credit is never given twice for the same time, by one subscription
+or several at once. What is unused of a left plan comes back only as far as it is neither burnt nor held, and only so
+much of the fee is credited.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from billing.rules.plans import PlanTerms
 from billing.rules.proration import span_share
 from billing.rules.rounding import document_step, round_to_document
 from billing.rules.subscriptions.row import Allowance, Subscription
+from common.ids import new_id
 from common.localtime import local_time
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -91,6 +93,26 @@ def planned(
         used[one.start] = used.get(one.start, 0) + doubled
         found.append(replace(one, amount=one.amount - doubled, deferred=deferred))
     return tuple(one for one in found if one.amount > 0)
+
+
+def granted_at(
+    allowances: Iterable[Allowance], at: datetime, *, others: Iterable[Running]
+) -> tuple[tuple[Allowance, ...], list[Allowance]]:
+    """Return the allowances with those granted whose time has come by `at`, and these alone. What they give away is
+    less by what `others`, the organization's other subscriptions, gave away and is good beyond `at`."""
+    elsewhere = sum(pool.amount for pool in others if pool.end > at)
+    kept: list[Allowance] = []
+    granted: list[Allowance] = []
+    for one in allowances:
+        if one.grant is None and one.start <= at:
+            doubled = min(one.promotional, elsewhere)
+            elsewhere -= doubled
+            if doubled == one.amount:
+                continue
+            one = replace(one, amount=one.amount - doubled, grant=new_id())
+            granted.append(one)
+        kept.append(one)
+    return tuple(kept), granted
 
 
 def still_running(allowances: Iterable[Allowance], at: datetime) -> list[Running]:

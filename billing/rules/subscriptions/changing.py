@@ -24,6 +24,7 @@ from billing.rules.subscriptions.fees import (
     checked_selection,
     interval_of,
     monthly_value,
+    months_of,
     prices_of,
 )
 from billing.rules.subscriptions.row import PendingChange, Selection, Subscription
@@ -57,7 +58,7 @@ DOWNGRADES: Final = ("invoice", "prorate", "next_period", "reset")
 class Change:
     """A change that is asked for: to which selection under which terms. `mode` None: as the plan has it for an
     upgrade or a downgrade. `at`: at a date to come; None: now, or when the mode says. `is_bound`: the mode is the
-    plan's, or one in which the customer gives more."""
+    plan's, or one in which the customer gives more, and a shorter interval is a downgrade whatever it costs."""
 
     selection: Selection
     terms: PlanTerms
@@ -128,7 +129,8 @@ def with_add_ons(
 
 def mode_of(row: Subscription, change: Change, terms: PlanTerms, target: Selection) -> str:
     """Return how a change is made: as it says, else as the present plan has it for upgrades and downgrades. What costs
-    as much a month is no downgrade. A change at a date waits for no period."""
+    as much a month is no downgrade, unless who is bound would leave a term early. A change at a date waits for no
+    period."""
     if change.mode is not None:
         return change.mode
     mode = terms.upgrade if _is_upgrade(row, change, terms, target) else terms.downgrade
@@ -136,6 +138,8 @@ def mode_of(row: Subscription, change: Change, terms: PlanTerms, target: Selecti
 
 
 def _is_upgrade(row: Subscription, change: Change, terms: PlanTerms, target: Selection) -> bool:
+    if change.is_bound and months_of(interval_of(change.terms)) < months_of(row.interval):
+        return False  # a term that was paid for is not left for a shorter one as one likes
     old = monthly_value(terms, row.selection, currency=row.currency)
     return monthly_value(change.terms, target, currency=row.currency) >= old
 

@@ -87,13 +87,17 @@ def monthly_value(terms: PlanTerms, selection: Selection, *, currency: str) -> F
         (price.units for price in prices_of(terms, selection, currency=currency)),
         Fraction(0),
     )
-    interval = terms.interval
-    return total / interval.months if interval.months else total * _WEEKS_A_MONTH / interval.count
+    return total / months_of(interval_of(terms))
 
 
 def interval_of(terms: PlanTerms) -> Interval:
     """Return the plan's interval as periods are counted by."""
     return Interval(terms.interval.unit, terms.interval.count)
+
+
+def months_of(interval: Interval) -> Fraction:
+    """Return how long an interval is, in months: a week 12/52 (house rule 33)."""
+    return Fraction(interval.months) or interval.count / _WEEKS_A_MONTH
 
 
 def _price(charge: PlanCharge, quantities: Mapping[str, Fraction], currency: str) -> Price:

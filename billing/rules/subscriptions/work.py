@@ -23,6 +23,7 @@ from billing.rules.subscriptions.allowances import (
     Clawback,
     basis_for,
     closed,
+    granted_at,
     planned,
     still_running,
     without_ended,
@@ -41,7 +42,6 @@ from billing.rules.subscriptions.fees import Price, charges_of, prices_of
 from billing.rules.subscriptions.known import Known as Known
 from billing.rules.subscriptions.row import Fee, Selection, Subscription
 from billing.rules.subscriptions.steps import credit_steps, fee_steps
-from common.ids import new_id
 from common.localtime import local_time
 
 NOTHING: Final = Fraction(0)
@@ -350,21 +350,17 @@ def _metered_parts(
 
 
 def grant_due(work: Work) -> None:
-    """Grant the planned credit whose time has come."""
-    done = []
-    for one in work.row.allowances:
-        if one.grant is None and one.start <= work.at:
-            one = replace(one, grant=new_id())
-            work.grants.append(granted_now(one))
-        done.append(one)
-    work.change(allowances=tuple(done))
+    """Grant the planned credit whose time has come, less what other subscriptions give away for that time."""
+    allowances, granted = granted_at(work.row.allowances, work.at, others=work.known.running)
+    work.grants += [granted_now(one) for one in granted]
+    work.change(allowances=allowances)
 
 
 def _plan_allowances(work: Work, fees: list[Fee], start: datetime, end: datetime) -> list[Fee]:
     """Plan the credit that these fees bring, and note in each how much of it is worth out of it."""
-    known = [*work.known.running, *still_running(work.row.allowances, start)]
+    running = still_running(work.row.allowances, start)
     paid = sum(fee.billed for fee in fees)
-    new = planned(work.row, work.terms, start=start, end=end, paid=paid, running=known)
+    new = planned(work.row, work.terms, start=start, end=end, paid=paid, running=running)
     work.change(allowances=(*work.row.allowances, *new))
     rest, found = sum(one.deferred for one in new), []
     for fee in fees:

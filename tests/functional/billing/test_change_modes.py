@@ -16,6 +16,7 @@ from tests.builders.subscriptions import (
     move_clock,
     now_of,
     owner,
+    run_boundaries,
     sell,
     shown,
     subscribe,
@@ -72,6 +73,36 @@ class TestACustomer:
         assert problem(act(who, made, "change", {"plan": free, "at": at})) == (403, "forbidden", ["/at"])
         assert events_of(organization) == before
 
+    def test_leaves_a_year_for_a_dearer_month_when_it_is_over(self) -> None:
+        organization = open_books()
+        who = owner(organization)
+        made = subscribe(who, sell(fee("1200"), **YEARLY))
+        move_clock(organization, DAY)
+        month = sell(fee("120")).plan_key
+        before = events_of(organization)
+        for given in ({"mode": "prorate"}, {"mode": "invoice"}):
+            answer = act(who, made, "change", {"plan": month, **given})
+            assert problem(answer) == (403, "forbidden", ["/mode"])
+        at = (now_of(organization) + DAY).replace(microsecond=0).isoformat()
+        dated = act(who, made, "change", {"plan": month, "at": at})
+        assert problem(dated) == (403, "forbidden", ["/at"])
+        assert (events_of(organization), shown(who, made)) == (before, made)
+        waiting = acted(who, made, "change", {"plan": month})
+        assert waiting["pending_change"]["mode"] == "next_period"
+        assert [kind for kind, _, _ in items_of(organization)] == ["recurring"]
+        move_clock(organization, 366 * DAY)
+        run_boundaries(organization)
+        assert items_of(organization) == [("recurring", 120_000, "base"), ("recurring", 12_000, "base")]
+
+    def test_leaves_a_month_for_four_weeks_when_it_is_over(self) -> None:
+        organization = open_books()
+        who = owner(organization)
+        made = subscribe(who, sell(fee("100")))
+        weeks = sell(fee("100"), interval={"unit": "week", "count": 4}).plan_key
+        assert acted(who, made, "change", {"plan": weeks})["pending_change"]["mode"] == "next_period"
+        longer = sell(fee("200"), interval={"unit": "week", "count": 5}).plan_key
+        assert acted(who, made, "change", {"plan": longer})["pending_change"] is None
+
     def test_is_bound_with_quantities_and_add_ons_too(self) -> None:
         organization = open_books()
         who = owner(organization)
@@ -94,6 +125,16 @@ def test_the_platform_changes_otherwise_than_the_plan_says() -> None:
     answer = act(platform(), made, "change", body)
     assert answer.status_code == 200, answer.content
     assert [kind for kind, _, _ in items_of(organization)] == ["recurring", "proration_credit"]
+
+
+def test_the_platform_leaves_a_year_for_a_dearer_month_at_once() -> None:
+    organization = open_books()
+    made = subscribe(owner(organization), sell(fee("1200"), **YEARLY))
+    move_clock(organization, DAY)
+    answer = act(platform(), made, "change", {"plan": sell(fee("120")).plan_key})
+    assert answer.status_code == 200, answer.content
+    kinds = [kind for kind, _, _ in items_of(organization)]
+    assert kinds == ["recurring", "proration_credit", "recurring"]
 
 
 class TestProrating:

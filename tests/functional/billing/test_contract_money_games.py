@@ -1,6 +1,7 @@
 """What somebody with a contract tries, to pay less than was agreed or to be paid twice; and what comes of it."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.builders.contracts import acted, agreed, commitment, paper
 from tests.builders.gate import units
 from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import Caller, unique
+from tests.builders.revenue import recognise
 from tests.builders.subscribed import metered
 from tests.builders.subscriptions import now_of, owner, sell, subscribe
 
@@ -36,8 +38,8 @@ def to_pay(made: Billed) -> int:
 class Counting:
     """A customer that committed a hundred dollars and has a meter at a dollar for each unit."""
 
-    def __init__(self, *, days: int, **terms: Any) -> None:
-        self.made = billed(credit_limit=units("1000000"))
+    def __init__(self, *, days: int, country: str = "US", **terms: Any) -> None:
+        self.made = billed(country, credit_limit=units("1000000"))
         self.meter: Meter = make_meter("sum")
         self.who: Caller = owner(self.made.id)
         subscribe(self.who, sell(self.charge()))
@@ -109,6 +111,72 @@ class TestUseOfACommitmentThatIsTakenBack:
         months(made.made, 2)
         made.void(event)
         assert made.paid_in_the_end() == expected
+
+
+@pytest.mark.parametrize(
+    ("terms", "kept", "voided", "expected"),
+    [
+        case("minimum", "0", "100", 100),
+        case("minimum", "0", "120", 100),
+        case("minimum", "120", "40", 120),
+        case("postpaid", "80", "40", 100),
+    ],
+)
+def test_tax_comes_back_for_what_comes_back_only(
+    terms: dict[str, Any], kept: str, voided: str, expected: int
+) -> None:
+    made = Counting(days=35, country="DE", window="segment", **terms)
+    if kept != "0":
+        made.count(kept)
+    event = made.count(voided)
+    months(made.made, 2)
+    made.void(event)
+    assert made.paid_in_the_end() == expected
+    taxes = [Decimal(invoice["tax"]) for invoice in made.made.invoices() if invoice["status"] != "void"]
+    assert sum(taxes) == Decimal(19 * expected) / 100
+
+
+class TestACreditNoteOverUseOfACommitment:
+    """Of a hundred 70 are drawn and billed, then 20 taken back."""
+
+    def drawn(self, *, true_up: bool) -> tuple[Counting, Any, str]:
+        made = Counting(days=200, window="segment", kind="postpaid", true_up=true_up)
+        made.count("50")
+        event = made.count("20")
+        months(made.made, 2)
+        (invoice,) = [one["id"] for one in made.made.invoices() if one["net"] == "70.00"]
+        return made, event, invoice
+
+    def note(self, made: Counting, invoice: str) -> str:
+        answer = made.made.act(invoice, "credit-notes", {"reason": "r"})
+        assert answer.status_code == 201, answer.content
+        net: str = answer.json()["net"]
+        return net
+
+    def billed_in_the_end(self, made: Counting) -> int:
+        months(made.made, 4)
+        recognise(made.made)
+        made.made.assert_sound()
+        assert not {"deferred_revenue", "unbilled_receivable"} & set(balances(made.made.id))
+        return to_pay(made.made)
+
+    def test_leaves_out_what_was_given_back(self) -> None:
+        made, event, invoice = self.drawn(true_up=False)
+        made.void(event)
+        months(made.made, 2)
+        assert self.note(made, invoice) == "50.00"
+        with made.made.still():
+            answer = made.made.act(invoice, "credit-notes", {"reason": "r", "amount": "20"})
+            assert (answer.status_code, answer.json()["code"]) == (422, "credit_exceeds_invoice")
+        assert self.billed_in_the_end(made) == 50
+
+    @pytest.mark.parametrize(("true_up", "expected"), [(False, 70), (True, 100)])
+    def test_is_not_given_back_again_with_the_use(self, true_up: bool, expected: int) -> None:
+        made, event, invoice = self.drawn(true_up=true_up)
+        assert self.note(made, invoice) == "70.00"
+        made.void(event)
+        months(made.made, 2)
+        assert self.billed_in_the_end(made) == expected
 
 
 FEE = {"key": "support", "name": "Support", "amount": "3650", "interval": {"unit": "year"}}

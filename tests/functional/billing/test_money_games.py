@@ -9,13 +9,14 @@ import pytest
 from billing.projections.invoices import LINE_COLUMNS
 from billing.queries.invoices import lines_of
 from billing.rules.meters import Meter
+from ledger.operations.grants import expire_grants
 from tests.builders.billing import Billed, billed, item, owe
 from tests.builders.books import balances, one
 from tests.builders.catalog import make_coupon, make_entity
 from tests.builders.metering import make_meter, new_event, record
-from tests.builders.orgs import unique, write
+from tests.builders.orgs import AUTHOR, unique, write
 from tests.builders.subscribed import fee, metered
-from tests.builders.subscriptions import acted, now_of, owner, sell, subscribe
+from tests.builders.subscriptions import PATH, acted, now_of, owner, sell, subscribe
 
 CENT = 1_000_000
 
@@ -242,6 +243,62 @@ class TestUseThatIsTakenBackLater:
         assert credit_of(made) == 0
         made.assert_sound()
 
+    def test_is_given_back_by_no_credit_note_again(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        subscribe(who, sell(per_unit(meter)))
+        counted(made, meter, "60")
+        event = counted(made, meter, "40")
+        made.pass_months()
+        made.run()
+        invoice = made.only()["id"]
+        made.act(invoice, "finalize")
+        assert made.pay(invoice, "100").status_code == 200
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        made.customer.pass_time(hours=2)
+        made.run()
+        assert credit_of(made) == 4_000
+        for what in ({"amount": "61"}, {"lines": [{"line": 1, "net": "61"}]}):
+            with made.still():
+                answer = made.act(invoice, "credit-notes", {"reason": "r", **what})
+                assert (answer.status_code, answer.json()["code"]) == (422, "credit_exceeds_invoice")
+        assert made.act(invoice, "credit-notes", {"reason": "r"}).json()["total"] == "60.00"
+        with made.still():
+            assert made.act(invoice, "credit-notes", {"reason": "r"}).status_code == 422
+        assert credit_of(made) == 10_000
+        made.assert_sound()
+
+    def test_that_is_billed_again_without_its_coupon_comes_back_as_it_costs_then(self) -> None:
+        made = billed()
+        who, meter = owner(made.id), make_meter("sum")
+        coupon = make_coupon(percent="50", duration="forever")
+        subscribe(who, sell(per_unit(meter)), coupons=[coupon.code])
+        counted(made, meter, "60")
+        event = counted(made, meter, "40")
+        made.pass_months()
+        made.run()
+        (redemption,) = who.get("/v1/coupon-redemptions").json()["data"]
+        assert who.post(f"/v1/coupon-redemptions/{redemption['id']}/end", key=unique()).status_code == 200
+        made.pass_months()
+        made.run()
+        first = made.invoices()[0]
+        assert first["total"] == "50.00"
+        assert made.act(first["id"], "void", {"reason": "r"}).status_code == 200
+        who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
+        made.pass_months()
+        made.run()
+        living = [one for one in made.invoices() if one["status"] != "void" and one["total"] != "0.00"]
+        assert [one["total"] for one in living] == ["60.00"]
+        again = living[0]["id"]
+        assert [line["net"] for line in made.lines(again)] == ["100.00", "-40.00"]
+        with made.still():
+            named = {"lines": [{"line": 1, "net": "61"}]}
+            assert made.act(again, "credit-notes", {"reason": "r", **named}).status_code == 422
+        assert made.act(again, "credit-notes", {"reason": "r"}).json()["total"] == "60.00"
+        made.assert_sound()
+
 
 class TestUseThatIsBilledLate:
     def test_is_billed_however_long_ago_its_period_ended(self) -> None:
@@ -393,4 +450,72 @@ class TestACouponOfAnAmount:
         made.pass_months()
         made.run()
         assert sum(float(each["total"]) for each in made.invoices()) == 150.0
+        made.assert_sound()
+
+
+def months_of_credit(made: Billed, months: int) -> list[int]:
+    """The customer's credit now and after each of so many months, in cents, when what expired is gone."""
+    found = [credit_of(made)]
+    for _ in range(months):
+        made.customer.pass_time(days=34)
+        made.run()
+        write(lambda cur: expire_grants(cur, organization=made.id, author=AUTHOR))
+        found.append(credit_of(made))
+    return found
+
+
+class TestAPlanThatIsHadSeveralTimesAtOnce:
+    def test_gives_its_credit_away_once_a_month(self) -> None:
+        made = billed()
+        who, free = owner(made.id), sell(fee("0"), credits=[{"amounts": {"USD": "1"}}])
+        for _ in range(3):
+            subscribe(who, free)
+            made.customer.pass_time(days=1)
+        assert months_of_credit(made, 2) == [100, 100, 100]
+        made.assert_sound()
+
+    def test_gives_it_away_once_where_a_year_brings_it_monthly(self) -> None:
+        made = billed()
+        monthly = {"amounts": {"USD": "1"}, "every": {"unit": "month", "count": 1}}
+        who, free = owner(made.id), sell(fee("0"), credits=[monthly], interval={"unit": "year", "count": 1})
+        first = subscribe(who, free)
+        subscribe(who, free)
+        assert months_of_credit(made, 1) == [100, 100]
+        acted(who, first, "cancel", {"when": "now"})
+        assert months_of_credit(made, 2) == [100, 100, 100]
+        made.assert_sound()
+
+    def test_gives_what_a_bigger_one_has_beyond_it(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        for amount in ("1", "3", "2"):
+            subscribe(who, sell(fee("0"), credits=[{"amounts": {"USD": amount}}]))
+        assert credit_of(made) == 300
+        made.assert_sound()
+
+    def test_is_no_other_of_itself_when_it_is_changed(self) -> None:
+        made = billed()
+        who = owner(made.id)
+        small, big = (sell(fee("0"), credits=[{"amounts": {"USD": amount}}]) for amount in ("1", "3"))
+        sub = subscribe(who, small)
+        acted(who, sub, "change", {"plan": big.plan_key, "mode": "reset"})
+        assert credit_of(made) == 300
+        made.assert_sound()
+
+    def test_brings_each_time_what_its_fee_pays_for(self) -> None:
+        made = billed()
+        who, plan = owner(made.id), sell(fee("9"), credits=[{"amounts": {"USD": "5"}}])
+        for _ in range(2):
+            subscribe(who, plan)
+        assert credit_of(made) == 1_000
+        made.assert_sound()
+
+    def test_gives_its_credit_away_once_where_a_coupon_takes_the_fee(self) -> None:
+        made = billed()
+        who, plan = owner(made.id), sell(fee("9"), credits=[{"amounts": {"USD": "5"}}])
+        coupon = make_coupon(percent="100", duration="once")
+        subscribe(who, plan, coupons=[coupon.code])
+        body = {"organization": str(made.id), "plan": plan.plan_key, "coupons": [coupon.code]}
+        assert made.finance.post(PATH, body, key=unique()).status_code == 201
+        assert credit_of(made) == 500
         made.assert_sound()

@@ -122,3 +122,21 @@ class TestCoupons:
         refused()
         acted(who, made, "cancel", {"when": "now"})
         refused()
+
+    def test_are_redeemed_by_the_customer_for_one_subscription_of_all(self) -> None:
+        organization = open_books()
+        coupon = make_coupon(percent="100", duration="once")
+        who, plan = owner(organization), sell(fee("30"))
+        subscribe(who, plan, coupons=[coupon.code])
+        beside = subscribe(who, plan)
+        before = events_of(organization)
+        body = {"plan": plan.plan_key, "coupons": [coupon.code]}
+        start = who.post(PATH, body, key="start")
+        assert problem(start) == (409, "coupon_not_redeemable", ["/coupons/0"])
+        later = act(who, beside, "coupons", {"coupon": coupon.code})
+        assert problem(later) == (409, "coupon_not_redeemable", ["/coupon"])
+        assert events_of(organization) == before
+        made = platform().post(PATH, {**body, "organization": str(organization)}, key="start")
+        assert made.status_code == 201, made.content
+        assert made.json()["fees"][0]["discount"] == "30"
+        acted(platform(), beside, "coupons", {"coupon": coupon.code})

@@ -15,6 +15,7 @@ from billing.rules.agreed import AgreedPrice, DatedPrice
 from billing.rules.charges.definition import parse_charge
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions import pausing
+from billing.rules.subscriptions.allowances import still_running
 from billing.rules.subscriptions.changing import Change, decide_change
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.ending import (
@@ -246,6 +247,39 @@ class TestNobodyGetsMoreThanWasPaid:
                 if one.grant is not None and one.end > year.now
             )
             assert running <= 6 * 100 * CENT + CENT  # 15.00 for a fee of 9.00
+
+    @settings(max_examples=30, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.integers(1, 40), st.booleans(), st.integers(0, 5), st.integers(0, 3)),
+            min_size=2,
+            max_size=12,
+        )
+    )
+    def test_gifts_of_several_at_once_never_run_twice_for_the_same_time(self, taken: list[Any]) -> None:
+        """Begun beside one another, changed and left as one likes, they run no more than the best plan has."""
+        catalog, now = Catalog(), START
+        selections = [catalog.add(plan) for plan in plans("per_second", gifts=True)]
+        everyone: list[Subscriber] = []
+        for wait, begins, number, which in taken:
+            now += timedelta(days=wait)
+            pass_in_order(everyone, now)
+            if begins or not everyone:
+                everyone.append(Subscriber(catalog, selections[number], now, others=everyone))
+            else:
+                who = everyone[which % len(everyone)]
+                wanted = Change(selections[number], catalog.of(selections[number]), "invoice")
+                who.take(decide_change(who.row, wanted, who.known, at=now))
+            running = [one for who in everyone for one in still_running(who.row.allowances, now)]
+            assert sum(one.amount for one in running) <= 6 * 100 * CENT + CENT  # 15.00 for a fee of 9.00
+
+
+def pass_in_order(everyone: list[Subscriber], now: datetime) -> None:
+    """Pass the boundaries of several subscriptions as the billing run does: the earliest first."""
+    while due := [who for who in everyone if who.row.next_at is not None and who.row.next_at <= now]:
+        first = min(due, key=lambda who: (who.row.next_at, who.row.id))
+        assert first.row.next_at is not None
+        first.until(first.row.next_at)
 
 
 class TestMoneyIsConserved:
