@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from billing.operations.dunning.settling import payment_settled
+from billing.operations.dunning.settling import due_changed, payment_settled
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.revenue.scheduling import credited_schedules
@@ -103,6 +103,7 @@ def issue_credit_note(
     credited = fact(after, "credited", at=books.now, credit_note=str(identifier), schedules=schedules)
     issued = Fact(organization, "credit_note", identifier, 1, "issued", {**note, "ledger": ledger}, books.now)
     record(cur, [issued, credited], author=author)
+    due_changed(cur, organization=organization, invoice=found.id, author=author)
     if after.status == PAID:
         payment_settled(cur, organization=organization, author=author)
     return find_note(cur, organization=organization, note=identifier)
