@@ -120,12 +120,12 @@ class MirroredInvoiceSerializer(StrictSerializer):
     total = AmountField()
     amount_paid = AmountField()
     amount_remaining = AmountField()
-    failed = FlagField(help_text="Its payment was tried, and it is not paid.")
+    failed = FlagField(help_text="Its payment was tried, and it is not paid, nor is a debit on its way.")
     attempts = WholeNumberField(
         minimum=0,
         maximum=2**31 - 1,
         allow_null=True,
-        help_text="How often its payment was tried; null: not known.",
+        help_text="How often its payment was tried, without a debit that is on its way; null: not known.",
     )
     due_at = InstantField(allow_null=True)
     paid_at = InstantField(allow_null=True)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from billing.queries.findings import find_finding, last_decided, open_one
-from billing.rules.findings import OPEN, Finding, assigned, fact, noted, resolved
+from billing.rules.findings import OPEN, PARKED_IN, Finding, assigned, fact, noted, resolved
 from common.ids import new_id
 from events.store import Cursor
 from orgs import PLATFORM_ID
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
+
+_GO_ON: Final = """
+UPDATE {table} SET failures = 0, failed_at = NULL, parked_at = NULL, claimed_at = NULL
+WHERE organization = %s AND parked_at IS NOT NULL
+"""
 
 
 def open_finding(
@@ -76,10 +81,14 @@ def note_finding(cur: Cursor, *, finding: UUID, text: str, author: Author) -> Fi
 
 
 def resolve_finding(cur: Cursor, *, finding: UUID, reason: str, author: Author) -> Finding:
-    """This function will settle a finding. Raises NotFound, InvalidTransition and InvalidField without a reason."""
-    return _changed(
+    """This function will settle a finding; a customer whom a job had parked for it goes on. Raises NotFound,
+    InvalidTransition and InvalidField without a reason."""
+    done = _changed(
         cur, finding, "resolved", lambda found, now: resolved(found, reason, by=author.actor, at=now), author
     )
+    if done.kind in PARKED_IN:
+        cur.execute(_GO_ON.format(table=PARKED_IN[done.kind]), (done.organization,))
+    return done
 
 
 def resolve_open(

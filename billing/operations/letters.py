@@ -42,6 +42,7 @@ WHERE id = %s
 _DONE: Final = """
 UPDATE {table} SET status = %s, done_at = clock_timestamp(), next_try_at = NULL WHERE id = %s
 """
+_PUT_OFF: Final = "UPDATE {table} SET next_try_at = clock_timestamp() + %s WHERE id = %s"
 _AGAIN: Final = """
 UPDATE {table} SET status = CASE WHEN attempts >= %s THEN 'failed' ELSE 'waiting' END,
     done_at = CASE WHEN attempts >= %s THEN clock_timestamp() END,
@@ -106,6 +107,11 @@ def _note_sent(cur: Cursor, *, kind: Kind, letter: UUID, claimed: Letter) -> Non
 def mark(cur: Cursor, *, table: str, letter: UUID, status: str) -> None:
     """This function will note what became of a letter."""
     cur.execute(_DONE.format(table=table), (status, letter))
+
+
+def put_off(cur: Cursor, *, table: str, letter: UUID, by: timedelta) -> None:
+    """This function will let a letter wait that is not to be sent now."""
+    cur.execute(_PUT_OFF.format(table=table), (by, letter))
 
 
 def mark_sending(cur: Cursor, *, table: str, letter: UUID) -> None:

@@ -14,13 +14,15 @@ from celery import current_app, current_task
 from billing.operations import parking
 from billing.operations.billing import bill_customer
 from billing.queries.standing import due_customers
+from billing.rules.findings import BILLING_STOPPED
 from common.errors import ProblemError
 from common.transactions import run_in_transaction
 from events.store import Cursor
+from orgs.operations.facts import Author
 
 logger = logging.getLogger(__name__)
 
-TABLE: Final = "billing_runs"
+JOB: Final = parking.Job(BILLING_STOPPED, Author("system:billing"), "POST /v1/billing-runs/{}/resume")
 CLAIM: Final = timedelta(seconds=60)
 AT_ONCE: Final = 500
 MOST_OUT: Final = 2_000
@@ -36,7 +38,6 @@ ON CONFLICT (organization) DO UPDATE SET claimed_at = EXCLUDED.claimed_at
 WHERE r.parked_at IS NULL AND (r.claimed_at IS NULL OR r.claimed_at <= clock_timestamp() - %s)
 RETURNING organization
 """
-_DONE: Final = "DELETE FROM billing_runs WHERE organization = ANY(%s::uuid[]) AND parked_at IS NULL"
 
 
 def bill_due_customers() -> int:
@@ -69,25 +70,24 @@ def claim_customers(cur: Cursor) -> list[UUID]:
 
 def run_customers(organizations: Sequence[UUID]) -> None:
     """This function will bill customers, one after the other, and note how it went with each."""
-    done = [organization for organization in organizations if _run(organization)]
-    run_in_transaction(lambda cur: cur.execute(_DONE, (done,)))
+    parking.note_done(JOB, [organization for organization in organizations if _run(organization)])
 
 
 def run_customer(organization: UUID) -> bool:
     """This function will bill one customer and note how it went; whether it went well.
 
-    A failure is counted and stops nobody else: the customer is tried again later, and parked after five in a row until
-    a person resumes it. What is only busy is tried again and not counted.
+    A failure is counted and stops nobody else: the customer is tried again later, and parked after five in a row, with
+    a finding, until a person resumes it. What is only busy is tried again and not counted.
     """
     is_well = _run(organization)
     if is_well:
-        run_in_transaction(lambda cur: cur.execute(_DONE, ([organization],)))
+        parking.note_done(JOB, [organization])
     return is_well
 
 
 def resume_customer(cur: Cursor, *, organization: UUID) -> None:
     """This function will let a parked or waiting customer be billed again at once. Raises NotFound without trouble."""
-    parking.resume(cur, table=TABLE, organization=organization)
+    parking.resume(cur, job=JOB, organization=organization)
 
 
 def _run(organization: UUID) -> bool:
@@ -101,10 +101,12 @@ def _run(organization: UUID) -> bool:
 def _fail(organization: UUID, error: Exception) -> bool:
     if isinstance(error, ProblemError) and error.retryable:
         return False  # when its claim has ended it is due again
-    counted = partial(
-        parking.count_failure, table=TABLE, organization=organization, text=parking.text_of(error)
-    )
-    is_parked = run_in_transaction(counted)
+    counted = partial(parking.count_failure, job=JOB, organization=organization, error=error)
+    try:
+        is_parked = run_in_transaction(counted)
+    except Exception as second:  # it keeps its claim for a minute, and stops nobody else
+        logger.error("billing.not_noted", exc_info=second, extra={"organization": str(organization)})
+        return False
     report: Callable[..., None] = logger.error if is_parked else logger.warning
     report("billing.failed", exc_info=error, extra={"organization": str(organization), "parked": is_parked})
     return False

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from billing.rules.dunning.case import STREAM, Case
 from billing.rules.dunning.policy import parse_policy
-from billing.rules.findings import NOT_CHARGEABLE
+from billing.rules.findings import COMMAND_STOPPED, NOT_CHARGEABLE
 from common.errors import NotFound
 from events.queries.log import LogFilter, event_log
 from events.reading import StoredEvent
@@ -23,13 +23,31 @@ SELECT id, organization, state, policy_id, policy_number, policy::text, zone, an
     failure::text, exempt_until, extended_until, closed_at, closing, version
 FROM dunning_cases
 """
+_BEYOND_METHODS: Final = f"""
+EXISTS (SELECT FROM findings f WHERE f.organization = i.organization AND f.kind = '{NOT_CHARGEABLE}'
+    AND f.subject = 'invoice:' || i.id AND f.status = 'open'
+    AND (f.detail->>'due')::numeric = i.total - i.paid - i.credited)
+"""
+"""What is due on an invoice `i` is an amount that no method pays, and a person is to decide on it."""
+# A payment that the processor has not answered says nothing of its customer: it is down, our key is refused, or a
+# person is to look at the command.
+_NOT_ASKED: Final = f"""
+EXISTS (SELECT FROM payments p JOIN outbound_commands s ON s.organization = p.organization
+        AND s.purpose = 'create_payment' AND s.business_key = 'payment:' || p.id
+    WHERE p.invoice_id = i.id AND p.status = 'requested' AND (s.state IN ('pending', 'sending', 'unknown')
+        OR s.state = 'wrong' AND EXISTS (SELECT FROM findings f WHERE f.organization = p.organization
+            AND f.kind = '{COMMAND_STOPPED}' AND f.subject = 'command:' || s.id AND f.status = 'open')))
+"""
+_HELD: Final = f"({_BEYOND_METHODS} OR {_NOT_ASKED})"
 # What is written off is not paid: a case that gave it up stays until it is, one that did not is over.
-_UNPAID: Final = """
-SELECT i.id, i.number, i.currency, i.due_at, i.status, i.due, i.is_ours FROM (
-    SELECT id, organization, number, currency, due_at, status, total - paid - credited AS due, true AS is_ours
-    FROM invoices
+_UNPAID: Final = f"""
+SELECT i.id, i.number, i.currency, i.due_at, i.status, i.due, i.is_ours, i.is_held FROM (
+    SELECT i.id, i.organization, i.number, i.currency, i.due_at, i.status, i.total - i.paid - i.credited AS due,
+        true AS is_ours, i.status = 'open' AND {_HELD} AS is_held
+    FROM invoices i
     UNION ALL
-    SELECT id, organization, coalesce(number, invoice), currency, coalesce(due_at, created_at), status, remaining, false
+    SELECT id, organization, coalesce(number, invoice), currency, coalesce(due_at, created_at), status, remaining,
+        false, false
     FROM mirrored_invoices
 ) i WHERE i.organization = %(organization)s AND i.id = ANY(%(invoices)s)
     AND (i.status = 'open' OR i.status = 'uncollectible' AND %(gave_up)s) ORDER BY i.due_at, i.id
@@ -42,9 +60,7 @@ NOT EXISTS (
 # A first collection that is under way comes before any dunning. What was asked for and not made within a day is a
 # command that a person has to look at; a bank debit takes its time. What no method can pay is a person's, too.
 OVERDUE: Final = f"""
-i.status = 'open' AND {_IN_NO_CASE} AND NOT EXISTS (
-    SELECT FROM findings f WHERE f.organization = i.organization AND f.kind = '{NOT_CHARGEABLE}'
-        AND f.subject = 'invoice:' || i.id AND f.status = 'open') AND NOT EXISTS (
+i.status = 'open' AND {_IN_NO_CASE} AND NOT {_BEYOND_METHODS.strip()} AND NOT EXISTS (
     SELECT FROM payments p WHERE p.invoice_id = i.id AND (p.status = 'processing'
         OR p.status = 'requested' AND p.created_at > clock_timestamp() - interval '1 day'))
 """
@@ -64,13 +80,26 @@ SELECT i.id, least(coalesce(i.due_at, i.created_at), %(now)s), EXISTS (SELECT FR
 FROM mirrored_invoices i WHERE i.organization = %(organization)s AND {FAILED_THERE}
 ORDER BY 2, 1
 """
+# What escalates waits while all that is unpaid in a case `c` is held: the timer need not look.
+_WAITS: Final = f"""
+c.pending = '[]' AND c.exempt_until IS NULL
+AND coalesce(c.policy->'steps'->c.step->>'action', 'retry') NOT IN ('retry', 'notify')
+AND EXISTS (SELECT FROM invoices i WHERE i.organization = c.organization AND jsonb_exists(c.invoices, i.id::text)
+    AND i.status = 'open')
+AND NOT EXISTS (SELECT FROM invoices i WHERE i.organization = c.organization AND jsonb_exists(c.invoices, i.id::text)
+    AND (i.status = 'open' AND NOT {_HELD} OR i.status = 'uncollectible' AND c.state = 'written_off'))
+AND NOT EXISTS (SELECT FROM mirrored_invoices i WHERE i.organization = c.organization
+    AND jsonb_exists(c.invoices, i.id::text) AND i.status = 'open')
+"""
 # Nothing is decided here, so the clock may be asked. A moved clock is ahead, so the others are found by the index.
 _DUE: Final = f"""
 SELECT organization FROM (
-    SELECT organization FROM dunning_cases WHERE closed_at IS NULL AND next_at <= clock_timestamp()
+    SELECT c.organization FROM dunning_cases c WHERE c.closed_at IS NULL AND c.next_at <= clock_timestamp()
+        AND NOT ({_WAITS})
     UNION
     SELECT c.organization FROM organizations o JOIN dunning_cases c ON c.organization = o.id
     WHERE o.clock_offset > '0' AND c.closed_at IS NULL AND c.next_at <= clock_timestamp() + o.clock_offset
+        AND NOT ({_WAITS})
     UNION
     SELECT i.organization FROM invoices i WHERE i.due_at <= clock_timestamp() AND {OVERDUE}
     UNION
@@ -104,7 +133,8 @@ ORDER BY id DESC LIMIT %(limit)s
 @dataclass(frozen=True, slots=True)
 class Unpaid:
     """An invoice that a case waits for; `due` in units, also what was written off. One that is not `is_ours` lives at
-    the processor, which collects it: here nothing of it is written."""
+    the processor, which collects it: here nothing of it is written. `is_held`: that it is unpaid is not its customer's
+    fault, for no method can pay it, or nobody was asked yet."""
 
     id: UUID
     number: str
@@ -113,6 +143,7 @@ class Unpaid:
     status: str
     due: int
     is_ours: bool = True
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """What must hold of dunning, by other statements than those that write it.
 
 D1: the gate obeys what the open case says, and nothing where there is none. D2: an open case waits for something: who
-paid is not blocked.
+paid is not blocked. D3: whom a job has parked has an open finding.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from billing.rules.findings import BILLING_STOPPED, DUNNING_STOPPED
 from events.integrity import register_check
 from events.store import Cursor
 from ledger.queries.integrity import Violation
@@ -38,11 +39,21 @@ FROM dunning_cases c WHERE c.closed_at IS NULL AND NOT EXISTS (
 """
 
 
+_D3: Final = f"""
+SELECT g.organization, g.what, 'it is parked, and no finding says so' FROM (
+    SELECT organization, parked_at, 'its billing' AS what, '{BILLING_STOPPED}' AS kind FROM billing_runs
+    UNION ALL SELECT organization, parked_at, 'its dunning', '{DUNNING_STOPPED}' FROM dunning_claims
+) g WHERE g.parked_at IS NOT NULL AND NOT EXISTS (
+    SELECT FROM findings f WHERE f.organization = g.organization AND f.kind = g.kind
+        AND f.subject = g.organization::text AND f.status = 'open')
+"""
+
+
 def violations(cur: Cursor) -> list[Violation]:
-    """Return everything that breaks D1 or D2. Reads only."""
+    """Return everything that breaks D1, D2 or D3. Reads only."""
     return [
         Violation(invariant, *row)
-        for invariant, statement in (("D1", _D1), ("D2", _D2))
+        for invariant, statement in (("D1", _D1), ("D2", _D2), ("D3", _D3))
         for row in cur.execute(statement).fetchall()
     ]
 

@@ -15,6 +15,11 @@ OPEN, RESOLVED = "open", "resolved"
 STATUSES: Final = (OPEN, RESOLVED)
 NOT_CHARGEABLE: Final = "amount_not_chargeable"
 """The kind of the finding about an invoice whose amount the processor cannot move."""
+COMMAND_STOPPED: Final = "command_stopped"
+"""The kind of the finding about a command that waits for a person."""
+BILLING_STOPPED, DUNNING_STOPPED = "billing_stopped", "dunning_stopped"
+PARKED_IN: Final[Mapping[str, str]] = {BILLING_STOPPED: "billing_runs", DUNNING_STOPPED: "dunning_claims"}
+"""The kinds of the findings about a customer that a job has parked, and the table in which it stands."""
 MAX_TEXT: Final = 1_000
 MAX_NOTES: Final = 100
 

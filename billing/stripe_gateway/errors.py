@@ -8,12 +8,24 @@ from typing import Any, Final
 
 import stripe
 
+from billing.rules.payments.minor import REFUSED_AMOUNTS
 from billing.rules.payments.outcomes import Busy, Outcome, Refused, Unknown, Wrong
 from billing.stripe_gateway.mapping import Unreadable, plain, view_of
 from common.errors import ServiceUnavailable
 
 CREDENTIALS_PAUSE: Final = 60
 _MESSAGE_LENGTH: Final = 500
+_NO_RIGHT: Final = 403
+_OF_AN_ACCOUNT: Final = "account_invalid"
+"""The code of a 403 that is about the connected account that was named; any other is about our own key."""
+_OF_A_PAYER: Final = (
+    "payment_method_", "payment_intent_authentication", "payment_intent_incompatible", "payment_intent_mandate",
+    "payment_intent_payment_attempt", "setup_intent_authentication", "bank_account_", "card_", "charge_exceeds_",
+    "sepa_", "debit_not_", "authentication_required", "customer_max_", "expired_", "incorrect_", "insufficient_",
+    "processing_error", *sorted(REFUSED_AMOUNTS),
+)  # fmt: skip
+"""How the codes begin of what is in the way of one payment: its method or its amount. Whatever else turns payments away
+turns all of them away: the key, the account, our request."""
 
 
 class NotAtProcessor(LookupError):
@@ -56,7 +68,7 @@ def meaning_of(error: stripe.StripeError) -> Outcome:
         return Busy(_retry_after(error), reason)
     if status == 409:
         return Busy(_retry_after(error), _code(error) or "conflict")
-    if status == 401:
+    if status == 401 or (status == _NO_RIGHT and _code(error) != _OF_AN_ACCOUNT):
         return Busy(CREDENTIALS_PAUSE, "credentials")
     if status in (400, 403, 404):
         return _turned_away(error)
@@ -73,7 +85,7 @@ def reading() -> Iterator[None]:
         outcome = meaning_of(error)
         if isinstance(outcome, Refused) and (error.http_status == 404 or outcome.code == "resource_missing"):
             raise NotAtProcessor(outcome.message) from error
-        if isinstance(outcome, Busy):
+        if isinstance(outcome, Busy) and error.http_status != _NO_RIGHT:
             raise ProcessorUnavailable(retry_after=max(1, round(outcome.retry_after or 1))) from error
         if isinstance(outcome, Unknown):
             raise ProcessorUnavailable(retry_after=5) from error
@@ -108,6 +120,15 @@ def _turned_away(error: stripe.StripeError) -> Outcome:
     if code.startswith("parameter_"):
         return Wrong(_text(error), code, error.request_id)
     return Refused(code, None, _text(error), stored=False, request_id=error.request_id)
+
+
+def turns_all_away(error: stripe.StripeError) -> bool:
+    """Whether a payment that was turned away says nothing of its customer: no other payment would be made either."""
+    if isinstance(error, stripe.CardError) or error.http_status not in (400, 404):
+        return False
+    if getattr(error, "param", None) == "payment_method":
+        return False
+    return not (_code(error) or "").startswith(_OF_A_PAYER)
 
 
 def _code(error: stripe.StripeError) -> str | None:

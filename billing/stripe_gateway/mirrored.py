@@ -26,8 +26,11 @@ def subscription(identifier: str, *, account: str | None = None) -> Subscription
 
 
 def invoice(identifier: str, *, account: str | None = None) -> InvoiceView:
-    """Return an invoice with all its lines, and what paid it. Raises as `reads` does."""
+    """Return an invoice with all its lines, what paid it, and whether a payment of it is on its way. Raises as `reads`
+    does."""
     found: InvoiceView = fetch(InvoiceView, "invoices", identifier, account=account)
+    if found.failed and _is_under_way(identifier, account):
+        found = replace(found, failed=False, attempts=max(0, found.attempts - 1))
     if found.paid:
         params = {"invoice": identifier, "status": "paid"}
         rows = list_raw(lambda api: api.invoice_payments.list, params, account)
@@ -36,6 +39,14 @@ def invoice(identifier: str, *, account: str | None = None) -> InvoiceView:
         return found
     lines = list_raw(lambda api: partial(api.invoices.line_items.list, identifier), {}, account)
     return replace(found, lines=tuple(_line(values, found.currency) for values in lines))
+
+
+def _is_under_way(invoice: str, account: str | None) -> bool:
+    """Whether a payment of an open invoice is on its way, as a bank debit is for days: it is tried, and not failed."""
+    params = {"invoice": invoice, "status": "open", "expand": ["data.payment.payment_intent"]}
+    rows = list_raw(lambda api: api.invoice_payments.list, params, account)
+    intents = [(values.get("payment") or {}).get("payment_intent") for values in rows]
+    return any(isinstance(one, Mapping) and one["status"] == "processing" for one in intents)
 
 
 def invoice_of_payment(payment: str) -> str | None:

@@ -11,11 +11,18 @@ from typing import Any, Final
 import stripe
 
 from billing.rules.payments.commands import Command, params_hash
-from billing.rules.payments.outcomes import Outcome, Refused, Succeeded, Unknown, Wrong
+from billing.rules.payments.outcomes import Busy, Outcome, Refused, Succeeded, Unknown, Wrong
 from billing.stripe_gateway.client import client, options
-from billing.stripe_gateway.errors import meaning_of
+from billing.stripe_gateway.errors import (
+    NotAtProcessor,
+    ProcessorRejected,
+    ProcessorUnavailable,
+    meaning_of,
+    turns_all_away,
+)
 from billing.stripe_gateway.lists import list_raw
 from billing.stripe_gateway.mapping import Unreadable, plain, view_of
+from billing.stripe_gateway.reads import customer
 
 SKEW: Final = timedelta(minutes=10)
 """Between our clock and theirs, when objects are looked for by when they were made."""
@@ -64,7 +71,7 @@ def send(command: Command) -> Outcome:
     try:
         found = call()
     except stripe.StripeError as error:
-        return meaning_of(error)
+        return _failed(command, error)
     return _done(found)
 
 
@@ -82,6 +89,23 @@ def look_up(command: Command) -> Outcome | None:
         if (values.get("metadata") or {}).get("command") == str(command.id):
             return _adopted(values)
     return None
+
+
+def _failed(command: Command, error: stripe.StripeError) -> Outcome:
+    """A payment that is turned away for what turns every payment away is not its customer's failure: a person looks."""
+    meant = meaning_of(error)
+    is_payment = (command.resource, command.verb) == ("payment_intents", "create")
+    if not isinstance(meant, Refused) or not is_payment or not turns_all_away(error):
+        return meant
+    if meant.code == "resource_missing" and getattr(error, "param", None) == "customer":
+        try:
+            if customer(str(command.params["customer"])).deleted:
+                return meant  # this one alone, and here that is not known yet
+        except (NotAtProcessor, ProcessorRejected, Unreadable):
+            pass  # the key is of another account
+        except ProcessorUnavailable as unavailable:
+            return Busy(unavailable.retry_after, "unavailable")
+    return Wrong(meant.message, meant.code, meant.request_id)
 
 
 def _adopted(values: Mapping[str, Any]) -> Outcome:

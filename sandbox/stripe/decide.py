@@ -45,7 +45,7 @@ def _payment_intent(call: Call, given: Body) -> Body:
     intent = call.get("payment_intent", given["payment_intent"])
     succeeds = {"succeeded": True, "failed": False}[given["to"]]
     if intent["status"] == "processing":
-        (paying.asynchronous_succeeded if succeeds else paying.asynchronous_failed)(call, intent["id"])
+        (invoices.debit_succeeded if succeeds else invoices.debit_failed)(call, intent["id"])
     elif intent["status"] == "requires_action":
         method = call.get("payment_method", intent["payment_method"])
         if succeeds:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from sandbox.stripe import paying
 from sandbox.stripe.money import become_available
-from sandbox.stripe.resources import payouts, refunds
+from sandbox.stripe.resources import invoices, payouts, refunds
 from sandbox.stripe.world import Body, Call, World
 
 KEPT_KEYS_SECONDS = 86_400
 _DOERS: dict[str, Callable[[Call, str], None]] = {
     "available": become_available,
-    "payment_succeeded": paying.asynchronous_succeeded,
-    "payment_failed": paying.asynchronous_failed,
+    "payment_succeeded": invoices.debit_succeeded,
+    "payment_failed": invoices.debit_failed,
     "fee": paying.fee_is_known,
     "refund_succeeded": refunds.refund_succeeded,
     "refund_failed": refunds.refund_failed,

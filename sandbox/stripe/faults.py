@@ -9,7 +9,7 @@ from typing import Any
 
 KINDS = (
     "rate_limit", "lock_timeout", "conflict", "error_before", "error_after", "timeout_before", "timeout_after",
-    "reset_before", "reset_after", "latency", "html_502", "truncated", "headers",
+    "reset_before", "reset_after", "latency", "html_502", "truncated", "headers", "forbidden", "test_only",
 )  # fmt: skip
 
 

@@ -338,7 +338,19 @@ def _html() -> Answer:
     return Answer(502, page, {"Content-Type": "text/html"})
 
 
+def _forbidden() -> Answer:
+    message = "The provided key 'rk_test_***' does not have the required permissions for this endpoint on this account."
+    return _failed(NotExecuted(message, status=403))
+
+
+def _test_only() -> Answer:
+    message = "Your account cannot currently make live charges."
+    return _failed(NotExecuted(message, code="testmode_charges_only"))
+
+
 _INSTEAD = {
+    "forbidden": _forbidden,
+    "test_only": _test_only,
     "rate_limit": _rate_limited,
     "lock_timeout": _locked,
     "conflict": lambda: _failed(_conflict("fault")),

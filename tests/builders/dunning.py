@@ -19,6 +19,7 @@ from billing.rules.dunning.policy import Policy, PolicyRow, Step
 from billing.rules.payments.views import Failure
 from events.store import Cursor
 from orgs.operations.facts import Author
+from orgs.operations.locks import lock_organization
 from tests.builders.billing import Billed, with_invoice
 from tests.builders.orgs import platform, unique, write
 from tests.builders.simulated import move_to
@@ -29,13 +30,23 @@ SOFT = Failure("card_declined", "insufficient_funds", "Too little money.")
 HARD = Failure("card_declined", "lost_card", "The card is lost.")
 
 
+class Asked:
+    """A payment that is under way since then."""
+
+    def __init__(self, created_at: datetime) -> None:
+        self.created_at = created_at
+
+
 class Processor:
     """What collects in place of a processor: it notes what is asked for and has it under way, until a test says what
-    came of it. `has_method`: without one nothing can be asked for."""
+    came of it. `has_method`: without one nothing can be asked for. `debits`: whose payments are bank debits, which stay
+    under way until they fail, whatever is asked for meanwhile; everybody else's are made anew each time."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[UUID, UUID]] = []
         self.has_method: dict[UUID, bool] = {}
+        self.debits: set[UUID] = set()
+        self.under_way: dict[UUID, Asked] = {}
         self.real: Collector | None = None
 
     def stands_in(self) -> None:
@@ -44,17 +55,18 @@ class Processor:
         if before is not self:
             self.real = before
 
-    def __call__(
-        self, cur: Cursor, *, organization: UUID, invoice: UUID, cause: str, author: Author
-    ) -> object | None:
+    def __call__(self, cur: Cursor, *, organization: UUID, invoice: UUID, cause: str, author: Author) -> Any:
         """Note it."""
         if organization not in self.has_method and self.real is not None:
             given: Any = {"organization": organization, "invoice": invoice, "cause": cause, "author": author}
             return self.real(cur, **given)
         if not self.has_method.get(organization):
             return None
+        if invoice in self.under_way and organization in self.debits:
+            return self.under_way[invoice]
         self.asked.append((organization, invoice))
-        return object()
+        self.under_way[invoice] = Asked(lock_organization(cur, organization).now)
+        return self.under_way[invoice]
 
     def of(self, organization: UUID) -> int:
         """How often a customer's invoices were asked for."""
@@ -119,6 +131,7 @@ class Dunned:
 
     def fail_one(self, invoice: UUID | str, failure: Failure = SOFT) -> None:
         """A payment of an invoice fails."""
+        PROCESSOR.under_way.pop(UUID(str(invoice)), None)
         write(
             lambda cur: notice.payment_failed(
                 cur, organization=self.id, invoice=UUID(str(invoice)), failure=failure, author=AUTHOR
@@ -152,6 +165,12 @@ class Dunned:
         (found, *_) = self.cases()
         rows = write(lambda cur: history_of_case(cur, found, after=None, limit=500))
         return [row.type.removeprefix("dunning_case.") for row in rows]
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """Its newest case's timeline as finance reads it."""
+        path = f"/v1/dunning-cases/{self.cases()[0].id}"
+        found: list[dict[str, Any]] = self.made.finance.get(path).json()["timeline"]
+        return found
 
     def notices(self) -> list[str]:
         """What it was told, in the order of the stages."""

@@ -114,9 +114,7 @@ class Subscriber:
             }
         )
         self.row: Subscription
-        self.take(
-            decide_start(new, Known(catalog.of(selection), running=self.running, agreed=agreed), at=at)
-        )
+        self.take(decide_start(new, Known(catalog.of(selection), running=self.running, agreed=agreed), at=at))
 
     @property
     def known(self) -> Known:

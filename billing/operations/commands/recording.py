@@ -13,6 +13,7 @@ from billing.operations.commands.purposes import purpose_of
 from billing.operations.commands.requesting import next_generation
 from billing.operations.findings import open_finding, resolve_open
 from billing.queries.commands import find_command
+from billing.rules.findings import COMMAND_STOPPED
 from billing.rules.payments.commands import (
     ASKED_TO_LOOK,
     LOOK_APART,
@@ -49,8 +50,6 @@ _AT_ONCE: Final = """
 UPDATE outbound_commands SET next_try_at = %s, looks = 0, looked_at = NULL, lease = NULL, lease_until = NULL
 WHERE id = %s
 """
-STOPPED: Final = "command_stopped"
-"""The kind of the finding about a command that waits for a person."""
 _VERBS: Final = {SUCCEEDED: "succeeded", REFUSED: "refused", WRONG: "stopped"}
 
 
@@ -149,7 +148,7 @@ def _alert(cur: Cursor, before: Command, done: Command, author: Author) -> None:
         open_finding(
             cur,
             organization=done.organization,
-            kind=STOPPED,
+            kind=COMMAND_STOPPED,
             subject=subject,
             detail={"purpose": done.purpose, "code": done.error_code, "error": done.error},
             proposed={"step": "look at the processor what became of it: POST /v1/payment-commands/{id}/look"},
@@ -159,7 +158,7 @@ def _alert(cur: Cursor, before: Command, done: Command, author: Author) -> None:
         resolve_open(
             cur,
             organization=done.organization,
-            kind=STOPPED,
+            kind=COMMAND_STOPPED,
             subject=subject,
             reason=f"The command {done.state}.",
             author=author,

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from billing.operations.dunning.collection import collect
+from billing.operations.dunning.collection import ask
 from billing.operations.dunning.recording import Turn, mark_subscriptions
 from billing.operations.dunning.settling import close_if_settled
+from billing.operations.dunning.trouble import AUTHOR
 from billing.operations.invoices.paying import write_off
 from billing.operations.subscriptions.ending import Cancellation, cancel_subscription
 from billing.queries.dunning import Overdue, find_open_case, overdue_of
@@ -23,7 +24,6 @@ from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
 
-AUTHOR: Final = Author("system:dunning")
 LATE: Final = timedelta(days=1)
 BY_POLICY: Final = "dunning: what the policy says of unpaid invoices"
 
@@ -82,9 +82,12 @@ def _anchor(first: Overdue, turn: Turn) -> datetime:
 
 
 def advance(turn: Turn) -> None:
-    """Do every step that is due, and tell the gate what the case means after them."""
+    """Do every step that is due, and tell the gate what the case means after them. What escalates waits while none of
+    what is unpaid could be asked for: that is not its customer's fault, and there is a finding, or an outage."""
     with turn.gathered():
         while (action := next_action(turn.case, turn.locked.now)) is not None:
+            if action.kind == "move" and all(found.is_held for found in turn.unpaid()):
+                break
             _do(turn, action)
     turn.publish()
 
@@ -105,23 +108,6 @@ def _do(turn: Turn, action: Action) -> None:
         turn.take(machine.exemption_ended(turn.case, now=now, trigger=trigger))
     else:
         turn.take(machine.skipped(turn.case, action, now=now, trigger=trigger))
-
-
-def ask(turn: Turn, action: Action | None) -> None:
-    """Ask for everything that is unpaid: by a step, or at once (None)."""
-    wanted = [each.id for each in turn.unpaid() if each.status == "open" and each.is_ours]
-    turn.write()
-    pending = collect(turn.cur, organization=turn.locked.id, invoices=wanted, author=turn.author)
-    turn.take(
-        machine.asked(
-            turn.case,
-            pending,
-            now=turn.locked.now,
-            trigger=turn.trigger,
-            due_at=None if action is None else action.due_at,
-            is_step=action is not None,
-        )
-    )
 
 
 def move(turn: Turn, target: str, *, action: Action | None = None, reason: str | None = None) -> None:

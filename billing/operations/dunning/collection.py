@@ -6,20 +6,33 @@ comes back by `payment_failed` and `payment_settled`.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
+from billing.operations.dunning.recording import Turn
+from billing.rules.dunning import machine
+from billing.rules.dunning.machine import Action
 from events.store import Cursor
 from orgs.operations.facts import Author
 
 
+class Asked(Protocol):
+    """A payment that is under way: when it was asked for, by its organization's clock."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When."""
+        ...
+
+
 class Collector(Protocol):
-    """Asks for the payment of an invoice in the caller's transaction, such as `request_collection` of the processor's
-    side. Returns the payment that is under way after it, None where there is nothing to collect with."""
+    """Asks for the payment of an invoice in the caller's transaction, such as `collect_again` of the processor's side.
+    Returns the payment that is under way then, also one from before; None where there is nothing to collect with."""
 
     def __call__(
         self, cur: Cursor, *, organization: UUID, invoice: UUID, cause: str, author: Author
-    ) -> object | None: ...
+    ) -> Asked | None: ...
 
 
 CAUSE: Final = "dunning"
@@ -33,12 +46,29 @@ def register_collector(collector: Collector) -> Collector | None:
     return before
 
 
-def collect(cur: Cursor, *, organization: UUID, invoices: list[UUID], author: Author) -> list[UUID]:
+def collect(cur: Cursor, *, organization: UUID, invoices: list[UUID], author: Author) -> dict[UUID, datetime]:
     """This function will ask for the payment of each invoice, in the caller's transaction, and return those whose
-    payment is under way now; the others have nothing to be collected with."""
-    return [
-        invoice
+    payment is under way now, with when it was asked for; the others have nothing to be collected with."""
+    found = {
+        invoice: collector(cur, organization=organization, invoice=invoice, cause=CAUSE, author=author)
         for invoice in invoices
         for collector in _collectors
-        if collector(cur, organization=organization, invoice=invoice, cause=CAUSE, author=author) is not None
-    ]
+    }
+    return {invoice: asked.created_at for invoice, asked in found.items() if asked is not None}
+
+
+def ask(turn: Turn, action: Action | None) -> None:
+    """Ask for everything that is unpaid in a case: by a step, or at once (None)."""
+    wanted = [each.id for each in turn.unpaid() if each.status == "open" and each.is_ours]
+    turn.forget()
+    under_way = collect(turn.cur, organization=turn.locked.id, invoices=wanted, author=turn.author)
+    turn.take(
+        machine.asked(
+            turn.case,
+            under_way,
+            now=turn.locked.now,
+            trigger=turn.trigger,
+            due_at=None if action is None else action.due_at,
+            is_step=action is not None,
+        )
+    )

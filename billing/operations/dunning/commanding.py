@@ -7,6 +7,7 @@ from uuid import UUID
 from billing.operations.dunning.advancing import advance, move
 from billing.operations.dunning.recording import Turn, mark_all_recovered
 from billing.operations.dunning.settling import close_if_settled
+from billing.operations.dunning.trouble import end_trouble
 from billing.queries.dunning import find_case
 from billing.rules.dunning import machine
 from billing.rules.dunning.case import Case
@@ -73,6 +74,7 @@ def move_case(cur: Cursor, *, organization: UUID, case: UUID, to: str, reason: s
     if to == CLOSED:
         turn.publish()
         mark_all_recovered(turn)
+        end_trouble(cur, organization=organization)
     elif to != WRITTEN_OFF and close_if_settled(turn):
         return turn.case
     else:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from billing.operations.dunning.advancing import advance, advance_customer, ask, take_in
+from billing.operations.dunning.advancing import advance, advance_customer, take_in
+from billing.operations.dunning.collection import ask
 from billing.operations.dunning.recording import Turn
-from billing.operations.dunning.settling import payment_settled
+from billing.operations.dunning.settling import due_changed, payment_settled
 from billing.queries.dunning import find_open_case
 from billing.rules.dunning import machine
 from billing.rules.dunning.machine import INVOICE, METHOD, PAYMENT
@@ -28,12 +29,19 @@ def invoice_opened_or_overdue(cur: Cursor, *, organization: UUID, author: Author
 
 
 def payment_failed(
-    cur: Cursor, *, organization: UUID, invoice: UUID, failure: Failure, author: Author
+    cur: Cursor,
+    *,
+    organization: UUID,
+    invoice: UUID,
+    failure: Failure,
+    has_other: bool = False,
+    author: Author,
 ) -> None:
     """This function will note that a payment of an invoice failed, and take the step that waited for its outcome.
 
     An overdue invoice in no case opens or joins one first. A failure of an invoice that is settled meanwhile, or not
-    due yet, changes nothing. A hard decline skips further retries until there is a new method. Raises NotFound.
+    due yet, changes nothing. A hard decline skips further retries until there is a new method; with `has_other` another
+    than the failed one pays by now, and is asked at once. Raises NotFound.
     """
     locked = lock_organization(cur, organization)
     case = find_open_case(cur, organization)
@@ -42,6 +50,8 @@ def payment_failed(
         take_in(turn, case)
     if not turn.has_case or invoice not in {found.id for found in turn.unpaid()}:
         return
+    if has_other and not turn.case.wants_retry:
+        turn.take(machine.method_noted(turn.case, now=locked.now, trigger=PAYMENT))
     turn.take(machine.failed(turn.case, invoice, failure, now=locked.now, trigger=PAYMENT))
     if turn.case.wants_retry and not turn.case.pending:
         ask(turn, None)
@@ -79,6 +89,7 @@ def method_changed(cur: Cursor, *, organization: UUID, author: Author) -> None:
 
 
 __all__ = [
+    "due_changed",
     "invoice_opened_or_overdue",
     "method_changed",
     "payment_failed",

@@ -25,6 +25,9 @@ _NOTICE: Final = """
 INSERT INTO dunning_notices (id, organization, case_id, notice, state, made_at, status, attempts, next_try_at)
 VALUES (%s, %s, %s, %s, %s, %s, 'waiting', 0, clock_timestamp()) ON CONFLICT (case_id, notice) DO NOTHING
 """
+_WAKE: Final = """
+UPDATE dunning_notices SET next_try_at = clock_timestamp() WHERE case_id = %s AND status = 'waiting' AND attempts = 0
+"""
 _NAMED: Final = """
 SELECT DISTINCT subscription FROM invoice_lines WHERE invoice_id = ANY(%s) AND subscription IS NOT NULL
 """
@@ -78,6 +81,8 @@ class Turn:
         made, self._facts = self._facts, []
         record(self.cur, made, author=self.author)
         for fact in made:
+            if fact.verb == "exemption_ended":  # what was put off meanwhile is so again
+                self.cur.execute(_WAKE, (fact.stream_id,))
             notice = fact.data.get("notice")
             if notice is not None:
                 given = (

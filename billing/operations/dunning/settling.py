@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from billing.operations.dunning.collection import ask
 from billing.operations.dunning.recording import Turn, mark_all_recovered
+from billing.operations.dunning.trouble import end_trouble
+from billing.operations.findings import resolve_open
 from billing.queries.dunning import find_open_case
 from billing.rules.dunning.machine import PAYMENT, moved, outcomes_in
 from billing.rules.dunning.states import CLOSED
+from billing.rules.findings import NOT_CHARGEABLE
+from billing.rules.invoices import OPEN
 from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.operations.locks import lock_organization
@@ -27,6 +32,25 @@ def payment_settled(cur: Cursor, *, organization: UUID, author: Author) -> None:
         close_if_settled(Turn(cur, locked, case, author, PAYMENT))
 
 
+def due_changed(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> None:
+    """This function will settle the finding that no method can pay what is due on an invoice, for another amount is due
+    by now, or none. What is due in a case is asked for before anything else happens there. Raises NotFound."""
+    was_found = resolve_open(
+        cur,
+        organization=organization,
+        kind=NOT_CHARGEABLE,
+        subject=f"invoice:{invoice}",
+        reason="Another amount is due by now.",
+        author=author,
+    )
+    case = find_open_case(cur, organization) if was_found else None
+    if case is None or case.pending or case.is_hard:
+        return
+    turn = Turn(cur, lock_organization(cur, organization), case, author, PAYMENT)
+    if any(found.id == invoice and found.status == OPEN for found in turn.unpaid()):
+        ask(turn, None)
+
+
 def close_if_settled(turn: Turn) -> bool:
     """This function will close a case that waits for nothing any more, and return whether it did."""
     unpaid = {found.id for found in turn.unpaid()}
@@ -39,4 +63,5 @@ def close_if_settled(turn: Turn) -> bool:
     turn.take(moved(turn.case, CLOSED, now=now, trigger=turn.trigger, is_settled=True))
     turn.publish()
     mark_all_recovered(turn)
+    end_trouble(turn.cur, organization=turn.locked.id)
     return True

@@ -7,7 +7,7 @@ knows whether it was sent, as after a crash between, it is not sent again: it is
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -23,6 +23,8 @@ from orgs.operations.locks import lock_organization
 
 TABLE: Final = "dunning_notices"
 TEMPLATE: Final = "billing/dunning_mail.txt"
+EXEMPT_PAUSE: Final = timedelta(hours=1)
+"""How often a letter looks whether its customer is exempt still: what it tells of is so again after that."""
 _CLAIM: Final = """
 SELECT case_id, notice, state, attempts FROM dunning_notices
 WHERE id = %s AND organization = %s AND status = 'waiting' AND next_try_at <= clock_timestamp() FOR NO KEY UPDATE
@@ -45,6 +47,9 @@ def _claim(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | No
     if not _is_so(cur, case, unpaid, notice=row[1], state=row[2]):
         letters.mark(cur, table=TABLE, letter=notice, status="superseded")
         return None
+    if case.exempt_until is not None:
+        letters.put_off(cur, table=TABLE, letter=notice, by=EXEMPT_PAUSE)
+        return None
     contact = contact_of(cur, organization)
     if not contact.email:
         letters.mark(cur, table=TABLE, letter=notice, status="no_address")
@@ -58,7 +63,7 @@ def _is_so(cur: Cursor, case: Case, unpaid: list[Unpaid], *, notice: str, state:
     """Whether what a letter says still holds: its state, and that something is owed; or that nothing is."""
     if notice == RECOVERED:
         return case.state == CLOSED and find_open_case(cur, case.organization) is None
-    return case.state == state and bool(unpaid) and case.exempt_until is None
+    return case.state == state and bool(unpaid)
 
 
 def _context(case: Case, unpaid: list[Unpaid], name: str, notice: str) -> dict[str, object]:

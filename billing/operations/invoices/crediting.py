@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from billing.operations.dunning.settling import payment_settled
+from billing.operations.dunning.settling import due_changed, payment_settled
 from billing.operations.invoices.booking import booked, entry_of
 from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.sending import CREDIT_NOTE, send_by_itself
@@ -106,6 +106,7 @@ def issue_credit_note(
     issued = Fact(organization, "credit_note", identifier, 1, "issued", {**note, "ledger": ledger}, books.now)
     record(cur, [issued, credited], author=author)
     send_by_itself(cur, books.organization, document=identifier, kind=CREDIT_NOTE)
+    due_changed(cur, organization=organization, invoice=found.id, author=author)
     if after.status == PAID:
         payment_settled(cur, organization=organization, author=author)
     return find_note(cur, organization=organization, note=identifier)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from billing.operations.dunning.settling import payment_settled
+from billing.operations.dunning.settling import due_changed, payment_settled
 from billing.operations.invoices.booking import booked, burned, entry_of, payable
 from billing.queries.invoices import find_invoice, is_known_payment, unpaid_invoices
 from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, moved, settled
@@ -89,6 +89,7 @@ def record_payment(
         "entry": str(entry_of(ledger)),
     }
     record(cur, [fact(done, "payment_recorded", at=books.now, payments=[told], ledger=ledger)], author=author)
+    due_changed(cur, organization=organization, invoice=found.id, author=author)
     if done.status == PAID:
         payment_settled(cur, organization=organization, author=author)
     return done
@@ -130,6 +131,7 @@ def write_off(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str, au
     )
     done = moved(found, UNCOLLECTIBLE, written_off=due, uncollectible_at=books.now)
     record(cur, [fact(done, "written_off", at=books.now, reason=text, ledger=ledger)], author=author)
+    due_changed(cur, organization=organization, invoice=found.id, author=author)
     payment_settled(cur, organization=organization, author=author)
     return done
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import UUID
 
-from billing.operations.dunning.settling import payment_settled
+from billing.operations.dunning.settling import due_changed, payment_settled
 from billing.operations.invoices.booking import booked
 from billing.operations.invoices.drafting import standing_fact
 from billing.operations.revenue.scheduling import voided_schedules
@@ -67,6 +67,7 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
         facts.append(standing_fact(books.organization, _with_ranges(standing, found), "gave_back"))
     record(cur, facts, author=author)
     if found.is_finalized:
+        due_changed(cur, organization=organization, invoice=found.id, author=author)
         payment_settled(cur, organization=organization, author=author)
     return void
 

@@ -12,6 +12,7 @@ from billing.operations.findings import open_finding, resolve_open
 from billing.operations.invoices.booking import booked
 from billing.operations.invoices.paying import PROCESSOR, NewPayment, record_payment
 from billing.operations.payments import automatic
+from billing.operations.payments.methods import another_pays
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import note_credit_left, payment_case
 from billing.rules import invoices
@@ -234,6 +235,7 @@ def _move_invoice(cur: Cursor, books: Books, row: Payment, change: int, author: 
     verb = "payment_reversed" if change < 0 else "payment_restored"
     told = {"payment": str(row.id), "amount": abs(change)}
     record(cur, [invoices.fact(after, verb, at=books.now, **told)], author=author)
+    notice.due_changed(cur, organization=row.organization, invoice=found.id, author=author)
     if change < 0:
         notice.invoice_opened_or_overdue(cur, organization=row.organization, author=author)
     else:
@@ -286,12 +288,15 @@ def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, is_
     never sent has not failed, and one over an amount that cannot be charged says nothing of its customer."""
     if after.status in (FAILED, CANCELED) and before.is_under_way:
         failure = after.failure or {"code": after.status}
-        if after.invoice_id is not None and failure["code"] not in _NO_FAILURES:
+        is_failure = failure["code"] not in _NO_FAILURES
+        has_other = is_failure and another_pays(cur, after, author=author)
+        if after.invoice_id is not None and is_failure:
             notice.payment_failed(
                 cur,
                 organization=after.organization,
                 invoice=after.invoice_id,
                 failure=Failure(**failure),
+                has_other=has_other,
                 author=author,
             )
         automatic.payment_ended(cur, after, author=author)

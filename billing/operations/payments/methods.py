@@ -21,6 +21,7 @@ from billing.rules.payments.applied import APPLIED, FOREIGN, UNCHANGED, Applied
 from billing.rules.payments.commands import SUCCEEDED, Command
 from billing.rules.payments.customers import Customer
 from billing.rules.payments.outcomes import Outcome, Refused
+from billing.rules.payments.row import Payment
 from billing.rules.payments.views import MethodView, SetupView
 from common.clock import wall_now
 from common.errors import InvalidTransition, NotFound
@@ -44,12 +45,14 @@ WHERE (m.brand, m.last4, m.exp_month, m.exp_year) IS DISTINCT FROM
 RETURNING xmax <> 0
 """
 _LAST: Final = """
-SELECT c.state = 'refused' OR p.status = 'failed' FROM outbound_commands c
+SELECT c.state = 'refused' OR p.status IN ('failed', 'canceled') FROM outbound_commands c
 LEFT JOIN payments p ON p.id = (c.params->'metadata'->>'payment')::uuid
 WHERE c.organization = %s AND c.purpose = %s AND c.params->>'payment_method' = %s
     AND c.state IN ('succeeded', 'refused') ORDER BY c.id DESC LIMIT 1
 """
-"""Whether the last payment by a method was declined: a bank debit is made, and fails days later."""
+"""Whether the last payment by a method was declined: a bank debit is made, and fails days later. The next collection
+cancels what failed."""
+_CAME_AFTER: Final = "SELECT 1 FROM payment_methods WHERE id = %s AND seen_at > %s"
 _FORGET: Final = "DELETE FROM payment_methods WHERE id = %s"
 
 
@@ -188,6 +191,22 @@ def apply_method(cur: Cursor, view: MethodView, *, attached: bool, author: Autho
         return Applied(UNCHANGED)
     notice.method_changed(cur, organization=row.organization, author=author)
     return Applied(APPLIED, "attached" if is_new else "it looks different now")
+
+
+def another_pays(cur: Cursor, payment: Payment, *, author: Author) -> bool:
+    """This function will return whether another method than that of a failed payment pays by now. A newer one that was
+    left after the payment was asked for does from now on: its owner left it for that. The caller holds the lock."""
+    if payment.command is None:
+        return False
+    failed = find_command(cur, payment.command).params.get("payment_method")
+    row = customer_of(cur, payment.organization)
+    if row.default_method is None or row.default_method != failed:
+        return row.default_method is not None
+    newest = row.methods[-1]
+    if newest == failed or not cur.execute(_CAME_AFTER, (newest, payment.created_at)).fetchone():
+        return False
+    _choose(cur, row, newest, lock_organization(cur, row.organization).now, author)
+    return True
 
 
 def apply_setup(cur: Cursor, view: SetupView, method: MethodView | None, *, author: Author) -> Applied:

@@ -6,7 +6,7 @@ the fact means (asks for money, cancels, tells the gate), and asks `next_action`
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -115,28 +115,41 @@ def _needless(case: Case, now: datetime) -> str | None:
 
 def asked(
     case: Case,
-    pending: Sequence[UUID],
+    under_way: Mapping[UUID, datetime],
     *,
     now: datetime,
     trigger: str,
     due_at: datetime | None = None,
     is_step: bool = True,
 ) -> Turned:
-    """Return the case after money was asked for: `pending` are the invoices whose payment is under way, none where
-    there is nothing to ask with."""
-    is_under_way = bool(pending)
+    """Return the case after money was asked for: `under_way` are the invoices whose payment is, with when each was
+    asked for; none where there is nothing to ask with.
+
+    Each is waited for until `retry_wait_hours` after that: what was under way before begins no new wait. Once the next
+    step is due and was asked for, nothing holds it up longer than that after its own date, whatever is asked for
+    meanwhile. A new method whose turn has not come (`wants_retry`) is asked when what was under way before has failed.
+    """
+    wait = timedelta(hours=case.policy.retry_wait_hours)
+    until = max(under_way.values(), default=now) + wait
+    due = case.next_step_at
+    if not is_step and due is not None and case.asked_at is not None and case.asked_at >= due:
+        until = min(until, due + wait)
+    pending = tuple(each for each, at in under_way.items() if until > now and at + wait > now)
+    was_under_way = any(at < now for at in under_way.values())
+    times = [at for at in (case.asked_at, *under_way.values()) if at is not None]
     done = after(
         case,
         step=case.step + is_step,
-        pending=tuple(pending),
-        waits_until=now + timedelta(hours=case.policy.retry_wait_hours) if is_under_way else None,
-        asked_at=now if is_under_way else case.asked_at,
+        pending=pending,
+        waits_until=until if pending else None,
+        asked_at=max(times, default=None),
         is_hard=case.is_hard and is_step,
-        wants_retry=False,
+        wants_retry=was_under_way and (case.wants_retry or not is_step),
     )
-    verb = "retried" if is_under_way else "retry_skipped"
-    why = None if is_under_way else "nothing_to_collect_with"
-    return done, fact(done, verb, at=now, trigger=trigger, due_at=time_text(due_at), why=why)
+    verb = "retried" if any(at >= now for at in under_way.values()) else "retry_skipped"
+    why = "is_under_way" if under_way else "nothing_to_collect_with"
+    told = {"due_at": time_text(due_at), "why": why if verb == "retry_skipped" else None}
+    return done, fact(done, verb, at=now, trigger=trigger, **told)
 
 
 def skipped(case: Case, action: Action, *, now: datetime, trigger: str) -> Turned:

@@ -63,7 +63,7 @@ def timeline(
 
 def _turns(case: Case, action: Action, now: datetime, failure: Failure) -> list[Turned]:
     if action.kind == "retry":
-        asked = machine.asked(case, [_NOBODY], now=now, trigger=TIMER, due_at=action.due_at)
+        asked = machine.asked(case, {_NOBODY: now}, now=now, trigger=TIMER, due_at=action.due_at)
         return [asked, machine.failed(asked[0], _NOBODY, failure, now=now, trigger=PAYMENT)]
     if action.kind == "notify":
         return [machine.reminded(case, action, now=now, trigger=TIMER)]

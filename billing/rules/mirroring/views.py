@@ -47,7 +47,8 @@ class InvoiceLineView:
 @dataclass(frozen=True, slots=True)
 class InvoiceView:
     """An invoice that lives at the processor: draft, open, paid, void or uncollectible. `failed`: it was tried, and is
-    not paid; `attempts`: how often it was tried. `payments`: the PaymentIntents that paid it, with how much each."""
+    not paid, nor is a debit on its way; `attempts`: how often it was tried, without such a debit. `payments`: the
+    PaymentIntents that paid it, with how much each."""
 
     id: str
     customer: str

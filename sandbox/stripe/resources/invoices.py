@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from sandbox.stripe import paying
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.listing import Filter, as_list, listed
 from sandbox.stripe.parameters import paged
-from sandbox.stripe.paying import confirm_intent
 from sandbox.stripe.rendering import includable
 from sandbox.stripe.resources.payment_intents import blank_intent
 from sandbox.stripe.resources.subscriptions import set_status
@@ -158,19 +158,52 @@ def pay_invoice(call: Call, invoice: Body) -> Body:
         "_payment_intent": intent["id"],
     }
     invoice = {**invoice, **tried}
-    paying = Call(call.world, call.account, call.version, call.request, call.key,
-                  {"payment_method": method, "off_session": "true"})  # fmt: skip
+    attempt = Call(call.world, call.account, call.version, call.request, call.key,
+                   {"payment_method": method, "off_session": "true"})  # fmt: skip
     payment = _payment(call, invoice, intent)
     try:
-        intent = confirm_intent(paying, intent)
+        intent = paying.confirm_intent(attempt, intent)
     except StripeError:
         call.save(invoice, "invoice.payment_failed", "invoice.updated")
         _note(call, invoice, "past_due")
         raise
+    if intent["status"] == "processing":  # it stays open, and is tried already
+        return call.save(invoice, "invoice.updated")
+    return _came(call, invoice, payment, intent)
+
+
+def debit_succeeded(call: Call, id: str) -> None:
+    """A debit has gone through, and with it the invoice that it was for."""
+    paying.asynchronous_succeeded(call, id)
+    intent = call.get("payment_intent", id)
+    invoice = call.find(intent.get("_invoice"))
+    if intent["status"] == "succeeded" and invoice and invoice["status"] == "open":
+        _came(call, invoice, _payment_by(call, intent), intent)
+
+
+def debit_failed(call: Call, id: str) -> None:
+    """A debit has come back, and the invoice that it was for is not paid."""
+    paying.asynchronous_failed(call, id)
+    intent = call.get("payment_intent", id)
+    invoice = call.find(intent.get("_invoice"))
+    if intent["status"] == "requires_payment_method" and invoice and invoice["status"] == "open":
+        call.emit("invoice.payment_failed", invoice)
+        _note(call, invoice, "past_due")
+
+
+def _came(call: Call, invoice: Body, payment: Body, intent: Body) -> Body:
     paid = {"status": "paid", "amount_paid": invoice["amount_remaining"],
             "status_transitions": {"canceled_at": None, "paid_at": call.now}}  # fmt: skip
     call.save({**payment, **paid}, "invoice_payment.paid")
     return _settle(call, {**invoice, "_charge": intent["latest_charge"]})
+
+
+def _payment_by(call: Call, intent: Body) -> Body:
+    (found,) = call.world.store.select(
+        account=call.account, kind="invoice_payment",
+        where="AND json_extract(body, '$.payment.payment_intent') = ?", values=(intent["id"],),
+    )  # fmt: skip
+    return dict(found)
 
 
 def _payment(call: Call, invoice: Body, intent: Body) -> Body:

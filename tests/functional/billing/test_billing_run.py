@@ -18,6 +18,7 @@ from tests.builders.books import balances
 from tests.builders.catalog import make_coupon
 from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import caller, make_organization, unique, write
+from tests.builders.payments import findings
 from tests.builders.subscribed import fee
 from tests.builders.subscriptions import now_of, owner, run_boundaries, sell, subscribe
 
@@ -275,6 +276,8 @@ class TestTrouble:
         rows = [one for one in pages(broken) if one["organization"] == str(broken.id)]
         assert [(one["status"], one["failures"]) for one in rows] == [("parked", 5)]
         assert "KeyError" in rows[0]["last_error"]
+        (finding,) = findings(broken.id)
+        assert (finding.kind, finding.subject) == ("billing_stopped", str(broken.id))
         claimed = write(claim_customers)
         assert broken.id not in claimed
         write(lambda cur: cur.execute("DELETE FROM billing_runs WHERE organization = ANY(%s)", (claimed,)))
@@ -285,8 +288,27 @@ class TestTrouble:
         resumed = broken.finance.post(path, None, key=unique())
         assert (resumed.status_code, resumed.json()["failures"]) == (200, 0)
         assert run_customer(broken.id) is True
+        assert findings(broken.id) == []
         assert broken.only()["total"] == "1.00"
         assert problem(broken.finance.post(path, None, key=unique())) == (404, "not_found")
+        broken.assert_sound()
+
+    def test_ends_when_a_person_resolves_its_finding(self) -> None:
+        broken = billed()
+        broken.use("1")
+        broken.pass_months()
+        set_ranges(broken.id, "[[null, {}]]")
+        for _ in range(5):
+            assert run_customer(broken.id) is False
+        set_ranges(broken.id, "[]")
+        (finding,) = findings(broken.id)
+        path = f"/v1/findings/{finding.id}/resolve"
+        assert broken.finance.post(path, {"reason": "It is mended"}, key=unique()).status_code == 200
+        claimed = write(claim_customers)
+        assert broken.id in claimed
+        write(lambda cur: cur.execute("DELETE FROM billing_runs WHERE organization = ANY(%s)", (claimed,)))
+        assert run_customer(broken.id) is True
+        assert broken.only()["total"] == "1.00"
         broken.assert_sound()
 
     def test_hands_out_no_more_than_workers_come_to(self, monkeypatch: pytest.MonkeyPatch) -> None:

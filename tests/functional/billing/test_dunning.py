@@ -1,6 +1,6 @@
 """A customer does not pay: what follows on which day, who drives it, and how it ends."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
@@ -130,6 +130,22 @@ class TestTheUsualPolicy:
         dunned.fail(HARD)
         assert PROCESSOR.of(dunned.id) == 2
         assert not dunned.case().is_hard
+
+    def test_is_not_held_off_by_changing_the_method_again_and_again(self) -> None:
+        """Bank debits run for four days and bounce; between them its default method changes every six hours."""
+        dunned = in_arrears()
+        PROCESSOR.debits.add(dunned.id)
+        dunned.on_day(2, fails=False)
+        start = dunned.case().anchor_at
+        for quarter in range(9, 4 * 16):
+            dunned.on(start + quarter * DAY / 4 + timedelta(minutes=1))
+            if quarter % 16 == 8:
+                dunned.fail_one(dunned.invoices[0])
+            dunned.new_method()
+        assert dunned.state() == "suspended"
+        at = {each["event"]: each["at"] for each in dunned.timeline()}
+        for event, day in (("grace", 7), ("suspended", 14)):
+            assert datetime.fromisoformat(at[event]) - start <= (day + 1) * DAY + timedelta(hours=1)
 
     def test_is_opened_by_a_payment_that_fails_when_it_is_due(self) -> None:
         made, invoice = with_invoice("12.50")
@@ -313,6 +329,41 @@ class TestLetters:
         statement = "SELECT notice, status FROM dunning_notices WHERE organization = %s ORDER BY notice"
         found = write(lambda cur: cur.execute(statement, (dunned.id,)).fetchall())
         assert found == [("past_due", "superseded"), ("recovered", "sent"), ("suspended", "superseded")]
+
+    @pytest.mark.parametrize("ends", ["by itself", "by finance"])
+    def test_of_a_stage_wait_for_the_end_of_an_exemption(self, ends: str) -> None:
+        dunned = in_arrears()
+        self.addressed(dunned)
+        dunned.finance("move", to="grace")
+        assert dunned.finance("exempt", days=10).status_code == 200
+        dunned.finance("move", to="suspended")
+        send_due_notices()
+        assert self.got(dunned) == []
+        if ends == "by itself":
+            dunned.on(now_of(dunned.id) + 11 * DAY)
+        else:
+            assert dunned.finance("end-exemption").status_code == 200
+        assert (dunned.state(), dunned.call()) == ("suspended", (403, "suspended"))
+        send_due_notices()
+        (told,) = self.got(dunned)
+        assert told.startswith("Your work is suspended")
+        dunned.pay()
+        send_due_notices()
+        assert self.got(dunned)[1:] == ["Everything is paid"]
+
+    def test_that_wait_for_the_end_of_an_exemption_are_not_sent_after_the_payment(self) -> None:
+        dunned = in_arrears()
+        self.addressed(dunned)
+        dunned.finance("exempt", days=10)
+        dunned.finance("move", to="suspended")
+        send_due_notices()
+        dunned.pay()
+        send_due_notices()
+        assert self.got(dunned) == ["Everything is paid"]
+
+    def got(self, dunned: Dunned) -> list[str]:
+        """The subjects of the letters that it got."""
+        return [each.subject for each in mail.outbox if each.to == [self.address(dunned)]]
 
     def address(self, dunned: Dunned) -> str:
         return f"{dunned.id}@example.com"

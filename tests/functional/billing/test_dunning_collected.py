@@ -18,7 +18,7 @@ from tests.builders.orgs import platform, unique, write
 from tests.builders.paying import Payer, payer, paying
 from tests.builders.payments import findings
 from tests.builders.processor import header, listed
-from tests.builders.stripe import Simulator
+from tests.builders.stripe import Outcome, Simulator
 from webhooks.operations.inbound.processing import process_due
 
 FAILING = "pm_card_chargeCustomerFail"
@@ -330,6 +330,30 @@ class TestAnInvoiceThatLivesThere:
         assert history(made).count("payment_failed") == 4
         statement = "SELECT notice FROM dunning_notices WHERE organization = %s ORDER BY notice"
         assert rows(statement, made.id) == [("past_due",), ("suspended",)]
+        made.made.assert_sound()
+
+    @pytest.mark.parametrize("comes_back", [True, False])
+    def test_whose_bank_debit_runs_has_not_failed(
+        self, comes_back: bool, stripe_simulator: Simulator
+    ) -> None:
+        made, subscription = self.mirrored(stripe_simulator, "pm_card_visa")
+        outcome: Outcome = "asynchronous_failure" if comes_back else "asynchronous"
+        stripe_simulator.next_payment(shown_customer(made), outcome)
+        with usual_policy((0, "suspend")):
+            stripe_simulator.decide(subscription=subscription, renew=True)
+            told(stripe_simulator)
+            (shown,) = made.made.reader.get("/v1/mirrored-invoices").json()["data"]
+            assert (shown["status"], shown["failed"], shown["attempts"]) == ("open", False, 0)
+            look(made)
+            assert (newest(made), gate(made)) == (None, (201, None))
+            stripe_simulator.advance(60)
+            told(stripe_simulator)
+        (shown,) = made.made.reader.get("/v1/mirrored-invoices").json()["data"]
+        if comes_back:
+            assert (shown["status"], shown["failed"], shown["attempts"]) == ("open", True, 1)
+            assert (newest(made).state, newest(made).failures) == ("suspended", 1)
+        else:
+            assert (shown["status"], shown["credit"], newest(made)) == ("paid", "15", None)
         made.made.assert_sound()
 
     def test_and_is_paid_books_its_fee_and_what_goes_back_on_its_customer(

@@ -8,7 +8,7 @@ import pytest
 from billing.operations.dunning.due import advance_customers, claim_due
 from billing.operations.parking import FAILURES_BEFORE_PARKING
 from config.metrics import scrape
-from tests.builders.dunning import DAY, Dunned, in_arrears
+from tests.builders.dunning import DAY, Dunned, in_arrears, owing_again
 from tests.builders.orgs import caller, make_organization, platform, unique, write
 from tests.builders.simulated import move_to
 
@@ -132,6 +132,36 @@ class TestACustomerThatFails:
         assert (findings_of(broken, "open"), len(findings_of(broken, "resolved"))) == ([], 1)
         assert run_of(broken) is None
         assert platform().post(path, None, key=unique()).status_code == 404
+
+    @pytest.mark.parametrize("how", ["paid", "let be"])
+    def test_is_none_any_more_when_its_case_closes_and_its_next_debt_is_dunned_for(
+        self, how: str, broken: Dunned
+    ) -> None:
+        fail_until_parked(broken)
+        mended(broken)
+        if how == "paid":
+            broken.pay()
+        else:
+            assert broken.finance("move", to="closed").status_code == 200
+        assert (broken.state(), run_of(broken)) == ("closed", None)
+        assert (findings_of(broken, "open"), len(findings_of(broken, "resolved"))) == ([], 1)
+        owing_again(broken)
+        broken.on(broken.due_at(1))
+        move_to(broken.id, broken.case().anchor_at + 2 * DAY)
+        assert is_due(broken)
+        assert advance_customers([broken.id]) == 1
+
+    def test_goes_on_when_a_person_resolves_its_finding(self, broken: Dunned) -> None:
+        fail_until_parked(broken)
+        mended(broken)
+        (finding,) = findings_of(broken, "open")
+        path = f"/v1/findings/{finding['id']}/resolve"
+        assert caller(broken.id, "admin").post(path, {"reason": "x"}, key=unique()).status_code == 403
+        assert run_of(broken, parked="true") is not None
+        assert platform().post(path, {"reason": "It is moot"}, key=unique()).status_code == 200
+        assert (run_of(broken), is_due(broken)) == (None, True)
+        assert advance_customers([broken.id]) == 1
+        assert broken.history()[-1] == "retry_skipped"
 
     def test_is_resumed_once_under_one_key_and_by_the_platform_alone(self, broken: Dunned) -> None:
         fail_until_parked(broken)

@@ -19,6 +19,7 @@ from tests.builders.tampering import is_said, told
 from tests.database import Session
 
 MINE = "WHERE organization = %(organization)s"
+PARKED = "(organization, failures, failed_at, parked_at) VALUES (%(organization)s, 5, now(), now())"
 
 
 def paid_and_partly_refunded() -> Paying:
@@ -79,6 +80,8 @@ def test_a_payout_of_the_platform_that_parts_from_its_books_is_found(
         ),
         (f"UPDATE invoices SET status = 'paid' {MINE}", "D2", "everything is settled"),
         (f"UPDATE invoices SET status = 'uncollectible' {MINE}", "D2", "everything is settled"),
+        (f"INSERT INTO dunning_claims {PARKED}", "D3", "no finding says so"),
+        (f"INSERT INTO billing_runs {PARKED}", "D3", "no finding says so"),
     ],
 )
 def test_a_customer_who_is_blocked_otherwise_than_the_case_says_is_found(

@@ -107,6 +107,11 @@ class TestAReadThatFails:
         with pytest.raises(stripe_gateway.ProcessorUnavailable):
             stripe_gateway.customer("cus_1")
 
+    def test_with_a_key_that_may_not_is_a_persons_matter(self, stripe_simulator: Simulator) -> None:
+        stripe_simulator.fail({"kind": "forbidden", "method": "GET"})
+        with pytest.raises(stripe_gateway.ProcessorRejected):
+            stripe_gateway.customer("cus_1")
+
     def test_without_a_key_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(settings, "STRIPE_API_KEY", None)
         with pytest.raises(stripe_gateway.NotConfigured):

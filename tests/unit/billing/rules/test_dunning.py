@@ -18,7 +18,7 @@ from billing.rules.dunning.timeline import timeline
 from billing.rules.payments.views import Failure
 from common.errors import InvalidField, InvalidTransition, ProblemError
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 START = datetime(2026, 3, 20, 8, 30, tzinfo=UTC)
 ONE, TWO = UUID(int=1), UUID(int=2)
 SOFT, HARD = Failure("card_declined", "insufficient_funds"), Failure("card_declined", "stolen_card")
@@ -184,7 +184,7 @@ class TestWhatIsNext:
 
     def test_waits_for_the_outcome_of_a_retry_and_not_for_ever(self) -> None:
         now = START + 7 * DAY
-        waiting, _ = machine.asked(case(step=1), [ONE], now=now, trigger="timer", due_at=now)
+        waiting, _ = machine.asked(case(step=1), {ONE: now}, now=now, trigger="timer", due_at=now)
         assert machine.next_action(waiting, now) is None
         later = now + timedelta(hours=24)
         assert waiting.next_at == later
@@ -194,9 +194,37 @@ class TestWhatIsNext:
         following = machine.next_action(on, later)
         assert following is not None and (following.kind, following.target) == ("move", GRACE)
 
+    def test_begins_no_new_wait_for_what_was_under_way_before(self) -> None:
+        now = START + 7 * DAY
+        young, _ = machine.asked(case(step=1), {ONE: now - 9 * HOUR}, now=now, trigger="timer", due_at=now)
+        assert (young.pending, young.waits_until) == ((ONE,), now + 15 * HOUR)
+        old, made = machine.asked(case(step=1), {ONE: now - DAY}, now=now, trigger="timer", due_at=now)
+        assert (old.pending, old.waits_until, old.step) == ((), None, 2)
+        assert (made.verb, made.data["why"]) == ("retry_skipped", "is_under_way")
+        following = machine.next_action(old, now)
+        assert following is not None and (following.kind, following.target) == ("move", GRACE)
+
+    def test_is_held_up_by_what_is_asked_for_besides_no_longer_than_from_its_own_date(self) -> None:
+        due = START + 7 * DAY
+        stepped, _ = machine.asked(case(step=1), {ONE: due}, now=due, trigger="timer", due_at=due)
+        for hours in (6, 12, 23):  # each bounces, and another method is asked at once
+            now = due + hours * HOUR
+            stepped, _ = machine.failed(stepped, ONE, SOFT, now=now, trigger="payment")
+            stepped, _ = machine.asked(stepped, {ONE: now}, now=now, trigger="payment", is_step=False)
+            assert stepped.waits_until == due + DAY
+        late, _ = machine.asked(stepped, {ONE: due + DAY}, now=due + DAY, trigger="payment", is_step=False)
+        assert (late.pending, late.step) == ((), 2)
+
+    def test_leaves_a_new_method_its_turn_until_what_was_under_way_before_has_failed(self) -> None:
+        now = START + 3 * DAY
+        noted, _ = machine.asked(case(), {ONE: START}, now=now, trigger="payment_method", is_step=False)
+        assert (noted.pending, noted.wants_retry) == ((), True)
+        asked, _ = machine.asked(noted, {ONE: now}, now=now, trigger="payment", is_step=False)
+        assert (asked.pending, asked.wants_retry) == ((ONE,), False)
+
     def test_waits_for_all_invoices_that_are_under_way(self) -> None:
         now = START + 7 * DAY
-        waiting, _ = machine.asked(case(step=1), [ONE, TWO], now=now, trigger="timer", due_at=now)
+        waiting, _ = machine.asked(case(step=1), {ONE: now, TWO: now}, now=now, trigger="timer", due_at=now)
         half, _ = machine.failed(waiting, ONE, SOFT, now=now, trigger="payment")
         assert machine.next_action(half, now) is None
         done, _ = machine.failed(half, TWO, SOFT, now=now, trigger="payment")
@@ -207,12 +235,12 @@ class TestWhatIsNext:
         hard, _ = machine.failed(case(step=1), ONE, HARD, now=START, trigger="payment")
         action = machine.next_action(hard, now)
         assert action is not None and (action.kind, action.why) == ("skip", "hard_decline")
-        asked, _ = machine.asked(hard, [ONE], now=START, trigger="payment_method", is_step=False)
+        asked, _ = machine.asked(hard, {ONE: START}, now=START, trigger="payment_method", is_step=False)
         assert (asked.is_hard, asked.step) == (False, 1)
 
     def test_takes_a_retry_right_after_another_to_have_its_outcome(self) -> None:
         now = START + 30 * DAY
-        asked, _ = machine.asked(case(), [ONE], now=now, trigger="timer", due_at=START)
+        asked, _ = machine.asked(case(), {ONE: now}, now=now, trigger="timer", due_at=START)
         done, _ = machine.failed(asked, ONE, SOFT, now=now, trigger="payment")
         action = machine.next_action(done, now)
         assert action is not None and (action.kind, action.why) == ("skip", "asked_just_now")
