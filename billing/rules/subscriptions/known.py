@@ -17,8 +17,8 @@ from billing.rules.subscriptions.row import Redemption
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a decision must know beside the row: the terms of its plan, what is left of each grant, and promotional
-    credit of the organization's other subscriptions, ended or not, that still runs. `coupons`: the redemptions that hold
-    now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units;
+    credit of the organization's other subscriptions, ended or not, that still runs. `coupons`: the redemptions that
+    hold now, the organization's own included; None: not known. `noted`: what credit notes took back of items, in units;
     `invoiced`: amount and discount of items on living invoices. `windows`: in which the organization's meters were
     counted before and that have not ended. `trial_days`: of the plan it is changed to, as many as the organization has
     a right to; None: as the plan has it. `next_cycle`: when the customer's cycle ends; None: not known. `agreed`: what
