@@ -1,32 +1,45 @@
-"""Worked examples of weighted sums and prorated graduated quantities (section 5)."""
+"""Worked examples of weighted sums and prorated graduated quantities (section 5).
 
-from datetime import UTC, datetime, timedelta
+W2 and W4 are counted by the meters. W5 and W7 are of the rule alone: no charge of a plan is billed so yet
+(docs/charges.md).
+"""
+
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
 
+from billing.queries.metering import aggregate
 from billing.rules.amounts import amount_of
 from billing.rules.charges.usage import Measured, QuantityChange, Usage
-from billing.rules.charges.weighted import DatedChange, weighted_sum
 from tests.builders.charges import Tiers, amount, charge, ladder, priced, with_convention
+from tests.builders.metering import cut_of, make_meter, new_event, now, record
+from tests.builders.orgs import make_organization, write
 
-START = datetime(2023, 8, 1, tzinfo=UTC)
-END = datetime(2023, 9, 1, tzinfo=UTC)
+START = now().replace(minute=0, second=0, microsecond=0) - timedelta(days=32)
+END = START + timedelta(days=31)
 SEATS: Tiers = [("5", "10", "100"), (None, "5", "50")]
 
 
 @pytest.mark.parametrize(
-    ("case", "changes", "expected"),
+    ("case", "levels", "expected"),
     [
-        ("W2", [(0, "2"), (2, "-1")], "1.00269"),
+        ("W2", [(0, "2"), (2, "1")], "1.00269"),  # a level is what is held from then on
         ("W4", [(0, "1000")], "1000"),
     ],
 )
 def test_a_weighted_sum_is_the_mean_of_what_was_held(
-    case: str, changes: list[tuple[int, str]], expected: str
+    case: str, levels: list[tuple[int, str]], expected: str
 ) -> None:
-    dated = [DatedChange(START + timedelta(hours=hours), Fraction(quantity)) for hours, quantity in changes]
-    assert round(weighted_sum(dated, start=START, end=END), 5) == Fraction(expected)
+    meter, organization = make_meter("weighted_sum"), make_organization()
+    kind = str(meter.definition.event_type)
+    record(
+        organization,
+        *(new_event(kind, START + timedelta(hours=hours), {"units": level}) for hours, level in levels),
+    )
+    cut = cut_of(organization, END)
+    (found,) = write(lambda cur: aggregate(cur, organization, meter, START, END, cut))
+    assert round(found.quantity, 5) == Fraction(expected)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +62,6 @@ def test_a_prorated_quantity_is_spread_over_the_tiers_it_passed(
 @pytest.mark.parametrize(
     ("case", "expected", "convention"), [("W9", 100, "flat_fee_at_zero=true"), ("W9-house", 0, "")]
 )
-def test_w9_no_change_at_all(case: str, expected: int, convention: str) -> None:
+def test_no_change_at_all(case: str, expected: int, convention: str) -> None:
     definition = charge("graduated", **with_convention({"tiers": ladder(SEATS)}, convention))
     assert amount(definition, Usage(Measured())) == expected
