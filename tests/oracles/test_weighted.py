@@ -4,6 +4,7 @@ W2 and W4 are counted by the meters. W5 and W7 are of the rule alone: no charge 
 (docs/charges.md).
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -15,10 +16,12 @@ from billing.rules.charges.usage import Measured, QuantityChange, Usage
 from tests.builders.charges import Tiers, amount, charge, ladder, priced, with_convention
 from tests.builders.metering import cut_of, make_meter, new_event, now, record
 from tests.builders.orgs import make_organization, write
+from tests.builders.subscribed import Catalog, Subscriber, amounts, day, terms
 
 START = now().replace(minute=0, second=0, microsecond=0) - timedelta(days=32)
 END = START + timedelta(days=31)
 SEATS: Tiers = [("5", "10", "100"), (None, "5", "50")]
+V1: Tiers = [("100", "2", "10"), ("200", "1", "0"), (None, "0.5", "50")]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,27 @@ def test_a_prorated_quantity_is_spread_over_the_tiers_it_passed(
     assert amount_of(line.gross.document_units("USD")) == Fraction(expected)
     assert line.billable == held
     assert (mean is None) or round(line.amount / held, 2) == Fraction(mean)
+
+
+@pytest.mark.parametrize(
+    ("model", "tiers", "before", "after", "billed"),
+    [
+        ("graduated", SEATS, 5, 10, [15_000, -7_500, 11_250]),  # by the rule of W5 212.50, not 187.50
+        ("volume", V1, 100, 300, [21_000, -10_500, 10_000]),
+    ],
+    ids=["graduated", "volume"],
+)
+def test_a_change_of_tiered_seats_bills_shares_of_what_each_number_costs(
+    model: str, tiers: Tiers, before: int, after: int, billed: list[int]
+) -> None:
+    """What a subscription does where W5, W7 and V1-pro would spread each change over the tiers (docs/charges.md)."""
+    catalog = Catalog()
+    price = {"model": model, "tiers": ladder(tiers)}
+    seats = {"key": "seats", "name": "Seats", "kind": "licensed", "prices": {"USD": price}}
+    held = catalog.add(terms(seats), seats=before)
+    who = Subscriber(catalog, held, day("2026-04-01"))
+    who.change(replace(held, quantities={"seats": Fraction(after)}), day("2026-04-16"))
+    assert [cents for decision in who.decisions for _, cents in amounts(decision)] == billed
 
 
 @pytest.mark.parametrize(
