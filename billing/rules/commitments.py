@@ -1,4 +1,4 @@
-"""Commitments: what was promised, what usage drew from it, and what comes on top (house rules 7, 27 and 28; M1 to M11).
+"""Commitments: what was promised, what usage drew from it, and what comes on top (house rules 7 and 27; M1 to M9).
 
 Charges draw from a commitment in their order. What exceeds it is overage: at a factor of its price, or at a rate of its
 own. What is missing at the end is the true-up.
@@ -113,34 +113,12 @@ def settle(
     return Settled(commitment, tuple(drawn), left if true_up else ZERO)
 
 
-def settle_windows(
-    commitment: Fraction,
-    windows: Sequence[Sequence[Charge]],
-    *,
-    overage: Overage = AT_LIST_PRICE,
-    true_up: bool = True,
-) -> tuple[Settled, ...]:
-    """Return every window against the commitment on its own; a good window does not help a bad one (rule 27)."""
-    return tuple(settle(commitment, charges, overage=overage, true_up=true_up) for charges in windows)
-
-
 def true_up_units(commitment: Fraction, lines: Sequence[int], *, currency: str, share: Fraction = ONE) -> int:
     """Return the true-up line in 10^-8: the rounded prorated commitment less the rounded lines, never below 0 (rule 7).
 
     `share` is the part of the commitment's period that is billed, `lines` are what it is compared with.
     """
     return max(0, document_units_of(commitment * share, currency=currency) - sum(lines))
-
-
-def next_opening(
-    included: Fraction, *, granted: Fraction, used: Fraction, rollover: bool, cap: Fraction | None = None
-) -> Fraction:
-    """Return what is there when the next period opens: its own grant and, with rollover, what was left (rule 28).
-
-    `cap` is the most that rolls over. Usage above what was granted takes nothing from the next period.
-    """
-    left = max(ZERO, granted - used) if rollover else ZERO
-    return included + (left if cap is None else min(left, cap))
 
 
 def segment_at(segments: Sequence[RampSegment], day: date) -> RampSegment | None:

@@ -1,7 +1,7 @@
-"""Invoice numbers: a legal entity's pattern of series, year and counter, written and read strictly.
+"""Invoice numbers: a legal entity's pattern of series, year and counter, written strictly.
 
-A pattern such as "{series}-{year}-{counter:6}" has each of the three once. Whatever is written by a pattern is read by
-it as the same three and as nothing else, so two invoices never have one number.
+A pattern such as "{series}-{year}-{counter:6}" has each of the three once, and something between that is in none of
+them: so two invoices never have one number.
 """
 
 import re
@@ -74,23 +74,6 @@ def format_number(pattern: str, number: InvoiceNumber) -> str:
         return written.get(match[1]) or str(number.counter).zfill(int(match[2]))
 
     return _FIELD.sub(field, pattern)
-
-
-def parse_number(pattern: str, text: object) -> InvoiceNumber:
-    """Return series, year and counter of a number that this pattern writes exactly so. Raises InvalidField."""
-    literals, names = _taken_apart(pattern)
-    forms = {"series": "([A-Z0-9]{1,10})", "year": "([1-9][0-9]{3})", "counter": "([0-9]{1,12})"}
-    form = "".join(
-        re.escape(literal) + (forms[names[place]] if place < len(names) else "")
-        for place, literal in enumerate(literals)
-    )
-    match = re.fullmatch(form, text, re.ASCII) if type(text) is str else None
-    if match is not None:
-        found = dict(zip(names, match.groups(), strict=True))
-        number = InvoiceNumber(found["series"], int(found["year"]), int(found["counter"]))
-        if number.counter and format_number(pattern, number) == text:
-            return number
-    raise InvalidField("This is no number of the legal entity's pattern.")
 
 
 def _taken_apart(pattern: str) -> tuple[list[str], list[str]]:

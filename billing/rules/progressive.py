@@ -2,6 +2,7 @@
 
 Thresholds look at what the usage of the whole period has come to. One invoice takes all that was not yet billed,
 however many thresholds were passed. The period's end bills everything and credits what was billed progressively.
+Nothing calls this yet: the billing run knows one threshold of unbilled use (docs/charges.md).
 """
 
 from __future__ import annotations

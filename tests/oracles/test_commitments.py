@@ -1,11 +1,14 @@
-"""Worked examples of commitments, overage and true-up (section 7, M1 to M11). M1 to M6 in minor units of USD."""
+"""Worked examples of commitments, overage and true-up (section 7, M1 to M9). M1 to M6 in minor units of USD.
+
+M11, what rolls over, goes through HTTP: tests/functional/billing/test_contract_commitments.py.
+"""
 
 from fractions import Fraction
 
 import pytest
 
 from billing.rules.amounts import document_units_of
-from billing.rules.commitments import Charge, Overage, next_opening, settle, true_up_units
+from billing.rules.commitments import Charge, Overage, settle, true_up_units
 from tests.builders.charges import minor, of_minor
 
 
@@ -25,18 +28,19 @@ def test_a_commitment_line_is_what_the_fees_leave_of_it(
     assert minor(true_up_units(of_minor(minimum), [fee], currency="USD", share=share)) == expected
 
 
-def test_m7_the_overage_factor_multiplies_what_exceeds_the_commitment() -> None:
+@pytest.mark.parametrize(("case", "overage", "total"), [("M7", [6000, 7500], 14_500)])
+def test_the_overage_factor_multiplies_what_exceeds_the_commitment(
+    case: str, overage: list[int], total: int
+) -> None:
     charges = [Charge("F1", Fraction(5000) * 1), Charge("F2", Fraction(2500) * 2)]
     settled = settle(Fraction(1000), charges, overage=Overage(Fraction("1.5")))
-    assert [drawn.overage for drawn in settled.charges] == [6000, 7500]
-    assert settled.covered + settled.overage == settled.total == 14_500
+    assert [drawn.overage for drawn in settled.charges] == overage
+    assert settled.covered + settled.overage == settled.total == total
 
 
-def test_m9_a_prepaid_amount_covers_a_charge_and_the_rest_is_overage() -> None:
+@pytest.mark.parametrize(("case", "covered", "overage"), [("M9", 200, 100)])
+def test_a_prepaid_amount_covers_a_charge_and_the_rest_is_overage(
+    case: str, covered: int, overage: int
+) -> None:
     settled = settle(Fraction(200), [Charge("service", Fraction(300))])
-    assert (settled.covered, settled.overage) == (200, 100)
-
-
-def test_m11_what_is_left_rolls_over() -> None:
-    opening = next_opening(Fraction(1000), granted=Fraction(1000), used=Fraction(800), rollover=True)
-    assert opening == 1200
+    assert (settled.covered, settled.overage) == (covered, overage)

@@ -1,14 +1,18 @@
-"""Worked examples of credit grants (section 9) on the pure rules of the ledger.
-
-K6, voiding more than there is, is refused by an operation and no matter of rules.
-"""
+"""Worked examples of credit (section 9): grants on the rules of the ledger, what is voided through HTTP."""
 
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
 
 import pytest
 
+from billing.rules.amounts import exact_text
 from ledger.rules.grants import Grant, GrantSubject, allocate, available
+from tests.builders.books import balances, give, open_books
 from tests.builders.charges import amount, charge
+from tests.builders.orgs import platform, unique
+from tests.invariants import Still, assert_sound
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 MAJOR = 10**8
@@ -55,20 +59,51 @@ def test_grants_are_burnt_in_order(
     assert burn(made[::-1], usage) == (consumed, left[::-1], 0)
 
 
-def test_k5_credits_are_worth_their_rate_while_they_are_voided() -> None:
-    wallet = charge("per_unit", unit_price="0.5")
-    left = [100, 100 - 60, 100 - 60 - 40]
-    assert [amount(wallet, str(each)) for each in left] == [50, 20, 0]
-    assert [amount(wallet, "60"), amount(wallet, "40")] == [30, 20]
+def void(organization: UUID, amount_text: str) -> Any:
+    """The answer to taking so much credit away."""
+    body = {
+        "organization": str(organization), "currency": "USD", "amount": amount_text, "direction": "debit",
+        "contra": "promotional_expense", "reason": "Void",
+    }  # fmt: skip
+    return platform().post("/v1/adjustments", body, key=unique())
 
 
-def test_k8_what_credit_does_not_cover_is_invoiced() -> None:
+def worth(credits: str) -> str:
+    """What so many credits of a wallet are worth at its rate of 0.5."""
+    return exact_text(amount(charge("per_unit", unit_price="0.5"), credits))
+
+
+@pytest.mark.parametrize(("case", "credits", "left"), [("K5", ["60", "40"], ["20", "0"])])
+def test_credits_are_voided_at_their_rate(case: str, credits: list[str], left: list[str]) -> None:
+    organization = open_books()
+    give(organization, worth("100"))
+    found = []
+    for each in credits:
+        answer = void(organization, worth(each))
+        assert answer.status_code == 201, answer.content
+        found.append(exact_text(Fraction(balances(organization).get("customer_credit", 0), MAJOR)))
+    assert found == left
+    assert_sound(organization)
+
+
+@pytest.mark.parametrize(("case", "expected"), [("K6", (422, "amount_exceeds_available"))])
+def test_voiding_more_than_the_balance_is_refused(case: str, expected: tuple[int, str]) -> None:
+    organization = open_books()
+    give(organization, "50")
+    with Still(organization):
+        answer = void(organization, "50.00000001")
+        assert (answer.status_code, answer.json()["code"]) == expected
+
+
+@pytest.mark.parametrize(("case", "credits", "invoiced"), [("K8", [40], 60)])
+def test_what_credit_does_not_cover_is_invoiced(case: str, credits: list[int], invoiced: int) -> None:
     """Convention credit_then_invoice."""
     consumed, _, missing = burn([grant(0, 40)], 100)
-    assert (consumed, missing) == ([40], 60)
+    assert (consumed, missing) == (credits, invoiced)
 
 
-def test_k12_a_grant_that_expires_at_the_start_is_not_burnt() -> None:
+@pytest.mark.parametrize(("case", "balance"), [("K12", 0)])
+def test_a_grant_that_expires_at_the_start_is_not_burnt(case: str, balance: int) -> None:
     expired = grant(0, 100, expires_at=NOW)
     assert burn([expired], 10) == ([], [100], 10)
-    assert available([expired], 0, NOW) == 0
+    assert available([expired], 0, NOW) == balance

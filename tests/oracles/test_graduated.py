@@ -55,10 +55,11 @@ def test_g3_22_names_what_each_tier_took() -> None:
     assert [(use.quantity, use.amount) for use in line.tiers] == [(5, 100), (5, 50), (5, 25), (7, 7)]
 
 
-def test_g3_min0_the_minimum_counts_earlier_lines() -> None:
+@pytest.mark.parametrize(("case", "before", "missing"), [("G3-min0", 100, 900)])
+def test_the_minimum_counts_earlier_lines(case: str, before: int, missing: int) -> None:
     line = priced(charge("graduated", tiers=ladder(G3), minimum="1000"), used(0, before=5))
     minimum = line.adjustment("minimum")
-    assert line.gross.before == 100
+    assert line.gross.before == before
     assert line.amount == 0
     assert minimum is not None
-    assert minimum.exact == 900
+    assert minimum.exact == missing

@@ -47,11 +47,13 @@ def test_p1_the_mean_price_of_a_unit_is_for_display() -> None:
     assert round(mean, 2) == Fraction("10.74")
 
 
-def test_p6_a_later_line_pays_only_the_packages_it_opens() -> None:
-    assert amount(charge("package", size="10", price="15"), used(5, before=17)) == 15
+@pytest.mark.parametrize(("case", "expected"), [("P6", 15)])
+def test_a_later_line_pays_only_the_packages_it_opens(case: str, expected: int) -> None:
+    assert amount(charge("package", size="10", price="15"), used(5, before=17)) == expected
 
 
-def test_p16_every_kind_of_unit_is_a_charge_of_its_own() -> None:
+@pytest.mark.parametrize(("case", "minutes_cost", "megabytes_cost"), [("P16", "0.5", "18")])
+def test_every_kind_of_unit_is_a_charge_of_its_own(case: str, minutes_cost: str, megabytes_cost: str) -> None:
     minutes = priced(charge("package", size="1000", price="0.5"), "1000")
     megabytes = priced(charge("package", size="512", price="0.3"), "30720")
-    assert (minutes.amount, megabytes.amount) == (Fraction("0.5"), 18)
+    assert (minutes.amount, megabytes.amount) == (Fraction(minutes_cost), Fraction(megabytes_cost))

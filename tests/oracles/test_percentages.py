@@ -65,22 +65,31 @@ def test_every_part_of_an_amount_bears_the_rate_of_its_tier(
     assert amount(charge("graduated_percentage", **fields), volume) == Fraction(expected)
 
 
-def test_c14_the_maximum_takes_off_what_the_period_has_too_much() -> None:
+@pytest.mark.parametrize(
+    ("case", "before", "parts"),
+    [("C14", "93.33", [Fraction("66.67"), Fraction(-60), Fraction("6.67")])],
+    ids=["C14"],
+)
+def test_the_maximum_takes_off_what_the_period_has_too_much(
+    case: str, before: str, parts: list[Fraction]
+) -> None:
     line = priced(charge("dynamic", multiplier="1.33333", maximum="100"), used(50, before=70))
     discount = line.adjustment("maximum")
     assert discount is not None
     documents = [part.document_units("USD") for part in (line.gross, discount, line.net)]
-    assert [amount_of(units) for units in documents] == [Fraction("66.67"), -60, Fraction("6.67")]
+    assert [amount_of(units) for units in documents] == parts
     earlier = priced(charge("dynamic", multiplier="1.33333", maximum="100"), used(70, last=False))
-    assert amount_of(earlier.net.document_units("USD")) == Fraction("93.33")
+    assert amount_of(earlier.net.document_units("USD")) == Fraction(before)
     assert amount_of(earlier.net.document_units("USD") + documents[2]) == 100
 
 
-def test_c15_credits_are_bought_at_their_rate() -> None:
-    assert amount(charge("per_unit", unit_price="0.50"), "100") == 50
+@pytest.mark.parametrize(("case", "expected"), [("C15", 50)])
+def test_credits_are_bought_at_their_rate(case: str, expected: int) -> None:
+    assert amount(charge("per_unit", unit_price="0.50"), "100") == expected
 
 
-def test_c16_a_usage_discount_is_used_up_line_by_line() -> None:
+@pytest.mark.parametrize(("case", "billed"), [("C16", [0, 50, 100])])
+def test_a_usage_discount_is_used_up_line_by_line(case: str, billed: list[int]) -> None:
     definition = charge("per_unit", unit_price="1", usage_discount="500")
     lines = [used(300, last=False), used(250, before=300, last=False), used(100, before=550)]
-    assert [priced(definition, line).billable for line in lines] == [0, 50, 100]
+    assert [priced(definition, line).billable for line in lines] == billed

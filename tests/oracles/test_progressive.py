@@ -1,6 +1,12 @@
-"""Worked examples of progressive billing (section 7, M12 to M16), in minor units of USD."""
+"""Worked examples of progressive billing (section 7, M12 to M16), in minor units of USD.
+
+They are of the rule alone: the billing run knows one threshold, counts anew after each invoice and credits nothing at
+the end (docs/charges.md; tests/functional/billing/test_billing_run.py says what it does).
+"""
 
 from fractions import Fraction
+
+import pytest
 
 from billing.rules.amounts import document_units_of
 from billing.rules.charges.usage import used
@@ -43,22 +49,29 @@ class Period:
         return minor(ended.fees), minor(ended.credit), minor(ended.due)
 
 
-def test_m12_a_threshold_invoices_and_the_end_credits_it() -> None:
+@pytest.mark.parametrize(("case", "end"), [("M12", (43_100, 20_000, 23_100))])
+def test_a_threshold_invoices_and_the_end_credits_it(case: str, end: tuple[int, int, int]) -> None:
     period = Period(M12)
     assert [period.use(1_000_000), period.use(1_000_000)] == [20_000, None]
-    assert period.end() == (43_100, 20_000, 23_100)
+    assert period.end() == end
 
 
-def test_m15_an_upgrade_ends_the_period_early() -> None:
+@pytest.mark.parametrize(("case", "end"), [("M15", (21_700, 20_000, 1_700))])
+def test_an_upgrade_ends_the_period_early(case: str, end: tuple[int, int, int]) -> None:
     """Convention per_day: 17 of 31 days were the old plan's, the day of the change is the new one's."""
     period = Period(M12)
     assert period.use(1_000_000) == 20_000
-    assert period.end(Fraction(17, 31)) == (21_700, 20_000, 1_700)
+    assert period.end(Fraction(17, 31)) == end
 
 
-def test_m16_recurring_thresholds_count_on_from_the_last_fixed_one() -> None:
+@pytest.mark.parametrize(
+    ("case", "invoices", "end"), [("M16", [220, None, 440, 220, 2200, 2200], (5_280, 5_280, 3_100))]
+)
+def test_recurring_thresholds_count_on_from_the_last_fixed_one(
+    case: str, invoices: list[int | None], end: tuple[int, int, int]
+) -> None:
     period = Period(M16)
     uses = [11_000] * 4 + [110_000] * 2
-    assert [period.use(quantity) for quantity in uses] == [220, None, 440, 220, 2200, 2200]
+    assert [period.use(quantity) for quantity in uses] == invoices
     fees, credit, due = period.end()
-    assert (fees - 3_100, credit, due) == (5_280, 5_280, 3_100)
+    assert (fees - 3_100, credit, due) == end

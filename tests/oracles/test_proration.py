@@ -1,4 +1,4 @@
-"""Worked examples of proration: billing_oracles, section 6."""
+"""Worked examples of shares (section 6). What a change or an end credits and charges: test_subscriptions.py."""
 
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -6,16 +6,7 @@ from fractions import Fraction
 import pytest
 
 from billing.rules.periods import Cycle, Interval
-from billing.rules.proration import (
-    NewFee,
-    RunningFee,
-    change_fees,
-    end_fees,
-    net_of_discount,
-    span_share,
-    unused_share,
-    used_share,
-)
+from billing.rules.proration import span_share, unused_share, used_share
 from billing.rules.rounding import round_to_document
 from billing.rules.tax import TaxableLine, TaxedDocument, Treatment, tax_document
 
@@ -83,128 +74,41 @@ def test_a_month_of_thirty_days_costs_the_same_in_every_month(case: str, start: 
 
 
 @pytest.mark.parametrize(
-    ("case", "basis", "day_counts_as_used", "credit"),
-    [("R11", "fixed_30", False, -532), ("R11-house", "per_day", True, -466)],
-)
-def test_a_termination_credits_the_days_that_are_left(
-    case: str, basis: str, day_counts_as_used: bool, credit: int
-) -> None:
-    (line,) = end_fees(
-        [RunningFee("plan", 1995 * MINOR, billed=1995 * MINOR)],
-        period=cycle("2023-04-23").period(0),
-        at=at("2023-05-15"),
-        basis=basis,
-        currency="USD",
-        day_counts_as_used=day_counts_as_used,
-    )
-    assert minor(line.amount) == credit
-
-
-@pytest.mark.parametrize(
-    ("case", "unit", "start", "day", "prices", "interval", "expected"),
+    ("case", "basis", "day_counts_as_used", "left", "credit"),
     [
-        ("R20", "month", "2025-06-01", "2025-06-16", (10_000, 30_000), None, (5_000, 15_000)),
-        ("R22", "month", "2024-02-18", "2024-02-25", (10_000, 30_000), None, (7_586, 22_759)),
-        ("R23", "year", "2024-08-01", "2024-10-01", (100_000, 300_000), None, (83_288, 249_863)),
-        ("R25", "year", "2023-02-18", "2023-09-05", (100_000, 300_000), None, (45_479, 136_438)),
-        ("R26", "month", "2025-06-01", "2025-06-16", (10_000, 100_000), Interval("year"), (5_000, 100_000)),
-        ("R29", "month", "2025-06-01", "2025-06-02", (500, 2_000), None, (483, 1_933)),
-        ("R32", "month", "2025-06-01", "2025-06-16", (1_000, 2_000), None, (500, 1_000)),
+        ("R11", "fixed_30", False, Fraction(8, 30), 532),
+        ("R11-house", "per_day", True, Fraction(7, 30), 466),
     ],
 )
-def test_a_change_credits_the_old_and_charges_the_new_by_the_second(
-    case: str,
-    unit: str,
-    start: str,
-    day: str,
-    prices: tuple[int, int],
-    interval: Interval | None,
-    expected: tuple[int, int],
+def test_a_termination_leaves_the_days_that_were_not_used(
+    case: str, basis: str, day_counts_as_used: bool, left: Fraction, credit: int
 ) -> None:
-    old, new = (price * MINOR for price in prices)
-    change = change_fees(
-        [RunningFee("plan", old, billed=old)],
-        [NewFee("plan", new)],
-        cycle=cycle(start, unit=unit, start=start),
-        at=at(day),
-        mode="invoice",
-        basis="per_second",
-        currency="USD",
-        interval=interval,
-    )
-    assert tuple(abs(minor(line.amount)) for line in change.lines) == expected
-    assert change.lines[0].amount < 0 < change.lines[1].amount
+    """What a subscription credits of it, by the house rule: test_subscriptions.py."""
+    period = cycle("2023-04-23").period(0)
+    share = unused_share(period, at("2023-05-15"), basis=basis, day_counts_as_used=day_counts_as_used)
+    assert share == left
+    assert minor(round_to_document(1995 * MINOR * share, currency="USD")) == credit
 
 
-def test_r29_the_net_of_both_is_what_is_billed() -> None:
-    change = change_fees(
-        [RunningFee("plan", 500 * MINOR, billed=500 * MINOR)],
-        [NewFee("plan", 2_000 * MINOR)],
-        cycle=cycle("2025-06-01", start="2025-06-01"),
-        at=at("2025-06-02"),
-        mode="invoice",
-        basis="per_second",
-        currency="USD",
-    )
-    assert minor(sum(line.amount for line in change.lines)) == 1_450
-
-
-def test_r30_a_discount_is_spread_before_it_is_credited() -> None:
-    fixed, seat = net_of_discount([10_000 * MINOR, 20_000 * MINOR], 9_000 * MINOR, currency="USD")
-    change = change_fees(
-        [RunningFee("fixed", fixed, billed=fixed), RunningFee("seat", seat, billed=seat)],
-        [],
-        cycle=cycle("2025-06-01", start="2025-06-01"),
-        at=at("2025-06-16"),
-        mode="prorate",
-        basis="per_second",
-        currency="USD",
-    )
-    assert [minor(line.amount) for line in change.lines] == [-3_500, -7_000]
-
-
-@pytest.mark.parametrize(
-    ("case", "old", "new", "expected"),
-    [
-        ("R40", 1_000, 2_000, (-548, 1_097, 549)),
-        ("R41", 10_000, 3_000, (-5_484, 1_645, -3_839)),
-        ("R42", 5_000, 10_000, (-2_742, 5_484, 2_742)),
-    ],
-)
-def test_the_day_of_a_change_belongs_to_the_new_plan(
-    case: str, old: int, new: int, expected: tuple[int, int, int]
-) -> None:
-    change = change_fees(
-        [RunningFee("plan", old * MINOR, billed=old * MINOR)],
-        [NewFee("plan", new * MINOR)],
-        cycle=cycle("2024-03-01", start="2024-03-01"),
-        at=at("2024-03-15"),
-        mode="invoice",
-        basis="per_day",
-        currency="USD",
-    )
-    amounts = [minor(line.amount) for line in change.lines]
-    assert (*amounts, sum(amounts)) == expected
-    assert {line.share for line in change.lines} == {Fraction(17, 31)}
-
-
-def test_r50_a_terminated_stub_counts_its_last_day() -> None:
+@pytest.mark.parametrize(("case", "share", "amount"), [("R50", Fraction(32, 91), 32_000)])
+def test_a_terminated_stub_counts_its_last_day(case: str, share: Fraction, amount: int) -> None:
     period = cycle("2023-04-15", unit="quarter", start="2023-05-20").period(0)
-    share = used_share(period, at("2023-06-20"), basis="per_day", day_counts_as_used=True)
-    assert share == Fraction(32, 91)
-    assert minor(round_to_document(91_000 * MINOR * share, currency="EUR")) == 32_000
+    assert used_share(period, at("2023-06-20"), basis="per_day", day_counts_as_used=True) == share
+    assert minor(round_to_document(91_000 * MINOR * share, currency="EUR")) == amount
 
 
-def test_r52_a_stub_is_taxed_after_its_proration() -> None:
+@pytest.mark.parametrize(("case", "share", "gross"), [("R52", Fraction(24, 31), 4_645)])
+def test_a_stub_is_taxed_after_its_proration(case: str, share: Fraction, gross: int) -> None:
     period = cycle("2023-01-01", start="2023-01-08").period(0)
-    share = span_share(period, period.start, period.end, basis="per_day")
-    assert share == Fraction(24, 31)
-    assert minor(with_tax(round_to_document(5_000 * MINOR * share, currency="EUR")).gross) == 4_645
+    assert span_share(period, period.start, period.end, basis="per_day") == share
+    assert minor(with_tax(round_to_document(5_000 * MINOR * share, currency="EUR")).gross) == gross
 
 
-def test_r54_a_termination_in_february_is_credited_with_its_tax() -> None:
+@pytest.mark.parametrize(("case", "share", "expected"), [("R54", Fraction(3, 28), (536, 107, 643))])
+def test_a_termination_in_february_is_credited_with_its_tax(
+    case: str, share: Fraction, expected: tuple[int, int, int]
+) -> None:
     period = cycle("2023-02-01").period(0)
-    share = unused_share(period, at("2023-02-25"), basis="per_day", day_counts_as_used=True)
-    assert share == Fraction(3, 28)
+    assert unused_share(period, at("2023-02-25"), basis="per_day", day_counts_as_used=True) == share
     note = with_tax(round_to_document(5_000 * MINOR * share, currency="EUR"))
-    assert (minor(note.net), minor(note.tax), minor(note.gross)) == (536, 107, 643)
+    assert (minor(note.net), minor(note.tax), minor(note.gross)) == expected

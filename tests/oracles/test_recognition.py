@@ -1,20 +1,13 @@
-"""Worked examples of revenue recognition: billing_oracles, section 13."""
+"""Worked examples of revenue recognition (section 13), through the schedules that are booked."""
 
-from datetime import UTC, date, datetime
 from fractions import Fraction
 
 import pytest
 
-from billing.rules.periods import Cycle, Interval
-from billing.rules.proration import NewFee, RunningFee, change_fees
-from billing.rules.recognition import deferred_after, end_recognition, recognise, revenue_by_month
-
-MAJOR = 100_000_000
-JUNE = date(2025, 6, 1)
-
-
-def at(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+from billing.rules.months import month_end, month_of
+from billing.rules.schedules import revenue_until
+from tests.builders.schedules import MAJOR, line, months_of, schedule_of
+from tests.builders.subscribed import Catalog, Subscriber, day, fee, terms
 
 
 @pytest.mark.parametrize(
@@ -25,31 +18,42 @@ def at(text: str) -> datetime:
             "Q3", 120, "2025-06-15T12:00", "2025-10-13T12:00", "per_second",
             ["15.5", "31", "31", "30", "12.5"], "104.5",
         ),
-        ("Q5", 120, "2025-06-15T12:00", "2025-10-13T12:00", "even_month", ["30", "30", "30", "30", "0"], "90"),
+        ("Q5", 120, "2025-06-15T12:00", "2025-10-13T12:00", "even_month", ["30", "30", "30", "30"], "90"),
     ],
 )  # fmt: skip
 def test_a_fee_is_revenue_straight_line_by_month(
     case: str, amount: int, start: str, end: str, method: str, revenue: list[str], deferred: str
 ) -> None:
-    found = recognise(amount * MAJOR, start=at(start), end=at(end), zone="UTC", method=method)
-    assert [Fraction(part.amount, MAJOR) for part in found.parts] == [Fraction(text) for text in revenue]
-    assert deferred_after(found, found.parts[0].month) == Fraction(deferred) * MAJOR
+    schedule = schedule_of(line(amount * MAJOR, start, end, detail={"recognition": method}), at=start)
+    assert schedule is not None
+    booked = [Fraction(part, MAJOR) for part in months_of(schedule).values()]
+    assert booked == [Fraction(text) for text in revenue]
+    first = month_end(month_of(schedule.service_start, zone="UTC"), zone="UTC")
+    assert schedule.amount - revenue_until(schedule, first) == Fraction(deferred) * MAJOR
 
 
 @pytest.mark.parametrize("method", ["per_second", "per_day"])
-def test_q6_an_upgrade_ends_the_old_and_begins_the_new(method: str) -> None:
-    start, end, upgrade = at("2025-04-01"), at("2025-05-01"), at("2025-04-21")
-    credit, charge = change_fees(
-        [RunningFee("plan", 90 * MAJOR, billed=90 * MAJOR)],
-        [NewFee("plan", 120 * MAJOR)],
-        cycle=Cycle.from_start(start, interval=Interval("month"), zone="UTC"),
-        at=upgrade,
-        mode="invoice",
-        basis=method,
-        currency="USD",
-    ).lines
-    old = recognise(90 * MAJOR, start=start, end=end, zone="UTC", method=method)
-    old = end_recognition(old, at=upgrade, credited=-credit.amount)
-    new = recognise(charge.amount, start=charge.start, end=charge.end, zone="UTC", method=method)
-    assert (old.amount, new.amount) == (60 * MAJOR, 40 * MAJOR)
-    assert revenue_by_month([old, new]) == {date(2025, 4, 1): 100 * MAJOR}
+@pytest.mark.parametrize(("case", "old", "new"), [("Q6", 60, 40)])
+def test_an_upgrade_ends_the_old_and_begins_the_new(case: str, old: int, new: int, method: str) -> None:
+    catalog = Catalog()
+    plans = (terms(fee(price), proration=method, recognition=method) for price in ("90", "120"))
+    small, big = (catalog.add(plan) for plan in plans)
+    who = Subscriber(catalog, small, day("2025-04-01"))
+    who.change(big, day("2025-04-21"))
+    items = [item for decision in who.decisions for item in decision.items]
+    lines = [
+        line(
+            item.amount,
+            None,
+            None,
+            service_start=item.service_start,
+            service_end=item.service_end,
+            detail={"recognition": item.recognition},
+            n=number,
+        )
+        for number, item in enumerate(items, start=1)
+    ]
+    whole, back, charge = (schedule_of(one, at="2025-04-01") for one in lines)
+    assert months_of(whole, back) == {"04": old * MAJOR}
+    assert months_of(charge) == {"04": new * MAJOR}
+    assert months_of(whole, back, charge) == {"04": (old + new) * MAJOR}

@@ -62,7 +62,8 @@ class TestAnchors:
         # of the anchor period from 15 March 12:00: 14.5 of 31 days
         assert amounts(who.decisions[0]) == [("recurring", 1403)]
 
-    def test_a8_the_price_is_the_same_through_daylight_saving(self) -> None:
+    @pytest.mark.parametrize(("case", "amount"), [("A8", 24_995)])
+    def test_the_price_is_the_same_through_daylight_saving(self, case: str, amount: int) -> None:
         who = subscriber(terms(fee("249.95")), "2015-09-01T08:00", zone="America/Juneau", trial_days=30)
         assert who.decisions[0].items == []
         assert starts(who, 8) == [
@@ -70,13 +71,14 @@ class TestAnchors:
             "2016-01-01T00:00", "2016-02-01T00:00", "2016-03-01T00:00", "2016-04-01T00:00",
         ]  # fmt: skip
         billed = [amount for decision in who.decisions for amount in amounts(decision)]
-        assert billed == [("recurring", 24_995)] * 8
+        assert billed == [("recurring", amount)] * 8
 
-    def test_a10_periods_over_the_end_of_a_year(self) -> None:
+    @pytest.mark.parametrize(("case", "periods"), [("A10", 2)])
+    def test_periods_over_the_end_of_a_year(self, case: str, periods: int) -> None:
         who = subscriber(terms(fee("10")), "2010-11-15", anchor=day("2010-11-15").replace(tzinfo=None))
         passed = who.until(day("2011-01-16"))
         assert [decision.at for decision in passed] == [day("2010-12-15"), day("2011-01-15")]
-        assert [amounts(decision) for decision in passed] == [[("recurring", 1000)]] * 2
+        assert [amounts(decision) for decision in passed] == [[("recurring", 1000)]] * periods
 
 
 class TestStubs:
@@ -105,12 +107,13 @@ class TestStubs:
         who = subscriber(plan, start, anchor=day("2023-01-23").replace(tzinfo=None))
         assert amounts(who.decisions[0]) == [("recurring", 532)]
 
-    def test_r52_a_calendar_month_from_8_january(self) -> None:
+    @pytest.mark.parametrize(("case", "gross"), [("R52", 4645)])
+    def test_a_calendar_month_from_8_january(self, case: str, gross: int) -> None:
         plan = terms(fee("50"), proration="per_day")
         who = subscriber(plan, "2024-01-08", anchor=day("2024-01-01").replace(tzinfo=None))
         ((_, amount),) = amounts(who.decisions[0])
         assert amount == 3871
-        assert round(amount * Fraction(12, 10)) == 4645
+        assert round(amount * Fraction(12, 10)) == gross
 
 
 class TestChangesPerSecond:
@@ -136,16 +139,20 @@ class TestChangesPerSecond:
         assert amounts(made) == [("proration_credit", -credit), ("proration_charge", charge)]
         assert [item.due_at for item in made.items] == [day(at)] * 2
 
-    def test_r26_another_interval_begins_a_new_period_at_the_full_price(self) -> None:
+    @pytest.mark.parametrize(("case", "credit", "charge"), [("R26", 5000, 100_000)])
+    def test_another_interval_begins_a_new_period_at_the_full_price(
+        self, case: str, credit: int, charge: int
+    ) -> None:
         catalog = Catalog()
         first = catalog.add(terms(fee("100")))
         second = catalog.add(terms(fee("1000"), interval=YEAR))
         who = Subscriber(catalog, first, day("2025-06-01"))
         made = who.change(second, day("2025-06-16"))
-        assert amounts(made) == [("proration_credit", -5000), ("recurring", 100_000)]
+        assert amounts(made) == [("proration_credit", -credit), ("recurring", charge)]
         assert (who.row.period_start, who.row.period_end) == (day("2025-06-16"), day("2026-06-16"))
 
-    def test_r30_a_credit_is_net_of_the_coupon(self) -> None:
+    @pytest.mark.parametrize(("case", "credits"), [("R30", (3500, 7000))])
+    def test_a_credit_is_net_of_the_coupon(self, case: str, credits: tuple[int, int]) -> None:
         catalog = Catalog()
         first = catalog.add(terms(fee("100"), seats("200")), seats=1)
         second = catalog.add(terms(fee("500")))
@@ -154,39 +161,37 @@ class TestChangesPerSecond:
         assert amounts(who.decisions[0]) == [("recurring", 10_000), ("licensed", 20_000)]
         assert [one.discount for one in who.row.fees] == [3000 * CENT, 6000 * CENT]
         made = who.change(second, day("2025-06-16"))
-        assert amounts(made)[:2] == [("proration_credit", -3500), ("proration_credit", -7000)]
+        assert amounts(made)[:2] == [("proration_credit", -amount) for amount in credits]
 
 
 class TestChangesPerDay:
-    def plans(self, first: Any, second: Any) -> tuple[Catalog, Any, Any]:
+    @pytest.mark.parametrize(
+        ("case", "old", "new", "credit", "charge", "net"),
+        [
+            ("R40", (fee("10"), {}), (fee("20"), {}), 548, 1097, 549),
+            ("R41", (seats("50"), {"seats": 2}), (seats("30"), {"seats": 1}), 5484, 1645, -3839),
+        ],
+        ids=["R40", "R41"],
+    )
+    def test_the_day_of_the_change_belongs_to_the_new_plan(
+        self, case: str, old: Any, new: Any, credit: int, charge: int, net: int
+    ) -> None:
         catalog = Catalog()
-        return (
-            catalog,
-            catalog.add(terms(*first, proration="per_day"), **({"seats": 2} if len(first) > 1 else {})),
-            catalog.add(terms(*second, proration="per_day")),
-        )
-
-    def test_r40_the_day_of_the_change_belongs_to_the_new_plan(self) -> None:
-        catalog, first, second = self.plans([fee("10")], [fee("20")])
+        first, second = (catalog.add(terms(one, proration="per_day"), **held) for one, held in (old, new))
         made = Subscriber(catalog, first, day("2024-03-01")).change(second, day("2024-03-15T09:30"))
-        assert amounts(made) == [("proration_credit", -548), ("proration_charge", 1097)]
-        assert made.total == 549 * CENT
+        assert amounts(made) == [("proration_credit", -credit), ("proration_charge", charge)]
+        assert made.total == net * CENT
 
-    def test_r41_fewer_seats_at_another_price(self) -> None:
-        catalog = Catalog()
-        first = catalog.add(terms(seats("50"), proration="per_day"), seats=2)
-        second = catalog.add(terms(seats("30"), proration="per_day"), seats=1)
-        made = Subscriber(catalog, first, day("2024-03-01")).change(second, day("2024-03-15"))
-        assert amounts(made) == [("proration_credit", -5484), ("proration_charge", 1645)]
-        assert made.total == -3839 * CENT
-
-    def test_r42_more_seats(self) -> None:
+    @pytest.mark.parametrize(("case", "credit", "charge", "net"), [("R42", 2742, 5484, 2742)])
+    def test_more_seats_credit_the_old_number_and_charge_the_new(
+        self, case: str, credit: int, charge: int, net: int
+    ) -> None:
         catalog = Catalog()
         first = catalog.add(terms(seats("10"), proration="per_day"), seats=5)
         who = Subscriber(catalog, first, day("2024-03-01"))
         made = who.change(replace(first, quantities={"seats": Fraction(10)}), day("2024-03-15"))
-        assert amounts(made) == [("proration_credit", -2742), ("proration_charge", 5484)]
-        assert made.total == 2742 * CENT
+        assert amounts(made) == [("proration_credit", -credit), ("proration_charge", charge)]
+        assert made.total == net * CENT
 
     @pytest.mark.parametrize(
         ("name", "start", "anchor", "at", "unused"),
@@ -198,7 +203,10 @@ class TestChangesPerDay:
     def test_r6_and_r8_the_old_plan_keeps_its_days(
         self, name: str, start: str, anchor: str, at: str, unused: Fraction
     ) -> None:
-        catalog, first, second = self.plans([fee("1000000")], [fee("2000000")])
+        catalog = Catalog()
+        first, second = (
+            catalog.add(terms(fee(price), proration="per_day")) for price in ("1000000", "2000000")
+        )
         who = Subscriber(catalog, first, day(start), anchor=day(anchor).replace(tzinfo=None))
         made = who.change(second, day(at))
         assert amounts(made)[0] == ("proration_credit", -round(100_000_000 * unused))
@@ -208,16 +216,22 @@ class TestTerminations:
     def end(self, who: Subscriber, at: str) -> Any:
         return who.take(decide_cancel_now(who.row, who.known, at=day(at), credit_unused_part=True))
 
-    def test_r11_the_last_day_counts_as_used(self) -> None:
-        who = subscriber(terms(fee("19.95"), proration="per_day"), "2023-04-23")
-        assert amounts(self.end(who, "2023-05-15")) == [("proration_credit", -466)]
+    @pytest.mark.parametrize(
+        ("case", "price", "start", "at", "credit"),
+        [
+            ("R11-house", "19.95", "2023-04-23", "2023-05-15", 466),
+            ("R54", "50", "2023-02-01", "2023-02-25", 536),
+        ],
+    )
+    def test_the_last_day_counts_as_used(
+        self, case: str, price: str, start: str, at: str, credit: int
+    ) -> None:
+        who = subscriber(terms(fee(price), proration="per_day"), start)
+        assert amounts(self.end(who, at)) == [("proration_credit", -credit)]
 
-    def test_r54_three_days_of_february_come_back(self) -> None:
-        who = subscriber(terms(fee("50"), proration="per_day"), "2023-02-01")
-        assert amounts(self.end(who, "2023-02-25")) == [("proration_credit", -536)]
-
-    def test_r50_a_quarter_in_arrears_is_billed_for_its_days(self) -> None:
+    @pytest.mark.parametrize(("case", "amount"), [("R50", 32_000)])
+    def test_a_quarter_in_arrears_is_billed_for_its_days(self, case: str, amount: int) -> None:
         plan = terms(fee("910", timing="arrears"), proration="per_day", interval=QUARTER)
         who = subscriber(plan, "2023-05-20", anchor=day("2023-04-15").replace(tzinfo=None))
         assert who.decisions[0].items == []
-        assert amounts(self.end(who, "2023-06-20")) == [("proration_charge", 32_000)]
+        assert amounts(self.end(who, "2023-06-20")) == [("proration_charge", amount)]

@@ -48,14 +48,15 @@ def test_all_units_cost_what_the_tier_they_reach_says(
     assert amount(definition, units) == Fraction(expected)
 
 
-def test_v1_pro_the_full_quantity_chooses_and_the_prorated_one_pays() -> None:
+@pytest.mark.parametrize(("case", "expected"), [("V1-pro", "149.3")])
+def test_the_full_quantity_chooses_and_the_prorated_one_pays(case: str, expected: str) -> None:
+    """Of the rule alone: no charge of a plan is billed so yet (docs/charges.md)."""
     usage = Usage(Measured(Fraction(300), prorated=Fraction("198.6")))
-    assert amount(charge("volume", tiers=ladder(V1)), usage) == Fraction("149.3")
+    assert amount(charge("volume", tiers=ladder(V1)), usage) == Fraction(expected)
 
 
-def test_v2_mid_has_no_line_before_the_end_of_its_period() -> None:
-    assert price_line(charge("volume", tiers=ladder(V2)), used(10, last=False)) is None
-
-
-def test_v2_mid_is_billed_whole_at_the_end() -> None:
-    assert amount(charge("volume", tiers=ladder(V2)), used(6, before=10)) == 80
+@pytest.mark.parametrize(("case", "in_between", "at_the_end"), [("V2-mid", None, 80)])
+def test_volume_does_not_split_in_its_period(case: str, in_between: None, at_the_end: int) -> None:
+    definition = charge("volume", tiers=ladder(V2))
+    assert price_line(definition, used(10, last=False)) is in_between
+    assert amount(definition, used(6, before=10)) == at_the_end

@@ -228,7 +228,7 @@ class TestASubscription:
 
 
 class TestAThreshold:
-    def test_makes_an_invoice_before_the_cycle_ends_and_bills_nothing_twice(self) -> None:
+    def test_makes_invoices_before_the_cycle_ends_counts_anew_and_bills_nothing_twice(self) -> None:
         made = billed()
         body = {"organization": str(made.id), "threshold": "2.50"}
         assert made.finance.patch("/v1/billing-cycle", body).json()["threshold"] == "2.5"
@@ -237,11 +237,14 @@ class TestAThreshold:
         assert made.reader.get("/v1/billing-cycle").json()["unbilled"] == "2"
         made.use("1")
         assert made.run() == 1
+        made.use("1.25", "1.25")
+        assert made.run() == 1
         made.use("0.75")
         made.pass_months()
         made.run()
         assert [(one["cause"], one["total"]) for one in made.invoices()] == [
             ("threshold", "3.00"),
+            ("threshold", "2.50"),
             ("cycle", "0.75"),
         ]
         made.assert_sound()

@@ -190,12 +190,15 @@ class TestPrepaid:
         assert (found["breakage"], found["revenue"]) == (units("70"), units("30"))
         assert owed(customer.id) == [("commitment", "100.00")]
 
-    def test_rolls_over_into_the_next_window_at_once(self, customer: Customer) -> None:
+    @pytest.mark.parametrize(("case", "opening"), [("M11", "1200")])
+    def test_rolls_over_into_the_next_window_at_once(
+        self, customer: Customer, case: str, opening: str
+    ) -> None:
         rolling = commitment("prepaid", "month", rollover=True)
         made = agreed(customer.id, "1000", days=365, commitment=rolling)
         use(customer, "800")
         pass_days(customer.id, 31)
-        assert owner(customer.id).get("/v1/balance").json()["available"] == "1200"  # M11
+        assert owner(customer.id).get("/v1/balance").json()["available"] == opening
         pass_days(customer.id, 3)
         assert figures(customer.id, made, "rolled_over", "rolled_in")[:2] == [("200", "0"), ("0", "200")]
 

@@ -1,7 +1,8 @@
-"""A schedule and the rule of recognition say the same, whatever was credited and whenever it is booked."""
+"""Schedules: months sum to the amount, whatever was credited and whenever it is booked."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from billing.rules.months import month_end, month_of
-from billing.rules.recognition import METHODS, end_recognition, recognise
+from billing.rules.recognition import METHODS, elapsed_share
 from billing.rules.schedules import Schedule, book_months, credited, ended, opened
 from tests.property.billing.calendars import INSTANTS, ZONES, inside
 
@@ -48,19 +49,28 @@ def over(service: Service, zone: str) -> datetime:
 
 @settings(deadline=None)
 @given(amount=AMOUNTS, service=SERVICE, zone=st.sampled_from(ZONES), method=st.sampled_from(METHODS))
-def test_without_changes_it_is_the_rule(amount: int, service: Service, zone: str, method: str) -> None:
+def test_months_sum_to_the_amount_and_each_has_its_exact_share(
+    amount: int, service: Service, zone: str, method: str
+) -> None:
+    """Up to every month's end it is the exact share, rounded once; a month is the difference of two such sums."""
     start, end = service
-    expected = recognise(amount, start=start, end=end, zone=zone, method=method)
-    months = {part.month: part.amount for part in expected.parts if part.amount}
     made = schedule(amount, service, zone, method)
-    assert booked(made, zone, over(service, zone)) == months
-    last = over(service, zone) + timedelta(days=400)
-    assert book_months([made], until=last, zone=zone, closed_until=None)[-1].end <= over(service, zone)
+    months = book_months(
+        [made], until=over(service, zone) + timedelta(days=400), zone=zone, closed_until=None
+    )
+    assert sum(month.amount for month in months) == amount
+    assert all(month.amount * amount >= 0 for month in months)
+    assert months[-1].end <= over(service, zone)
+    until = 0
+    for month in months:
+        until += month.amount
+        share = elapsed_share(month.end, start=start, end=end, zone=zone, method=method)
+        assert abs(until - amount * share) <= Fraction(1, 2)
 
 
 @settings(deadline=None)
 @given(amount=AMOUNTS, service=SERVICE, zone=st.sampled_from(ZONES), data=st.data())
-def test_ended_and_credited_it_is_the_rule_of_an_early_end(
+def test_an_early_end_leaves_earlier_months_and_its_month_takes_what_is_left(
     amount: int, service: Service, zone: str, data: st.DataObject
 ) -> None:
     start, end = service
@@ -68,11 +78,13 @@ def test_ended_and_credited_it_is_the_rule_of_an_early_end(
     assume(start < at < end and month_end(month_of(at, zone=zone), zone=zone) != at)
     assume(at != month_end(month_of(at - timedelta(microseconds=1), zone=zone), zone=zone))
     part = data.draw(st.integers(min(amount, 0), max(amount, 0)))
-    whole = recognise(amount, start=start, end=end, zone=zone, method="per_second")
-    expected = end_recognition(whole, at=at, credited=part)
+    whole = booked(schedule(amount, service, zone), zone, over(service, zone))
     made = ended(credited(schedule(amount, service, zone), part, at=at, ends=False, zone=zone), at=at)
-    months = {one.month: one.amount for one in expected.parts if one.amount}
-    assert booked(made, zone, over(service, zone)) == months
+    found, last = booked(made, zone, over(service, zone)), month_of(at, zone=zone)
+    assert sum(found.values()) == amount - part
+    assert max(found, default=last) <= last
+    earlier = {month: booked for month, booked in whole.items() if month < last}
+    assert {month: booked for month, booked in found.items() if month < last} == earlier
 
 
 @settings(deadline=None)

@@ -313,6 +313,15 @@ class TestMoneyIsConserved:
         net = Fraction(sum(item.amount for item in made), 100 * CENT)
         assert abs(net - used) <= Fraction(len(made), 200)
 
+    @settings(max_examples=30, deadline=None)
+    @given(st.sampled_from(BASES), st.sampled_from(("10", "33.33", "0.01")), st.integers(0, 31 * 86_400 - 1))
+    def test_a_change_to_the_same_price_costs_nothing(self, basis: str, price: str, seconds: int) -> None:
+        catalog = Catalog()
+        one, other = (catalog.add(terms(fee(price), proration=basis)) for _ in range(2))
+        who = Subscriber(catalog, one, day("2024-03-01"))
+        made = who.change(other, day("2024-03-01") + timedelta(seconds=seconds), "invoice")
+        assert sum(item.amount for item in made.items) == 0
+
 
 class TestStandstill:
     @settings(max_examples=20, deadline=None)

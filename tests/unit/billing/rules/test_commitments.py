@@ -1,4 +1,4 @@
-"""Commitments: drawing, overage, windows, true-up, rollover and ramps."""
+"""Commitments: drawing, overage, true-up and ramps. Windows and rollover: test_contract_commitments.py."""
 
 from datetime import date
 from fractions import Fraction
@@ -10,10 +10,8 @@ from billing.rules.commitments import (
     Charge,
     Overage,
     RampSegment,
-    next_opening,
     segment_at,
     settle,
-    settle_windows,
     true_up_units,
 )
 
@@ -64,15 +62,6 @@ class TestACommitment:
             Charge("wrong", Fraction(-1))
 
 
-class TestWindows:
-    def test_stand_each_on_its_own(self) -> None:
-        windows = [charges(150), charges(50), []]
-        lifted = settle_windows(Fraction(100), windows, overage=HALF_MORE)
-        assert [window.total for window in lifted] == [175, 100, 100]
-        as_used = settle_windows(Fraction(100), windows, overage=HALF_MORE, true_up=False)
-        assert [window.total for window in as_used] == [175, 50, 0]
-
-
 class TestATrueUp:
     def test_is_rounded_once_and_never_negative(self) -> None:
         assert true_up_units(Fraction(100), [3333 * 10**6], currency="USD", share=Fraction(1, 3)) == 0
@@ -80,20 +69,6 @@ class TestATrueUp:
             true_up_units(Fraction(200), [3333 * 10**6], currency="USD", share=Fraction(1, 3)) == 3334 * 10**6
         )
         assert true_up_units(Fraction(1), [2 * 10**8], currency="USD") == 0
-
-
-class TestRollover:
-    @pytest.mark.parametrize(
-        ("used", "terms", "opening"),
-        [
-            (800, {"rollover": True}, 1200),
-            (800, {"rollover": False}, 1000),
-            (800, {"rollover": True, "cap": Fraction(50)}, 1050),
-            (1300, {"rollover": True}, 1000),
-        ],
-    )
-    def test_adds_what_was_left(self, used: int, terms: dict[str, Any], opening: int) -> None:
-        assert next_opening(Fraction(1000), granted=Fraction(1000), used=Fraction(used), **terms) == opening
 
 
 class TestARamp:

@@ -1,11 +1,10 @@
-"""Invoice numbers: written by a legal entity's pattern and read back as exactly the same."""
+"""Invoice numbers: written by a legal entity's pattern, no two alike."""
 
 import pytest
 
 from billing.rules.numbers import (
     InvoiceNumber,
     format_number,
-    parse_number,
     parse_pattern,
     parse_series,
 )
@@ -26,12 +25,10 @@ class TestWriting:
     def test_fills_in_series_year_and_counter(self, pattern: str, text: str) -> None:
         number = InvoiceNumber("R1", 2026, 42)
         assert format_number(parse_pattern(pattern), number) == text
-        assert parse_number(pattern, text) == number
 
     def test_goes_on_when_the_counter_outgrows_its_digits(self) -> None:
         number = InvoiceNumber("R", 2026, 1_000_000)
         assert format_number(PATTERN, number) == "R-2026-1000000"
-        assert parse_number(PATTERN, "R-2026-1000000") == number
 
     @pytest.mark.parametrize(
         "number",
@@ -48,30 +45,24 @@ class TestWriting:
         with pytest.raises(ValueError, match="counter from 1"):
             format_number(PATTERN, number)
 
-
-class TestReading:
     @pytest.mark.parametrize(
-        "text",
+        "pattern",
         [
-            "R-2026-00042",  # a digit too few
-            "R-2026-0000042",  # written with six digits it would be shorter
-            "R-2026-000000",
-            "R-0026-000042",
-            "r-2026-000042",
-            "-2026-000042",
-            "R-2026-000042 ",
-            "R-2026-000042\n",
-            "R-2026-٠٠٠٠٤٢",
-            "R/2026/000042",
-            "R-2026-1000000000000",
-            "",
-            None,
-            42,
+            PATTERN,
+            "INV{year}/{series}/{counter:4}",
+            "CF.{counter:1}_{year}.{series}X",
+            "{counter:12}-{series}-{year}",
         ],
     )
-    def test_takes_only_what_the_pattern_writes(self, text: object) -> None:
-        with pytest.raises(InvalidField):
-            parse_number(PATTERN, text)
+    def test_writes_no_two_numbers_alike(self, pattern: str) -> None:
+        """Series that end or begin like a year, and counters that outgrow their digits, are what could be confused."""
+        series = ["R", "R2", "R20", "2", "20", "2026", "202", "X", "1X"]
+        counters = [1, 9, 10, 26, 99, 2026, 9_999, 10_000, 999_999, 1_000_000, 20_260_001]
+        numbers = [
+            InvoiceNumber(name, year, counter)
+            for name in series for year in (1000, 2020, 2026, 2027) for counter in counters
+        ]  # fmt: skip
+        assert len({format_number(parse_pattern(pattern), number) for number in numbers}) == len(numbers)
 
 
 class TestPatterns:

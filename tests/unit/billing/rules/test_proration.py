@@ -1,4 +1,4 @@
-"""Proration: shares of a period by three bases, and what changes and terminations credit and charge."""
+"""Proration: shares of a period by three bases."""
 
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -6,42 +6,14 @@ from fractions import Fraction
 import pytest
 
 from billing.rules.periods import Cycle, Interval
-from billing.rules.proration import (
-    BASES,
-    MODES,
-    Change,
-    NewFee,
-    ProratedLine,
-    RunningFee,
-    blocked_share,
-    change_fees,
-    end_fees,
-    net_of_discount,
-    span_share,
-    unused_share,
-    used_share,
-)
+from billing.rules.proration import BASES, blocked_share, span_share, unused_share, used_share
 
-CENT = 1_000_000
 JUNE = Cycle(datetime.fromisoformat("2025-06-01"), Interval("month"), "UTC")
 MIDDLE = datetime(2025, 6, 16, tzinfo=UTC)
 
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def change(mode: str, *, interval: Interval | None = None, timing: str = "advance") -> Change:
-    return change_fees(
-        [RunningFee("old", 1_000 * CENT, billed=1_000 * CENT if timing == "advance" else 0, timing=timing)],
-        [NewFee("new", 2_000 * CENT, timing=timing)],
-        cycle=JUNE,
-        at=MIDDLE,
-        mode=mode,
-        basis="per_second",
-        currency="USD",
-        interval=interval,
-    )
 
 
 class TestShares:
@@ -119,95 +91,3 @@ class TestBlockedTime:
         ]
         assert blocked_share(JUNE.period(0), blocks) == Fraction(5, 30)
         assert blocked_share(JUNE.period(0), [(at("2025-08-01"), at("2025-08-05"))]) == 0
-
-
-class TestDiscounts:
-    def test_are_spread_at_the_currency_s_precision(self) -> None:
-        assert net_of_discount([100 * CENT, 100 * CENT, 100 * CENT], 100 * CENT, currency="USD") == (
-            66 * CENT, 67 * CENT, 67 * CENT,
-        )  # fmt: skip
-
-    def test_take_no_fee_below_nothing(self) -> None:
-        assert net_of_discount([100 * CENT, 1 * CENT], 500 * CENT, currency="USD") == (0, 0)
-
-
-class TestModes:
-    def test_invoice_credits_and_charges_now(self) -> None:
-        found = change("invoice")
-        half, end = Fraction(1, 2), JUNE.period(0).end
-        assert found == Change(
-            "invoice", MIDDLE, "now",
-            (
-                ProratedLine("proration_credit", "old", -500 * CENT, half, MIDDLE, end),
-                ProratedLine("proration_charge", "new", 1_000 * CENT, half, MIDDLE, end),
-            ),
-            JUNE,
-        )  # fmt: skip
-
-    def test_prorate_differs_only_in_the_invoice(self) -> None:
-        assert change("prorate").billed == "next_invoice"
-        assert change("prorate").lines == change("invoice").lines
-
-    def test_next_period_changes_nothing_before_it(self) -> None:
-        found = change("next_period")
-        assert (found.effective_at, found.lines, found.cycle) == (JUNE.period(0).end, (), JUNE)
-
-    def test_next_period_may_bring_another_interval(self) -> None:
-        found = change("next_period", interval=Interval("year"))
-        assert found.cycle.period(0).start == JUNE.period(0).end
-        assert found.cycle.period(0).end == at("2026-07-01")
-
-    def test_reset_charges_a_new_period_and_credits_nothing(self) -> None:
-        found = change("reset")
-        assert [(line.key, line.amount, line.end) for line in found.lines] == [
-            ("new", 2_000 * CENT, at("2025-07-16"))
-        ]
-        assert found.cycle.period(0).start == MIDDLE
-
-    @pytest.mark.parametrize("mode", ["invoice", "prorate"])
-    def test_another_interval_starts_a_period_now(self, mode: str) -> None:
-        found = change(mode, interval=Interval("year"))
-        assert [(line.key, line.amount, line.end) for line in found.lines] == [
-            ("old", -500 * CENT, at("2025-07-01")),
-            ("new", 2_000 * CENT, at("2026-06-16")),
-        ]
-        assert (found.cycle.period(0).start, found.cycle.interval) == (MIDDLE, Interval("year"))
-
-    def test_the_same_interval_starts_none(self) -> None:
-        assert change("invoice", interval=Interval("month")) == change("invoice")
-
-    @pytest.mark.parametrize("mode", ["invoice", "prorate", "reset"])
-    def test_fees_in_arrears_are_charged_for_what_was_used(self, mode: str) -> None:
-        (line,) = change(mode, timing="arrears").lines
-        assert line == ProratedLine(
-            "proration_charge", "old", 500 * CENT, Fraction(1, 2), JUNE.period(0).start, MIDDLE
-        )
-
-    def test_are_four(self) -> None:
-        assert MODES == ("invoice", "prorate", "next_period", "reset")
-        with pytest.raises(ValueError, match="one of MODES"):
-            change("at_once")
-
-    def test_a_change_at_the_start_of_a_period_credits_all_of_it(self) -> None:
-        found = change_fees(
-            [RunningFee("old", 1_000 * CENT, billed=1_000 * CENT)], [], cycle=JUNE, at=JUNE.period(1).start,
-            mode="invoice", basis="per_day", currency="USD",
-        )  # fmt: skip
-        assert [line.amount for line in found.lines] == [-1_000 * CENT]
-
-
-class TestCredits:
-    @pytest.mark.parametrize(("billed", "credit"), [(1_000, -500), (300, -300), (0, 0), (-100, 0)])
-    def test_never_exceed_what_was_billed(self, billed: int, credit: int) -> None:
-        found = change_fees(
-            [RunningFee("old", 1_000 * CENT, billed=billed * CENT)], [], cycle=JUNE, at=MIDDLE,
-            mode="invoice", basis="per_second", currency="USD",
-        )  # fmt: skip
-        assert [line.amount for line in found.lines] == [credit * CENT]
-
-    def test_of_a_termination_come_with_the_charge_of_arrears(self) -> None:
-        lines = end_fees(
-            [RunningFee("base", 1_000 * CENT, billed=1_000 * CENT), RunningFee("seats", 600 * CENT, timing="arrears")],
-            period=JUNE.period(0), at=MIDDLE, basis="per_day", currency="USD",
-        )  # fmt: skip
-        assert [(line.key, line.amount) for line in lines] == [("base", -467 * CENT), ("seats", 320 * CENT)]

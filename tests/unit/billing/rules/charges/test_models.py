@@ -1,13 +1,11 @@
 """What the charge models do beyond the worked examples."""
 
-from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from billing.rules.charges.usage import Measured, QuantityChange, TokenUse, Usage
-from billing.rules.charges.weighted import DatedChange, prorated, weighted_sum
 from spend.rules.prices import PriceUnknown
 from tests.builders.charges import amount, charge, events, ladder, priced
 
@@ -195,30 +193,3 @@ class TestTokens:
             "gpt-5, output: 1 x 2 / 1000000 = 0.000002",
             "all models: 0.000015 + 0.000002 = 0.000017",
         ]
-
-
-class TestAWeightedSum:
-    START = datetime(2026, 3, 1, tzinfo=UTC)
-    END = START + timedelta(days=10)
-
-    def test_begins_with_what_was_held(self) -> None:
-        change = DatedChange(self.START + timedelta(days=5), Fraction(-4))
-        assert weighted_sum([change], start=self.START, end=self.END, held=Fraction(10)) == 8
-
-    def test_takes_changes_in_order_of_time(self) -> None:
-        late = DatedChange(self.START + timedelta(days=5), Fraction(-4))
-        early = DatedChange(self.START.astimezone(timezone(timedelta(hours=9))), Fraction(4))
-        assert prorated([late, early], start=self.START, end=self.END) == (
-            QuantityChange(Fraction(4), Fraction(4)),
-            QuantityChange(Fraction(-4), Fraction(-2)),
-        )
-
-    @pytest.mark.parametrize("days", [-1, 10])
-    def test_has_no_change_outside_of_its_period(self, days: int) -> None:
-        change = DatedChange(self.START + timedelta(days=days), Fraction(1))
-        with pytest.raises(ValueError):
-            weighted_sum([change], start=self.START, end=self.END)
-
-    def test_has_a_period(self) -> None:
-        with pytest.raises(ValueError):
-            weighted_sum([], start=self.START, end=self.START)
