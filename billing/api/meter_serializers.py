@@ -29,6 +29,9 @@ _DATA = {
     "additionalProperties": {"type": ["string", "integer", "boolean"]},
     "examples": [{"gigabytes": "1.5", "region": "eu"}],
 }
+_ADJUSTMENT = (
+    "Older than 35 days, of a period that is on an invoice, of a month that was closed, or of a backfill."
+)
 _FILTER = {
     "type": "object",
     "required": ["property"],
@@ -176,7 +179,7 @@ class RecordedEventSerializer(StrictSerializer):
     external_id = TextField()
     type = TextField()
     occurred_at = InstantField()
-    adjustment = FlagField(help_text="Older than 35 days, or of a backfill.")
+    adjustment = FlagField(help_text=_ADJUSTMENT)
     meters = serializers.ListField(child=TextField(), help_text="Keys of the meters that count it.")
     unmatched = FlagField(help_text="No meter counts it.")
 

@@ -12,7 +12,7 @@ from typing import Any
 from billing.operations.boundaries import advance
 from billing.operations.closing import end_agreements_at
 from billing.operations.invoices.drafting import Boundary
-from billing.queries.standing import Dues, dues_of, unbilled_of, unended_since
+from billing.queries.standing import Dues, Standing, dated_ahead, dues_of, unbilled_of, unended_since
 from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.rules.rows import LockedOrganization
@@ -45,9 +45,20 @@ def next_boundary(cur: Cursor, locked: LockedOrganization, dues: Dues, limit: da
     if due is not None:
         at = max(due, standing.cycle_start)
         return Boundary(at, "items", cuts=False, ends_cycle=False, **given)
-    if standing.threshold is not None and unbilled_of(cur, locked.id) >= standing.threshold:
+    if _reaches_threshold(cur, locked, standing, limit):
         return Boundary(limit, "threshold", cuts=True, ends_cycle=False, **given)
     return None
+
+
+def _reaches_threshold(cur: Cursor, locked: LockedOrganization, standing: Standing, limit: datetime) -> bool:
+    """Use that a cut at the limit leaves to the next one counts then: it would be due for ever and never be billed."""
+    if standing.threshold is None:
+        return False
+    unbilled = unbilled_of(cur, locked.id)
+    if unbilled < standing.threshold:
+        return False
+    until = limit if standing.cut is None else max(limit, standing.cut.until)
+    return unbilled - dated_ahead(cur, locked.id, at=until) >= standing.threshold
 
 
 def pass_turns_to_boundary(

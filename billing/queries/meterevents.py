@@ -1,5 +1,6 @@
 """Events as they were said and corrected, by id and in lists; backfills."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from billing.rules.meterevents import Backfill, EventFact
+from billing.rules.meterevents import MAX_AGE, Backfill, Closed, EventFact
 from common.errors import NotFound
 from events.store import Cursor
 from events.writer import array_literal
@@ -27,6 +28,12 @@ FROM unnest(%s::text[], %s::bytea[]) AS w(s, d) CROSS JOIN LATERAL (
 _BACKFILL: Final = """
 SELECT id, organization, name, reason, status, created_by, created_at, version, reverted_by, reverted_at, revert_reason
 FROM event_backfills
+"""
+# Older than 35 days an event is an adjustment whatever is closed.
+_CLOSED: Final = """
+SELECT NULL, NULL, closed_until FROM closed_books WHERE organization = %(organization)s AND closed_until IS NOT NULL
+UNION ALL SELECT DISTINCT meter, start_at, end_at FROM metered_periods
+WHERE organization = %(organization)s AND invoice_id IS NOT NULL AND end_at > %(since)s
 """
 # What still counts of a backfill: what it stated, and what amendments stated instead.
 COUNTING_OF_BACKFILL: Final = """
@@ -75,6 +82,19 @@ def known_events(
         (source, bytes(digest)): KnownEvent(bytes(payload), event, adjustment, tuple(meters))
         for source, digest, payload, event, adjustment, meters in rows
     }
+
+
+def closed_times(cur: Cursor, organization: UUID, *, now: datetime) -> Closed:
+    """Return which times of the last 35 days are closed: months in the books, and periods that are on an invoice."""
+    values = {"organization": organization, "since": now - MAX_AGE}
+    until: datetime | None = None
+    invoiced: defaultdict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for meter, start, end in cur.execute(_CLOSED, values).fetchall():
+        if meter is None:
+            until = end
+        else:
+            invoiced[meter].append((start, end))
+    return Closed(until, invoiced)
 
 
 def history_of(cur: Cursor, organization: UUID, event: UUID) -> list[EventFact]:

@@ -11,6 +11,8 @@ from uuid import UUID
 from billing.rules.cuts import Cut
 from common.errors import NotFound
 from events.store import Cursor
+from spend.queries.charges import PASSED_THE_GATE
+from spend.queries.periods import recorded_since
 
 Range = tuple[Cut | None, Cut]
 """What is in the second cut and not in the first: the use of one invoice."""
@@ -42,6 +44,11 @@ _LEFT: Final = """
 """
 _UNBILLED: Final = f"""
 SELECT {_LEFT} FROM accounts a WHERE a.organization = %s AND a.kind = 'unbilled_receivable' AND a.counterparty IS NULL
+"""
+_AHEAD: Final = f"""
+SELECT COALESCE(sum((p->>2)::bigint), 0) FROM usage_records x, json_array_elements(x.funding) AS p
+WHERE x.organization = %(organization)s AND x.id >= %(first_id)s AND x.recorded_at >= %(recorded)s
+    AND x.occurred_at >= %(at)s AND x.{PASSED_THE_GATE} AND p->>0 = 'postpaid'
 """
 # What waits, and when it is due by the customer's clock.
 _WAITS: Final = (
@@ -185,6 +192,15 @@ def written_range(found: Range) -> list[Any]:
 def unbilled_of(cur: Cursor, organization: UUID) -> int:
     """Return the postpaid use, in units, that is on no invoice yet."""
     row = cur.execute(_UNBILLED, (organization,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def dated_ahead(cur: Cursor, organization: UUID, *, at: datetime) -> int:
+    """Return what of the postpaid use of calls, in units, occurred at a moment of the customer's clock or later:
+    callers may date it up to five minutes ahead, and a cut at that moment leaves it to the next one."""
+    recorded = recorded_since(cur, organization, at)
+    values = {"organization": organization, "at": at, "first_id": recorded.first_id, "recorded": recorded.at}
+    row = cur.execute(_AHEAD, values).fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -7,8 +7,8 @@ closed period comes into the next cut as the exact difference, negative where it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -100,6 +100,21 @@ class Correction:
     data: Mapping[str, str | int | bool] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Times whose use is on paper already: whatever occurred before the books are open (`until`), and the periods
+    [start, end) by meter that are on an invoice."""
+
+    until: datetime | None = None
+    invoiced: Mapping[str, Sequence[tuple[datetime, datetime]]] = field(default_factory=dict)
+
+    def holds(self, moment: datetime, meters: Iterable[str]) -> bool:
+        """Return whether a moment is closed for something that these meters count."""
+        if self.until is not None and moment < self.until:
+            return True
+        return any(start <= moment < end for meter in meters for start, end in self.invoiced.get(meter, ()))
+
+
 def check_time(occurred_at: datetime, now: datetime) -> None:
     """Refuse what is dated too far ahead of the organization's clock. Raises EventInFuture."""
     if occurred_at > now + AHEAD:
@@ -107,7 +122,8 @@ def check_time(occurred_at: datetime, now: datetime) -> None:
 
 
 def is_adjustment(occurred_at: datetime, now: datetime, *, backfill: UUID | None = None) -> bool:
-    """Whether an event counts as an adjustment: it is older than 35 days, or belongs to a backfill."""
+    """Whether an event counts as an adjustment by itself: it is older than 35 days, or belongs to a backfill. One of a
+    closed time does, too: see `adjusted`."""
     return backfill is not None or occurred_at < now - MAX_AGE
 
 
@@ -127,6 +143,12 @@ def stated(
         is_adjustment(new.occurred_at, now, backfill=backfill), new.source, new.external_id, new.type, new.subject,
         new.data, actor, backfill_id=backfill,
     )  # fmt: skip
+
+
+def adjusted(fact: EventFact, closed: Closed, meters: Iterable[str]) -> EventFact:
+    """Return a fact as an adjustment where its time is closed for one of the meters that count it: it keeps its time
+    and is on a later invoice."""
+    return replace(fact, adjustment=fact.adjustment or closed.holds(fact.occurred_at, meters))
 
 
 def taken_back(fact: EventFact, *, identifier: UUID, now: datetime, actor: str, reason: str) -> EventFact:

@@ -51,13 +51,18 @@ def used_share(period: Period, at: datetime, *, basis: str, day_counts_as_used: 
 
 
 def blocked_share(period: Period, blocks: Iterable[tuple[datetime, datetime]]) -> Fraction:
-    """Return what part of a whole period's price the blocked days [block, unblock) cost; a day counts once."""
+    """Return what part of a whole period's price the blocked days [block, unblock) cost: a day counts once, and all of
+    them are no more than the begun days of 24 hours (local time) that were blocked together."""
     blocked: set[date] = set()
-    for start, end in blocks:
+    length, last = timedelta(), period.start
+    for start, end in sorted(blocks):
         first = max(_day(start, period), period.start_date)
         days = (min(_day(end, period), period.end_date) - first).days
         blocked.update(first + timedelta(days=number) for number in range(max(days, 0)))
-    return Fraction(len(blocked), (_day(period.whole_end, period) - _day(period.whole_start, period)).days)
+        last, since = max(last, min(end, period.end)), max(last, start)
+        length += max(_local(last, period) - _local(since, period), timedelta())
+    count = min(len(blocked), -(-length // _ONE_DAY))
+    return Fraction(count, (_day(period.whole_end, period) - _day(period.whole_start, period)).days)
 
 
 def _share_of_days(period: Period, first: date, end: date, basis: str) -> Fraction:
@@ -76,7 +81,11 @@ def _thirty_day_count(day: date) -> int:
 
 
 def _day(instant: datetime, period: Period) -> date:
-    return local_time(instant, zone=period.zone).date()
+    return _local(instant, period).date()
+
+
+def _local(instant: datetime, period: Period) -> datetime:
+    return local_time(instant, zone=period.zone)
 
 
 def _length(start: datetime, end: datetime) -> Fraction:

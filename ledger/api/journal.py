@@ -111,7 +111,9 @@ class EntryReverseView(OrgsView):
 
     @extend_schema(request=ReasonSerializer, responses={201: EntrySerializer}, tags=["ledger"])
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Post the negative of an entry, once; credit goes back to where it came from."""
+        """Post the negative of an entry, once; credit goes back to where it came from. What a document states, and what
+        invoices and contracts count by records of usage, is refused (409 `invalid_transition`): the answer says what
+        corrects it."""
         values = checked(ReasonSerializer, request)
         entry = path_id(name)
 

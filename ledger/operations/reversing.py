@@ -11,7 +11,7 @@ from ledger.operations.books import Books, lock_books
 from ledger.queries.balances import find_grants
 from ledger.queries.journal import EntryRow, find_entry, ledger_part, shares_of_entry
 from ledger.rules.adjustments import require_reason
-from ledger.rules.corrections import OWNED, Movement, as_effects, give_back, regrant, take
+from ledger.rules.corrections import Movement, as_effects, corrected_by, give_back, regrant, take
 from ledger.rules.effects import USAGE, entry
 from orgs.operations.facts import Author
 
@@ -25,7 +25,8 @@ def reverse_entry(cur: Cursor, *, organization: UUID, entry: UUID, reason: str, 
     are.
 
     Raises NotFound, InvalidField without a reason, and InvalidTransition for an entry that is reversed already, is a
-    reversal itself, or states what an invoice or another document says: that is corrected by its own operations.
+    reversal itself, states what an invoice or another document says, or what invoices and contracts count by records
+    of usage (metered charges, the postpaid line, commitments): that is corrected by their own operations.
     """
     text = require_reason(reason)
     books = lock_books(cur, organization)
@@ -34,13 +35,26 @@ def reverse_entry(cur: Cursor, *, organization: UUID, entry: UUID, reason: str, 
         raise InvalidTransition("The entry is reversed already.")
     if original.reverses is not None:
         raise InvalidTransition("A reversal is not reversed; post what is meant anew.")
-    if original.kind in OWNED:
-        raise InvalidTransition(f"This entry is not reversed by itself: {OWNED[original.kind]}.")
+    _refuse_owned(cur, original)
     ledger = _effects(cur, books, original, text)
     data = {"ledger": ledger, **_unshared(cur, books, original)}
     append(cur, [books.event("journal", new_id(), "reversed", data, author)])
     reversal: str = ledger["entries"][0]["id"]
     return UUID(reversal)
+
+
+def _refuse_owned(cur: Cursor, original: EntryRow) -> None:
+    accounts = {line.kind for line in original.lines}
+    sources: set[str] = set()
+    if original.kind in (USAGE, "grant"):
+        part = ledger_part(cur, organization=original.organization, entry=original.id)
+        names = [UUID(grant) for grant, _ in part.get("burned", ())]
+        names += [UUID(grant["id"]) for grant in part.get("granted", ())]
+        rows = find_grants(cur, organization=original.organization, grants=names)
+        sources = {row.grant.source for row in rows}
+    found = corrected_by(kind=original.kind, key=original.key, accounts=accounts, sources=sources)
+    if found is not None:
+        raise InvalidTransition(f"This entry is not reversed by itself: {found}.")
 
 
 def _unshared(cur: Cursor, books: Books, original: EntryRow) -> dict[str, Any]:

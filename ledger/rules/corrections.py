@@ -4,12 +4,13 @@ Credit that is taken is burnt from grants first and becomes debt for the rest. C
 first, then goes back to the grants that it was burnt from; what has no grant to go to makes a new one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from ledger.rules.effects import USAGE
 from ledger.rules.grants import Grant, is_live
 
 OWNED: Final = {
@@ -34,8 +35,13 @@ OWNED: Final = {
     "payout_paid": "it is what the processor did",
     "payout_returned": "the next payout is a new one",
     "payout_transferred_back": "it is what the processor did",
+    "give_back": "it follows the use that was taken back",
+    "commitment": "amend or terminate the contract",
+    "allowance_return": "change or cancel the subscription",
 }
 """Kinds of entries whose figures a document or a schedule states, and what corrects them instead of a reversal."""
+_METERED: Final = "charged:"
+"""How the keys of metered charges begin: their event is `usage.charged`."""
 
 
 @dataclass(slots=True)
@@ -51,6 +57,23 @@ class Movement:
     lost: int = 0
     regranted: int = 0
     repaid: int = 0
+
+
+def corrected_by(*, kind: str, key: str, accounts: Collection[str], sources: Collection[str]) -> str | None:
+    """Return what corrects an entry instead of its reversal, None where it is reversed.
+
+    `accounts` are the kinds that it is posted to, `sources` those of the grants that it made or burnt. Invoices and
+    contracts count usage by its records and receipts: taken back in the books alone it is billed all the same.
+    """
+    if kind in OWNED:
+        return OWNED[kind]
+    if kind == USAGE and key.startswith(_METERED):
+        return "void the events that were counted"
+    if kind == USAGE and "unbilled_receivable" in accounts:
+        return "its invoice bills it: add an invoice item that credits it, or issue a credit note"
+    if "commitment" in sources:
+        return "its contract counts it; issue a credit note, or give credit"
+    return None
 
 
 def take(grants: Iterable[Grant], amount: int) -> Movement:

@@ -7,6 +7,11 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from common.ids import new_id
+from events.store import Cursor, append
+from ledger.operations.books import lock_books
+from ledger.queries.journal import find_entry, shares_of_entry
+from ledger.rules import effects
 from orgs.operations.clock import advance_clock
 from payouts.operations.listings import publish_listing
 from payouts.operations.partners import enroll_partner
@@ -100,6 +105,27 @@ def pass_time(organization: UUID, **span: float) -> None:
 def settled(customer: UUID) -> bool:
     """Settle a caller now; whether there was something."""
     return settle_caller(customer)
+
+
+def reversed_once(customer: UUID, entry: UUID) -> None:
+    """Reverse the entry of a call that is on account, as it could be done once: what was reversed then stays right."""
+
+    def operation(cur: Cursor) -> None:
+        books = lock_books(cur, customer)
+        call = find_entry(cur, organization=customer, entry=entry)
+        lines = [[str(line.account), -line.amount] for line in call.lines]
+        back = effects.entry(
+            kind="reversal", key=f"reversal:{entry}", source=f"entry:{entry}", lines=lines,
+            currency=books.currency, reason="test", reverses=str(entry),
+        )  # fmt: skip
+        data: dict[str, Any] = {"ledger": {"entries": [back]}}
+        if (found := shares_of_entry(cur, organization=customer, entry=entry)) is not None:
+            usage, day, shares = found
+            parts = [[to, payer, *(-part for part in of)] for to, payer, *of in shares.get("parts", ())]
+            data["shares"] = {**shares, "usage": usage, "day": day.isoformat(), "calls": 0, "parts": parts}
+        append(cur, [books.event("journal", new_id(), "reversed", data, AUTHOR)])
+
+    write(operation)
 
 
 def marketplace_violations(organization: UUID) -> list[str]:

@@ -1,6 +1,6 @@
 """`make soak`: the proofs of replay, concurrency, crash, order, model, runaways, thirteen months of
-billing, partners' money in any order, a storm of Stripe's events, killed senders of commands and planted differences at
-full size.
+billing, billing runs killed at every statement, partners' money in any order, a storm of Stripe's events, killed
+senders of commands and planted differences at full size.
 
 `python -m tests.soak model replay --attempts 5000 --seed 7` runs some of them, smaller, with a seed of one's own.
 Each is the same test that CI runs small; size, seed, seconds and outcome of each stand in `var/soak/latest.json`.
@@ -93,6 +93,12 @@ def proofs(given: argparse.Namespace, seed: int) -> list[Proof]:
             seed,
         ),
         Proof(
+            "billing_killed",
+            ("tests/integration/billing/test_killed_runs.py",),
+            {"FULL": 1},
+            seed,
+        ),
+        Proof(
             "partners",
             ("tests/property/payouts/test_money_of_partners.py",),
             {"PARTNER_STEPS": 60, "PARTNER_EXAMPLES": given.examples},
@@ -157,7 +163,7 @@ def _show(outcomes: dict[str, dict[str, Any]], path: Path) -> None:
     print()
     for name, outcome in outcomes.items():
         word = "held" if outcome["passed"] else "BROKEN"
-        print(f"{name:<12} {word:<7} {outcome['seconds']:>8.1f} s  seed {outcome['seed']}  {outcome['size']}")
+        print(f"{name:<14} {word:<7} {outcome['seconds']:>8.1f} s  seed {outcome['seed']}  {outcome['size']}")
     print(f"\n{path}")
 
 
@@ -168,8 +174,8 @@ def _arguments() -> argparse.Namespace:
         "proofs",
         nargs="*",
         metavar="proof",
-        help="of: model replay controls concurrency order crash runaways billing partners webhooks commands "
-        "reconciliation; all of them",
+        help="of: model replay controls concurrency order crash runaways billing billing_killed partners "
+        "webhooks commands reconciliation; all of them",
     )
     parser.add_argument("--operations", type=int, default=100_000, help="of the model")
     parser.add_argument(

@@ -66,13 +66,13 @@ def _owed(cur: Cursor, row: Contract) -> dict[UUID, Owed]:
 
 def _use(cur: Cursor, row: Contract, window: Window) -> WindowUse:
     commitment = row.terms.commitment
-    if commitment is None or window.status != OPEN or window.start >= window.end:
+    if commitment is None or window.start >= window.end:
         return WindowUse()
     use = use_of(
         cur, organization=row.organization, start=window.start, end=window.end, unit=commitment.overage_unit
     )
     since = 0
-    if commitment.rollover and commitment.rollover_cap is not None:
+    if window.status == OPEN and commitment.rollover and commitment.rollover_cap is not None:
         since = drawn_since(
             cur, organization=row.organization, grants=_earlier(row, window), since=window.end
         )

@@ -1,26 +1,29 @@
 """Amending and voiding events, and backfills that can be taken back whole: all of it by new facts."""
 
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from billing.operations.metering.writing import insert_facts, take_back_backfill
-from billing.queries.meterevents import events_in_backfill, find_backfill, history_of
+from billing.queries.meterevents import closed_times, events_in_backfill, find_backfill, history_of
 from billing.queries.meters import event_meters
 from billing.rules.meterevents import (
     REVERTED,
     Backfill,
     Correction,
     EventFact,
+    adjusted,
     amended,
     backfill_created,
     backfill_reverted,
     voided,
 )
-from billing.rules.meters import matching
+from billing.rules.meters import Meter, matching
 from common.ids import new_id
 from events.store import Cursor
 from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organization
 from orgs.rules.organizations import require_customer
+from orgs.rules.rows import LockedOrganization
 
 
 def amend_event(
@@ -36,10 +39,10 @@ def amend_event(
     require_customer(locked)
     history = history_of(cur, organization, event)
     facts = amended(history, said, identifiers=(new_id(), new_id()), now=locked.now, actor=author.actor)
+    meters = event_meters(cur).get(history[0].type, ())
     if facts:
-        matching(event_meters(cur).get(facts[1].type, ()), facts[1].type, facts[1].data)
-    insert_facts(cur, facts)
-    return [*history, *facts]
+        matching(meters, facts[1].type, facts[1].data)
+    return _said(cur, locked, history, facts, meters)
 
 
 def void_event(
@@ -51,8 +54,24 @@ def void_event(
     require_customer(locked)
     history = history_of(cur, organization, event)
     facts = voided(history, identifier=new_id(), now=locked.now, actor=author.actor, reason=reason)
-    insert_facts(cur, facts)
-    return [*history, *facts]
+    return _said(cur, locked, history, facts, event_meters(cur).get(history[0].type, ()))
+
+
+def _said(
+    cur: Cursor,
+    locked: LockedOrganization,
+    history: Sequence[EventFact],
+    facts: Sequence[EventFact],
+    meters: Iterable[Meter],
+) -> list[EventFact]:
+    """Write what is said anew of an event, as adjustments where its time is closed, and return its history."""
+    closed = closed_times(cur, locked.id, now=locked.now)
+    made = []
+    for fact in facts:
+        counted = [meter.key for meter in meters if meter.definition.takes(fact.type, fact.data)]
+        made.append(adjusted(fact, closed, counted))
+    insert_facts(cur, made)
+    return [*history, *made]
 
 
 def create_backfill(cur: Cursor, organization: UUID, *, name: str, reason: str, author: Author) -> Backfill:

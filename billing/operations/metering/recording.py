@@ -7,6 +7,7 @@ from uuid import UUID
 from billing.operations.metering.writing import insert_facts, insert_keys
 from billing.queries.meterevents import (
     KnownEvent,
+    closed_times,
     events_in_backfill,
     find_backfill,
     id_digest,
@@ -19,6 +20,7 @@ from billing.rules.meterevents import (
     EventFact,
     EventIdReused,
     NewEvent,
+    adjusted,
     require_open,
     stated,
 )
@@ -53,8 +55,9 @@ def record_events(
 
     An event that was recorded before with the same content changes nothing and gets its first answer; with other
     content it is EventIdReused. Others are EventInFuture, InvalidQuantity and InvalidField (a meter is for it and could
-    not count it). With `backfill` they belong to it and are adjustments. Raises OrganizationClosed, InvalidTransition
-    (the platform's own, a reverted backfill), NotFound and BackfillIsFull.
+    not count it). With `backfill` they belong to it and are adjustments, as is what
+    belongs to a closed month or to a period that is on an invoice. Raises OrganizationClosed, InvalidTransition (the
+    platform's own, a reverted backfill), NotFound and BackfillIsFull.
     """
     locked = lock_organization(cur, organization)
     require_customer(locked)
@@ -62,7 +65,7 @@ def record_events(
         _check_backfill(cur, organization, backfill, len(events))
     names = [(event.source, id_digest(event.external_id)) for event in events]
     known = dict(known_events(cur, organization, names))
-    meters = event_meters(cur)
+    meters, closed = event_meters(cur), closed_times(cur, organization, now=locked.now)
     answers: list[Recorded | ProblemError] = []
     facts: list[EventFact] = []
     for event, name in zip(events, names, strict=True):
@@ -79,9 +82,9 @@ def record_events(
         except ProblemError as error:
             answers.append(error)
             continue
-        known[name] = KnownEvent(
-            event.digest, fact.id, fact.adjustment, tuple(meter.key for meter in counted)
-        )
+        keys = tuple(meter.key for meter in counted)
+        fact = adjusted(fact, closed, keys)
+        known[name] = KnownEvent(event.digest, fact.id, fact.adjustment, keys)
         facts.append(fact)
         answers.append(Recorded(event, known[name], replayed=False))
     made = {fact.id for fact in facts}

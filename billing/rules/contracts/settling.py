@@ -33,6 +33,8 @@ def settle_due(work: Work) -> None:
         use = work.known.use.get(window.id, NO_USE)
         if window.status == OPEN:
             window = replace(_charge_overage(work, window, use), line=use.line)
+        else:  # what came since is charged without it, what was taken back since is not paid any more
+            window = replace(window, line=min(window.line, use.line))
         if work.commitment.kind == "minimum":
             _lift(work, window, use)
         elif _goes_on(work, window):

@@ -24,6 +24,7 @@ from ledger.operations.posting import NewEntry, post_entry
 from tests.builders.billing import DOLLAR, Billed, billed, item, owe
 from tests.builders.books import balances, rows
 from tests.builders.gate import usage_body
+from tests.builders.metering import sent, unique_type
 from tests.builders.orgs import AUTHOR, caller, make_organization, platform, unique, write
 from tests.builders.revenue import (
     charge,
@@ -255,12 +256,13 @@ class TestWhatComesLate:
     def test_usage_of_a_closed_month_is_an_adjustment_of_the_open_one_and_keeps_its_time(self) -> None:
         made, seller, month = at_month_end()
         late = end_of(month) - timedelta(hours=1)
-        body = usage_body("2", occurred_at=late.isoformat())
-        before = made.customer.api.post("/v1/usage", body).json()
+        event = sent(unique_type(), occurred_at=late.isoformat())
+        told = {"/v1/usage": usage_body("2", occurred_at=late.isoformat()), "/v1/events": event}
+        before = [made.customer.api.post(path, body).json() for path, body in told.items()]
         close(seller, month, made)
-        after = made.customer.api.post("/v1/usage", {**body, "id": unique()}).json()
-        assert (before["adjustment"], after["adjustment"]) == (False, True)
-        assert datetime.fromisoformat(after["occurred_at"]) == late
+        after = [made.customer.api.post(path, {**body, "id": unique()}).json() for path, body in told.items()]
+        assert [one["adjustment"] for one in (*before, *after)] == [False, False, True, True]
+        assert {datetime.fromisoformat(one["occurred_at"]) for one in after} == {late}
         assert wrong(made) == []
 
     def test_the_ledger_refuses_an_entry_in_a_closed_month_and_says_what_to_do(self) -> None:

@@ -16,6 +16,7 @@ from orgs.operations.facts import Author
 from tests.builders.billing import CENT, DOLLAR, Billed, billed
 from tests.builders.books import balances
 from tests.builders.catalog import make_coupon
+from tests.builders.gate import usage_body
 from tests.builders.metering import make_meter, new_event, record
 from tests.builders.orgs import caller, make_organization, unique, write
 from tests.builders.payments import findings
@@ -247,6 +248,23 @@ class TestAThreshold:
             ("threshold", "2.50"),
             ("cycle", "0.75"),
         ]
+        made.assert_sound()
+
+    def test_counts_use_that_is_dated_ahead_when_its_time_has_come(self) -> None:
+        made = billed(credit_limit=1000 * DOLLAR)
+        body = {"organization": str(made.id), "threshold": "100"}
+        assert made.finance.patch("/v1/billing-cycle", body).status_code == 200
+        made.use("10")
+        ahead = (now_of(made.id) + timedelta(minutes=4)).isoformat()
+        assert made.customer.api.post("/v1/usage", usage_body("150", occurred_at=ahead)).status_code == 201
+        with made.still():
+            assert made.run() == 0
+            assert made.reader.get("/v1/invoices/upcoming").status_code == 200
+        made.use("95")
+        assert made.run() == 1
+        made.customer.pass_time(minutes=5)
+        assert made.run() == 1
+        assert [one["total"] for one in made.invoices()] == ["105.00", "150.00"]
         made.assert_sound()
 
     @pytest.mark.parametrize("threshold", ["0", "-1", 5, "1.123456789"])

@@ -38,12 +38,14 @@ def to_pay(made: Billed) -> int:
 class Counting:
     """A customer that committed a hundred dollars and has a meter at a dollar for each unit."""
 
-    def __init__(self, *, days: int, country: str = "US", **terms: Any) -> None:
+    def __init__(
+        self, *, days: int, offset: int = 0, every: str = "month", country: str = "US", **terms: Any
+    ) -> None:
         self.made = billed(country, credit_limit=units("1000000"))
         self.meter: Meter = make_meter("sum")
         self.who: Caller = owner(self.made.id)
-        subscribe(self.who, sell(self.charge()))
-        agreed(self.made.id, COMMITTED, days=days, commitment=commitment(**terms))
+        subscribe(self.who, sell(self.charge(), interval={"unit": every, "count": 1}))
+        agreed(self.made.id, COMMITTED, days=days, offset=offset, commitment=commitment(**terms))
 
     def charge(self) -> dict[str, Any]:
         """A dollar for each unit."""
@@ -62,9 +64,9 @@ class Counting:
         answer = self.who.post(f"/v1/events/{event}/void", {"reason": "oops"}, key=unique())
         assert answer.status_code == 200, answer.content
 
-    def paid_in_the_end(self) -> int:
+    def paid_in_the_end(self, *, after: int = 4) -> int:
         """What all invoices come to when every window is settled."""
-        months(self.made, 4)
+        months(self.made, after)
         self.made.assert_sound()
         assert [name for name in GONE if name in balances(self.made.id)] == []
         return to_pay(self.made)
@@ -177,6 +179,30 @@ class TestACreditNoteOverUseOfACommitment:
         made.void(event)
         months(made.made, 2)
         assert self.billed_in_the_end(made) == expected
+
+
+@pytest.mark.parametrize(
+    ("terms", "kept", "voided", "expected"),
+    [
+        case("postpaid", "0", "300", 200),
+        case("postpaid", "50", "100", 200),
+        case("postpaid", "150", "100", 250),
+        case("postpaid", "0", "300", 200, rollover_cap="20"),
+        case("prepaid", "0", "300", 200),
+    ],
+)
+def test_use_of_a_window_that_rolled_over_lowers_nothing_below_what_was_committed(
+    terms: dict[str, Any], kept: str, voided: str, expected: int
+) -> None:
+    made = Counting(days=14, offset=1, every="week", window="week", rollover=True, **terms)
+    if kept != "0":
+        made.count(kept)
+    event = made.count(voided)
+    for days in (8, 4):  # the first of two windows ends, and rolls over
+        made.made.customer.pass_time(days=days)
+        made.made.run()
+    made.void(event)
+    assert made.paid_in_the_end(after=2) == expected
 
 
 FEE = {"key": "support", "name": "Support", "amount": "3650", "interval": {"unit": "year"}}

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from orgs.operations.organizations import close_organization
+from tests.builders.billing import billed
 from tests.builders.metering import facts_of, make_meter, now, sent, unique_type
 from tests.builders.orgs import (
     AUTHOR,
@@ -18,8 +19,11 @@ from tests.builders.orgs import (
     make_member,
     make_organization,
     platform,
+    unique,
     write,
 )
+from tests.builders.subscribed import metered
+from tests.builders.subscriptions import now_of, owner, sell, subscribe
 
 PATH = "/v1/events"
 BATCH = "/v1/events/batch"
@@ -135,6 +139,29 @@ class TestAnEvent:
         shown = client.post(PATH, sent(unique_type(), occurred_at=at)).json()
         assert (shown["adjustment"], shown["occurred_at"]) == (adjustment, at.replace("+00:00", "Z"))
         assert facts_of(organization)[0][4] is adjustment
+
+    def test_of_a_period_that_is_on_an_invoice_is_an_adjustment_of_the_next(self) -> None:
+        made = billed()
+        counted, other = make_meter("sum"), make_meter("sum")
+        kinds = [meter.definition.event_type or "" for meter in (counted, other)]
+        who, api = owner(made.id), made.customer.api
+        subscribe(who, sell(metered("use", meter=counted.key)))
+        made.customer.pass_time(minutes=2)
+        moment = (now_of(made.id) - timedelta(minutes=1)).isoformat()
+        early = api.post(PATH, sent(kinds[0], occurred_at=moment)).json()
+        made.pass_months()
+        made.run()
+        late = [api.post(PATH, sent(kind, occurred_at=moment)).json() for kind in kinds]
+        today = (now_of(made.id) - timedelta(minutes=1)).isoformat()
+        open_one = api.post(PATH, sent(kinds[0], occurred_at=today)).json()
+        assert [one["adjustment"] for one in (early, *late, open_one)] == [False, True, False, False]
+        assert late[0]["occurred_at"] == moment.replace("+00:00", "Z")
+        voided = who.post(f"{PATH}/{early['id']}/void", {"reason": "oops"}, key=unique()).json()
+        assert [said["adjustment"] for said in voided["history"]] == [False, True]
+        moved = {"reason": "then", "occurred_at": moment}
+        amended = who.post(f"{PATH}/{open_one['id']}/amend", moved, key=unique()).json()
+        assert (amended["adjustment"], amended["occurred_at"]) == (True, late[0]["occurred_at"])
+        made.assert_sound()
 
     def test_that_is_too_far_ahead_is_refused(self, customer: tuple[UUID, Caller]) -> None:
         organization, client = customer

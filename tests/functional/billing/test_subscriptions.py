@@ -321,6 +321,20 @@ class TestPausing:
         assert kind == "proration_credit"
         assert amount in (-1000, -1107, -1033)  # 10 of 31, 28 or 30 days
 
+    def test_credits_minutes_around_midnight_as_one_day_however_many_nights(self) -> None:
+        organization = open_books()
+        who = owner(organization)
+        made = subscribe(who, sell(fee("31"), credit_blocked_time=True))
+        for _ in range(4):
+            now = now_of(organization)
+            midnight = (now + timedelta(hours=25)).replace(hour=0, minute=0, second=0, microsecond=0)
+            move_clock(organization, midnight - timedelta(minutes=1) - now)
+            acted(who, made, "pause", {})
+            move_clock(organization, timedelta(minutes=2))
+            acted(who, made, "resume")
+            move_clock(organization, timedelta(hours=1))
+        assert [kind for kind, _, _ in items_of(organization)] == ["recurring", "proration_credit"]
+
     @pytest.mark.parametrize("blocks", [True, False], ids=["credited", "kept"])
     def test_charges_no_blocked_days_in_arrears_where_the_plan_says_so(self, blocks: bool) -> None:
         organization = open_books()

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from common.ids import new_id
-from ledger.rules.corrections import Movement, as_effects, give_back, regrant, take
+from ledger.rules.corrections import Movement, as_effects, corrected_by, give_back, regrant, take
 from ledger.rules.grants import Grant
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -89,6 +90,31 @@ class TestGivingBack:
         expired, live = make(0, expired_at=NOW), make(0)
         moved = self.back(50, expired, live, burned=[30, 40])
         assert moved == Movement(burned=[(live.id, -40)], lost=10)
+
+
+class TestWhatCorrectsAnEntry:
+    @pytest.mark.parametrize(
+        ("kind", "key", "account", "source", "is_reversed"),
+        [
+            ("usage", "committed:1", "revenue", "credit", True),
+            ("usage", "committed:1", "revenue", "allowance", True),
+            ("usage", "committed:1", "revenue", "commitment", False),
+            ("usage", "committed:1", "unbilled_receivable", "credit", False),
+            ("usage", "charged:1", "revenue", "credit", False),
+            ("grant", "grant:1", "deferred_revenue", "credit", True),
+            ("grant", "grant:1", "deferred_revenue", "commitment", False),
+            ("correction", "1", "unbilled_receivable", "credit", True),
+            ("give_back", "1", "revenue", "credit", False),
+            ("commitment", "1", "breakage", "credit", False),
+            ("allowance_return", "1", "promotional_expense", "credit", False),
+            ("adjustment", "1", "promotional_expense", "credit", True),
+        ],
+    )
+    def test_is_its_reversal_unless_records_or_documents_state_it(
+        self, kind: str, key: str, account: str, source: str, *, is_reversed: bool
+    ) -> None:
+        found = corrected_by(kind=kind, key=key, accounts={account}, sources={source})
+        assert (found is None) == is_reversed
 
 
 class TestTheEffects:

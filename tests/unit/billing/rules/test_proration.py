@@ -1,6 +1,6 @@
 """Proration: shares of a period by three bases."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
@@ -91,3 +91,27 @@ class TestBlockedTime:
         ]
         assert blocked_share(JUNE.period(0), blocks) == Fraction(5, 30)
         assert blocked_share(JUNE.period(0), [(at("2025-08-01"), at("2025-08-05"))]) == 0
+
+    @pytest.mark.parametrize(
+        ("start", "hours", "nights", "days"),
+        [
+            ("2025-06-01T23:59", 2 / 60, 29, 1),
+            ("2025-06-01T23:30", 1, 24, 1),
+            ("2025-06-01T23:30", 1, 25, 2),
+            ("2025-06-01T18:00", 12, 28, 14),
+            ("2025-06-01T12:00", 240, 1, 10),
+            ("2025-06-01T12:00", 20, 1, 1),
+            ("2025-06-01T01:00", 20, 28, 0),
+        ],
+    )
+    def test_is_never_more_days_than_were_blocked_in_all(
+        self, start: str, hours: float, nights: int, days: int
+    ) -> None:
+        begun = [at(start) + timedelta(days=night) for night in range(nights)]
+        blocks = [(one, one + timedelta(hours=hours)) for one in begun]
+        assert blocked_share(JUNE.period(0), blocks) == Fraction(days, 30)
+
+    def test_is_counted_in_local_time_over_a_change_of_the_clocks(self) -> None:
+        march = Cycle(datetime.fromisoformat("2025-03-01"), Interval("month"), "Europe/Berlin").period(0)
+        blocks = [(at("2025-03-29T11:00"), at("2025-03-30T10:00"))]  # noon to noon, 23 hours
+        assert blocked_share(march, blocks) == Fraction(1, 31)
