@@ -35,6 +35,7 @@ from tests.builders.subscribed import fee
 from tests.builders.subscriptions import now_of, owner, sell, subscribe
 from tests.builders.tampering import told
 from tests.database import Session
+from tests.functional.payouts.test_money_taken_back import reverse
 from tests.invariants import assert_sound
 
 FEE = {"key": "support", "name": "Support", "amount": "500", "interval": {"unit": "month"}}
@@ -54,12 +55,6 @@ def billed_again(made: Billed, before: int) -> dict[str, Any]:
     found = made.invoices()
     assert len(found) == before + 1, found
     return found[-1]
-
-
-def reverse(customer: UUID, *, newest: int = 0) -> None:
-    entries = platform().get("/v1/entries", organization=str(customer), kind="usage").json()["data"]
-    path = f"/v1/entries/{entries[newest]['id']}/reverse"
-    assert platform().post(path, {"reason": "it was broken"}, key=unique()).status_code == 201
 
 
 def adjust(customer: UUID, amount: str, contra: str) -> None:
