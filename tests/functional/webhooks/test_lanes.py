@@ -1,13 +1,16 @@
 """Lanes and jobs of senders: who is slow keeps its own share of them, and no other customer and no worker (S113)."""
 
 import time
+from threading import Thread
 from uuid import UUID
 
+from django.db import connection
+
 from events.database import own_session
+from events.store import Cursor
 from tests.builders.orgs import write
 from tests.builders.receivers import Receiver
 from tests.builders.webhooks import Told, told
-from tests.concurrency.billing.test_events_at_once import at_once
 from webhooks.operations.outbound.delivering import claim, send_alone, send_due
 
 
@@ -48,9 +51,23 @@ class TestManySlowEndpointsOfOneOrganization:
         assert claimed().count(crowd.organization) == 4
         free_lanes(crowd)
 
-    def test_have_four_in_work_of_any_number_of_senders(self, receiver: Receiver) -> None:
+    def test_have_four_in_work_of_two_senders_that_claim_at_once(self, receiver: Receiver) -> None:
         crowd = crowd_at(receiver, 10)
-        found = [each for given in at_once(lambda _: claimed(), callers=4) for each in given]
+        found: list[UUID] = []
+
+        def second() -> None:
+            found.extend(claimed())
+            connection.close()
+
+        beside = Thread(target=second)
+
+        def first(cur: Cursor) -> None:
+            found.extend(each.organization for each in claim(cur, limit=100))
+            beside.start()
+            time.sleep(0.5)  # the second looks before the first has ended
+
+        write(first)
+        beside.join()
         assert found.count(crowd.organization) == 4
         free_lanes(crowd)
 
