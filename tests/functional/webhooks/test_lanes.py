@@ -1,7 +1,7 @@
 """Lanes and jobs of senders: who is slow keeps its own share of them, and no other customer and no worker (S113)."""
 
 import time
-from threading import Thread
+from threading import Event, Thread
 from uuid import UUID
 
 from django.db import connection
@@ -52,10 +52,14 @@ class TestManySlowEndpointsOfOneOrganization:
         free_lanes(crowd)
 
     def test_have_four_in_work_of_two_senders_that_claim_at_once(self, receiver: Receiver) -> None:
-        crowd = crowd_at(receiver, 10)
+        crowd, is_there = crowd_at(receiver, 6), Event()
         found: list[UUID] = []
+        free_lanes(crowd)
 
         def second() -> None:
+            newest = told(receiver.url, organization=crowd.organization)  # its lane comes before all others
+            newest.post("/test")
+            is_there.set()
             found.extend(claimed())
             connection.close()
 
@@ -64,6 +68,7 @@ class TestManySlowEndpointsOfOneOrganization:
         def first(cur: Cursor) -> None:
             found.extend(each.organization for each in claim(cur, limit=100))
             beside.start()
+            is_there.wait(10)
             time.sleep(0.5)  # the second looks before the first has ended
 
         write(first)

@@ -64,7 +64,7 @@ l.endpoint = e.id AND e.status = 'enabled' AND (l.leased_until IS NULL OR l.leas
             AND d.attempts > 0 AND d.next_at <= clock_timestamp()) END
 """
 _ANY: Final = f"SELECT EXISTS (SELECT FROM webhook_lanes l, webhook_endpoints e WHERE {_DUE})"
-# Who claims waits for who does already: both count the lanes in work.
+# Who claims waits for who does already, and sees what that took: both count the lanes in work.
 _ONE_BY_ONE: Final = "SELECT pg_advisory_xact_lock(hashtext('counterfoil webhook lanes'))"
 _LEASE: Final = f"""
 WITH busy AS (
@@ -78,6 +78,7 @@ WITH busy AS (
     SELECT l.endpoint, l.lane FROM waiting w LEFT JOIN busy b USING (organization)
         JOIN webhook_lanes l ON l.endpoint = w.endpoint AND l.lane = w.lane
     WHERE w.place + coalesce(b.lanes, 0) <= %(share)s
+        AND (l.leased_until IS NULL OR l.leased_until <= clock_timestamp())
     ORDER BY w.leased_until NULLS FIRST LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
 )
 UPDATE webhook_lanes l SET lease = %(lease)s, leased_until = clock_timestamp() + %(term)s
