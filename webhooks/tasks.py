@@ -15,4 +15,4 @@ def process_stripe_objects(*, subjects: list[str]) -> None:
 @shared_task
 def send_webhooks() -> None:
     """Send outbound webhooks that are due."""
-    delivering.send_due()
+    delivering.send_alone()

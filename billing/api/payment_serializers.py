@@ -127,7 +127,9 @@ class AutoTopUpSerializer(serializers.Serializer[Any]):
 
     organization = IdField()
     enabled = FlagField()
-    status = WordField((ACTIVE, STOPPED), help_text="stopped: it failed three times in a row.")
+    status = WordField(
+        (ACTIVE, STOPPED), help_text="stopped: it failed three times in a row, or money went back."
+    )
     threshold = AmountField()
     amount = AmountField()
     currency = CurrencyField()
@@ -135,7 +137,9 @@ class AutoTopUpSerializer(serializers.Serializer[Any]):
     monthly_cap = AmountField(allow_null=True)
     bought_this_month = AmountField(help_text="What is under way counts.")
     failures = WholeNumberField(minimum=0, maximum=MOST_FAILURES, help_text="In a row.")
-    stopped_reason = TextField(allow_null=True)
+    stopped_reason = TextField(
+        allow_null=True, help_text="Of the last failure; refunded, disputed, fraud_warning: money went back."
+    )
     last_payment = IdField(allow_null=True)
     last_at = InstantField(allow_null=True)
 

@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0018_top_up_letters")]
+    dependencies = [("billing", "0022_assigned_payments")]
 
     operations = [
         sql_operation(__file__, "0023_agreed_prices.sql"),

@@ -2,8 +2,9 @@
 
 W1: each effect that a payment or a mirrored invoice names stands once in `effects`, each entry of a payment has one,
 and none is without. M1: of each organization, what the processor holds by its payments is received - refunded -
-disputed - fees (what mirrored invoices were paid stands in their own entries). M2: what is paid on an invoice is what
-came, less credit notes and what went back. M3: the platform's payouts are in its books.
+disputed - fees (what mirrored invoices were paid stands in their own entries; what was assigned, and its fee, in the
+platform's). M2: what is paid on an invoice is what came, less credit notes and what went back. M3: the platform's
+payouts are in its books.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ WITH posted AS (
     WHERE a.kind = 'processor_clearing' AND (e.kind = ANY(%(kinds)s) OR e.kind = 'payment') GROUP BY p.organization
 ), told AS (
     SELECT organization,
-        sum(CASE WHEN purpose = 'mirrored' THEN 0 ELSE received END - refunded - disputed - fee) AS amount
+        sum(CASE WHEN purpose IN ('mirrored', 'assigned') THEN 0 ELSE received END - refunded - disputed - fee
+            + CASE WHEN purpose = 'assigned' THEN (SELECT coalesce(sum((b.value->>'fee')::bigint), 0)
+                FROM jsonb_each(balances) b) ELSE 0 END) AS amount
     FROM payments GROUP BY organization
 )
 SELECT organization, 'processor_clearing', 'the journal has ' || coalesce(p.amount, 0) || ', its payments say '

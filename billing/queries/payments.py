@@ -99,7 +99,8 @@ def organization_of_payment(cur: Cursor, payment: UUID) -> UUID:
 def payment_named(
     cur: Cursor, *, payment: UUID | None = None, intent: str | None = None, charge: str | None = None
 ) -> Payment | None:
-    """Return the payment of this id of ours, else of this payment intent, else of this charge."""
+    """Return the payment of this payment intent, else of this charge, else of this id of ours: what anybody at the
+    processor may write names one that is not known otherwise."""
     row = _named(cur, _SELECT, payment, intent, charge)
     return None if row is None else _payment(row)
 
@@ -115,7 +116,7 @@ def place_of_payment(
 def _named(
     cur: Cursor, select: str, payment: UUID | None, intent: str | None, charge: str | None
 ) -> tuple[Any, ...] | None:
-    for column, value in (("id", payment), ("intent", intent), ("charge", charge)):
+    for column, value in (("intent", intent), ("charge", charge), ("id", payment)):
         if value is not None:
             row: tuple[Any, ...] | None = cur.execute(f"{select} WHERE p.{column} = %s", (value,)).fetchone()
             if row is not None:

@@ -33,7 +33,7 @@ from billing.rules.payments.facts import (
     with_refund,
     with_warning,
 )
-from billing.rules.payments.row import FAILED, Payment
+from billing.rules.payments.row import ASSIGNED, FAILED, Payment
 from billing.rules.payments.views import (
     BalanceView,
     DisputeView,
@@ -137,6 +137,8 @@ def apply_balance(cur: Cursor, view: BalanceView, charge: str, *, author: Author
 
 def _applied_payment(cur: Cursor, case: Case, view: PaymentView, author: Author) -> Applied:
     row = case.row
+    if row.purpose == ASSIGNED and row.intent == view.id:
+        return Applied(UNCHANGED, "finance has assigned it")
     wrong = payment_mismatch(row, view, customer=row.customer or case.customer)
     if wrong is not None:
         return _park(cur, row, wrong, f"payment_intent:{view.id}", view.created, author)

@@ -16,6 +16,7 @@ from billing.operations.payments.methods import another_pays
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import note_credit_left, payment_case
 from billing.rules import invoices
+from billing.rules.payments import topups
 from billing.rules.payments.applied import APPLIED, UNCHANGED, Applied
 from billing.rules.payments.commands import WITHDRAWN
 from billing.rules.payments.effects import Effect, pending_effects
@@ -102,6 +103,8 @@ def book(cur: Cursor, case: Case, merged: Payment, *, told: int = 0, author: Aut
     took = any(effect.verb in _KINDS for effect in effects)
     owes = lock_books(cur, row.organization).debt if books.debt or took else 0
     _follow(cur, before, row, author, is_clear=owes == 0 and (took or case.has_debt_finding))
+    if (reason := _why_halted(before, merged, {effect.verb for effect in effects})) is not None:
+        automatic.money_went_back(cur, row.organization, reason, author=author)
     return Applied(APPLIED, ", ".join(effect.key for effect in effects))
 
 
@@ -215,7 +218,7 @@ def _returned(cur: Cursor, books: Books, row: Payment, effect: Effect, author: A
 
 
 def _standing(cur: Cursor, row: Payment) -> Standing:
-    if row.purpose != INVOICE:
+    if not row.pays_invoice:
         return Standing()
     assert row.invoice_id is not None
     found = find_invoice(cur, organization=row.organization, invoice=row.invoice_id)
@@ -256,7 +259,7 @@ def _find_returned(
     if effect.verb == "refund_failed":
         why = "The refund failed."
         _settled_finding(cur, before, "refund_without_note", subject, why, author)
-    if effect.verb == "refunded" and before.purpose == INVOICE and taken < -effect.amount:
+    if effect.verb == "refunded" and before.pays_invoice and taken < -effect.amount:
         step = {"step": "issue a credit note over what is owed again, or collect it"}
         _find(cur, before, "refund_without_note", subject, detail, author, step)
     if effect.verb == "dispute_lost":
@@ -305,6 +308,15 @@ def _follow(cur: Cursor, before: Payment, after: Payment, author: Author, *, is_
     if is_clear:
         subject, why = _credit_of(after.organization), "The debt is repaid."
         _settled_finding(cur, after, DEBT, subject, why, author)
+
+
+def _why_halted(before: Payment, merged: Payment, verbs: set[str]) -> str | None:
+    """Why credit is not bought automatically any more. An inquiry, which takes no money yet, is a dispute, too."""
+    if "disputed" in verbs or merged.disputes.keys() - before.disputes.keys():
+        return topups.DISPUTED
+    if merged.warnings.keys() - before.warnings.keys():
+        return topups.WARNED
+    return topups.REFUNDED if "refunded" in verbs and not merged.pays_invoice else None
 
 
 def _fact(books: Books, done: Payment, effect: Effect, ledger: dict[str, Any]) -> Fact:

@@ -17,6 +17,7 @@ from billing.operations.payments.charging import (
     request_cancellation,
     request_charge,
 )
+from billing.operations.payments.topups import reason_not_to_buy
 from billing.queries.customers import customer_of
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import find_payment, list_payments
@@ -109,12 +110,12 @@ def collect_opened(cur: Cursor, *, organization: UUID, invoice: UUID, author: Au
 
 def reason_not_to_pay(cur: Cursor, command: Command) -> str | None:
     """This function will say why a payment is not wanted any more, before it is sent: its invoice is paid, or less is
-    due by now, or an earlier payment of it turns out to have gone through."""
+    due by now, or an earlier payment of it turns out to have gone through; of credit, `reason_not_to_buy` says it."""
     payment = find_payment(cur, organization=command.organization, payment=payment_of(command))
     if not payment.is_under_way:
         return f"The payment is {payment.status}."
     if payment.invoice_id is None:
-        return None
+        return reason_not_to_buy(cur, payment)
     found = find_invoice(cur, organization=command.organization, invoice=payment.invoice_id)
     if found.status != OPEN or found.due < payment.amount:
         return f"The invoice is {found.status}, {found.due} units are due."

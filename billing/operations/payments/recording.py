@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from billing.rules.payments.row import INVOICE, MIRRORED, SUCCEEDED, TOP_UP, Payment, fact
+from billing.queries.payments import payment_named
+from billing.rules.payments.row import ASSIGNED, INVOICE, MIRRORED, SUCCEEDED, TOP_UP, Payment, fact
 from billing.rules.rounding import document_step
 from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
 from common.ids import new_id
@@ -95,3 +96,50 @@ def mirror_payment(
         paid_at=paid_at or books.now,
     )
     record(cur, [fact(made, "mirrored", at=books.now, effects=[[source, source]])], author=author)
+
+
+def assign_payment(
+    cur: Cursor,
+    books: Books,
+    *,
+    invoice: UUID | None,
+    intent: str | None,
+    charge: str,
+    balance: str,
+    amount: int,
+    fee: int,
+    paid_at: datetime,
+    author: Author,
+) -> None:
+    """This function will note the payment of money that nobody asked for and that finance gave an organization: for an
+    invoice, or as credit. So refunds and disputes of it find it. What came (`amount` units) and its `fee` (of the
+    balance transaction `balance`) stay in the platform's books.
+
+    `books` are the organization's under its lock. A payment that is known here by any other way stays as it is.
+    """
+    if payment_named(cur, intent=intent, charge=charge) is not None:
+        return
+    key = f"balance_transaction:{balance}"
+    told = {"fee": fee, "currency": books.currency, "told": fee, "category": "charge"}
+    made = Payment(
+        id=new_id(),
+        organization=books.organization.id,
+        purpose=ASSIGNED,
+        invoice_id=invoice,
+        cause="manual",
+        amount=amount,
+        currency=books.currency,
+        command=None,
+        status=SUCCEEDED,
+        created_at=books.now,
+        intent=intent,
+        charge=charge,
+        received=amount,
+        settled=0 if invoice is None else amount,
+        excess=amount if invoice is None else 0,
+        fee=fee,
+        balances={balance: told},
+        applied=(key,),
+        paid_at=paid_at,
+    )
+    record(cur, [fact(made, "assigned", at=books.now, effects=[[key, key]])], author=author)

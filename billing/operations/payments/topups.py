@@ -24,6 +24,7 @@ from billing.rules.payments.topups import (
     month_start,
     started,
     why_not,
+    why_not_any_more,
 )
 from common.errors import CurrencyMismatch, ProblemError
 from common.transactions import run_in_transaction
@@ -32,6 +33,7 @@ from ledger.operations.books import Books, grants_of, lock_books
 from ledger.rules.grants import available
 from orgs.operations.facts import Author, record
 from orgs.rules.organizations import require_customer
+from spend.queries.standings import find_standing
 
 AUTHOR: Final = Author("system:billing.auto_top_up")
 logger = logging.getLogger(__name__)
@@ -125,6 +127,21 @@ def check_auto_top_up(cur: Cursor, *, organization: UUID, author: Author = AUTHO
     return payment
 
 
+def reason_not_to_buy(cur: Cursor, payment: Payment) -> str | None:
+    """This function will say why credit that was asked for is not wanted any more, before it is sent, which may be much
+    later: its organization is not active, or the rule would not ask for it now. Raises NotFound."""
+    books = lock_books(cur, payment.organization)
+    if books.organization.status != "active":
+        return f"The organization is {books.organization.status}."
+    if payment.cause != AUTOMATIC:
+        return None
+    rule = find_auto_top_up(cur, payment.organization)
+    if rule is None:
+        return "There is no rule."
+    reason = why_not_any_more(rule, _situation(cur, books), amount=payment.amount)
+    return None if reason is None else f"The rule asks for none: {reason}."
+
+
 def _failed(cur: Cursor, books: Books, rule: AutoTopUp, refusal: ProblemError, author: Author) -> None:
     """The cool-off holds for tries that could not even begin, too."""
     after = ended(replace(rule, last_at=books.now), paid=False, reason=refusal.code)
@@ -137,11 +154,13 @@ def _failed(cur: Cursor, books: Books, rule: AutoTopUp, refusal: ProblemError, a
 
 def _situation(cur: Cursor, books: Books) -> Situation:
     organization = books.organization
+    standing, _ = find_standing(cur, organization.id)
     since = month_start(books.now, organization.time_zone)
     return Situation(
         available=available(grants_of(cur, books), books.debt, books.now),
         bought=bought_since(cur, organization.id, since),
         is_under_way=is_top_up_under_way(cur, organization.id),
+        is_suspended=standing is not None and standing.shuts,
         now=books.now,
     )
 

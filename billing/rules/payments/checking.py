@@ -40,10 +40,12 @@ def payment_mismatch(payment: Payment, view: PaymentView, *, customer: str | Non
 
 
 def refund_mismatch(payment: Payment, view: RefundView) -> Mismatch | None:
-    """Return what of a refund cannot be of this payment. Its metadata, which anybody at the processor may write, names
-    the payment of ours; the money went back of the processor's own."""
-    if payment.intent is not None and view.payment not in (None, payment.intent):
-        return Mismatch("refund_mismatch", "payment_intent", payment.intent, str(view.payment))
+    """Return what of a refund cannot be of this payment. Its metadata, which anybody at the processor may write, may
+    name a payment of ours, also one that has no object there yet; the money went back of the processor's own."""
+    if view.payment not in (None, payment.intent):
+        return Mismatch("refund_mismatch", "payment_intent", str(payment.intent), view.payment)
+    if view.payment is None and view.charge not in (None, payment.charge):
+        return Mismatch("refund_mismatch", "charge", str(payment.charge), view.charge)
     if view.currency != payment.currency:
         return Mismatch("refund_mismatch", "currency", payment.currency, view.currency)
     if not 0 < view.amount <= payment.amount:

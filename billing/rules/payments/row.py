@@ -14,9 +14,9 @@ from uuid import UUID
 
 from orgs.rules.facts import Fact, id_text, time_text
 
-INVOICE, TOP_UP, MIRRORED = "invoice", "top_up", "mirrored"
-PURPOSES: Final = (INVOICE, TOP_UP, MIRRORED)
-"""What a payment is for: an invoice of ours, credit, or an invoice that lives at the processor."""
+INVOICE, TOP_UP, MIRRORED, ASSIGNED = "invoice", "top_up", "mirrored", "assigned"
+PURPOSES: Final = (INVOICE, TOP_UP, MIRRORED, ASSIGNED)
+"""What a payment is for: an invoice of ours, credit, an invoice that lives at the processor, or what finance said."""
 REQUESTED, REQUIRES_ACTION, PROCESSING = "requested", "requires_action", "processing"
 FAILED, CANCELED, SUCCEEDED = "failed", "canceled", "succeeded"
 STATUSES: Final = (REQUESTED, REQUIRES_ACTION, PROCESSING, FAILED, CANCELED, SUCCEEDED)
@@ -30,7 +30,8 @@ AUTOMATIC: Final = "automatic"
 class Payment:
     """A payment; amounts in units of its currency. Money in: received = settled + excess. Money out again:
     refunded + disputed = credit_back + invoice_back + beyond, of which `reopened` is owed on the invoice now. Of a
-    `mirrored` one its invoice booked what came: `excess` is the credit that it gave, `settled` what is in suspense."""
+    `mirrored` one its invoice booked what came: `excess` is the credit that it gave, `settled` what is in suspense.
+    What came of an `assigned` one, and its fee, stand in the platform's books."""
 
     id: UUID
     organization: UUID
@@ -75,6 +76,11 @@ class Payment:
     def is_under_way(self) -> bool:
         """Whether it may still bring money by itself."""
         return self.status in UNDER_WAY
+
+    @property
+    def pays_invoice(self) -> bool:
+        """Whether what came settled an invoice of ours, which money that goes back opens again."""
+        return self.invoice_id is not None and self.purpose != MIRRORED
 
     @property
     def pending(self) -> int:

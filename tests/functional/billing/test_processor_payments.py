@@ -3,13 +3,17 @@
 from dataclasses import replace
 from uuid import UUID
 
+import pytest
+
+from billing.operations.payments import applying
 from billing.queries.dunning import find_open_case
+from billing.rules.payments.views import Failure
 from common.money import parse_amount
 from tests.builders.billing import Billed, billing_violations, with_invoice
 from tests.builders.books import balances, rows
 from tests.builders.gate import UNIT, Customer, make_customer
 from tests.builders.ledger import figures
-from tests.builders.orgs import platform, unique, write
+from tests.builders.orgs import AUTHOR, platform, unique, write
 from tests.builders.payments import Paying, asked, balance, dollars, findings, kinds
 from tests.invariants import Still, assert_sound
 
@@ -322,14 +326,45 @@ class TestARefundOfAnInvoicesPayment:
         paying.apply(replace(refund, status="succeeded"))
         assert clearing(made.id) == 60 * UNIT
 
-    def test_that_names_another_payment_than_its_own_is_parked(self) -> None:
+    def test_is_booked_on_its_own_payment_whatever_its_metadata_name(self) -> None:
         (made, paying), (_, other) = invoiced(), invoiced()
         for each in (paying, other):
             each.apply(each.view())
         before, row = balances(made.id), paying.row
         refund = other.refund(40 * UNIT, metadata={"payment": str(paying.payment)})
-        assert paying.apply(refund).outcome == "parked"
-        assert (balances(made.id), paying.row, kinds(made.id)) == (before, row, ["refund_mismatch"])
+        assert paying.apply(refund).outcome == "applied"
+        assert (balances(made.id), paying.row, kinds(made.id)) == (before, row, [])
+        assert other.row.refunded == 40 * UNIT
+
+    @pytest.mark.parametrize("is_known", [True, False], ids=["under way", "refused"])
+    def test_is_never_that_of_a_payment_without_an_object_that_its_metadata_name(
+        self, is_known: bool
+    ) -> None:
+        customer, other = topped_up()
+        made, named = invoiced()
+        if not is_known:
+            write(
+                lambda cur: applying.refuse_payment(
+                    cur, organization=made.id, payment=named.payment, failure=Failure("no"), author=AUTHOR
+                )
+            )
+        metadata = {"payment": str(named.payment)}
+        assert other.apply(other.refund(40 * UNIT, metadata=metadata)).outcome == "applied"
+        by_charge = replace(other.refund(10 * UNIT, metadata=metadata), payment=None)
+        assert other.apply(by_charge).outcome == "applied"
+        assert (other.row.refunded, figures(customer.id)[0]) == (50 * UNIT, 50 * UNIT)
+        assert (named.row.refunds, kinds(made.id)) == ({}, [])
+
+    def test_of_a_stranger_that_names_a_payment_without_an_object_is_parked(self) -> None:
+        made, named = invoiced()
+        metadata = {"payment": str(named.payment)}
+        stranger = Paying(made.id, named.payment, named.amount)
+        strange = stranger.refund(40 * UNIT, metadata=metadata)
+        for wrong in (strange, replace(strange, payment=None)):
+            assert named.apply(wrong).outcome == "parked"
+        assert (named.row.refunds, kinds(made.id)) == ({}, ["refund_mismatch"])
+        named.apply(named.view())
+        assert (made.only()["status"], named.row.refunded) == ("paid", 0)
 
     def test_that_is_heard_of_first_waits_for_the_payment(self) -> None:
         made, paying = invoiced()

@@ -11,7 +11,7 @@ import pytest
 from billing.operations.mirroring.applying import apply_invoice
 from billing.stripe_gateway import mirrored
 from orgs import PLATFORM_ID
-from tests.builders.books import balances, open_books
+from tests.builders.books import balances, open_books, rows
 from tests.builders.orgs import AUTHOR, caller, platform, unique, write
 from tests.builders.processor import CENT
 from tests.builders.reconciling import Day
@@ -155,6 +155,49 @@ class TestAnInvoiceThatLivesThere:
         assert balances(there.organization).get("processor_clearing", 0) == 0
         assert (there.day.by_class("open"), there.day.moved()) == ({}, (0, 0))
         assert_sound(there.organization)
+
+
+class TestMoneyThatWentBackBeforeItsCustomerWasKnown:
+    @pytest.mark.parametrize("how", ["refunded", "disputed"])
+    def test_is_no_credit_of_the_invoice_that_it_had_paid(self, there: There, how: str) -> None:
+        there.renew()
+        simulator = there.day.simulator
+        charge = simulator.sdk().v1.charges.list({"limit": 1}).data[0]
+        if how == "refunded":
+            simulator.refund(charge.id, 4_000)
+        else:
+            simulator.dispute(charge.id)
+        told(simulator)
+        ended = rows(
+            "SELECT count(*) > 0 FROM stripe_events WHERE reason = 'foreign' AND next_at IS NULL AND kind = ANY(%s)",
+            ["refund", "charge_refunds", "dispute"],
+        )
+        assert ended == [(True,)]
+        there.link()
+        there.look()
+        assert there.credit() == (1_000 if how == "refunded" else 0)
+        with Still(there.organization):
+            there.look()
+        settle()
+        there.day.run()
+        assert there.day.by_class("open") == {}
+        assert there.day.moved()[0] == there.day.moved()[1]
+        assert_sound(there.organization, PLATFORM_ID)
+
+    def test_is_taken_by_a_run_where_the_invoice_was_applied_without_it(self, there: There) -> None:
+        invoice = there.renew()
+        charge = there.day.simulator.sdk().v1.charges.list({"limit": 1}).data[0]
+        there.day.simulator.refund(charge.id, 4_000)
+        told(there.day.simulator)
+        settle()
+        there.day.run()
+        there.link()
+        found = mirrored.invoice(invoice)
+        write(lambda cur: apply_invoice(cur, found, author=AUTHOR))
+        assert there.credit() == 5_000
+        there.day.run("balance_rows", "items")
+        assert there.credit() == 1_000
+        assert_sound(there.organization, PLATFORM_ID)
 
 
 class TestTheBalanceBesideTheBooks:

@@ -18,6 +18,7 @@ from billing.rules.payments.applied import APPLIED, FOREIGN, PARKED, UNCHANGED, 
 from billing.rules.payments.views import (
     AccountView,
     ChargeView,
+    DisputeView,
     MethodView,
     PaymentView,
     PayoutView,
@@ -25,6 +26,7 @@ from billing.rules.payments.views import (
     SetupView,
 )
 from billing.stripe_gateway import mirrored
+from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs import PLATFORM_ID
 from orgs.operations.facts import Author
@@ -126,15 +128,49 @@ def _after_its_payment(apply: Any) -> Apply:
     return applied
 
 
-def _apply_invoice(cur: Cursor, found: InvoiceView, author: Author) -> Applied:
-    return apply_invoice(cur, found, is_placed=_is_placed(cur, found), author=author)
+def _invoice(name: str, account: str | None) -> tuple[InvoiceView, list[RefundView | DisputeView]]:
+    """With what went back of its payments where its credit is to be given yet: who was told of that before the invoice
+    was known here could not place it, and it is not told again."""
+    found = mirrored.invoice(name, account=account)
+    if not found.payments or run_in_transaction(lambda cur: _is_given(cur, name)):
+        return found, []
+    return found, [gone for intent, _ in found.payments for gone in _gone(intent, account)]
+
+
+def _gone(intent: str, account: str | None) -> list[RefundView | DisputeView]:
+    """Refunds and disputes of a payment, oldest first."""
+    charge = stripe_gateway.payment(intent, account=account).charge
+    if charge is None:
+        return []
+    refunds = stripe_gateway.list_refunds(payment=intent, account=account) if charge.refunded else ()
+    disputes = stripe_gateway.list_disputes(payment=intent, account=account) if charge.disputed else ()
+    return [*list(refunds)[::-1], *list(disputes)[::-1]]
+
+
+def _apply_invoice(
+    cur: Cursor, found: tuple[InvoiceView, list[RefundView | DisputeView]], author: Author
+) -> Applied:
+    view, gone = found
+    done = apply_invoice(cur, view, is_placed=_is_placed(cur, view), author=author)
+    if _is_given(cur, view.id):
+        for each in gone:
+            if isinstance(each, RefundView):
+                applying.apply_refund(cur, each, None, author=author)
+            else:
+                applying.apply_dispute(cur, each, author=author)
+    return done
+
+
+def _is_given(cur: Cursor, name: str) -> bool:
+    """Whether an invoice has given its credit: then its payments are known here, and what goes back finds them."""
+    known = find_invoice(cur, name)
+    return known is not None and known.grant is not None
 
 
 def _is_placed(cur: Cursor, found: InvoiceView) -> bool:
     """Whether finance has assigned what paid it. Under the platform's lock, which assigning takes, too, so that the one
     who comes second sees the first; of an invoice that has given its credit nothing is left to decide."""
-    known = find_invoice(cur, found.id)
-    if found.status != "paid" or (known is not None and known.grant is not None):
+    if found.status != "paid" or _is_given(cur, found.id):
         return False
     lock_organization(cur, PLATFORM_ID)
     return is_assigned(cur, [f"payment_intent:{intent}" for intent, _ in found.payments])
@@ -179,11 +215,11 @@ ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {
     "payout": (_fetches(stripe_gateway.payout), _applies(applying.apply_payout)),
     "transfer": (lambda name, account: connect.transfer(name), _applies(partners.apply_transfer)),
     "subscription": (_fetches(mirrored.subscription), _applies(apply_subscription)),
-    "invoice": (_fetches(mirrored.invoice), _apply_invoice),
+    "invoice": (_invoice, _apply_invoice),
 }
 """By the kind of object of the platform's own events: how it is fetched, and the one operation that it is handed to."""
 
-CALLS: Final = {"charge": 2, "refund": 2, "charge_refunds": 3, "dispute": 2, "warning": 2, "invoice": 3}
+CALLS: Final = {"charge": 2, "refund": 2, "charge_refunds": 3, "dispute": 2, "warning": 2, "invoice": 6}
 """How many requests a fetch takes where it is more than one; each further page of a list is within their time."""
 
 CONNECT_ROWS: Final[dict[str, tuple[Fetch, Apply]]] = {

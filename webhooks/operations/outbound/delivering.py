@@ -1,8 +1,9 @@
 """Sending what is due: lanes are leased, requests run beside each other in threads, outcomes are written one by one.
 
-Each endpoint has two lanes, for first attempts (in order) and for later ones, with one request on its way each: a slow
-receiver keeps a thread, and stops nobody else. No transaction is open while anybody outside is asked. A sender that
-dies leaves its leases to end by themselves, and what it had sent and not noted is sent again under the same id.
+Each endpoint has two lanes, for first attempts (in order) and for later ones, with one request on its way each; each
+organization has SHARE lanes in work, so that slow receivers keep some threads and stop nobody else. No transaction is
+open while anybody outside is asked. A sender that dies leaves its leases to end by themselves, and what it had sent and
+not noted is sent again under the same id.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from threading import Thread
 from typing import Any, Final
 from uuid import UUID
 
 from celery import current_app, current_task
 from django.conf import settings
+from django.db import connections
 from prometheus_client import Counter
 
 from common.clock import wall_now
 from common.ids import new_id
 from common.transactions import run_in_transaction
+from events.database import own_session
 from events.store import Cursor
 from orgs.operations.facts import Author
 from webhooks.operations.outbound.endpoints import disable_endpoint
@@ -40,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 32
 """Requests of one sender that are on their way."""
+SHARE: Final = 4
+"""Lanes of one organization that are in work, of all senders together: its slow receivers keep no others waiting."""
 LEASE: Final = timedelta(seconds=30)
 """Twice the longest request."""
 WORKS_SECONDS: Final = 10.0
@@ -58,14 +64,27 @@ l.endpoint = e.id AND e.status = 'enabled' AND (l.leased_until IS NULL OR l.leas
             AND d.attempts > 0 AND d.next_at <= clock_timestamp()) END
 """
 _ANY: Final = f"SELECT EXISTS (SELECT FROM webhook_lanes l, webhook_endpoints e WHERE {_DUE})"
+# Who claims waits for who does already, and sees what that took: both count the lanes in work.
+_ONE_BY_ONE: Final = "SELECT pg_advisory_xact_lock(hashtext('counterfoil webhook lanes'))"
 _LEASE: Final = f"""
-WITH due AS MATERIALIZED (
-    SELECT l.endpoint, l.lane FROM webhook_lanes l, webhook_endpoints e WHERE {_DUE}
-    ORDER BY l.leased_until NULLS FIRST LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
+WITH busy AS (
+    SELECT organization, count(*) AS lanes FROM webhook_lanes
+    WHERE lease IS NOT NULL AND leased_until > clock_timestamp() GROUP BY organization
+), waiting AS (
+    SELECT l.endpoint, l.lane, l.organization, l.leased_until, row_number() OVER (
+        PARTITION BY l.organization ORDER BY l.leased_until NULLS FIRST, l.endpoint, l.lane) AS place
+    FROM webhook_lanes l, webhook_endpoints e WHERE {_DUE}
+), due AS MATERIALIZED (
+    SELECT l.endpoint, l.lane FROM waiting w LEFT JOIN busy b USING (organization)
+        JOIN webhook_lanes l ON l.endpoint = w.endpoint AND l.lane = w.lane
+    WHERE w.place + coalesce(b.lanes, 0) <= %(share)s
+        AND (l.leased_until IS NULL OR l.leased_until <= clock_timestamp())
+    ORDER BY w.leased_until NULLS FIRST LIMIT %(limit)s FOR NO KEY UPDATE OF l SKIP LOCKED
 )
 UPDATE webhook_lanes l SET lease = %(lease)s, leased_until = clock_timestamp() + %(term)s
 FROM due WHERE l.endpoint = due.endpoint AND l.lane = due.lane RETURNING l.endpoint, l.lane
 """
+_ALONE: Final = "SELECT pg_try_advisory_lock(hashtext('counterfoil webhook sender'))"
 # A statement of its own: the one that took the lanes may still see as pending what another sender has just noted.
 _NEXT: Final = """
 SELECT t.endpoint, t.lane, d.organization, d.id, d.message, d.attempts, e.url, m.body
@@ -119,12 +138,13 @@ class Parcel:
 
 
 Sender = Callable[[Parcel], Answer]
+Running = dict[Future[Answer], Parcel]
 
 
 def deliver_due() -> int:
     """This function will send what is due, or in a worker have it sent, and return how much it sent or handed out.
 
-    In a worker a job of its own sends, so that a slow receiver does not keep the next look at what is due waiting.
+    In a worker a job of its own sends (`send_alone`), so that a slow receiver does not keep the next look waiting.
     """
     if not current_task:
         return send_due()
@@ -134,32 +154,51 @@ def deliver_due() -> int:
     return 1
 
 
-def send_due(*, sender: Sender | None = None, seconds: float = WORKS_SECONDS) -> int:
+def send_alone() -> int:
+    """This function will send what is due as a worker's job, and return how many requests it made: none while another
+    one sends, so that no more than one process is kept from the processor's events, dunning and what else is due.
+
+    It ends after WORKS_SECONDS; threads wait for requests that are on their way then, and note what came of them.
+    """
+    with own_session() as session:
+        if session.execute(_ALONE).fetchone() != (True,):
+            return 0
+        return send_due(waits=False)
+
+
+def send_due(*, sender: Sender | None = None, seconds: float = WORKS_SECONDS, waits: bool = True) -> int:
     """This function will send what is due, up to 32 at once, and return how many requests it made.
 
-    It takes new ones for `seconds`, then waits for those on their way. Two senders share the work. `sender` makes the
-    request.
+    It takes new ones for `seconds`, then waits for those on their way, or leaves them to a thread. Two senders share
+    the work. `sender` makes the request.
     """
     made, stop_at = 0, time.monotonic() + seconds
-    running: dict[Future[Answer], Parcel] = {}
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhooks") as pool:
+    running: Running = {}
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhooks")
+    try:
         while True:
-            if time.monotonic() < stop_at and len(running) < AT_ONCE:
+            takes = time.monotonic() < stop_at
+            if takes and len(running) < AT_ONCE:
                 for parcel in run_in_transaction(partial(claim, limit=AT_ONCE - len(running))):
                     running[pool.submit(sender or send, parcel)] = parcel
                     made += 1
             if not running:
                 return made
-            done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-            for each in done:
-                parcel = running.pop(each)
-                note(parcel, _outcome(each, parcel))
+            if not (takes or waits):
+                Thread(target=_note_late, args=(running,), name="webhooks-late", daemon=True).start()
+                return made
+            _note_done(running)
+    finally:
+        pool.shutdown(wait=waits)
 
 
 def claim(cur: Cursor, *, limit: int) -> list[Parcel]:
-    """This function will lease up to `limit` lanes in which something is due and return the next delivery of each."""
+    """This function will lease up to `limit` lanes in which something is due, SHARE of an organization in all, and
+    return the next delivery of each."""
     lease = new_id()
-    lanes = cur.execute(_LEASE, {"limit": limit, "lease": lease, "term": LEASE}).fetchall()
+    cur.execute(_ONE_BY_ONE)
+    given = {"limit": limit, "share": SHARE, "lease": lease, "term": LEASE}
+    lanes = cur.execute(_LEASE, given).fetchall()
     if not lanes:
         return []
     rows = cur.execute(_NEXT, [list(column) for column in zip(*lanes, strict=True)]).fetchall()
@@ -193,6 +232,23 @@ def _disable(cur: Cursor, *, parcel: Parcel, reason: str) -> None:
     disable_endpoint(
         cur, organization=parcel.organization, endpoint=parcel.endpoint, reason=reason, author=_AUTHOR
     )
+
+
+def _note_done(running: Running) -> None:
+    """Write down what has come since, and wait half a second for that at most."""
+    done, _ = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+    for each in done:
+        parcel = running.pop(each)
+        note(parcel, _outcome(each, parcel))
+
+
+def _note_late(running: Running) -> None:
+    """The end of a job that others need not wait for."""
+    try:
+        while running:
+            _note_done(running)
+    finally:
+        connections.close_all()
 
 
 def _outcome(request: Future[Answer], parcel: Parcel) -> Answer:

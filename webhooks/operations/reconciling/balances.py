@@ -28,6 +28,7 @@ from orgs.operations.facts import record
 from orgs.operations.locks import lock_organization
 from webhooks.operations.reconciling.accounts import platform_ledger
 from webhooks.operations.reconciling.noting import AUTHOR, effects_finding, end_difference, note_open
+from webhooks.operations.reconciling.returns import apply_returns
 from webhooks.queries.reconciling import rows as reading
 from webhooks.queries.reconciling.runs import DifferenceRow, Run, open_difference, open_not_met
 from webhooks.rules.reconciling import items as rules
@@ -112,6 +113,7 @@ def place_rows(run: Run) -> Tally:
         for view in found:
             if view.source not in known:
                 _place(view)
+    apply_returns()
     for item in run_in_transaction(_explained_items):
         run_in_transaction(partial(_release, item=item))
     for item in run_in_transaction(reading.charges_in_suspense):

@@ -100,12 +100,13 @@ def _judge_dispute(cur: Cursor, view: DisputeView) -> Judged:
 
 
 def _payment_of(cur: Cursor, named: str | None, intent: str | None, charge: str | None) -> Payment | None:
-    """Its payment, where that is the one of the row: a second payment for the same is not."""
+    """Its payment, where that is the one of the row: a second payment for the same is not, nor one that only its
+    metadata names."""
     ours = UUID(named) if named is not None and is_id(named) else None
     row = payment_named(cur, payment=ours, intent=intent, charge=charge)
-    if row is not None and row.intent is not None and intent is not None and row.intent != intent:
+    if row is None or intent not in (None, row.intent):
         return None
-    return row
+    return None if intent is None and charge not in (None, row.charge) else row
 
 
 def _judge_customer(cur: Cursor, view: CustomerView) -> Judged:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from billing.operations.findings import resolve_finding, resolve_open
 from billing.operations.invoices.paying import ASSIGNED, NewPayment, record_payment
+from billing.operations.payments.recording import assign_payment
 from billing.queries.invoices import find_invoice
 from billing.queries.payments import has_effect
 from billing.rules.invoices import OPEN, UNCOLLECTIBLE
@@ -19,7 +20,7 @@ from orgs.operations.facts import Author, record
 from orgs.operations.locks import lock_organizations
 from webhooks.operations.reconciling.accounts import platform_ledger
 from webhooks.operations.reconciling.noting import effects_findings
-from webhooks.queries.reconciling.rows import find_item, list_items
+from webhooks.queries.reconciling.rows import charge_of, find_item, list_items
 from webhooks.rules.reconciling import items as rules
 from webhooks.rules.reconciling.differences import AMOUNT, CATEGORY, DOUBLE, FINDINGS, FOREIGN
 from webhooks.rules.reconciling.items import Item
@@ -33,7 +34,8 @@ def assign_item(
     """This function will give money in suspense to an organization: it pays an invoice, or is credit that was paid for.
 
     What it leaves in the platform's books and what it becomes in the customer's stand against each other in
-    `intercompany_clearing` (L8); what the processor holds does not change. It locks the platform and the organization.
+    `intercompany_clearing` (L8); what the processor holds does not change. Of a charge the payment is noted as the
+    organization's, so that refunds and disputes take it back. It locks the platform and the organization.
     Raises NotFound, InvalidTransition (not in suspense, in the books by itself, or the invoice is not open),
     CurrencyMismatch, AmountExceedsAvailable (the invoice owes less), and InvalidField without a reason, for the
     platform, or where the money is not above zero.
@@ -64,6 +66,7 @@ def assign_item(
     )
     record(cur, [rules.fact(done, "assigned", at=now, ledger=ledger)], author=author)
     _give(cur, done, author)
+    _note_payment(cur, done, author)
     _settle_findings(cur, done, author)
     return done
 
@@ -106,6 +109,27 @@ def _give(cur: Cursor, item: Item, author: Author) -> None:
     payment = NewPayment(item.amount, item.currency, ASSIGNED, item.balance_transaction)
     record_payment(
         cur, organization=item.assigned_to, invoice=item.assigned_invoice, payment=payment, author=author
+    )
+
+
+def _note_payment(cur: Cursor, item: Item, author: Author) -> None:
+    """What its payer gets back later is taken from whom it was given to."""
+    charge = charge_of(cur, item.balance_transaction) if item.category == "charge" else None
+    if charge is None:
+        return
+    assert item.assigned_to is not None
+    kind, _, name = item.subject.partition(":")
+    assign_payment(
+        cur,
+        lock_books(cur, item.assigned_to),
+        invoice=item.assigned_invoice,
+        intent=name if kind == "payment_intent" else None,
+        charge=charge,
+        balance=item.balance_transaction,
+        amount=item.amount,
+        fee=item.fee,
+        paid_at=item.created_at,
+        author=author,
     )
 
 

@@ -37,6 +37,18 @@ _RELEASED: Final = f"""
 WHERE (i.status IN ('suspense', 'foreign') OR i.status = 'booked' AND i.booked_to = 'mirrored_invoice')
     AND {_EXPLAINED} ORDER BY i.id
 """
+# Money that went back of payments that are known here by now: their objects were told of before.
+_RETURNS: Final = f"""
+SELECT DISTINCT r.source, split_part(i.category, '_', 1) FROM processor_items i
+    JOIN processor_balance_rows r ON r.id = i.balance_transaction
+WHERE i.status IN ('suspense', 'foreign') AND r.source IS NOT NULL AND NOT {_EXPLAINED}
+    AND i.category IN ('refund', 'refund_failure', 'dispute', 'dispute_reversal') AND (
+        EXISTS (SELECT FROM payments p WHERE starts_with(i.subject, 'payment_intent:')
+            AND p.intent = split_part(i.subject, ':', 2))
+        OR EXISTS (SELECT FROM payments p WHERE starts_with(i.subject, 'charge:')
+            AND p.charge = split_part(i.subject, ':', 2)))
+ORDER BY 1
+"""
 _SOURCES: Final = f"""
 {_ITEM.replace(" FROM ", ", r.source FROM ")} JOIN processor_balance_rows r ON r.id = i.balance_transaction
 WHERE i.status IN ('suspense', 'foreign') AND r.source IS NOT NULL AND NOT {_EXPLAINED} ORDER BY i.id
@@ -199,6 +211,12 @@ def explained_items(cur: Cursor) -> list[Item]:
     return [Item(**dict(zip(_NAMES, row, strict=True))) for row in cur.execute(_RELEASED).fetchall()]
 
 
+def returns_of_known_payments(cur: Cursor) -> list[tuple[str, str]]:
+    """Return refunds and disputes whose money stands in suspense although their payment is known here: id there, and
+    kind."""
+    return [(row[0], row[1]) for row in cur.execute(_RETURNS).fetchall()]
+
+
 def items_with_sources(cur: Cursor) -> list[tuple[Item, str]]:
     """Return what stands in suspense and no object of payments explains, each with the id of its object there."""
     found = cur.execute(_SOURCES).fetchall()
@@ -217,6 +235,12 @@ def find_item(cur: Cursor, item: UUID) -> Item:
     if row is None:
         raise NotFound("There is no such item.")
     return Item(**dict(zip(_NAMES, row, strict=True)))
+
+
+def charge_of(cur: Cursor, row: str) -> str | None:
+    """Return the charge that a balance transaction is of; None: it has no object."""
+    found = cur.execute("SELECT source FROM processor_balance_rows WHERE id = %s", (row,)).fetchone()
+    return None if found is None else found[0]
 
 
 def list_items(

@@ -16,7 +16,7 @@ from billing.rules.payments.checking import dispute_mismatch, payment_mismatch, 
 from billing.rules.payments.customers import Customer
 from billing.rules.payments.facts import told, with_dispute, with_payment, with_refund
 from billing.rules.payments.payouts import Payout, moved
-from billing.rules.payments.row import Payment
+from billing.rules.payments.row import ASSIGNED, Payment
 from billing.rules.payments.views import CustomerView, DisputeView, PaymentView, PayoutView, RefundView
 from orgs import PLATFORM_ID
 from webhooks.rules.reconciling.differences import (
@@ -33,6 +33,8 @@ _ENDED: Final = frozenset({"canceled", "incomplete_expired"})
 
 def payment_difference(row: Payment, view: PaymentView, *, customer: str | None) -> Difference | None:
     """Compare a payment of ours with its object; `customer` is its organization's at the processor."""
+    if row.purpose == ASSIGNED and row.intent == view.id:
+        return None  # nobody asked for it, so there is nothing that it should be
     came = told(view)
     if row.intent not in (None, view.id):
         if not came:

@@ -189,7 +189,8 @@ PAYMENT_TYPES: Final[tuple[PublicType, ...]] = (
     _type("top_up.succeeded", "Credit was bought.", "payment.received", _top_up, _TOP_UP),
     _type("top_up.failed", "It was not, and why.", "payment.failed", _top_up, {**_TOP_UP, **_FAILED}),
     _type(
-        "auto_top_up.stopped", "Nothing is bought automatically any more, after three failures in a row.",
+        "auto_top_up.stopped",
+        "Nothing is bought automatically any more: three failures in a row, or money went back.",
         "auto_top_up.stopped", _stopped, _STOPPED,
     ),
     _type("refund.succeeded", "Money went back to the payer.", "payment.refunded", _refund, _REFUND),
