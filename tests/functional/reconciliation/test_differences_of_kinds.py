@@ -22,7 +22,7 @@ from tests.builders.paying import Payer as AtApi
 from tests.builders.paying import payer as payer_at_api
 from tests.builders.payments import with_method
 from tests.builders.processor import CENT, Payer, state
-from tests.builders.reconciling import Day, settle
+from tests.builders.reconciling import Day
 from tests.functional.billing.test_dunning_collected import told, use_card
 from tests.functional.reconciliation.test_placed_twice import There
 from tests.invariants import Still, assert_sound
@@ -40,7 +40,6 @@ def found(day: Day, kind: str, outcome: str) -> list[str]:
 
 def run(day: Day) -> None:
     """Reconcile, when the second is over."""
-    settle()
     day.run()
 
 

@@ -178,7 +178,6 @@ class TestMoneyThatWentBackBeforeItsCustomerWasKnown:
         assert there.credit() == (1_000 if how == "refunded" else 0)
         with Still(there.organization):
             there.look()
-        settle()
         there.day.run()
         assert there.day.by_class("open") == {}
         assert there.day.moved()[0] == there.day.moved()[1]
@@ -189,7 +188,6 @@ class TestMoneyThatWentBackBeforeItsCustomerWasKnown:
         charge = there.day.simulator.sdk().v1.charges.list({"limit": 1}).data[0]
         there.day.simulator.refund(charge.id, 4_000)
         told(there.day.simulator)
-        settle()
         there.day.run()
         there.link()
         found = mirrored.invoice(invoice)

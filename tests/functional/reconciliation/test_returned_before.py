@@ -10,7 +10,7 @@ from orgs import PLATFORM_ID
 from tests.builders.books import balances, open_books, rows
 from tests.builders.orgs import caller, platform, unique, write
 from tests.builders.processor import CENT
-from tests.builders.reconciling import Day, settle, suspense
+from tests.builders.reconciling import Day, suspense
 from tests.functional.billing.test_dunning_collected import told
 from tests.functional.reconciliation.test_assigning import assign as assign_to_invoice
 from tests.functional.reconciliation.test_assigning import in_arrears
@@ -30,7 +30,6 @@ def newest_charge(day: Day) -> Any:
 
 def is_balanced(day: Day, *organizations: UUID) -> None:
     """Nothing differs, and the books are what the processor holds."""
-    settle()
     day.run()
     assert day.by_class("open") == {}
     assert day.moved()[0] == day.moved()[1]
@@ -87,7 +86,6 @@ class TestMoneyThatWasAssigned:
         item = strange(day, 4_414)
         day.simulator.refund(newest_charge(day).id, 4_000)
         told(day.simulator)
-        settle()
         day.run()
         assert suspense() - before == 414 * CENT
         assert assign(item["id"], organization=str(customer)).status_code == 200
