@@ -286,5 +286,5 @@ class TestASimulation:
         assert passed["finished"] is True
         assert called(customer) == REFUSED
         ((at,),) = rows("SELECT published_at FROM gate_entitlements WHERE organization = %s", customer.id)
-        assert at.astimezone(UTC).time().replace(microsecond=0) == time(0, 0)
+        assert at.astimezone(UTC).time() < time(0, 1)
         assert_told(customer.id)

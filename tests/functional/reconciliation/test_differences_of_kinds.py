@@ -39,7 +39,7 @@ def found(day: Day, kind: str, outcome: str) -> list[str]:
 
 
 def run(day: Day) -> None:
-    """Reconcile, when the second is over."""
+    """Reconcile."""
     day.run()
 
 
