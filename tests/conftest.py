@@ -37,10 +37,14 @@ _LONG = (
 """Few tests that take long: begun first, so that no process ends with them while the others have nothing to do."""
 
 
+_WHOLE = "tests/functional/reconciliation/"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long; everything else stays in its random order."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+    """Begin with what looks at the whole database, while there is little in it, and then with what takes long;
+    everything else stays in its random order."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(_WHOLE), not item.nodeid.startswith(_LONG)))
 
 
 @pytest.fixture(scope="session")

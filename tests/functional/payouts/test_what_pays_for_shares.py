@@ -35,7 +35,7 @@ from tests.builders.subscribed import fee
 from tests.builders.subscriptions import now_of, owner, sell, subscribe
 from tests.builders.tampering import told
 from tests.database import Session
-from tests.functional.payouts.test_money_taken_back import reverse
+from tests.functional.payouts.test_money_taken_back import reversal_of, usage_entries
 from tests.invariants import assert_sound
 
 FEE = {"key": "support", "name": "Support", "amount": "500", "interval": {"unit": "month"}}
@@ -137,17 +137,17 @@ class TestAPostpaidCommitment:
         assert seller.figures[:2] == (160 * ONE, 160 * ONE)
         proven(made.id)
 
-    def test_gives_back_the_share_of_a_call_that_is_reversed(self) -> None:
+    def test_keeps_the_share_of_a_call_that_nobody_may_reverse(self) -> None:
         seller = make_seller(holdback_days=0)
         made = self.used(seller, "150", "50")
         invoice = billed_again(made, 0)
         made.pay(invoice["id"], "200.00")
         made.use("100")
         settled(made.id)
-        assert seller.figures[:2] == (240 * ONE, 160 * ONE)
-        reverse(made.id, newest=1)
+        for entry in usage_entries(made.id)[:2]:
+            assert reversal_of(entry).status_code == 409
         settled(made.id)
-        assert seller.figures[:2] == (200 * ONE, 120 * ONE)
+        assert seller.figures[:2] == (240 * ONE, 160 * ONE)
         proven(made.id)
 
 

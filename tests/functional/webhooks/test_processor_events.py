@@ -17,6 +17,7 @@ from webhooks.operations.inbound.catching_up import catch_up, catch_up_objects
 from webhooks.operations.inbound.claiming import claim_subjects, lease_of
 from webhooks.operations.inbound.handlers import handler_of
 from webhooks.operations.inbound.processing import process_due
+from webhooks.operations.inbound.routing import CALLS
 from webhooks.operations.inbound.storing import subject_text
 from webhooks.queries.inbox import list_inbox
 
@@ -368,7 +369,10 @@ class TestALease:
             assert calls >= 1
             lease = lease_of(subject_text("", kind, name)).total_seconds()
             assert lease > calls * LONGEST_CALL_SECONDS, (kind, calls)
-            assert lease < (calls + 2) * LONGEST_CALL_SECONDS, (kind, calls)
+            most = max(
+                calls, CALLS[kind] if kind == "invoice" else 0
+            )  # of one that went back it asks for that, too
+            assert lease < (most + 2) * LONGEST_CALL_SECONDS, (kind, calls)
 
     def test_is_the_one_of_the_row_that_is_claimed(self, customer: Payer) -> None:
         named = [subject_text("", "charge_refunds", "ch_lease"), subject_text("", "payment", "pi_lease")]

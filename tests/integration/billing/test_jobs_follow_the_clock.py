@@ -34,6 +34,7 @@ BY_THE_WALL = {
     "billing.send_commands": "asks the processor, which has a clock of its own",
     "billing.top_up": "looks at credit, and sandboxes buy none",
     "billing.dunning_notices": "sends what was decided; the mail server has no customer's clock",
+    "billing.documents": "sends what was decided; the mail server has no customer's clock",
     "billing.top_up_letters": "sends what was decided; the mail server has no customer's clock",
     "billing.dunning_settled": "closes what waits for nothing, whenever it is",
     "billing.entitlements_untold": "tells the gate of customers from before it listened",

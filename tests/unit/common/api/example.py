@@ -6,11 +6,14 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from common import fields
 from common.api.answers import json_response
 from common.api.paging import envelope
+from common.api.requests import read_object
 from common.api.serializers import (
     AmountField,
     CurrencyField,
@@ -33,6 +36,7 @@ from common.api.serializers import (
     WordsField,
 )
 from common.api.views import ApiView, PublicApiView, path_id
+from common.bodies import BodyReader
 from common.errors import InvalidCredentials
 
 ONE = UUID("0198c5a2-0000-7000-8000-000000000001")
@@ -145,6 +149,13 @@ class Broken(ApiView):
         ]
 
 
+@csrf_exempt
+def plain_post(request: HttpRequest) -> HttpResponse:
+    with BodyReader(read_object(request), allowed={"name"}) as reader:
+        name = reader.required("name", fields.text)
+    return json_response({"name": name}, status=201)
+
+
 def unguarded(request: HttpRequest) -> Any:
     raise ZeroDivisionError("secret")
 
@@ -154,6 +165,7 @@ urlpatterns = [
     path("v1/things/<str:thing>", ThingView.as_view()),
     path("v1/open", Open.as_view()),
     path("v1/broken/<str:_>", lambda request, _: Broken.as_view()(request)),
+    path("v1/plain", plain_post),
     path("v1/unguarded", unguarded),
 ]
 
