@@ -12,11 +12,16 @@ ALONE := tests/concurrency tests/integration/events tests/functional/webhooks/te
 run: install
 	@exec $(VENV)/python -m sandbox.supervisor $(if $(filter-out 0,$(ONCE)),--once) $(if $(filter-out 0,$(BARE)),--bare)
 
-# The whole test suite on a throwaway cluster, in two processes with a database and a broker each; a file's tests stay
-# together. What others' transactions or load would change (ALONE) comes after them. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
+# The whole test suite on throwaway clusters, in two processes with a database and a broker each; a file's tests stay
+# together. What others' transactions would change (ALONE) has a cluster and a process of its own beside them, and is
+# told at the end. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
 test: install
-	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
-	@PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run $(ALONE) $(PYTEST_ARGS)
+	@mkdir -p var; \
+	COUNTERFOIL_TEST_HOME="$(CURDIR)/var/test-alone" PG_BIN="$(PG_BIN)" \
+		$(VENV)/python -m tests.run $(ALONE) $(PYTEST_ARGS) > var/test-alone.log 2>&1 & alone=$$!; \
+	PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile --no-loadscope-reorder \
+		$(ALONE:%=--ignore=%) $(PYTEST_ARGS); main=$$?; \
+	wait $$alone; alone=$$?; cat var/test-alone.log; exit $$((main + alone))
 
 check: install
 	$(VENV)/ruff check .

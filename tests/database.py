@@ -146,7 +146,10 @@ class Session:
 
 
 def cluster_home() -> Path:
-    """The state folder of the test cluster; another PostgreSQL (PG_BIN) has one of its own."""
+    """The state folder of the test cluster; another PostgreSQL (PG_BIN) has one of its own, and so has whoever names
+    one (COUNTERFOIL_TEST_HOME)."""
+    if given := os.environ.get("COUNTERFOIL_TEST_HOME"):
+        return Path(given)
     home = CHECKOUT / os.environ.get("COUNTERFOIL_HOME", "var")
     other = os.environ.get("PG_BIN")
     return home / (f"test-{sha256(other.encode()).hexdigest()[:8]}" if other else "test")

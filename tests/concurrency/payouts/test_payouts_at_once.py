@@ -28,7 +28,12 @@ def test_one_of_64_requests_for_the_whole_balance_is_accepted(stripe_simulator: 
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = sorted(pool.map(client, range(CLIENTS)))
 
-    assert answers == [201] + [409] * (CLIENTS - 1)
+    assert answers.count(201) == 1
+    assert set(answers) <= {
+        201,
+        409,
+        503,
+    }  # 503: it waited too long for a connection, and nothing was asked for
     assert made.money() == {"payout_in_transit": 5_000}
     made.send()
     made.arrive()
