@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from common.errors import GateUnavailable
 from spend.operations.gate.apply import Expire
