@@ -18,10 +18,10 @@ run: install
 test: install
 	@mkdir -p var; \
 	COUNTERFOIL_TEST_HOME="$(CURDIR)/var/test-alone" PG_BIN="$(PG_BIN)" \
-		$(VENV)/python -m tests.run $(ALONE) $(PYTEST_ARGS) > var/test-alone.log 2>&1 & alone=$$!; \
+		$(VENV)/python -m tests.run $(ALONE) $(PYTEST_ARGS) > var/alone.log 2>&1 & alone=$$!; \
 	PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile --no-loadscope-reorder \
 		$(ALONE:%=--ignore=%) $(PYTEST_ARGS); main=$$?; \
-	wait $$alone; alone=$$?; cat var/test-alone.log; exit $$((main + alone))
+	wait $$alone; alone=$$?; cat var/alone.log; exit $$((main + alone))
 
 check: install
 	$(VENV)/ruff check .
