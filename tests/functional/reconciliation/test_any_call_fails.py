@@ -27,7 +27,7 @@ from webhooks.operations.inbound.processing import process_due
 ALL: Final = ("catch_up", "commands", *AT_STRIPE)
 KINDS: Final = ("error_after", "reset_before", "html_502")
 IS_FULL: Final = bool(os.environ.get("FULL"))
-STEP: Final = 1 if IS_FULL else 17
+STEP: Final = 1 if IS_FULL else 29
 """Of so many calls one fails, each time at another place."""
 _TRIES: Final = 4
 _NAMES: Final = re.compile(r"price_\w+|SIM-\d+")

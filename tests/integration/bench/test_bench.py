@@ -88,6 +88,7 @@ class TestTheBenchmarks:
         for name in ("making_s", "whole_s"):
             assert written["figures"][f"payouts.batch.1000_{name}"]["value"] > 0, name
 
+    @long
     def test_measure_a_day_of_dunning(self, tmp_path: Path) -> None:
         _, written = bench(tmp_path, "dunning", "--dunned", "40")
         for name in ("opening_s", "daily_s", "idle_s", "cpu_us"):

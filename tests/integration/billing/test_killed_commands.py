@@ -32,9 +32,9 @@ from tests.builders.stripe import Simulator
 from tests.integration.billing.sending_command import killed_while_sending
 
 STEP: Final = timedelta(minutes=61)
-STEPS: Final = 1 if os.environ.get("FULL") else 7
+STEPS: Final = 1 if os.environ.get("FULL") else 14
 """Of so many statements one is cut at, each at another place; FULL=1: every one."""
-KILL_STEPS: Final = 1 if os.environ.get("FULL") else 10
+KILL_STEPS: Final = 1 if os.environ.get("FULL") else 20
 
 
 def later(by: timedelta) -> Callable[[Cursor], datetime]:

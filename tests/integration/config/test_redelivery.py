@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from redis import Redis
 
 from config.servers import worker_command
@@ -30,6 +31,7 @@ def _worker(name: str) -> ChildSpec:
 
 
 class TestAKilledWorker:
+    @pytest.mark.skipif(not os.environ.get("FULL"), reason="It waits half a minute for the broker.")
     def test_loses_no_task(self, broker: Broker, tmp_path: Path) -> None:
         for number in range(TASKS):
             leave_mark.apply_async(kwargs={"folder": str(tmp_path), "number": number}, queue=QUEUE)

@@ -241,6 +241,9 @@ def _socket_of(copy: Copy) -> Path:
 
 
 class TestTwoCopies:
+    @pytest.mark.skipif(
+        not os.environ.get("FULL"), reason="It starts two copies more, a minute of two processors."
+    )
     def test_run_side_by_side_and_a_killed_one_is_made_up_for_and_ends_without_a_trace(
         self, running: Copy, tmp_path: Path
     ) -> None:
