@@ -81,7 +81,7 @@ def test_a_sender_that_is_killed_between_any_two_steps_leads_to_one(
     stripe_simulator: Simulator, step: str
 ) -> None:
     killed = 0
-    for statement in range(1, 400, 1 if os.environ.get("FULL") else 34):
+    for statement in range(1, 400, 1 if os.environ.get("FULL") else 17):
         made = _at(stripe_simulator, step)
         is_killed = killed_while_sending(next_command(made), statement=statement)
         finish(made)
