@@ -76,10 +76,14 @@ class ReadOnlyAdmin(_ModelAdmin):
 
     def run(self, request: HttpRequest, rows: QuerySet[Any], operation: Operation) -> None:
         """Run an operation for each chosen row, each in a transaction of its own, and say what came of it."""
+        self.each(request, rows, lambda row, author: run_in_transaction(partial(operation, row, author)))
+
+    def each(self, request: HttpRequest, rows: QuerySet[Any], act: Callable[[Any, Author], object]) -> None:
+        """Do something that has transactions of its own for each chosen row, and say what came of it."""
         author, done = Author(f"staff:{request.user.pk}"), 0
         for row in rows:
             try:
-                run_in_transaction(partial(operation, row, author))
+                act(row, author)
                 done += 1
             except ProblemError as error:
                 self.message_user(request, f"{row}: {error.detail}", messages.ERROR)

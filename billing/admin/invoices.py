@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
@@ -25,7 +22,6 @@ from billing.operations.payments.refunding import refund_credit_note
 from billing.operations.runs import resume_customer
 from billing.queries.invoices import lines_of
 from billing.queries.pdf import credit_note_pdf, invoice_pdf
-from common.errors import ProblemError
 from common.money import format_amount, parse_amount
 from common.transactions import run_in_transaction
 from orgs.admin import ReadOnlyAdmin
@@ -173,20 +169,6 @@ class InvoiceAdmin(ReadOnlyAdmin):
             ),
         )
 
-    def each(
-        self, request: HttpRequest, rows: QuerySet[Invoice], one: Callable[[Invoice, Author], Any]
-    ) -> None:
-        """Do something that has transactions of its own for each chosen row, and say what came of it."""
-        author, done = Author(f"staff:{request.user.pk}"), 0
-        for row in rows:
-            try:
-                one(row, author)
-                done += 1
-            except ProblemError as error:
-                self.message_user(request, f"{row}: {error.detail}", messages.ERROR)
-        if done:
-            self.message_user(request, f"{done} done.", messages.SUCCESS)
-
 
 @admin.register(CreditNote)
 class CreditNoteAdmin(ReadOnlyAdmin):
@@ -205,11 +187,7 @@ class CreditNoteAdmin(ReadOnlyAdmin):
     @admin.action(description="Send the chosen credit notes by e-mail", permissions=["operate"])
     def send(self, request: HttpRequest, rows: QuerySet[CreditNote]) -> None:
         """Send each to whom its invoice is addressed."""
-        for row in rows:
-            try:
-                send_credit_note(organization=row.organization, note=row.id)
-            except ProblemError as error:
-                self.message_user(request, f"{row}: {error.detail}", messages.ERROR)
+        self.each(request, rows, lambda row, _: send_credit_note(organization=row.organization, note=row.id))
 
     @admin.action(description="Refund what the chosen notes gave back as credit", permissions=["operate"])
     def refund(self, request: HttpRequest, rows: QuerySet[CreditNote]) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django_fsm import ConcurrentTransitionMixin, FSMField, transition
 
+from billing.models.letters import Letter
 from billing.rules.dunning.states import (
     CANCELED,
     CLOSED,
@@ -108,19 +109,12 @@ class DunningPolicy(models.Model):
         return f"{self.key} {self.number}"
 
 
-class DunningNotice(models.Model):
-    """What a customer was told at a stage, once: waiting, sending, sent, superseded, no_address, failed or unknown."""
+class DunningNotice(Letter):
+    """What a customer was told at a stage, once."""
 
-    id = models.UUIDField(primary_key=True)
-    organization = models.UUIDField()
     case_id = models.UUIDField()
     notice = models.TextField()
     state = models.TextField()
-    made_at = models.DateTimeField()
-    status = models.TextField()
-    attempts = models.IntegerField()
-    next_try_at = models.DateTimeField(null=True)
-    done_at = models.DateTimeField(null=True)
 
     class Meta:
         managed = False

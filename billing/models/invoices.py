@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from billing.models.letters import Letter
+
 
 class Invoice(models.Model):
     """What a customer owes, as a document: from its number on it never changes (B3)."""
@@ -69,19 +71,11 @@ class CreditNote(models.Model):
         return self.number
 
 
-class DocumentLetter(models.Model):
-    """The letter that an invoice or a credit note goes out with by itself: waiting, sending, sent, superseded,
-    no_address, failed or unknown."""
+class DocumentLetter(Letter):
+    """The letter that an invoice or a credit note goes out with by itself."""
 
-    id = models.UUIDField(primary_key=True)
-    organization = models.UUIDField()
     document = models.UUIDField()
     kind = models.TextField()
-    made_at = models.DateTimeField()
-    status = models.TextField()
-    attempts = models.IntegerField()
-    next_try_at = models.DateTimeField(null=True)
-    done_at = models.DateTimeField(null=True)
 
     class Meta:
         managed = False

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from django.db import models
 
+from billing.models.letters import Letter
+
 
 class Payment(models.Model):
     """A payment by the processor: what came, what went back, what it cost."""
@@ -151,18 +153,10 @@ class AutoTopUp(models.Model):
         return f"{self.status} {self.organization}"
 
 
-class AutoTopUpLetter(models.Model):
-    """The letter that automatic top-ups have stopped: waiting, sending, sent, superseded, no_address, failed or
-    unknown."""
+class AutoTopUpLetter(Letter):
+    """The letter that automatic top-ups have stopped."""
 
-    id = models.UUIDField(primary_key=True)
-    organization = models.UUIDField()
     rule = models.UUIDField()
-    made_at = models.DateTimeField()
-    status = models.TextField()
-    attempts = models.IntegerField()
-    next_try_at = models.DateTimeField(null=True)
-    done_at = models.DateTimeField(null=True)
 
     class Meta:
         managed = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from billing.queries.payments import payment_named
@@ -76,20 +77,14 @@ def mirror_payment(
     `books` are the organization's under its lock, which sees to it that a payment is noted once.
     """
     source = f"payment_intent:{intent}"
-    made = Payment(
-        id=new_id(),
-        organization=books.organization.id,
-        purpose=MIRRORED,
+    made = _came(
+        books,
+        MIRRORED,
+        amount,
         invoice_id=invoice,
         cause="processor",
-        amount=amount,
-        currency=books.currency,
-        command=None,
-        status=SUCCEEDED,
-        created_at=books.now,
         intent=intent,
         customer=customer,
-        received=amount,
         settled=amount - credit,
         excess=credit,
         applied=(source,),
@@ -121,20 +116,14 @@ def assign_payment(
         return
     key = f"balance_transaction:{balance}"
     told = {"fee": fee, "currency": books.currency, "told": fee, "category": "charge"}
-    made = Payment(
-        id=new_id(),
-        organization=books.organization.id,
-        purpose=ASSIGNED,
+    made = _came(
+        books,
+        ASSIGNED,
+        amount,
         invoice_id=invoice,
         cause="manual",
-        amount=amount,
-        currency=books.currency,
-        command=None,
-        status=SUCCEEDED,
-        created_at=books.now,
         intent=intent,
         charge=charge,
-        received=amount,
         settled=0 if invoice is None else amount,
         excess=amount if invoice is None else 0,
         fee=fee,
@@ -143,3 +132,19 @@ def assign_payment(
         paid_at=paid_at,
     )
     record(cur, [fact(made, "assigned", at=books.now, effects=[[key, key]])], author=author)
+
+
+def _came(books: Books, purpose: str, amount: int, **given: Any) -> Payment:
+    """A payment that nobody asked for here, and that has come whole."""
+    return Payment(
+        id=new_id(),
+        organization=books.organization.id,
+        purpose=purpose,
+        amount=amount,
+        currency=books.currency,
+        command=None,
+        status=SUCCEEDED,
+        created_at=books.now,
+        received=amount,
+        **given,
+    )
