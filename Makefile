@@ -17,7 +17,7 @@ run: install
 # told at the end. PG_BIN=/folder/of/another/postgres/bin runs it on that one.
 test: install
 	@mkdir -p var; \
-	COUNTERFOIL_TEST_HOME="$(CURDIR)/var/test-alone" PG_BIN="$(PG_BIN)" \
+	COUNTERFOIL_TEST_HOME="$$PWD/var/test-alone" PG_BIN="$(PG_BIN)" \
 		$(VENV)/python -m tests.run $(ALONE) $(PYTEST_ARGS) > var/alone.log 2>&1 & alone=$$!; \
 	PG_BIN="$(PG_BIN)" $(VENV)/python -m tests.run -n 2 --dist loadfile --no-loadscope-reorder \
 		$(ALONE:%=--ignore=%) $(PYTEST_ARGS); main=$$?; \
