@@ -77,16 +77,26 @@ class Web:
     child: Child
 
 
-@pytest.fixture
-def webs(django_db_setup: None, tmp_path: Path) -> Iterator[list[Web]]:
-    """Two web processes on this session's database; they serve the gate alone."""
+@pytest.fixture(scope="session")
+def started_webs(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Web]]:
+    """Two web processes on this session's database."""
     with ExitStack() as stack:
         started = []
-        for name in ("one", "two"):
-            port = free_port()
-            child = stack.enter_context(serving(web_spec(port), folder=tmp_path / name))
+        for _ in range(2):
+            port, folder = free_port(), tmp_path_factory.mktemp("web")
+            child = stack.enter_context(serving(web_spec(port), folder=folder))
             started.append(Web(f"http://127.0.0.1:{port}", child))
         yield started
+
+
+@pytest.fixture
+def webs(started_webs: list[Web]) -> list[Web]:
+    """Two web processes on this session's database, also after a test that killed one; they serve the gate alone."""
+    for web in started_webs:
+        if web.child.has_died():
+            web.child.spawn()
+            wait_until_ready(web.child)
+    return started_webs
 
 
 def app_spec(socket: Path) -> ChildSpec:
