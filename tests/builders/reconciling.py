@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connections
 
+from billing.rules.payments.commands import OPEN_STATES
 from orgs import PLATFORM_ID
 from tests.builders.books import rows
 from tests.builders.orgs import write
@@ -25,12 +26,17 @@ AT_STRIPE = (
 
 
 def forget_processor() -> None:
-    """The simulator of another test had another balance and other objects: their rows are no evidence here."""
+    """The simulator of another test had another balance and other objects: their rows are no evidence here, and what
+    another test left to be sent is not sent here."""
     with connections["owner"].cursor() as cursor:
         cursor.execute(
             "TRUNCATE processor_balance_rows, processor_balances, reconciliation_differences, reconciliations"
         )
         cursor.execute("UPDATE stripe_watermarks SET event = NULL, created = NULL, swept_at = NULL")
+        cursor.execute(
+            "UPDATE outbound_commands SET next_try_at = '9999-01-01T00:00:00Z' WHERE state = ANY(%s)",
+            (list(OPEN_STATES),),
+        )
 
 
 @dataclass
