@@ -46,7 +46,7 @@ _THROWAWAY = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    "autovacuum_naptime": "10s",
+    "autovacuum_naptime": "30s",
 }
 
 

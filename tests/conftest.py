@@ -125,4 +125,4 @@ def private_database(test_session: Session, monkeypatch: pytest.MonkeyPatch) -> 
     yield name
     close_gate()
     _point_at(databases.urls(test_session.name))
-    databases.drop(name)
+    test_session.leave(name)

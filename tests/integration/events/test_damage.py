@@ -49,7 +49,7 @@ def damaged_copy(
     _point_at(copy)
     yield
     _point_at(private_database)
-    test_session.databases.drop(copy)
+    test_session.leave(copy)
 
 
 def _flip(file: Path) -> None:

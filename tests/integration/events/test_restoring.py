@@ -40,7 +40,7 @@ def other_database(private_database: str, test_session: Session) -> Iterator[Cal
 
     yield switch
     _point_at(private_database)
-    test_session.databases.drop(name)
+    test_session.leave(name)
 
 
 def _point_at(name: str) -> None:
