@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from payouts.operations.paying.batches import request_batch, run_batch, run_batches
 from payouts.queries.batches import find_batch
@@ -30,7 +30,7 @@ class TestABatch:
 
 
 def test_a_batch_waits_while_there_is_no_processor(
-    stripe_simulator: Simulator, settings: SettingsWrapper
+    stripe_simulator: Simulator, settings: Settings
 ) -> None:
     made = partner(stripe_simulator, cents=5_000)
     begun = write(lambda cur: request_batch(cur, author=AUTHOR))
