@@ -97,7 +97,10 @@ class PayoutBatchSerializer(serializers.Serializer[Any]):
     """Payouts of all partners, asked for at once."""
 
     id = IdField()
-    status = WordField((batches.OPEN, batches.DONE), help_text="done: every partner was asked. open: some are yet to be, or could not be and are asked again.")
+    status = WordField(
+        (batches.OPEN, batches.DONE),
+        help_text="done: every partner was asked. open: some are yet to be, or could not be and are asked again.",
+    )
     requested_at = InstantField()
     finished_at = InstantField(allow_null=True)
     made = WholeNumberField(minimum=0, maximum=MOST_PARTNERS)

@@ -1,5 +1,4 @@
-"""What reversals took off the debt of accounts: only that leaves the list of what became debt. And the rounds in which a
-batch of payouts could not ask everybody."""
+"""Of debt only what a reversal took off the account leaves the list; the rounds in which a batch could not ask all."""
 
 from django.db import migrations
 

@@ -60,8 +60,8 @@ def parts_of(
 
 
 def running_in(meter: str, period: Period, since: datetime, windows: Iterable[Window]) -> list[Window]:
-    """Return the windows in which a part of a period that begins at `since` goes on. One that outlasts the period, or is
-    of another interval, holds for nothing here."""
+    """Return the windows in which a part of a period that begins at `since` goes on. One that outlasts the period, or
+    is of another interval, holds for nothing here."""
     interval = interval_text(period.interval)
     return [
         one

@@ -196,7 +196,6 @@ class TestAMeteredCharge:
         assert fees(made) == [10_000, 2_000, 6_000]
         made.assert_sound()
 
-
     def test_of_a_period_that_was_split_keeps_its_price_so_that_free_units_are_given_once(self) -> None:
         made, meter = billed(), make_meter("sum")
         plan = sell(fee("100"), charge(meter), upgrade="invoice", downgrade="invoice")

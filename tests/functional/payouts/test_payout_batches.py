@@ -29,9 +29,7 @@ class TestABatch:
         assert ([one.cause for one in rich.payouts()], poor.payouts()) == (["batch"], [])
 
 
-def test_a_batch_waits_while_there_is_no_processor(
-    stripe_simulator: Simulator, settings: Settings
-) -> None:
+def test_a_batch_waits_while_there_is_no_processor(stripe_simulator: Simulator, settings: Settings) -> None:
     made = partner(stripe_simulator, cents=5_000)
     begun = write(lambda cur: request_batch(cur, author=AUTHOR))
     key, settings.STRIPE_API_KEY = settings.STRIPE_API_KEY, None
