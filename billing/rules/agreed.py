@@ -7,7 +7,7 @@ its metered periods from then on. So a period has one price, and what was billed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -72,6 +72,13 @@ def agreed_at(dated: Iterable[DatedPrice], plan: UUID, at: datetime, *, by: date
             if one.plan == plan and one.since <= by and one.start <= at < one.end
         },
     )
+
+
+def kept(agreed: Agreed, before: Agreed, charges: Collection[str]) -> Agreed:
+    """Return the prices of a moment, but for these charges the price, or none, that they had before."""
+    prices = {key: one for key, one in agreed.charges.items() if key not in charges}
+    held = {key: one for key, one in before.charges.items() if key in charges}
+    return replace(agreed, charges=prices | held)
 
 
 def priced(terms: PlanTerms, agreed: Agreed | None) -> PlanTerms:

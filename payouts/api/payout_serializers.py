@@ -97,14 +97,17 @@ class PayoutBatchSerializer(serializers.Serializer[Any]):
     """Payouts of all partners, asked for at once."""
 
     id = IdField()
-    status = WordField((batches.OPEN, batches.DONE), help_text="done: every partner was asked.")
+    status = WordField(
+        (batches.OPEN, batches.DONE),
+        help_text="done: every partner was asked. open: some are yet to be, or could not be and are asked again.",
+    )
     requested_at = InstantField()
     finished_at = InstantField(allow_null=True)
     made = WholeNumberField(minimum=0, maximum=MOST_PARTNERS)
     refused = WholeNumberField(
         minimum=0,
         maximum=MOST_PARTNERS,
-        help_text="Partners with too little, with a payout under way, or that failed.",
+        help_text="Partners with too little, or with a payout under way.",
     )
 
 

@@ -16,6 +16,8 @@ EARNED: Final = frozenset({"reservation.committed", "usage.recorded", REVERSED, 
 INVOICED: Final = "earning.invoiced"
 SETTLED: Final = "earning.settled"
 RECEIVED: Final = "earning.received"
+OFF: Final = "off:"
+"""How the cause of what is debt no more begins; what owed it follows."""
 
 _BUCKETS: Final = """
 INSERT INTO earning_buckets AS b (organization, partner, listing_id, agent_id, day, rule, payer, volume, gross,
@@ -205,16 +207,16 @@ def project_owing(cur: Cursor, events: Sequence[Event]) -> None:
 
 
 def _owing(event: Event) -> list[tuple[Any, ...]]:
-    """Below zero what a grant repaid. What a reversed call owed is no debt any more; nothing repaid it."""
+    """Below zero what a grant repaid, and what was taken off because it is debt no more: nothing repaid that."""
     ledger = event.data["ledger"]
-    debt = sum(amount for _, amount in ledger["debt"])
     made = [
         (-grant["repaid"], f"grant:{grant['id']}")
         for grant in ledger.get("granted", ())
         if grant.get("repaid")
     ]
-    if debt > 0:
-        made.append((debt, _cause(event)))
+    rest = sum(amount for _, amount in ledger["debt"]) - sum(amount for amount, _ in made)
+    if rest:
+        made.append((rest, _cause(event) if rest > 0 else f"{OFF}{_reversed(event)}"))
     row = (event.organization, event.stream_id, event.version)
     return [(*row, n, amount, event.occurred_at, cause) for n, (amount, cause) in enumerate(made)]
 
@@ -224,6 +226,13 @@ def _cause(event: Event) -> str:
     if event.stream_type == "payment":
         return f"payment:{event.stream_id}"
     return "usage" if event.stream_type == "usage" else ""
+
+
+def _reversed(event: Event) -> str:
+    """What owed it: a usage record, or else the entry that made it debt. A reversal alone takes debt off."""
+    shares = event.data.get("shares") or {}
+    entries = event.data["ledger"].get("entries") or [{}]
+    return str(shares.get("usage") or entries[0].get("reverses") or "")
 
 
 def register_all() -> None:

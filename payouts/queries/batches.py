@@ -11,6 +11,11 @@ from payouts.rules.paying.batches import Batch
 
 _ROW: Final = """SELECT id, organization, state, requested_at, requested_by, made, refused, finished_at, version
 FROM payout_batches"""
+_OPEN: Final = """
+WHERE state = 'open' AND NOT EXISTS (
+    SELECT FROM payout_batch_rounds r WHERE r.batch = payout_batches.id AND r.next_at > clock_timestamp())
+ORDER BY id
+"""
 
 
 def find_batch(cur: Cursor, batch: UUID) -> Batch:
@@ -22,8 +27,8 @@ def find_batch(cur: Cursor, batch: UUID) -> Batch:
 
 
 def open_batches(cur: Cursor) -> list[Batch]:
-    """Return the batches that have not asked every partner yet, oldest first."""
-    return [Batch(*row) for row in cur.execute(f"{_ROW} WHERE state = 'open' ORDER BY id").fetchall()]
+    """Return the batches that have not asked every partner yet and do not rest, oldest first."""
+    return [Batch(*row) for row in cur.execute(f"{_ROW} {_OPEN}").fetchall()]
 
 
 def made_by_batch(cur: Cursor, batch: UUID) -> int:

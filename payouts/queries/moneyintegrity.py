@@ -24,17 +24,41 @@ fresh AS ({FRESH}), sources AS (
     FROM earning_sources s JOIN fresh USING (organization)
 )
 """
-# What became debt with what is newer of it, and what is owed of it or was repaid by credit that nobody bought: both
-# counted from the newest, for the oldest is repaid first. A call that was taken back owes nothing.
-_DEBTS: Final = """
+# What became debt, without what a reversal took off: what of a call or a clawback was repaid before that stays, and is
+# nobody's, as use of a meter is.
+_BECAME: Final = """
 became AS (
-    SELECT organization, 'debt:' || id AS name, 'call' AS cause, amount, at FROM earning_debts d
-    JOIN fresh USING (organization) WHERE NOT EXISTS (
-        SELECT FROM earning_reversals r WHERE r.organization = d.organization AND r.id = d.id)
-    UNION ALL
-    SELECT organization, 'owing:' || id || ':' || version || ':' || n, cause, amount, at FROM earning_owing
-    JOIN fresh USING (organization) WHERE amount > 0
-), debts AS (
+    SELECT x.organization, x.name, CASE WHEN x.is_reversed THEN 'usage' ELSE x.cause END AS cause, x.at,
+        x.amount + coalesce(sum(o.amount), 0) AS amount
+    FROM (
+        SELECT d.organization, d.id, 'debt:' || d.id AS name, 'call' AS cause, d.amount, d.at,
+            r.id IS NOT NULL AS is_reversed
+        FROM earning_debts d LEFT JOIN earning_reversals r ON r.organization = d.organization AND r.id = d.id
+        UNION ALL
+        SELECT d.organization, d.id, 'owing:' || d.id || ':' || d.version || ':' || d.n, d.cause, d.amount, d.at,
+            e.id IS NOT NULL
+        FROM earning_owing d LEFT JOIN journal_entries e ON e.reverses = d.id WHERE d.amount > 0
+    ) x JOIN fresh USING (organization)
+    LEFT JOIN earning_owing o ON o.organization = x.organization AND o.cause = 'off:' || x.id
+    GROUP BY x.organization, x.name, x.cause, x.is_reversed, x.at, x.amount
+)
+"""
+# Every unit of that is owed still or was repaid by a grant. The other way round it need not be: what became debt before
+# it was told of, or by calls of who named no listing, is owed, too.
+DEBT: Final = f"""
+WITH fresh AS ({FRESH}), {_BECAME.strip()}
+SELECT b.organization, 'debt of ' || b.organization, 'calls and payments became ' || b.amount || ' of debt, but '
+    || coalesce(a.debt, 0) || ' are owed and ' || coalesce(r.amount, 0) || ' were repaid'
+FROM (SELECT organization, sum(amount) AS amount FROM became GROUP BY 1) b
+LEFT JOIN accounts a ON a.organization = b.organization AND a.kind = 'customer_credit' AND a.counterparty IS NULL
+LEFT JOIN (SELECT organization, -sum(amount) AS amount FROM earning_owing WHERE cause LIKE 'grant:%%' GROUP BY 1) r
+    ON r.organization = b.organization
+WHERE b.amount > coalesce(a.debt, 0) + coalesce(r.amount, 0)
+"""
+# What became debt with what is newer of it, and what is owed of it or was repaid by credit that nobody bought: both
+# counted from the newest, for the oldest is repaid first.
+_DEBTS: Final = f"""
+{_BECAME.strip()}, debts AS (
     SELECT *, sum(amount) OVER (PARTITION BY organization ORDER BY at DESC, name COLLATE "C" DESC) - amount AS newer
     FROM became
 ), books AS (
@@ -44,7 +68,7 @@ became AS (
     SELECT organization, substr(cause, 7)::uuid AS grant_id, -amount AS amount, debt + amount + sum(-amount) OVER (
         PARTITION BY organization ORDER BY at DESC, ('owing:' || id || ':' || version || ':' || n) COLLATE "C" DESC
         ) AS newer
-    FROM earning_owing JOIN books USING (organization) WHERE amount < 0
+    FROM earning_owing JOIN books USING (organization) WHERE cause LIKE 'grant:%%'
 ), unpaid AS (
     SELECT organization, NULL::uuid AS grant_id, debt::numeric AS amount, 0::numeric AS newer FROM books WHERE debt > 0
     UNION ALL

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from events.store import Cursor
+from payouts.projections.earnings import OFF
 from payouts.queries.differences import differences_of
 from payouts.rules.collecting import (
     ALL,
@@ -24,20 +25,23 @@ from payouts.rules.collecting import (
 from payouts.rules.owing import NOBODY, Debt, Repaid, Used, unpaid
 
 USAGE: Final = "usage"
-"""Why there is debt that is of no call with a share."""
+"""Why there is debt that is of no call with a share; of a reversed one, too: its share was taken back."""
 _Parts = dict[str, list[tuple[int, str | None]]]
 """What of a grant stands on which invoice (None: on none yet), by grant."""
 
 _OWED: Final = """
 SELECT debt FROM accounts WHERE organization = %s AND kind = 'customer_credit' AND counterparty IS NULL
 """
-# A call that was reversed owes nothing: what is owed still is an older one's.
+# What was reversed is nobody's payment any more; a clawback's stream is its entry.
 _DEBTS: Final = """
-SELECT 'debt:' || id, amount, at FROM earning_debts d WHERE organization = %s AND NOT EXISTS (
+SELECT id::text, 'debt:' || id, amount, at, EXISTS (
     SELECT FROM earning_reversals r WHERE r.organization = d.organization AND r.id = d.id)
+FROM earning_debts d WHERE organization = %s
 """
 _OWING: Final = """
-SELECT 'owing:' || id || ':' || version || ':' || n, amount, at, cause FROM earning_owing WHERE organization = %s
+SELECT id::text, 'owing:' || id || ':' || version || ':' || n, amount, at, cause,
+    amount > 0 AND EXISTS (SELECT FROM journal_entries e WHERE e.reverses = o.id)
+FROM earning_owing o WHERE organization = %s
 """
 _GRANTS: Final = """
 SELECT g.id::text, g.kind, g.cost_basis, coalesce(u.amount, 0), coalesce(r.amount, 0), g.created_at, p.id::text,
@@ -146,15 +150,22 @@ def fractions_of(cur: Cursor, organization: UUID, sources: Sequence[Source]) -> 
 
 
 def _owing(cur: Cursor, organization: UUID) -> _Owing:
+    """What was reversed stays in the list as far as it was repaid by then: else what repaid it would be that of older
+    debt."""
     owed = cur.execute(_OWED, (organization,)).fetchone()
     made = _Owing(0 if owed is None else owed[0])
-    for name, amount, at in cur.execute(_DEBTS, (organization,)).fetchall():
-        made.calls.append(Debt(name, amount, at, (name,)))
-    for name, amount, at, cause in cur.execute(_OWING, (organization,)).fetchall():
-        if amount < 0:
-            made.repaid.append(Repaid(name, -amount, at, cause))
+    owing = cur.execute(_OWING, (organization,)).fetchall()
+    off = {cause.removeprefix(OFF): -amount for _, _, amount, _, cause, _ in owing if cause.startswith(OFF)}
+    for id_, name, amount, at, is_reversed in cur.execute(_DEBTS, (organization,)).fetchall():
+        if is_reversed:
+            made.others.append((Debt(name, amount - off.get(id_, 0), at), USAGE))
         else:
-            made.others.append((Debt(name, amount, at), cause))
+            made.calls.append(Debt(name, amount, at, (name,)))
+    for id_, name, amount, at, cause, is_reversed in owing:
+        if amount > 0:
+            made.others.append((Debt(name, amount - off.get(id_, 0), at), USAGE if is_reversed else cause))
+        elif not cause.startswith(OFF):
+            made.repaid.append(Repaid(name, -amount, at, cause))
     return made
 
 

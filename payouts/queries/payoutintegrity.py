@@ -152,6 +152,7 @@ _CHECKS: Final = (
     ("P1 paid", _PAID),
     ("P1 calls", _CALLS),
     ("P1 earned", moneyintegrity.EARNED),
+    ("P1 debt", moneyintegrity.DEBT),
     ("P1 money", moneyintegrity.COLLECTED),
 )
 

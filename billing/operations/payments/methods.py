@@ -34,12 +34,13 @@ logger = logging.getLogger(__name__)
 
 SETUP: Final = "create_setup"
 DETACH: Final = "detach_method"
+# seen_at stays what it was: a card that the network renewed was left by nobody a second time.
 _SAVE: Final = """
 INSERT INTO payment_methods AS m (id, organization, kind, brand, last4, exp_month, exp_year, fingerprint, seen_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (id) DO UPDATE SET organization = EXCLUDED.organization, kind = EXCLUDED.kind, brand = EXCLUDED.brand,
     last4 = EXCLUDED.last4, exp_month = EXCLUDED.exp_month, exp_year = EXCLUDED.exp_year,
-    fingerprint = EXCLUDED.fingerprint, seen_at = EXCLUDED.seen_at
+    fingerprint = EXCLUDED.fingerprint
 WHERE (m.brand, m.last4, m.exp_month, m.exp_year) IS DISTINCT FROM
     (EXCLUDED.brand, EXCLUDED.last4, EXCLUDED.exp_month, EXCLUDED.exp_year)
 RETURNING xmax <> 0

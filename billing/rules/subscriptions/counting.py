@@ -45,13 +45,9 @@ def parts_of(
     meter: str, period: Period, since: datetime, at: datetime, windows: Iterable[Window]
 ) -> list[Part]:
     """Return [since, at) of a period of a plan by the windows in which it is counted. `windows`: those of the
-    organization's earlier parts; one that outlasts the period, or is of another interval, holds for nothing here."""
+    organization's earlier parts."""
     interval = interval_text(period.interval)
-    running = [
-        one
-        for one in windows
-        if (one.meter, one.interval) == (meter, interval) and one.start <= since < one.end <= period.end
-    ]
+    running = running_in(meter, period, since, windows)
     found = []
     if running:
         window = max(running, key=lambda one: one.end)
@@ -61,6 +57,17 @@ def parts_of(
         start = since if running else period.start
         found.append(_part(Window(meter, interval, start, period.end), period, since, at))
     return found
+
+
+def running_in(meter: str, period: Period, since: datetime, windows: Iterable[Window]) -> list[Window]:
+    """Return the windows in which a part of a period that begins at `since` goes on. One that outlasts the period, or
+    is of another interval, holds for nothing here."""
+    interval = interval_text(period.interval)
+    return [
+        one
+        for one in windows
+        if (one.meter, one.interval) == (meter, interval) and one.start <= since < one.end <= period.end
+    ]
 
 
 def interval_text(interval: Interval) -> str:

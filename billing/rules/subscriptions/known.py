@@ -10,8 +10,8 @@ from uuid import UUID
 from billing.rules.agreed import DatedPrice
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import Left, Running
-from billing.rules.subscriptions.counting import Window
-from billing.rules.subscriptions.row import Redemption
+from billing.rules.subscriptions.counting import Window, running_in
+from billing.rules.subscriptions.row import Redemption, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,14 @@ class Known:
     trial_days: int | None = None
     next_cycle: datetime | None = None
     agreed: Sequence[DatedPrice] = ()
+
+
+def going_on(row: Subscription, known: Known) -> set[str]:
+    """Return the metered charges whose running part follows another one of its window, so that their count goes on."""
+    found = set()
+    for key, since in row.metered.items():
+        charge = known.terms.charge(key)
+        if charge is not None and charge.meter:
+            windows = running_in(charge.meter, row.period, since, known.windows)
+            found |= {key for one in windows if one.start < since}
+    return found

@@ -12,7 +12,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, Final
 
-from billing.rules.agreed import Agreed, agreed_at, priced
+from billing.rules.agreed import Agreed, agreed_at, kept, priced
 from billing.rules.amounts import exact_text
 from billing.rules.items import NewItem
 from billing.rules.periods import Period
@@ -40,6 +40,7 @@ from billing.rules.subscriptions.couponing import (
 from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod, granted_now, metered_period
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
 from billing.rules.subscriptions.known import Known as Known
+from billing.rules.subscriptions.known import going_on
 from billing.rules.subscriptions.row import Fee, Selection, Subscription
 from billing.rules.subscriptions.steps import credit_steps, fee_steps
 from common.localtime import local_time
@@ -60,9 +61,12 @@ class Work:
     clawbacks: list[Clawback] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """What was agreed on meanwhile for the running period's beginning holds for what is billed from now on."""
-        if self.row.agreed is not None:
-            self.agree(self.row.agreed.at)
+        """What was agreed on meanwhile for the running period's beginning holds for what is billed from now on. A count
+        that began before a change goes on at its price: of free units and tiers a period has those of one price."""
+        held = self.row.agreed
+        if held is not None:
+            fresh = self._agreed(self.row.selection, held.at)
+            self.change(agreed=kept(fresh, held, going_on(self.row, self.known)))
 
     @property
     def terms(self) -> PlanTerms:

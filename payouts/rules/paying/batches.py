@@ -14,8 +14,7 @@ OPEN, DONE = "open", "done"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch's row: how many payouts were made, and how many partners were refused one (too little, one under way,
-    a failure that was reported)."""
+    """A batch's row: how many payouts were made, and how many partners were refused one (too little, one under way)."""
 
     id: UUID
     organization: UUID

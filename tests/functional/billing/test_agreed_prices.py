@@ -196,6 +196,26 @@ class TestAMeteredCharge:
         assert fees(made) == [10_000, 2_000, 6_000]
         made.assert_sound()
 
+    def test_of_a_period_that_was_split_keeps_its_price_so_that_free_units_are_given_once(self) -> None:
+        made, meter = billed(), make_meter("sum")
+        plan = sell(fee("100"), charge(meter), upgrade="invoice", downgrade="invoice")
+        sub = subscribe(owner(made.id), plan)
+        counts(made, meter, "10")  # all that is free
+        made.customer.pass_time(days=9)
+        make_version(plan.plan_key, charges=[fee("100"), charge(meter)], credits=[], features={})
+        acted_on(platform(), sub, "change", {"plan": plan.plan_key, "mode": "invoice"})
+        made.customer.pass_time(days=2)
+        agreed(made.id, offset=-13, prices=[price(plan, "use", HALF, included=None)])
+        counts(made, meter, "6")
+        made.pass_months()
+        made.run()
+        assert [line for line in metered_lines(made) if line != "0.00"] == ["6.00"]
+        counts(made, meter, "12")
+        made.pass_months()
+        made.run()
+        assert metered_lines(made)[-1] == "1.00"
+        made.assert_sound()
+
 
 class TestItsDates:
     def test_are_asked_when_a_period_begins(self) -> None:

@@ -210,6 +210,21 @@ class TestAMethodThatWasLeftWhileADebitRan:
         made.send()
         assert (asked_by(made), made.invoice(invoice["id"])["status"]) == ([*dead, card], "paid")
 
+    def test_is_not_a_card_that_the_network_renewed_meanwhile(self, stripe_simulator: Simulator) -> None:
+        made = late(stripe_simulator, "pm_card_visa")
+        chosen, older = default_of(made), made.add_method("pm_card_mastercard")
+        stripe_simulator.next_payment("*", "asynchronous_failure")
+        made.open_invoice()
+        made.send()
+        stripe_simulator.sdk().v1.payment_methods.update(older, {"card": {"exp_year": 2040}})
+        stripe_simulator.advance(60)
+        with usual_policy((0, "suspend")):
+            told(stripe_simulator)
+        made.send()
+        assert [one["exp_year"] for one in made.methods() if one["id"] == older] == [2040]
+        assert (default_of(made), asked_by(made)) == (chosen, chosen)
+        assert history(made)[-2:] == ["payment_failed", "suspended"]
+
     def test_pays_also_when_what_came_back_was_cancelled_by_the_next_collection(
         self, stripe_simulator: Simulator
     ) -> None:

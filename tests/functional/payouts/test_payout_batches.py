@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from pytest_django import Settings
 
 from payouts.operations.paying.batches import request_batch, run_batch, run_batches
 from payouts.queries.batches import find_batch
@@ -26,6 +27,19 @@ class TestABatch:
         done = platform().get(f"/v1/payouts/batches/{answer.json()['id']}").json()
         assert done["status"] == "done"
         assert ([one.cause for one in rich.payouts()], poor.payouts()) == (["batch"], [])
+
+
+def test_a_batch_waits_while_there_is_no_processor(stripe_simulator: Simulator, settings: Settings) -> None:
+    made = partner(stripe_simulator, cents=5_000)
+    begun = write(lambda cur: request_batch(cur, author=AUTHOR))
+    key, settings.STRIPE_API_KEY = settings.STRIPE_API_KEY, None
+    run_batches()
+    assert (write(lambda cur: find_batch(cur, begun.id)).state, made.payouts()) == ("open", [])
+
+    settings.STRIPE_API_KEY = key
+    run_batches()
+
+    assert (write(lambda cur: find_batch(cur, begun.id)).state, len(made.payouts())) == ("done", 1)
 
 
 def test_a_batch_is_finished_once(stripe_simulator: Simulator) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -16,7 +17,7 @@ from payouts.operations.settling import settle_due
 from payouts.rules.shares import Tier
 from tests.builders.gate import Customer
 from tests.builders.marketplace import Seller, calling, make_seller, pass_time, spend
-from tests.builders.orgs import events_of, platform, unique
+from tests.builders.orgs import events_of, platform, unique, write
 from tests.builders.payouts import partner
 from tests.builders.stripe import Simulator
 from tests.database import Session
@@ -25,12 +26,14 @@ ONE = 10**8
 
 
 @contextmanager
-def refused(session: Session, identifier: UUID, column: str = "organization") -> Iterator[None]:
-    """Meanwhile the database refuses every event of an organization, or of a stream (stream_id)."""
+def refused(
+    session: Session, identifier: UUID, column: str = "organization", sqlstate: str = "P0001"
+) -> Iterator[None]:
+    """Meanwhile the database refuses every event of an organization, or of a stream (stream_id), with this SQLSTATE."""
     with psycopg.connect(session.databases.superuser_url(session.name), autocommit=True) as connection:
         connection.execute(
             "CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'refused'; END $$"
+            f"$$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{sqlstate}'; END $$".encode()
         )
         connection.execute(
             "CREATE TRIGGER refuse_event BEFORE INSERT ON events FOR EACH ROW "
@@ -106,28 +109,57 @@ def batch_asked() -> UUID:
     return UUID(answer.json()["id"])
 
 
-def finished(batch: UUID) -> tuple[str, bool]:
-    """What a batch is, and whether it counts somebody as refused."""
-    found = platform().get(f"/v1/payouts/batches/{batch}").json()
-    return found["status"], found["refused"] > 0
+def status_of(batch: UUID) -> str:
+    """What a batch is."""
+    found: str = platform().get(f"/v1/payouts/batches/{batch}").json()["status"]
+    return found
+
+
+def findings_of(batch: UUID) -> list[dict[str, Any]]:
+    """What a person is told of a batch, the newest first."""
+    given = {"kind": "payout_batch_waits", "subject": f"payout_batch:{batch}"}
+    found: list[dict[str, Any]] = platform().get("/v1/findings", **given).json()["data"]
+    return found
 
 
 class TestABatchOfPayouts:
-    def test_pays_all_but_the_partner_that_fails_and_ends(
-        self, stripe_simulator: Simulator, test_session: Session
+    @pytest.mark.parametrize("sqlstate", ["P0001", "55P03"], ids=["a-defect", "busy"])
+    def test_pays_all_but_the_partner_that_fails_and_asks_that_again(
+        self, stripe_simulator: Simulator, test_session: Session, sqlstate: str
     ) -> None:
         partners = sorted((partner(stripe_simulator, cents=5_000) for _ in range(3)), key=lambda one: one.id)
         batch = batch_asked()
 
-        with refused(test_session, partners[1].id):
+        with refused(test_session, partners[1].id, sqlstate=sqlstate):
             run_batches()
 
         assert [len(one.payouts()) for one in partners] == [1, 0, 1]
-        assert finished(batch) == ("done", True)
+        assert (status_of(batch), findings_of(batch)) == ("open", [])
         assert partners[1].money() == {"partner_payable": 5_000}
-        batch_asked()
         run_batches()
         assert [len(one.payouts()) for one in partners] == [1, 1, 1]
+        assert (status_of(batch), findings_of(batch)) == ("done", [])
+
+    def test_tells_a_person_after_five_rounds_whom_it_cannot_ask(
+        self, stripe_simulator: Simulator, test_session: Session
+    ) -> None:
+        made = partner(stripe_simulator, cents=5_000)
+        batch = batch_asked()
+
+        with refused(test_session, made.id):
+            for _ in range(5):
+                assert findings_of(batch) == []
+                run_batches()
+
+        (found,) = findings_of(batch)
+        assert (found["status"], found["detail"]) == ("open", {"count": 1, "partners": [str(made.id)]})
+        run_batches()
+        assert (status_of(batch), made.payouts()) == ("open", [])
+        is_over = "UPDATE payout_batch_rounds SET next_at = clock_timestamp() WHERE batch = %s"
+        write(lambda cur: cur.execute(is_over, (batch,)))
+        run_batches()
+        assert (status_of(batch), len(made.payouts())) == ("done", 1)
+        assert [one["status"] for one in findings_of(batch)] == ["resolved"]
 
     def test_that_fails_stops_no_later_one(self, stripe_simulator: Simulator, test_session: Session) -> None:
         partner(stripe_simulator, cents=5_000)
@@ -136,6 +168,6 @@ class TestABatchOfPayouts:
         with refused(test_session, first, "stream_id"):
             run_batches()
 
-        assert [finished(batch)[0] for batch in (first, second)] == ["open", "done"]
+        assert [status_of(batch) for batch in (first, second)] == ["open", "done"]
         run_batches()
-        assert finished(first)[0] == "done"
+        assert status_of(first) == "done"
