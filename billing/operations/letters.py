@@ -143,7 +143,7 @@ def message_of(letter: Letter) -> EmailMessage:
 
 def _due(cur: Cursor, *, kinds: Sequence[Kind], status: str) -> list[Due]:
     found = [
-        Due(*row, kind)
+        Due(row[0], row[1], row[2], row[3], kind)
         for kind in kinds
         for row in cur.execute(_DUE.format(table=kind.table), (status, AT_ONCE)).fetchall()
     ]

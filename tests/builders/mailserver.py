@@ -3,7 +3,7 @@
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -63,10 +63,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         mail = cast(_Server, self.server).mail
         mail.connections += 1
-        try:
+        with suppress(ConnectionError, EOFError):
             self._talk(mail)
-        except (ConnectionError, EOFError):
-            pass
 
     def _talk(self, mail: MailServer) -> None:
         self._say(mail, mail.respond(GREETING, ""))

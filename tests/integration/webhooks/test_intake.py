@@ -127,7 +127,8 @@ class TestEventsThatComeTogether:
 
     def test_are_answered_when_whoever_stores_them_is_stopped(self) -> None:
         async def use(intake: Intake) -> list[Any]:
-            answers = asyncio.ensure_future(all_of(intake, [arrived() for _ in range(3)]))
+            given = [arrived() for _ in range(3)]
+            answers = asyncio.create_task(all_of(intake, given))
             while intake._task is None:
                 await asyncio.sleep(0)
             await asyncio.sleep(0.05)
