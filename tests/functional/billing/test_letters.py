@@ -1,8 +1,9 @@
 """Letters and a mail server that is away, refuses, is slow or falls silent: who is told once, and what staff see."""
 
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,12 @@ from django.db import connections
 
 from billing.jobs import LETTERS
 from billing.operations import letters
-from billing.operations.letters import send_due
+from billing.operations.invoices.sending import KIND as DOCUMENTS
+from billing.operations.letters import Letter, send_due
 from common import mailing
 from config.metrics import scrape
 from events.database import own_session
+from events.store import Cursor
 from tests.builders.billing import Billed, billed
 from tests.builders.books import rows
 from tests.builders.mailserver import BODY, GREETING, HANGS_UP, SILENCE, MailServer, mail_server
@@ -228,6 +231,23 @@ class TestALetter:
             write(lambda cur: cur.execute("RESET lock_timeout"))
         assert (busy.letters, good.letters) == ([("waiting", 0)], [("sent", 1)])
         assert send_due(LETTERS) == 0
+
+    def test_of_what_changes_while_it_is_made_is_made_anew(self, server: MailServer) -> None:
+        one = written()
+
+        def paid(file: Callable[[], tuple[str, bytes]]) -> tuple[str, bytes]:
+            assert one.made.pay(one.invoice, "1").status_code == 200
+            return file()
+
+        def read(cur: Cursor, organization: UUID, letter: UUID) -> Letter | None:
+            found = DOCUMENTS.read(cur, organization, letter)
+            assert found is not None and found.attach is not None
+            return replace(found, attach=partial(paid, found.attach))
+
+        assert send_due([replace(DOCUMENTS, read=read)]) == 0
+        assert (one.letters, server.got) == ([("waiting", 0)], [])
+        assert send_due(LETTERS) == 1
+        assert "Nothing is left to pay." in server.got[0].as_string()
 
     def test_whose_sender_died_is_unknown(self, server: MailServer) -> None:
         one = written()
