@@ -1,13 +1,15 @@
 """What falls due in billing, for the beat and for `manage.py run_due`."""
 
+from functools import partial
 from typing import Final
 
 from billing.operations.commands import send_due
+from billing.operations.dunning import telling
 from billing.operations.dunning.due import advance_due, close_settled
-from billing.operations.dunning.telling import send_due_notices
 from billing.operations.entitling import entitle_due, entitle_untold
-from billing.operations.invoices.sending import send_documents
-from billing.operations.payments.stopping import send_stopped_letters
+from billing.operations.invoices import sending
+from billing.operations.letters import send_due as send_letters
+from billing.operations.payments import stopping
 from billing.operations.payments.topups import top_up_due
 from billing.operations.revenue.closing import close_due_books
 from billing.operations.revenue.recognising import recognise_due
@@ -23,16 +25,17 @@ RECOGNISE_SECONDS: Final = 60
 CLOSE_SECONDS: Final = 10
 DUNNING_SECONDS: Final = 10
 SETTLED_SECONDS: Final = 3_600
-NOTICE_SECONDS: Final = 30
+LETTER_SECONDS: Final = 15
 ENTITLE_SECONDS: Final = 60
 UNTOLD_SECONDS: Final = 3_600
+LETTERS: Final = (telling.KIND, stopping.KIND, sending.KIND)
 
 
 def register_all() -> None:
     """This function will register the asking about VAT ids that wait for an answer, the billing run, the
-    recognition of revenue after it, the closing of books that are to be closed, dunning with its letters,
-    what customers are entitled to, documents by e-mail, the sending of commands to the processor, and automatic top-ups
-    with the letter that they have stopped."""
+    recognition of revenue after it, the closing of books that are to be closed, dunning, what customers are entitled
+    to, letters (dunning's, documents, and that top-ups have stopped), the sending of commands to the processor, and
+    automatic top-ups."""
     register(DueJob("billing.ask_vat_ids", ask_waiting_vat_ids, ASK_SECONDS))
     register(DueJob("billing.run", bill_due_customers, BILL_SECONDS))
     register(DueJob("billing.recognise_revenue", recognise_due, RECOGNISE_SECONDS))
@@ -41,8 +44,6 @@ def register_all() -> None:
     register(DueJob("billing.entitlements", entitle_due, ENTITLE_SECONDS))
     register(DueJob("billing.entitlements_untold", entitle_untold, UNTOLD_SECONDS))
     register(DueJob("billing.dunning_settled", close_settled, SETTLED_SECONDS))
-    register(DueJob("billing.dunning_notices", send_due_notices, NOTICE_SECONDS))
-    register(DueJob("billing.documents", send_documents, NOTICE_SECONDS))
+    register(DueJob("billing.letters", partial(send_letters, LETTERS), LETTER_SECONDS))
     register(DueJob("billing.send_commands", send_due, SEND_SECONDS))
     register(DueJob("billing.top_up", top_up_due, TOP_UP_SECONDS))
-    register(DueJob("billing.top_up_letters", send_stopped_letters, NOTICE_SECONDS))

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from billing.queries.commands import Backlog, backlog
 from billing.queries.findings import oldest_finding_seconds, open_findings
+from billing.queries.letters import oldest_letter_seconds
 from billing.queries.runs import troubled_customers
 from events.queries.health import StoreHealth, store_health
 from events.store import Cursor
@@ -80,6 +81,11 @@ def _findings(found: tuple[Mapping[str, int], float]) -> Iterator[Metric]:
     yield GaugeMetricFamily("counterfoil_finding_age_seconds", "Age of the oldest open finding", found[1])
 
 
+def _letters(seconds: float) -> Iterator[Metric]:
+    text = "How long the document has waited for the mail server that waits longest"
+    yield GaugeMetricFamily("counterfoil_letter_age_seconds", text, seconds)
+
+
 def _inbox(inbox: InboxHealth) -> Iterator[Metric]:
     states = GaugeMetricFamily(
         "counterfoil_stripe_events",
@@ -137,6 +143,7 @@ READ_AND_SHOWN: Final[tuple[tuple[Callable[[Cursor], Any], Callable[[Any], Itera
     (troubled_customers, _troubled),
     (backlog, _commands),
     (_read_findings, _findings),
+    (oldest_letter_seconds, _letters),
     (inbox_health, _inbox),
     (delivery_figures, _outbound),
     (runs.health, _reconciliation),

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from config.environment import Environment
 
-SMTP = "django.core.mail.backends.smtp.EmailBackend"
+SMTP = "common.mailing.EmailBackend"
 FILES = "django.core.mail.backends.filebased.EmailBackend"
 _PORTS = {"smtp": 587, "smtps": 465}
 

@@ -160,7 +160,8 @@ class InvoiceSendView(InvoiceView):
     bodiless = ("POST",)
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Send a finalised invoice by e-mail, as PDF, to whom it is addressed. Each call sends it."""
+        """Send a finalised invoice by e-mail, as PDF, to whom it is addressed. Each call sends it; after 502
+        `mail_unanswered` nobody knows whether it did."""
         refuse_fields(request)
         organization, invoice = self.found(name)
         sent = send_invoice(organization=organization, invoice=invoice, author=self.author)
@@ -275,7 +276,8 @@ class CreditNoteSendView(InvoiceView):
     bodiless = ("POST",)
 
     def post(self, request: Request, name: str) -> HttpResponse:
-        """Send a credit note by e-mail, as PDF, to whom its invoice is addressed. Each call sends it."""
+        """Send a credit note by e-mail, as PDF, to whom its invoice is addressed. Each call sends it; after 502
+        `mail_unanswered` nobody knows whether it did."""
         refuse_fields(request)
         note = path_id(name)
         organization = self.for_object(name, organization_of_note)

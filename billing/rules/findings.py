@@ -17,6 +17,8 @@ NOT_CHARGEABLE: Final = "amount_not_chargeable"
 """The kind of the finding about an invoice whose amount the processor cannot move."""
 COMMAND_STOPPED: Final = "command_stopped"
 """The kind of the finding about a command that waits for a person."""
+DOCUMENT_NOT_SENT: Final = "document_not_sent"
+"""The kind of the finding about an invoice or a credit note that did not go out by itself."""
 BILLING_STOPPED, DUNNING_STOPPED = "billing_stopped", "dunning_stopped"
 PARKED_IN: Final[Mapping[str, str]] = {BILLING_STOPPED: "billing_runs", DUNNING_STOPPED: "dunning_claims"}
 """The kinds of the findings about a customer that a job has parked, and the table in which it stands."""

@@ -47,7 +47,7 @@ from billing.stripe_gateway.reads import (
     warning,
 )
 from billing.stripe_gateway.sending import Looking, look_up, register_look_up, send
-from billing.stripe_gateway.signatures import read_event, verify
+from billing.stripe_gateway.signatures import check_header, read_event, verify
 
 __all__ = [
     "Busy",
@@ -69,6 +69,7 @@ __all__ = [
     "balance_transaction",
     "balances",
     "charge",
+    "check_header",
     "customer",
     "dispute",
     "event",

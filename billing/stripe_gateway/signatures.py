@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,6 +16,7 @@ from billing.stripe_gateway.mapping import event_view
 
 TOLERANCE_SECONDS: Final = 300
 _KINDS: Final = ("event", "v2.core.event")
+_SIGNATURE: Final = re.compile("v1=[0-9a-f]{64}")
 
 
 def verify(body: bytes, header: str, secrets: Sequence[str], now: datetime) -> VerifiedEvent:
@@ -26,12 +28,18 @@ def verify(body: bytes, header: str, secrets: Sequence[str], now: datetime) -> V
     """
     secret = _matching(bytes(body), header, secrets)
     signed_at = _signed_at(header)
-    age = (now - signed_at).total_seconds()
-    if age > TOLERANCE_SECONDS:
-        raise SignatureRejected("stale")
-    if age < -TOLERANCE_SECONDS:
-        raise SignatureRejected("future")
+    _check_age(signed_at, now)
     return VerifiedEvent(read_event(body), secret, signed_at)
+
+
+def check_header(header: str, now: datetime) -> None:
+    """This function will refuse a webhook whose signature is none, or is not of these minutes, without its body: it is
+    what may be asked of anybody before a body is waited for, and proves nothing. Raises SignatureRejected."""
+    if not header.isascii():
+        raise SignatureRejected("header")
+    if not any(_SIGNATURE.fullmatch(part) for part in header.split(",")):
+        raise SignatureRejected("signature")
+    _check_age(_signed_at(header), now)
 
 
 def read_event(body: bytes) -> EventView:
@@ -46,6 +54,14 @@ def read_event(body: bytes) -> EventView:
         return event_view(values)
     except Exception as error:  # whoever signs may send any shape, and none may be an error of ours
         raise SignatureRejected("shape") from error
+
+
+def _check_age(signed_at: datetime, now: datetime) -> None:
+    age = (now - signed_at).total_seconds()
+    if age > TOLERANCE_SECONDS:
+        raise SignatureRejected("stale")
+    if age < -TOLERANCE_SECONDS:
+        raise SignatureRejected("future")
 
 
 def _matching(body: bytes, header: str, secrets: Sequence[str]) -> int:

@@ -157,6 +157,12 @@ class Request:
         length = self._length()
         return b"" if length == "0" else await self._bytes(length)
 
+    def check_length(self) -> None:
+        """Raises BodyTooLarge for a body that says so itself."""
+        announced = announced_bytes(self._length())
+        if announced is not None and announced > MAX_BYTES:
+            raise BodyTooLarge
+
     def _length(self) -> str | None:
         """Where both are given the pieces count: a length that does not bound the body must not be trusted."""
         return None if self._is_chunked() else self.headers.get("content-length") or "0"

@@ -13,9 +13,9 @@ from typing import Any, Final
 from prometheus_client import Counter
 
 from common.api.rsgi import Request, guarded
-from common.errors import MethodNotAllowed, ProblemError
+from common.errors import MethodNotAllowed, ProblemError, ServiceUnavailable
 from webhooks.operations.inbound.intake import Intake
-from webhooks.operations.inbound.receiving import read_delivery
+from webhooks.operations.inbound.receiving import check_announced, read_delivery
 from webhooks.rules.inbound.judging import CONNECT, PLATFORM
 
 RECEIVED: Final = Counter(
@@ -25,6 +25,9 @@ REJECTED: Final = Counter(
     "counterfoil_stripe_deliveries_rejected", "Deliveries that were refused, by reason", ["source", "reason"]
 )
 _SOURCES: Final = {"/webhooks/stripe": PLATFORM, "/webhooks/stripe/connect": CONNECT}
+MOST_READING: Final = 64
+"""Bodies that are on their way and not verified yet: they hold memory, up to 1 MB each, of the process that answers the
+gate. The processor sends anew what finds no place."""
 LONG_BYTES: Final = 32_768
 """A longer body is verified on a thread: anybody may post one, and the gate's calls would wait for its hash."""
 
@@ -40,6 +43,7 @@ class Doors:
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         self._intake = Intake(url, options)
         self._running = 0
+        self._reading = 0
 
     async def open(self) -> None:
         """Begin, on the running loop."""
@@ -72,9 +76,17 @@ class Doors:
         request.answer(200, b'{"received": true}')
 
     async def _take(self, request: Request, source: str) -> bool:
-        body = await request.raw_bytes()
-        now = await self._intake.now()
         header = request.header("stripe-signature")
-        read = partial(read_delivery, body=body, header=header, source=source, now=now)
-        arrived = read() if len(body) <= LONG_BYTES else await asyncio.to_thread(read)
+        request.check_length()
+        now = await self._intake.now()
+        check_announced(header=header, source=source, now=now)
+        if self._reading >= MOST_READING:
+            raise ServiceUnavailable(retry_after=1)
+        self._reading += 1
+        try:
+            body = await request.raw_bytes()
+            read = partial(read_delivery, body=body, header=header, source=source, now=now)
+            arrived = read() if len(body) <= LONG_BYTES else await asyncio.to_thread(read)
+        finally:
+            self._reading -= 1
         return await self._intake.store(arrived)

@@ -1,8 +1,6 @@
 """The letters of dunning: each notice of a case goes out once, and never one that is not so any more (S92).
 
-A letter is claimed in one transaction, under the customer's lock, if its case is still in the state that it tells of;
-then it is sent, with no transaction open; then that is noted. What a mail server refused is tried again. Where nobody
-knows whether it was sent, as after a crash between, it is not sent again: it is `unknown`, and a person looks.
+A letter is sent if its case is still in the state that it tells of (`billing/operations/letters.py` says how).
 """
 
 from __future__ import annotations
@@ -25,21 +23,15 @@ TABLE: Final = "dunning_notices"
 TEMPLATE: Final = "billing/dunning_mail.txt"
 EXEMPT_PAUSE: Final = timedelta(hours=1)
 """How often a letter looks whether its customer is exempt still: what it tells of is so again after that."""
-_CLAIM: Final = """
-SELECT case_id, notice, state, attempts FROM dunning_notices
+_READ: Final = """
+SELECT case_id, notice, state FROM dunning_notices
 WHERE id = %s AND organization = %s AND status = 'waiting' AND next_try_at <= clock_timestamp() FOR NO KEY UPDATE
 """
 
 
-def send_due_notices() -> int:
-    """This function will send every letter that waits, and return how many it sent. One that cannot be sent stops no
-    other, and is tried again eight times, at growing pauses."""
-    return letters.send_due(letters.Kind(TABLE, _claim))
-
-
-def _claim(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | None:
+def _read(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | None:
     locked = lock_organization(cur, organization)
-    row = cur.execute(_CLAIM, (notice, organization)).fetchone()
+    row = cur.execute(_READ, (notice, organization)).fetchone()
     if row is None:
         return None
     case = find_case(cur, organization=organization, case=row[0])
@@ -54,9 +46,12 @@ def _claim(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | No
     if not contact.email:
         letters.mark(cur, table=TABLE, letter=notice, status="no_address")
         return None
-    letters.mark_sending(cur, table=TABLE, letter=notice)
     context = _context(case, unpaid, contact.name or locked.name, row[1])
-    return letters.Letter(contact.email, TEMPLATE, context, row[3])
+    return letters.Letter(contact.email, TEMPLATE, context)
+
+
+KIND: Final = letters.Kind(TABLE, _read)
+"""Notices of dunning that wait to be mailed."""
 
 
 def _is_so(cur: Cursor, case: Case, unpaid: list[Unpaid], *, notice: str, state: str) -> bool:

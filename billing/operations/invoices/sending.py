@@ -1,7 +1,7 @@
 """Documents by e-mail: by themselves once for customers who pay by invoice, and whenever somebody asks.
 
-A letter is claimed under the customer's lock, sent with no transaction open, and then noted
-(`billing/operations/letters.py`).
+A letter goes out as `billing/operations/letters.py` says. One that did not arrive, or of which nobody knows, is a
+finding until the document is sent.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.operations import letters
+from billing.operations.findings import open_finding, resolve_open
 from billing.queries.invoices import CreditNote, find_invoice, find_note
 from billing.queries.parties import addressee_of
 from billing.queries.pdf import credit_note_pdf, invoice_pdf
+from billing.rules.findings import DOCUMENT_NOT_SENT
 from billing.rules.invoices import Invoice, fact
 from common.errors import InvalidTransition, ProblemError
 from common.ids import new_id
+from common.mailing import Mailbox, MessageRefused, NoMailServer, OutcomeUnknown
 from common.money import format_document_amount
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -27,17 +30,19 @@ from orgs.operations.locks import lock_organization
 from orgs.rules.rows import LockedOrganization
 
 TABLE: Final = "document_letters"
-INVOICE, CREDIT_NOTE = "invoice", "credit_note"
+INVOICE, CREDIT_NOTE, NO_ADDRESS = "invoice", "credit_note", "no_address"
 AUTHOR: Final = Author("system:billing")
+_PATHS: Final = {INVOICE: "invoices", CREDIT_NOTE: "credit-notes"}
 _WAITS: Final = """
 INSERT INTO document_letters (id, organization, document, kind, made_at, status, attempts, next_try_at)
 SELECT %s, organization, %s, %s, %s, 'waiting', 0, clock_timestamp() FROM billing_profiles
 WHERE organization = %s AND collection = 'send_invoice' ON CONFLICT (document) DO NOTHING
 """
-_CLAIM: Final = """
-SELECT document, kind, attempts FROM document_letters
+_READ: Final = """
+SELECT document, kind FROM document_letters
 WHERE id = %s AND organization = %s AND status = 'waiting' AND next_try_at <= clock_timestamp() FOR NO KEY UPDATE
 """
+_OF: Final = "SELECT document, kind FROM document_letters WHERE id = %s"
 
 
 class NoAddress(ProblemError):
@@ -56,23 +61,25 @@ class MailFailed(ProblemError):
     retryable = True
 
 
+class MailUnanswered(ProblemError):
+    """The mail server was given the message and fell silent; ask whom it goes to before you send it again."""
+
+    code = "mail_unanswered"
+    status = 502
+
+
 def send_by_itself(cur: Cursor, organization: LockedOrganization, *, document: UUID, kind: str) -> None:
     """This function will have a document mailed, in the transaction that gives it its number, to a customer whose
     profile says `send_invoice`."""
     cur.execute(_WAITS, (new_id(), document, kind, organization.now, organization.id))
 
 
-def send_documents() -> int:
-    """This function will send every document that waits, and return how many it sent. One that cannot be sent stops no
-    other, and is tried again eight times, at growing pauses."""
-    return letters.send_due(letters.Kind(TABLE, _claim))
-
-
 def send_invoice(*, organization: UUID, invoice: UUID, author: Author) -> Invoice:
     """This function will send an invoice as PDF to whom it is addressed, note that, and return it.
 
     No transaction is open while the mail server is asked. A crash between the mail and the note sends it again: twice
-    is better than never. Raises NotFound, InvalidTransition (no number yet, or void), NoAddress and MailFailed.
+    is better than never. Raises NotFound, InvalidTransition (no number yet, or void), NoAddress, MailFailed and
+    MailUnanswered.
     """
 
     def read(cur: Cursor) -> letters.Letter:
@@ -88,7 +95,7 @@ def send_invoice(*, organization: UUID, invoice: UUID, author: Author) -> Invoic
 def send_credit_note(*, organization: UUID, note: UUID) -> CreditNote:
     """This function will send a credit note as PDF to whom its invoice is addressed, and return it.
 
-    Raises NotFound, NoAddress and MailFailed.
+    Raises NotFound, NoAddress, MailFailed and MailUnanswered.
     """
 
     def read(cur: Cursor) -> tuple[CreditNote, letters.Letter]:
@@ -97,14 +104,19 @@ def send_credit_note(*, organization: UUID, note: UUID) -> CreditNote:
 
     found, letter = run_in_transaction(read)
     _send(letter)
+    run_in_transaction(lambda cur: _settle(cur, organization, CREDIT_NOTE, note))
     return found
 
 
 def _send(letter: letters.Letter) -> None:
+    message = letters.message_of(letter)
     try:
-        letters.message_of(letter).send()
-    except OSError as error:
+        with Mailbox() as mailbox:
+            mailbox.send(message)
+    except (NoMailServer, MessageRefused) as error:
         raise MailFailed(retry_after=60) from error
+    except OutcomeUnknown as error:
+        raise MailUnanswered from error
 
 
 def _address(cur: Cursor, invoice: UUID) -> str:
@@ -114,22 +126,56 @@ def _address(cur: Cursor, invoice: UUID) -> str:
     return contact.email
 
 
-def _claim(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | None:
+def _read(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | None:
     lock_organization(cur, organization)
-    row = cur.execute(_CLAIM, (letter, organization)).fetchone()
+    row = cur.execute(_READ, (letter, organization)).fetchone()
     if row is None:
         return None
-    document, kind, attempts = row
     try:
-        made = _letter(cur, organization, document, kind)
+        made = _letter(cur, organization, *row)
     except NoAddress:
-        letters.mark(cur, table=TABLE, letter=letter, status="no_address")
+        letters.mark(cur, table=TABLE, letter=letter, status=NO_ADDRESS)
+        _lose(cur, organization, letter, NO_ADDRESS)
         return None
     if made is None:
         letters.mark(cur, table=TABLE, letter=letter, status="superseded")
-        return None
-    letters.mark_sending(cur, table=TABLE, letter=letter)
-    return replace(made, attempts=attempts)
+    return made
+
+
+def _lose(cur: Cursor, organization: UUID, letter: UUID, became: str) -> None:
+    row = cur.execute(_OF, (letter,)).fetchone()
+    assert row is not None
+    document, kind = row
+    if kind == INVOICE and _is_over(find_invoice(cur, organization=organization, invoice=document)):
+        return
+    if became == NO_ADDRESS:
+        step = "give it to the customer some other way, and resolve this"
+    else:
+        step = f"POST /v1/{_PATHS[kind]}/{document}/send"
+    open_finding(
+        cur,
+        organization=organization,
+        kind=DOCUMENT_NOT_SENT,
+        subject=f"{kind}:{document}",
+        detail={"letter": str(letter), "became": became},
+        proposed={"do": step},
+        author=AUTHOR,
+    )
+
+
+def _settle(cur: Cursor, organization: UUID, kind: str, document: UUID) -> None:
+    resolve_open(
+        cur,
+        organization=organization,
+        kind=DOCUMENT_NOT_SENT,
+        subject=f"{kind}:{document}",
+        reason="It was sent.",
+        author=AUTHOR,
+    )
+
+
+KIND: Final = letters.Kind(TABLE, _read, _lose)
+"""Documents that wait to be mailed."""
 
 
 def _letter(cur: Cursor, organization: UUID, document: UUID, kind: str) -> letters.Letter | None:
@@ -138,9 +184,13 @@ def _letter(cur: Cursor, organization: UUID, document: UUID, kind: str) -> lette
         note = find_note(cur, organization=organization, note=document)
         return _note_letter(cur, note, _address(cur, note.invoice_id))
     found = find_invoice(cur, organization=organization, invoice=document)
-    if found.status == "void" or found.sent_at is not None:
+    if _is_over(found):
         return None
     return _invoice_letter(found, _address(cur, document), AUTHOR)
+
+
+def _is_over(found: Invoice) -> bool:
+    return found.status == "void" or found.sent_at is not None
 
 
 def _invoice_letter(found: Invoice, address: str, author: Author) -> letters.Letter:
@@ -184,4 +234,5 @@ def _note(cur: Cursor, organization: UUID, invoice: UUID, author: Author) -> Inv
     found = find_invoice(cur, organization=organization, invoice=invoice)
     sent = replace(found, sent_at=locked.now, version=found.version + 1)
     record(cur, [fact(sent, "sent", at=locked.now)], author=author)
+    _settle(cur, organization, INVOICE, invoice)
     return sent

@@ -6,12 +6,14 @@ from dataclasses import replace
 from uuid import UUID
 
 from billing.operations.dunning.settling import due_changed, payment_settled
+from billing.operations.findings import resolve_open
 from billing.operations.invoices.booking import booked
 from billing.operations.invoices.drafting import standing_fact
 from billing.operations.revenue.scheduling import voided_schedules
 from billing.queries.invoices import find_invoice, lines_of
 from billing.queries.items import items_of
 from billing.queries.standing import Standing, read_range, standing_of
+from billing.rules.findings import DOCUMENT_NOT_SENT
 from billing.rules.invoices import VOID, Invoice, fact, moved
 from billing.rules.postings import invoice_postings
 from common.errors import InvalidTransition
@@ -69,6 +71,14 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
     if found.is_finalized:
         due_changed(cur, organization=organization, invoice=found.id, author=author)
         payment_settled(cur, organization=organization, author=author)
+        resolve_open(
+            cur,
+            organization=organization,
+            kind=DOCUMENT_NOT_SENT,
+            subject=f"invoice:{found.id}",
+            reason="It is void.",
+            author=author,
+        )
     return void
 
 

@@ -26,8 +26,8 @@ _WAITS: Final = """
 INSERT INTO auto_top_up_letters (id, organization, rule, version, made_at, status, attempts, next_try_at)
 VALUES (%s, %s, %s, %s, %s, 'waiting', 0, clock_timestamp()) ON CONFLICT (rule, version) DO NOTHING
 """
-_CLAIM: Final = """
-SELECT attempts, version = (SELECT max(n.version) FROM auto_top_up_letters n WHERE n.rule = l.rule)
+_READ: Final = """
+SELECT version = (SELECT max(n.version) FROM auto_top_up_letters n WHERE n.rule = l.rule)
 FROM auto_top_up_letters l
 WHERE id = %s AND organization = %s AND status = 'waiting' AND next_try_at <= clock_timestamp()
 FOR NO KEY UPDATE
@@ -39,25 +39,19 @@ def write_stopped(cur: Cursor, rule: AutoTopUp, *, at: datetime) -> None:
     cur.execute(_WAITS, (new_id(), rule.organization, rule.id, rule.version, at))
 
 
-def send_stopped_letters() -> int:
-    """This function will send the letters that wait, and return how many it sent."""
-    return letters.send_due(letters.Kind(TABLE, _claim))
-
-
-def _claim(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | None:
+def _read(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | None:
     locked = lock_organization(cur, organization)
-    row = cur.execute(_CLAIM, (letter, organization)).fetchone()
+    row = cur.execute(_READ, (letter, organization)).fetchone()
     if row is None:
         return None
     rule = find_auto_top_up(cur, organization)
-    if rule is None or rule.status != STOPPED or not rule.enabled or not row[1]:
+    if rule is None or rule.status != STOPPED or not rule.enabled or not row[0]:
         letters.mark(cur, table=TABLE, letter=letter, status="superseded")
         return None
     contact = contact_of(cur, organization)
     if not contact.email:
         letters.mark(cur, table=TABLE, letter=letter, status="no_address")
         return None
-    letters.mark_sending(cur, table=TABLE, letter=letter)
     context = {
         "customer": contact.name or locked.name,
         "rule": rule,
@@ -65,4 +59,8 @@ def _claim(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | No
         "amount": format_document_amount(rule.amount, currency=rule.currency),
         "threshold": format_document_amount(rule.threshold, currency=rule.currency),
     }
-    return letters.Letter(contact.email, TEMPLATE, context, row[0])
+    return letters.Letter(contact.email, TEMPLATE, context)
+
+
+KIND: Final = letters.Kind(TABLE, _read)
+"""Letters that top-ups have stopped that wait to be mailed."""

@@ -7,8 +7,9 @@ import pytest
 from django.core import mail
 
 from billing.operations.dunning.due import advance_due, close_settled
-from billing.operations.dunning.telling import send_due_notices
+from billing.operations.dunning.telling import KIND as NOTICES
 from billing.operations.invoices import paying
+from billing.operations.letters import send_due
 from billing.rules.dunning.policy import LEADS_TO
 from billing.rules.dunning.states import CLOSED, PAST_DUE, TRANSITIONS
 from tests.builders.billing import with_invoice
@@ -304,15 +305,15 @@ class TestLetters:
             )
         )
         self.addressed(dunned)
-        send_due_notices()
-        send_due_notices()
+        send_due([NOTICES])
+        send_due([NOTICES])
         assert [each.subject for each in mail.outbox] == ["Your payment is overdue"]
         assert dunned.made.only()["number"] in mail.outbox[0].body
         dunned.finance("move", to="suspended")
-        send_due_notices()
+        send_due([NOTICES])
         assert mail.outbox[-1].subject.startswith("Your work is suspended")
         dunned.pay()
-        send_due_notices()
+        send_due([NOTICES])
         assert mail.outbox[-1].subject == "Everything is paid"
         assert len(mail.outbox) == 3
 
@@ -322,7 +323,7 @@ class TestLetters:
         dunned.finance("move", to="suspended")
         dunned.pay()
         mail.outbox.clear()
-        send_due_notices()
+        send_due([NOTICES])
         assert [each.subject for each in mail.outbox if each.to == [self.address(dunned)]] == [
             "Everything is paid"
         ]
@@ -337,18 +338,18 @@ class TestLetters:
         dunned.finance("move", to="grace")
         assert dunned.finance("exempt", days=10).status_code == 200
         dunned.finance("move", to="suspended")
-        send_due_notices()
+        send_due([NOTICES])
         assert self.got(dunned) == []
         if ends == "by itself":
             dunned.on(now_of(dunned.id) + 11 * DAY)
         else:
             assert dunned.finance("end-exemption").status_code == 200
         assert (dunned.state(), dunned.call()) == ("suspended", (403, "suspended"))
-        send_due_notices()
+        send_due([NOTICES])
         (told,) = self.got(dunned)
         assert told.startswith("Your work is suspended")
         dunned.pay()
-        send_due_notices()
+        send_due([NOTICES])
         assert self.got(dunned)[1:] == ["Everything is paid"]
 
     def test_that_wait_for_the_end_of_an_exemption_are_not_sent_after_the_payment(self) -> None:
@@ -356,9 +357,9 @@ class TestLetters:
         self.addressed(dunned)
         dunned.finance("exempt", days=10)
         dunned.finance("move", to="suspended")
-        send_due_notices()
+        send_due([NOTICES])
         dunned.pay()
-        send_due_notices()
+        send_due([NOTICES])
         assert self.got(dunned) == ["Everything is paid"]
 
     def got(self, dunned: Dunned) -> list[str]:

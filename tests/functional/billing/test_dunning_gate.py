@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from billing.operations.dunning.telling import send_due_notices
+from billing.operations.dunning.telling import KIND as NOTICES
+from billing.operations.letters import send_due
 from common.errors import InvalidField, InvalidTransition
 from events.store import Cursor
 from orgs import PLATFORM_ID
@@ -164,7 +165,7 @@ class TestAnExemption:
         assert dunned.call() == (201, None)
         dunned.on(until)
         assert (dunned.state(), dunned.call()) == ("suspended", (403, "suspended"))
-        send_due_notices()
+        send_due([NOTICES])
         statement = "SELECT status FROM dunning_notices WHERE organization = %s AND notice = 'suspended'"
         letters = write(lambda cur: cur.execute(statement, (dunned.id,)).fetchall())
         assert letters != [("superseded",)]

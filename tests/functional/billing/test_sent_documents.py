@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core import mail
 
-from billing.operations.invoices.sending import send_documents
+from billing.operations.invoices.sending import KIND as DOCUMENTS
+from billing.operations.letters import send_due
 from tests.builders.billing import billed, with_invoice
 from tests.builders.books import rows
 from tests.builders.orgs import caller, make_member, make_organization, platform, write
@@ -34,12 +35,12 @@ class TestSending:
         made.use("1")
         made.pass_months()
         made.run()
-        send_documents()
+        send_due([DOCUMENTS])
         shown = made.only()
         assert shown["sent_at"] is not None
         made.act(shown["id"], "credit-notes", {"reason": "It was wrong.", "amount": "0.4"})
         for _ in range(2):
-            send_documents()
+            send_due([DOCUMENTS])
         messages = [one for one in mail.outbox if one.to == [address]]
         assert [len(one.attachments) for one in messages] == [1, 1]
         assert [shown["number"] in one.body for one in messages] == [True, True]
@@ -52,7 +53,7 @@ class TestSending:
         made.use("1")
         made.pass_months()
         made.run()
-        send_documents()
+        send_due([DOCUMENTS])
         assert [one for one in mail.outbox if one.to == [address]] == []
         made.profile(collection="send_invoice")
         for act in ("send", "void"):
@@ -61,30 +62,30 @@ class TestSending:
             made.run()
             newest = made.invoices()[-1]["id"]
             assert made.act(newest, act, WHY if act == "void" else None).status_code == 200
-            send_documents()
+            send_due([DOCUMENTS])
         assert len([one for one in mail.outbox if one.to == [address]]) == 1
 
-    def test_that_the_mail_server_refuses_is_tried_again(self, settings: Any) -> None:
+    def test_without_a_mail_server_waits_and_is_done_later(self, settings: Any) -> None:
         made = billed()
         address = f"books-{secrets.token_hex(4)}@example.com"
         made.profile(contact={"name": "Ada", "email": address}, collection="send_invoice")
         made.use("1")
         made.pass_months()
         made.run()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_BACKEND = "common.mailing.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-        send_documents()
+        send_due([DOCUMENTS])
         found = "SELECT status, attempts FROM document_letters WHERE document = %s"
-        assert rows(found, made.only()["id"]) == [("waiting", 1)]
+        assert rows(found, made.only()["id"]) == [("waiting", 0)]
         assert made.only()["sent_at"] is None
         write(
             lambda cur: cur.execute(
-                "UPDATE document_letters SET next_try_at = clock_timestamp() WHERE attempts = 1"
+                "UPDATE document_letters SET next_try_at = clock_timestamp() WHERE status = 'waiting'"
             )
         )
         settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-        send_documents()
-        assert rows(found, made.only()["id"]) == [("sent", 2)]
+        send_due([DOCUMENTS])
+        assert rows(found, made.only()["id"]) == [("sent", 1)]
         assert len([one for one in mail.outbox if one.to == [address]]) == 1
 
     def test_of_a_credit_note_is_asked_for_and_its_document_is_read(self) -> None:

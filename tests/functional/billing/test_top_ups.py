@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from django.core import mail
 
-from billing.operations.payments.stopping import send_stopped_letters
+from billing.operations.letters import send_due
+from billing.operations.payments.stopping import KIND as LETTERS
 from billing.operations.payments.topups import check_auto_top_up, top_up_due
 from common.money import parse_amount
 from tests.builders.billing import moving
@@ -192,19 +193,19 @@ class TestAnAutomaticTopUp:
         assert platform().patch(f"/v1/billing-profile?organization={customer.id}", profile).status_code == 200
         body_of(api.put(RULE, rule()), 200)
         for place in range(3):
-            send_stopped_letters()
+            send_due([LETTERS])
             assert sent_to(address) == []
             assert checks(customer) is None, place
-        at_once(lambda _: send_stopped_letters(), callers=2)
+        at_once(lambda _: send_due([LETTERS]), callers=2)
         assert sent_to(address) == ["Automatic top-ups have stopped"]
-        send_stopped_letters()
+        send_due([LETTERS])
         assert len(sent_to(address)) == 1
         body_of(api.put(RULE, rule()), 200)
         for _ in range(3):
             assert checks(customer) is None
         assert api.get(RULE).json()["status"] == "stopped"
         body_of(api.put(RULE, rule(threshold="11")), 200)
-        send_stopped_letters()
+        send_due([LETTERS])
         assert len(sent_to(address)) == 1  # it goes on by now, so nobody is told that it stopped
         letters = rows(
             "SELECT status FROM auto_top_up_letters WHERE organization = %s ORDER BY made_at", customer.id

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from django.core import mail
 
-from billing.operations.payments.stopping import send_stopped_letters
+from billing.operations.letters import send_due
+from billing.operations.payments.stopping import KIND as LETTERS
 from spend.operations.standing import publish_standing
 from tests.builders.billing import with_invoice
 from tests.builders.books import rows
@@ -109,7 +110,7 @@ class TestMoneyThatWentBack:
         profile = {"contact": {"email": address}}
         assert platform().patch(f"/v1/billing-profile?organization={customer.id}", profile).status_code == 200
         one.apply(one.refund(dollars("50")))
-        send_stopped_letters()
+        send_due([LETTERS])
         (letter,) = [each for each in mail.outbox if each.to == [address]]
         assert letter.subject == "Automatic top-ups have stopped"
         assert "credit that was bought was refunded" in letter.body

@@ -14,12 +14,14 @@ from django.core import mail
 from msgspec import structs
 from standardwebhooks import WebhookVerificationError
 
+from billing.operations.invoices.sending import MailFailed
 from common.ids import new_id
 from events.operations import due
 from events.store import Cursor
 from events.tasks import advance_subscriber, run_job
 from sandbox.valkey import Broker
 from tests.builders.gate import make_customer
+from tests.builders.mailserver import GREETING, HANGS_UP, mail_server
 from tests.builders.orgs import events_of, make_member, write
 from tests.builders.receivers import Receiver, receiving
 from tests.builders.webhooks import come_due, deliver, read_events, told
@@ -238,6 +240,26 @@ class TestAnEndpointThatIsDead:
         assert [letter.to for letter in letters] == [["ada@example.com"]]
         due.run_job(name="webhooks.write_notices")
         assert len([letter for letter in mail.outbox if made.endpoint in letter.body]) == 1
+
+    def test_is_told_by_letter_once_the_mail_server_is_there_and_no_letter_waits_for_it_alone(
+        self, receiver: Receiver, settings: Any
+    ) -> None:
+        made = told(receiver.url)
+        make_member(made.organization, "owner")
+        told(receiver.url, organization=made.organization)
+        statement = "UPDATE webhook_standings SET notice_due = organization = %s"
+        write(lambda cur: cur.execute(statement, (made.organization,)))
+        settings.EMAIL_BACKEND = "common.mailing.EmailBackend"
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        with mail_server() as server:
+            settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+            server.answers(GREETING, HANGS_UP)
+            with pytest.raises(MailFailed):
+                due.run_job(name="webhooks.write_notices")
+            assert server.connections == 1
+            server.answers("", None)
+            due.run_job(name="webhooks.write_notices")
+            assert (server.connections, server.addresses) == (2, ["ada@example.com"] * 2)
 
     def test_is_disabled_after_five_days_in_which_nothing_got_through(self, receiver: Receiver) -> None:
         made = told(receiver.url)

@@ -1,8 +1,11 @@
 """What Stripe, and whoever says that he is Stripe, may post to us (S81, S82; bad inputs B97 to B115)."""
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,7 +26,9 @@ from tests.builders.deliveries import (
     stored,
 )
 from tests.builders.orgs import http
+from tests.builders.rsgi import HOST, Exchange, Headers, Scope, entry
 from tests.builders.signing import SECRET, signature, signed
+from webhooks.api.doors import MOST_READING
 
 OLD, NEW = SECRET, "whsec_the_new_one"
 Header = Callable[[bytes, int], str]
@@ -88,6 +93,13 @@ REFUSED: dict[str, Header] = {
         f"t={at},v1={v1(body, at)},v0={'0' * 4096}"
     ),
 }
+
+
+ONLY_BY_THE_BODY = {
+    "a wrong signature", "another secret", "the secret of the other endpoint", "another body",
+    "the body in another spelling", "two times, right for the second",
+}  # fmt: skip
+"""Those of them whose header looks as it should."""
 
 
 FORGERIES: dict[str, Callable[[bytes, int, int], str]] = {
@@ -185,6 +197,62 @@ class TestAThousandForgeries:
             answers.append(problem(post(body, FORGERIES[case](body, at, number))))
         assert set(answers) == {(400, "invalid_signature")}
         assert count() == before
+
+
+class Coming(Exchange):
+    """A body that comes when it is let go; `is_awaited`: somebody wants to have it. What is swallowed of it after a
+    refusal is not wanted."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.is_awaited = False
+        self.goes = threading.Event()
+
+    async def __call__(self) -> bytes:
+        self.is_awaited = True
+        while not self.goes.is_set():
+            await asyncio.sleep(0.005)
+        return self.body
+
+    def begin(self, header: str) -> "Future[None]":
+        """Deliver what is not there yet."""
+        given = Headers({"host": HOST, "content-length": str(len(self.body)), "stripe-signature": header})
+        web = entry()
+        call = web.web.__rsgi__(Scope("POST", PLATFORM, given), self)  # type: ignore[arg-type]
+        return asyncio.run_coroutine_threadsafe(call, web._loop)
+
+
+class TestABodyThatIsNotThereYet:
+    def test_is_waited_for_only_where_the_header_may_be_right(self) -> None:
+        body, at = json.dumps(event()).encode(), now()
+        found = {}
+        for case, header in REFUSED.items():
+            one = Coming(body)
+            one.goes.set()
+            one.begin(header(body, at)).result(timeout=5)
+            assert one.answered is not None and problem(one.answered) == (400, "invalid_signature"), case
+            found[case] = one.is_awaited
+        assert found == {case: case in ONLY_BY_THE_BODY for case in REFUSED}
+
+    def test_leaves_no_place_for_another_beyond_a_bound(self) -> None:
+        before = count()
+        forged = [Coming(b"{}") for _ in range(MOST_READING)]
+        calls = [one.begin(f"t={now()},v1={'0' * 64}") for one in forged]
+        try:
+            deadline = time.monotonic() + 5
+            while not all(one.is_awaited for one in forged):
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            answer = deliver(event())
+            assert (problem(answer), answer.headers["Retry-After"]) == ((503, "service_unavailable"), "1")
+            assert problem(post(b"{}", "garbage")) == (400, "invalid_signature")
+            assert count() == before
+        finally:
+            for one in forged:
+                one.goes.set()
+        for call in calls:
+            call.result(timeout=5)
+        assert deliver(event()).status_code == 200
 
 
 class TestASignedBody:

@@ -114,3 +114,29 @@ class TestEventsThatComeTogether:
             isinstance(answer, ProblemError) for answer in answers
         )
         assert stored(value["id"]) is None
+
+    def test_of_which_one_cannot_even_be_written_down_are_stored_without_it(self) -> None:
+        """What fails before the database has a say fails alone, too, and whatever came behind it is answered."""
+        good, bad = [event() for _ in range(4)], arrived()
+        bad = replace(bad, hint=replace(bad.hint, type="a\ud800b"))
+        given = [arrived(good[0]), bad, arrived(good[1]), bad, *(arrived(value) for value in good[2:])]
+        answers = with_intake(lambda intake: all_of(intake, given))
+        assert [answer is True for answer in answers] == [True, False, True, False, True, True]
+        assert all(isinstance(answers[place], UnicodeEncodeError) for place in (1, 3))
+        assert all(stored(value["id"]) for value in good)
+
+    def test_are_answered_when_whoever_stores_them_is_stopped(self) -> None:
+        async def use(intake: Intake) -> list[Any]:
+            given = [arrived() for _ in range(3)]
+            answers = asyncio.create_task(all_of(intake, given))
+            while intake._task is None:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            intake._task.cancel()
+            return await asyncio.wait_for(answers, 2)
+
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE stripe_events IN ACCESS EXCLUSIVE MODE")
+            answers = with_intake(use)
+            cursor.execute("ROLLBACK")
+        assert [type(answer) for answer in answers] == [ServiceUnavailable] * 3

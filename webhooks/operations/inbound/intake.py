@@ -79,10 +79,13 @@ class Intake:
         return await answer
 
     async def _drain(self) -> None:
+        batch: list[Waiting] = []
         try:
             while self._waiting:
-                await self._store(self._next())
+                batch = self._next()
+                await self._store(batch)
         finally:
+            _fail(batch, ServiceUnavailable(retry_after=1))  # of these nobody else would answer any
             self._task = asyncio.ensure_future(self._drain()) if self._waiting else None
 
     def _next(self) -> list[Waiting]:
@@ -95,19 +98,16 @@ class Intake:
         return batch
 
     async def _store(self, batch: list[Waiting]) -> None:
-        """Answers each; where the database refuses what is in one of them, that one fails alone."""
+        """Answers each; where one of them cannot be stored, that one fails alone."""
         try:
             stored = await self._insert(batch)
-        except DATABASE_ERRORS as error:
-            meaning = problem_of(error)
+        except Exception as error:
+            meaning = problem_of(error) if isinstance(error, DATABASE_ERRORS) else None
             if meaning is None and len(batch) > 1:
                 for each in batch:
                     await self._store([each])
             else:
-                _fail(batch, meaning or error)
-        except Exception as error:
-            _fail(batch, error)
-            raise
+                _fail(batch, meaning or error)  # whoever answers logs what is not expected
         else:
             for row, _, answer in batch:
                 if not answer.done():  # whoever hung up is not waited for

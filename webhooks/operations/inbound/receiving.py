@@ -31,6 +31,22 @@ class WebhooksNotConfigured(ProblemError):
     retryable = True
 
 
+def check_announced(*, header: str | None, source: str, now: datetime) -> None:
+    """This function will refuse a delivery by its header alone, so that nobody's body is waited for who does not even
+    pretend to be the processor in these minutes; `now` is the database's clock. It proves nothing.
+
+    Raises WebhooksNotConfigured and InvalidSignature.
+    """
+    if not secrets_of(source):
+        raise WebhooksNotConfigured
+    if not header or len(header) > MOST_HEADER_CHARACTERS:
+        raise InvalidSignature
+    try:
+        stripe_gateway.check_header(header, now)
+    except stripe_gateway.SignatureRejected:
+        raise InvalidSignature from None
+
+
 def read_delivery(*, body: bytes, header: str | None, source: str, now: datetime) -> Arrived:
     """This function will verify a delivery and return its event (S81).
 

@@ -11,6 +11,7 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 
 from billing.operations.invoices.sending import MailFailed
+from common.mailing import Mailbox, MessageRefused, NoMailServer, OutcomeUnknown
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from webhooks.queries.outbound.endpoints import find_endpoint
@@ -53,15 +54,21 @@ def write_notices() -> int:
     than never. One letter that is refused stops no other. Raises MailFailed at the end.
     """
     due = run_in_transaction(lambda cur: cur.execute(_NOTICES).fetchall())
-    failed: OSError | None = None
-    for organization, endpoint in due:
-        found, addresses = run_in_transaction(partial(_read, organization=organization, endpoint=endpoint))
-        try:
-            _write(found, addresses)
-        except OSError as error:
-            failed = error
-            continue
-        run_in_transaction(partial(_note, endpoint=endpoint))
+    failed: Exception | None = None
+    with Mailbox() as mailbox:
+        for organization, endpoint in due:
+            found, addresses = run_in_transaction(
+                partial(_read, organization=organization, endpoint=endpoint)
+            )
+            try:
+                _write(found, addresses, mailbox)
+            except MessageRefused as error:
+                failed = error
+                continue
+            except (NoMailServer, OutcomeUnknown) as error:
+                failed = error
+                break  # each of the others would wait for the same server
+            run_in_transaction(partial(_note, endpoint=endpoint))
     if failed is not None:
         raise MailFailed(retry_after=60) from failed
     return len(due)
@@ -76,9 +83,9 @@ def _read(cur: Cursor, *, organization: UUID, endpoint: UUID) -> tuple[Endpoint,
     return found, [row[0] for row in cur.execute(_OWNERS, (organization,)).fetchall()]
 
 
-def _write(endpoint: Endpoint, addresses: list[str]) -> None:
+def _write(endpoint: Endpoint, addresses: list[str], mailbox: Mailbox) -> None:
     if not addresses:
         return
     text = render_to_string("webhooks/endpoint_disabled_mail.txt", {"endpoint": endpoint})
     subject, _, body = text.partition("\n\n")
-    EmailMessage(" ".join(subject.split()), body, to=addresses).send()
+    mailbox.send(EmailMessage(" ".join(subject.split()), body, to=addresses))
