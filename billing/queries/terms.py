@@ -4,7 +4,8 @@
 The seam for e-invoices: a writer of UBL or CII needs `invoice_terms` and nothing else of ours. Keys are the terms of
 the standard (BT-…, BG-…); amounts are decimal strings at the currency's precision, dates ISO 8601. Coupons stand at
 the lines (BG-27), tax is stated once for each treatment (BG-23), what is due is BT-115. A line is one unit at its
-amount: a price per token would have more decimals than an e-invoice takes.
+amount: a price per token would have more decimals than an e-invoice takes. The line that rounds the total is no line
+there but BT-114, outside of net, tax and BT-112; `total` has it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from uuid import UUID
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, lines_of
 from billing.queries.parties import addressee_of
 from billing.rules.addresses import address_lines
+from billing.rules.assembling import ROUNDING
 from billing.rules.invoices import Invoice
 from common.money import format_amount, format_document_amount
 from events.store import Cursor
@@ -36,6 +38,7 @@ def invoice_terms(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str
     """Return the business terms of an invoice; BT-1 is null while it is a draft. Raises NotFound."""
     found = find_invoice(cur, organization=organization, invoice=invoice)
     contact = addressee_of(cur, invoice)
+    lines = lines_of(cur, invoice)
     buyer = _party(found.customer)
     if contact is not None:
         buyer["name_of_contact"] = contact.name
@@ -51,9 +54,9 @@ def invoice_terms(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str
         "BG-4": _party(found.seller),
         "BG-7": buyer,
         "BG-14": {"BT-73": _day(found.period_start), "BT-74": _day(found.period_end)},
-        "BG-22": _totals(found),
+        "BG-22": _totals(found, rounding=sum(line.net for line in lines if line.kind == ROUNDING)),
         "BG-23": [_tax(tax, found.currency) for tax in found.taxes],
-        "BG-25": [_line(line, found.currency) for line in lines_of(cur, invoice)],
+        "BG-25": [_line(line, found.currency) for line in lines if line.kind != ROUNDING],
         "status": found.status,
         "dated_at": _day(found.dated_at),
     }
@@ -65,10 +68,13 @@ def credit_note_terms(cur: Cursor, note: CreditNote) -> dict[str, Any]:
     terms = invoice_terms(cur, organization=note.organization, invoice=note.invoice_id)
     found = find_invoice(cur, organization=note.organization, invoice=note.invoice_id)
     lines = {line.n: line for line in lines_of(cur, note.invoice_id)}
+    parts = [part for part in note.lines if lines[part["line"]].kind != ROUNDING]
+    rounding = note.net - sum(part["net"] for part in parts)
 
     def shown(units: int) -> str:
         return format_document_amount(units, currency=note.currency)
 
+    net = shown(note.net - rounding)
     return {
         **terms,
         "BT-1": note.number,
@@ -79,11 +85,12 @@ def credit_note_terms(cur: Cursor, note: CreditNote) -> dict[str, Any]:
         "BT-22": note.reason,
         "BG-3": {"BT-25": found.number, "BT-26": _day(found.finalized_at)},
         "BG-22": {
-            "BT-106": shown(note.net), "BT-109": shown(note.net), "BT-110": shown(note.tax),
-            "BT-112": shown(note.total), "BT-113": shown(0), "BT-115": shown(note.credit),
+            "BT-106": net, "BT-109": net, "BT-110": shown(note.tax), "BT-112": shown(note.total - rounding),
+            "BT-113": shown(0), "BT-114": shown(rounding) if rounding else None, "BT-115": shown(note.credit),
+            "total": shown(note.total),
         },
         "BG-23": [_tax(tax, note.currency) for tax in note.taxes],
-        "BG-25": [_taken_back(lines[part["line"]], part["net"], note.currency) for part in note.lines],
+        "BG-25": [_taken_back(lines[part["line"]], part["net"], note.currency) for part in parts],
         "status": "issued",
         "dated_at": None,
     }  # fmt: skip
@@ -106,18 +113,23 @@ def _party(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _totals(found: Invoice) -> dict[str, str]:
+def _totals(found: Invoice, *, rounding: int) -> dict[str, str | None]:
     figures = {
-        "BT-106": found.net,
-        "BT-109": found.net,
+        "BT-106": found.net - rounding,
+        "BT-109": found.net - rounding,
         "BT-110": found.tax,
-        "BT-112": found.total,
+        "BT-112": found.total - rounding,
         "BT-113": found.paid + found.credited,
+        "BT-114": rounding or None,
         "BT-115": found.due,
-        "subtotal": found.subtotal,
+        "subtotal": found.subtotal - rounding,
         "discount": found.discount,
+        "total": found.total,
     }
-    return {name: format_document_amount(units, currency=found.currency) for name, units in figures.items()}
+    return {
+        name: None if units is None else format_document_amount(units, currency=found.currency)
+        for name, units in figures.items()
+    }
 
 
 def _tax(tax: Mapping[str, Any], currency: str) -> dict[str, Any]:
