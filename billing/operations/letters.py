@@ -18,6 +18,7 @@ from uuid import UUID
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 
+from billing.rules.wording import document_language
 from common.transactions import run_in_transaction
 from events.store import Cursor
 
@@ -117,6 +118,11 @@ def put_off(cur: Cursor, *, table: str, letter: UUID, by: timedelta) -> None:
 def mark_sending(cur: Cursor, *, table: str, letter: UUID) -> None:
     """This function will note that a letter is about to be sent."""
     cur.execute(_SENDING.format(table=table), (UNKNOWN_AFTER, letter))
+
+
+def template_of(name: str, *, language: str | None) -> str:
+    """Return the template of a letter for who reads a language; English where there is none in it."""
+    return f"billing/mail/{document_language(language)}/{name}.txt"
 
 
 def message_of(letter: Letter) -> EmailMessage:
