@@ -179,7 +179,7 @@ def _rounded(found: Invoice, lines: Sequence[LineRow]) -> tuple[Invoice, list[Li
     added = rounding_lines(found.total, currency=found.currency, number=len(lines) + 1)
     more = sum(line.net for line in added)
     changed = replace(found, subtotal=found.subtotal + more, net=found.net + more, total=found.total + more)
-    owner = {"invoice_id": found.id, "organization": found.organization}
+    owner: dict[str, Any] = {"invoice_id": found.id, "organization": found.organization}
     return changed, [LineRow(**owner, **line_data(line)) for line in added]
 
 
