@@ -296,8 +296,8 @@ class NewCreditNoteSerializer(StrictSerializer):
     reason = TextField(max_length=500)
     amount = AmountField(
         required=False,
-        help_text="With tax; spread over what is left of the lines. In currencies that the processor charges in coarser steps than "
-        "their coins (KWD: 0.010) a multiple of that, or what makes one of the rest.",
+        help_text="With tax; spread over what is left of the lines. In currencies that the "
+        "processor charges in coarser steps than their coins (KWD: 0.010) a multiple of that, or what makes one of the rest.",
     )
     lines = CreditedLineSerializer(many=True, required=False)
 

@@ -172,7 +172,9 @@ def _notes(line: LineRow, currency: str, words: Words) -> list[str]:
         return words[word].format(amount=format_amount(units), currency=currency, **named)
 
     counts = line.detail.get("tokens", {}).items()
-    tokens = [f"{count:,} ".replace(",", words["thousands"]) + name.replace("_", " ") for name, count in counts]
+    tokens = [
+        f"{count:,} ".replace(",", words["thousands"]) + name.replace("_", " ") for name, count in counts
+    ]
     sources = {source: words.get(f"source_{source}", source) for source in line.funded}
     funded = [shown("paid_by", amount, source=sources[source]) for source, amount in line.funded.items()]
     charge = [shown("used", line.charge), *funded] if funded else []

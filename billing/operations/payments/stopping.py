@@ -60,5 +60,7 @@ def _claim(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | No
         "amount": format_document_amount(rule.amount, currency=rule.currency),
         "threshold": format_document_amount(rule.threshold, currency=rule.currency),
     }
-    template = letters.template_of("auto_top_up_stopped", language=billing_profile(cur, organization).language)
+    template = letters.template_of(
+        "auto_top_up_stopped", language=billing_profile(cur, organization).language
+    )
     return letters.Letter(contact.email, template, context, row[0])

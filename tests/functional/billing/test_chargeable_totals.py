@@ -184,7 +184,11 @@ class TestWhatIsTakenBack:
         terms = write(
             lambda cur: credit_note_terms(cur, find_note(cur, organization=made.id, note=note["id"]))
         )
-        assert [terms["BG-22"][name] for name in ("BT-112", "BT-114", "total")] == ["3.007", "-0.003", "3.004"]
+        assert [terms["BG-22"][name] for name in ("BT-112", "BT-114", "total")] == [
+            "3.007",
+            "-0.003",
+            "3.004",
+        ]
         assert made.reader.get(f"/v1/credit-notes/{note['id']}/pdf").content[:5] == b"%PDF-"
         assert balances(made.id) == {}
         made.assert_sound()

@@ -103,9 +103,7 @@ def test_each_invoice_in_dinars_comes_to_what_can_be_charged_by_its_own_line(
     consolidation: str,
 ) -> None:
     parts = parted(owed_of(fees, uses), consolidation=consolidation)
-    for each in assemble_apart(
-        parts, currency="KWD", taxing=lambda _: RATE, coupons=coupons_of(drawn)
-    ):
+    for each in assemble_apart(parts, currency="KWD", taxing=lambda _: RATE, coupons=coupons_of(drawn)):
         rounding = sum(line.net for line in each.lines if line.owed.kind == ROUNDING)
         assert each.net == rounding + sum(one.base for one in each.taxes)
         assert abs(rounding) <= CENT // 2

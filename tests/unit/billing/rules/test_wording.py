@@ -25,8 +25,14 @@ LETTERS: list[tuple[str, dict[str, Any]]] = [
         ("auto_top_up_stopped", {"customer": "A & B", "amount": "5.00", "rule": RULE, "cause": cause})
         for cause in (None, "refunded", "disputed", "fraud_warning")
     ),
-    *(("invoice", {**PARTIES, "invoice": {**PAIR, "due": due}, "due": "1.00", "due_at": DAY}) for due in (0, 1)),
-    *(("credit_note", {**PARTIES, "note": PAIR, "invoice": PAIR, "credit": credit}) for credit in ("", "1.00")),
+    *(
+        ("invoice", {**PARTIES, "invoice": {**PAIR, "due": due}, "due": "1.00", "due_at": DAY})
+        for due in (0, 1)
+    ),
+    *(
+        ("credit_note", {**PARTIES, "note": PAIR, "invoice": PAIR, "credit": credit})
+        for credit in ("", "1.00")
+    ),
 ]
 
 
