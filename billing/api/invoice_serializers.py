@@ -297,7 +297,8 @@ class NewCreditNoteSerializer(StrictSerializer):
     amount = AmountField(
         required=False,
         help_text="With tax; spread over what is left of the lines. In currencies that the "
-        "processor charges in coarser steps than their coins (KWD: 0.010) a multiple of that, or what makes one of the rest.",
+        "processor charges in coarser steps than their coins (KWD: 0.010) a multiple of that, or what "
+        "makes one of the rest.",
     )
     lines = CreditedLineSerializer(many=True, required=False)
 
