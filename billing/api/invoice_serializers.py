@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from billing.operations.invoices.paying import METHODS, PROCESSOR
-from billing.rules.assembling import ACCOUNTS
+from billing.rules.assembling import ACCOUNTS, ROUNDING
 from billing.rules.invoices import CAUSES, STATES
 from billing.rules.items import KINDS, RECOGNITIONS
 from billing.rules.usagelines import SOURCES
@@ -166,7 +166,10 @@ class InvoiceLineSerializer(serializers.Serializer[Any]):
     """A line. `charge` is what use cost exactly; `amount`, `discount`, `net` and `tax` are the document's."""
 
     number = WholeNumberField(minimum=1, maximum=MAX_LINES)
-    kind = WordField(("usage", "metered", *KINDS))
+    kind = WordField(
+        ("usage", "metered", *KINDS, ROUNDING),
+        help_text="The last may be `rounding`: what brings the total to an amount that can be charged.",
+    )
     description = TextField()
     quantity = TextField(allow_null=True)
     charge = AmountField()
@@ -291,7 +294,12 @@ class NewCreditNoteSerializer(StrictSerializer):
     id = IdField(read_only=True)
     number = TextField(read_only=True)
     reason = TextField(max_length=500)
-    amount = AmountField(required=False, help_text="With tax; spread over what is left of the lines.")
+    amount = AmountField(
+        required=False,
+        help_text="With tax; spread over what is left of the lines. In currencies that the "
+        "processor charges in coarser steps than their coins (KWD: 0.010) a multiple of that, or what "
+        "makes one of the rest.",
+    )
     lines = CreditedLineSerializer(many=True, required=False)
 
 

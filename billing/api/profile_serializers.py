@@ -17,6 +17,7 @@ from billing.rules.profiles import (
     STATED_ANSWERS,
     read_language,
 )
+from billing.rules.wording import LANGUAGES
 from common.api.serializers import (
     CurrencyField,
     FlagField,
@@ -36,7 +37,7 @@ from common.api.serializers import (
 
 @extend_schema_field({"type": "string", "pattern": "^[a-z]{2}(-[A-Z]{2})?$", "examples": ["en", "pt-BR"]})
 class LanguageField(StrictField):
-    """The language of invoices."""
+    """A language such as en or pt-BR."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(read_language, **kwargs)
@@ -117,7 +118,11 @@ class BillingProfileChangeSerializer(StrictSerializer):
         required=False,
         help_text="One invoice per customer, or per subscription and contract.",
     )
-    language = LanguageField(required=False)
+    language = LanguageField(
+        required=False,
+        help_text=f"Of documents and letters from the next invoice on: {', '.join(LANGUAGES)}; in any other they are "
+        "written in English.",
+    )
     collection = WordField(
         COLLECTIONS,
         required=False,
@@ -156,6 +161,9 @@ class BillingProfileSerializer(serializers.Serializer[Any]):
     purchase_order = TextField(allow_null=True)
     consolidation = WordField(CONSOLIDATIONS)
     language = LanguageField()
+    document_language = WordField(
+        LANGUAGES, help_text="In which documents and letters are written: that of `language`, or English."
+    )
     collection = WordField(COLLECTIONS, allow_null=True)
     tax = TaxProfileSerializer()
     contact = ContactField()

@@ -20,6 +20,7 @@ from billing.queries.sellers import default_legal_entity, find_legal_entity
 from billing.rules.countries import country
 from billing.rules.profiles import MAX_CODE, PLATFORM_ONLY, STATED_ANSWERS, Contact
 from billing.rules.sellers import MAX_VAT_ID, read_address
+from billing.rules.wording import document_language
 from common import fields
 from common.api.answers import json_response
 from common.bodies import BodyReader
@@ -155,6 +156,7 @@ def show_profile(cur: Cursor, organization: UUID) -> dict[str, Any]:
         "purchase_order": profile.purchase_order,
         "consolidation": profile.consolidation,
         "language": profile.language,
+        "document_language": document_language(profile.language),
         "collection": profile.collection,
         "tax": {
             "country": tax.country,

@@ -23,6 +23,7 @@ from django.core.mail import EmailMessage
 from django.core.mail.message import sanitize_address
 from django.template.loader import render_to_string
 
+from billing.rules.wording import document_language
 from common.errors import ProblemError
 from common.mailing import Mailbox, MessageRefused, NoMailServer, OutcomeUnknown
 from common.transactions import run_in_transaction
@@ -124,6 +125,11 @@ def mark(cur: Cursor, *, table: str, letter: UUID, status: str) -> None:
 def put_off(cur: Cursor, *, table: str, letter: UUID, by: timedelta) -> None:
     """This function will let a letter wait that is not to be sent now."""
     cur.execute(_PUT_OFF.format(table=table), (by, letter))
+
+
+def template_of(name: str, *, language: str | None) -> str:
+    """Return the template of a letter for who reads a language; English where there is none in it."""
+    return f"billing/mail/{document_language(language)}/{name}.txt"
 
 
 def message_of(letter: Letter) -> EmailMessage:

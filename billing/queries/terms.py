@@ -4,7 +4,9 @@
 The seam for e-invoices: a writer of UBL or CII needs `invoice_terms` and nothing else of ours. Keys are the terms of
 the standard (BT-…, BG-…); amounts are decimal strings at the currency's precision, dates ISO 8601. Coupons stand at
 the lines (BG-27), tax is stated once for each treatment (BG-23), what is due is BT-115. A line is one unit at its
-amount: a price per token would have more decimals than an e-invoice takes.
+amount: a price per token would have more decimals than an e-invoice takes. The line that rounds the total is no line
+there but BT-114, outside of net, tax and BT-112; `total` has it. Words are in the language of the invoice's customer as
+it was then.
 """
 
 from __future__ import annotations
@@ -17,25 +19,24 @@ from uuid import UUID
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, lines_of
 from billing.queries.parties import addressee_of
 from billing.rules.addresses import address_lines
+from billing.rules.assembling import ROUNDING
 from billing.rules.invoices import Invoice
+from billing.rules.wording import REASONS, WORDS, Words, document_language
 from common.money import format_amount, format_document_amount
 from events.store import Cursor
 
 COMMERCIAL_INVOICE: Final = "380"
 CREDIT_NOTE: Final = "381"
 ONE: Final = "C62"
-_REASONS: Final = {
-    "reverse_charge": "Reverse charge",
-    "outside_area": "Outside the scope of tax of the seller's area",
-    "no_rate": "The country levies no such tax",
-    "seller_without_tax": "The seller charges no tax",
-}
 
 
 def invoice_terms(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str, Any]:
     """Return the business terms of an invoice; BT-1 is null while it is a draft. Raises NotFound."""
     found = find_invoice(cur, organization=organization, invoice=invoice)
     contact = addressee_of(cur, invoice)
+    lines = lines_of(cur, invoice)
+    language = document_language(found.customer.get("language"))
+    words = WORDS[language]
     buyer = _party(found.customer)
     if contact is not None:
         buyer["name_of_contact"] = contact.name
@@ -47,15 +48,17 @@ def invoice_terms(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str
         "BT-5": found.currency,
         "BT-9": _day(found.due_at),
         "BT-13": found.purchase_order,
-        "BT-20": f"{found.net_days} days net",
+        "BT-20": words["net_days"].format(days=found.net_days),
         "BG-4": _party(found.seller),
         "BG-7": buyer,
         "BG-14": {"BT-73": _day(found.period_start), "BT-74": _day(found.period_end)},
-        "BG-22": _totals(found),
-        "BG-23": [_tax(tax, found.currency) for tax in found.taxes],
-        "BG-25": [_line(line, found.currency) for line in lines_of(cur, invoice)],
+        "BG-22": _totals(found, rounding=sum(line.net for line in lines if line.kind == ROUNDING)),
+        "BG-23": [_tax(tax, found.currency, words) for tax in found.taxes],
+        "BG-25": [_line(line, found.currency, words) for line in lines if line.kind != ROUNDING],
         "status": found.status,
         "dated_at": _day(found.dated_at),
+        "language": language,
+        "words": dict(words),
     }
 
 
@@ -65,10 +68,13 @@ def credit_note_terms(cur: Cursor, note: CreditNote) -> dict[str, Any]:
     terms = invoice_terms(cur, organization=note.organization, invoice=note.invoice_id)
     found = find_invoice(cur, organization=note.organization, invoice=note.invoice_id)
     lines = {line.n: line for line in lines_of(cur, note.invoice_id)}
+    parts = [part for part in note.lines if lines[part["line"]].kind != ROUNDING]
+    rounding = note.net - sum(part["net"] for part in parts)
 
     def shown(units: int) -> str:
         return format_document_amount(units, currency=note.currency)
 
+    net, words = shown(note.net - rounding), terms["words"]
     return {
         **terms,
         "BT-1": note.number,
@@ -79,20 +85,21 @@ def credit_note_terms(cur: Cursor, note: CreditNote) -> dict[str, Any]:
         "BT-22": note.reason,
         "BG-3": {"BT-25": found.number, "BT-26": _day(found.finalized_at)},
         "BG-22": {
-            "BT-106": shown(note.net), "BT-109": shown(note.net), "BT-110": shown(note.tax),
-            "BT-112": shown(note.total), "BT-113": shown(0), "BT-115": shown(note.credit),
+            "BT-106": net, "BT-109": net, "BT-110": shown(note.tax), "BT-112": shown(note.total - rounding),
+            "BT-113": shown(0), "BT-114": shown(rounding) if rounding else None, "BT-115": shown(note.credit),
+            "total": shown(note.total),
         },
-        "BG-23": [_tax(tax, note.currency) for tax in note.taxes],
-        "BG-25": [_taken_back(lines[part["line"]], part["net"], note.currency) for part in note.lines],
+        "BG-23": [_tax(tax, note.currency, words) for tax in note.taxes],
+        "BG-25": [_taken_back(lines[part["line"]], part["net"], note.currency, words) for part in parts],
         "status": "issued",
         "dated_at": None,
     }  # fmt: skip
 
 
-def _taken_back(line: LineRow, net: int, currency: str) -> dict[str, Any]:
+def _taken_back(line: LineRow, net: int, currency: str, words: Words) -> dict[str, Any]:
     amount = format_document_amount(net, currency=currency)
     return {
-        **_line(line, currency), "BT-131": amount, "BT-146": amount, "BG-27": [], "quantity": None, "notes": [],
+        **_line(line, currency, words), "BT-131": amount, "BT-146": amount, "BG-27": [], "quantity": None, "notes": [],
     }  # fmt: skip
 
 
@@ -106,32 +113,37 @@ def _party(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _totals(found: Invoice) -> dict[str, str]:
+def _totals(found: Invoice, *, rounding: int) -> dict[str, str | None]:
     figures = {
-        "BT-106": found.net,
-        "BT-109": found.net,
+        "BT-106": found.net - rounding,
+        "BT-109": found.net - rounding,
         "BT-110": found.tax,
-        "BT-112": found.total,
+        "BT-112": found.total - rounding,
         "BT-113": found.paid + found.credited,
+        "BT-114": rounding or None,
         "BT-115": found.due,
-        "subtotal": found.subtotal,
+        "subtotal": found.subtotal - rounding,
         "discount": found.discount,
+        "total": found.total,
     }
-    return {name: format_document_amount(units, currency=found.currency) for name, units in figures.items()}
+    return {
+        name: None if units is None else format_document_amount(units, currency=found.currency)
+        for name, units in figures.items()
+    }
 
 
-def _tax(tax: Mapping[str, Any], currency: str) -> dict[str, Any]:
+def _tax(tax: Mapping[str, Any], currency: str, words: Words) -> dict[str, Any]:
     code = tax["exemption_code"]
     return {
         "BT-116": format_document_amount(tax["base"], currency=currency),
         "BT-117": format_document_amount(tax["tax"], currency=currency),
         "BT-118": tax["category"],
         "BT-119": tax["percent"],
-        "BT-120": None if code is None else _REASONS.get(code, code),
+        "BT-120": words[code] if code in REASONS else code,
     }
 
 
-def _line(line: LineRow, currency: str) -> dict[str, Any]:
+def _line(line: LineRow, currency: str, words: Words) -> dict[str, Any]:
     treatment = line.treatment or {"category": None, "percent": None}
 
     def shown(units: int) -> str:
@@ -143,21 +155,29 @@ def _line(line: LineRow, currency: str) -> dict[str, Any]:
         "BT-130": ONE,
         "BT-131": shown(line.net),
         "BT-146": shown(line.amount),
-        "BG-27": [{"BT-136": shown(line.discount), "BT-139": "Coupon"}] if line.discount else [],
+        "BG-27": [{"BT-136": shown(line.discount), "BT-139": words["coupon"]}] if line.discount else [],
         "BG-26": {"BT-134": _day(line.service_start), "BT-135": _day(line.service_end)},
         "BT-151": treatment["category"],
         "BT-152": treatment["percent"],
         "BT-153": line.description,
         "quantity": line.quantity,
-        "notes": _notes(line, currency),
+        "notes": _notes(line, currency, words),
     }
 
 
-def _notes(line: LineRow, currency: str) -> list[str]:
+def _notes(line: LineRow, currency: str, words: Words) -> list[str]:
     """What a reader of a line over use asks next: tokens by kind, and who paid for the rest."""
-    tokens = [f"{count:,} {name.replace('_', ' ')}" for name, count in line.detail.get("tokens", {}).items()]
-    funded = [f"{format_amount(amount)} {currency} from {source}" for source, amount in line.funded.items()]
-    charge = [f"{format_amount(line.charge)} {currency} used", *funded] if funded else []
+
+    def shown(word: str, units: int, **named: str) -> str:
+        return words[word].format(amount=format_amount(units), currency=currency, **named)
+
+    counts = line.detail.get("tokens", {}).items()
+    tokens = [
+        f"{count:,} ".replace(",", words["thousands"]) + name.replace("_", " ") for name, count in counts
+    ]
+    sources = {source: words.get(f"source_{source}", source) for source in line.funded}
+    funded = [shown("paid_by", amount, source=sources[source]) for source, amount in line.funded.items()]
+    charge = [shown("used", line.charge), *funded] if funded else []
     return [", ".join(part) for part in (tokens, charge) if part]
 
 

@@ -3,7 +3,8 @@
 Order (house rule 2): what a line costs was worked out before (usage discount, price, percentage discount of the charge,
 allowance, commitment and credit); here come coupons over the lines, then tax over what is left. Amounts are units of
 10^-8, on the document at its currency's own precision. What a line's rounding leaves goes to the rounding account, so
-that the books hold what was used to the last unit.
+that the books hold what was used to the last unit. Where the processor charges no amount as fine as the currency's
+coins, the last line brings the total to one that it does (Y4).
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ from uuid import UUID
 
 from billing.rules.amounts import ZERO
 from billing.rules.coupons import Coupon, DiscountableLine, Discounted, apply_coupons, step_of
+from billing.rules.payments.minor import charged_amount, charged_step
 from billing.rules.rounding import round_to_document
 from billing.rules.sharing import largest_remainder
-from billing.rules.tax import TaxableLine, TaxedDocument, TaxPending, Treatment, tax_document
-from common.money import checked_units
+from billing.rules.tax import ROUNDED, TaxableLine, TaxedDocument, TaxPending, Treatment, tax_document
+from common.money import checked_units, format_document_amount
 
 UNBILLED: Final = "unbilled_receivable"
 DEFERRED: Final = "deferred_revenue"
 REVENUE: Final = "revenue"
-ACCOUNTS: Final = (UNBILLED, DEFERRED, REVENUE)
-"""Where a line's net comes from: what the gate charged the postpaid line, what is earned later, what is earned now."""
+ROUNDING: Final = "rounding"
+"""The kind, and the account, of the line that brings a total to what can be charged."""
+ACCOUNTS: Final = (UNBILLED, DEFERRED, REVENUE, ROUNDING)
+"""Where a line's net comes from: what the gate charged the postpaid line, what is earned later, what is earned now,
+and what nobody used or pays a fee for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,38 @@ def assemble_apart(
     return found
 
 
+def rounding_lines(total: int, *, currency: str, number: int) -> list[Line]:
+    """Return the line, with this number, that brings a total (units) to the nearest one that the processor charges,
+    half up (Y4): KWD to 0.010, MGA to 1. None where it is one, and where nothing is to pay.
+
+    It goes by the currency alone, however the customer pays: an invoice that was sent may be charged later. It is no
+    supply: no tax, no coupon, and the books have it in an account of its own.
+    """
+    payable = max(total, 0)
+    difference = charged_amount(payable, currency=currency) - payable
+    if not difference:
+        return []
+    step = format_document_amount(charged_step(currency), currency=currency)
+    explained = {
+        "name": ROUNDING,
+        "words": "to the nearest amount that can be charged",
+        "values": {"total": format_document_amount(total, currency=currency), "step": step},
+        "result": format_document_amount(difference, currency=currency),
+    }
+    owed = Owed(
+        key=ROUNDING,
+        kind=ROUNDING,
+        description=f"Rounding to {step} {currency}",
+        exact=difference,
+        account=ROUNDING,
+        discountable=False,
+        tax_code="none",
+        treatment=ROUNDED,
+        detail={"steps": [explained]},
+    )
+    return [Line(number, owed, difference, discount=0, tax=0, treatment=ROUNDED)]
+
+
 def net_amounts(owed: Sequence[Owed], *, currency: str, coupons: Sequence[Coupon]) -> dict[str, int]:
     """Return what each line has to pay after coupons, in units by its key: as its document will say."""
     amounts = _priced(owed, currency)
@@ -208,9 +245,13 @@ def _document(
     currency: str,
 ) -> Document:
     taxed = _taxed(amounts, taken, treatments, currency)
+    lines = [_line(place, one, amount, taken, taxed) for place, (one, amount) in enumerate(amounts)]
+    if taxed is not None:
+        total = sum(line.net + line.tax for line in lines)
+        lines += rounding_lines(total, currency=currency, number=len(lines) + 1)
     document = Document(
         currency,
-        tuple(_line(place, one, amount, taken, taxed) for place, (one, amount) in enumerate(amounts)),
+        tuple(lines),
         tuple(each for each in discounts if each.amount),
         _taxes(taxed),
         taxed is None,

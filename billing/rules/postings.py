@@ -2,7 +2,8 @@
 
 Use was revenue when it was charged; its line moves from unbilled to receivable, and a coupon on it takes revenue back.
 A fee over a period is deferred, any other is revenue now. Tax is owed to its authority. What rounding the document
-left over goes to `rounding`. So the postings of an invoice sum to its total, and its total to its lines and tax.
+left over goes to `rounding`, and so does the line that brings the total to what can be charged. So the postings of
+an invoice sum to its total, and its total to its lines and tax.
 """
 
 from __future__ import annotations

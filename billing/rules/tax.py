@@ -68,6 +68,10 @@ class Treatment:
     exemption_code: str | None = None
 
 
+ROUNDED: Final = Treatment(Fraction(0), "O", "", "rounding")
+"""Of the line that brings a total to what can be charged: nothing is supplied, so no tax total names it."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaxPending:
     """The treatment hangs on a VAT id that the register did not answer for: the document waits in `tax_pending`."""
@@ -113,14 +117,14 @@ class RateTotal:
 
 @dataclass(frozen=True, slots=True)
 class TaxedDocument:
-    """Lines in their order, and totals per treatment in the order of their first line."""
+    """Lines in their order, and totals per treatment in the order of their first line (none of ROUNDED)."""
 
     lines: tuple[TaxedLine, ...]
 
     @property
     def rates(self) -> tuple[RateTotal, ...]:
         totals: dict[Treatment, RateTotal] = {}
-        for line in self.lines:
+        for line in (line for line in self.lines if line.treatment != ROUNDED):
             known = totals.get(line.treatment, RateTotal(line.treatment, 0, 0))
             totals[line.treatment] = RateTotal(line.treatment, known.base + line.net, known.tax + line.tax)
         return tuple(totals.values())

@@ -18,6 +18,7 @@ from billing.rules.tax import (
     tax_treatment,
 )
 from billing.rules.vatids import check_vat_id
+from tests.builders.billing import billed
 
 MINOR = 1_000_000
 TEN = Treatment(Fraction(10, 100), "S", "XA")
@@ -158,3 +159,7 @@ def test_check_digits_of_vat_ids(case: str, text: str, valid: bool) -> None:
     found = check_vat_id(text)
     assert (found is not None) == valid
     assert found is None or (found.text, found.country) == (text, text[:2])
+    made = billed()
+    tax = {"country": text[:2], "vat_id": text}
+    said = made.finance.patch(f"/v1/billing-profile?organization={made.id}", {"tax": tax})
+    assert (said.status_code, said.json().get("code")) == ((200, None) if valid else (400, "invalid_vat_id"))

@@ -12,6 +12,7 @@ from uuid import UUID
 from billing.operations import letters
 from billing.queries.dunning import Unpaid, find_case, find_open_case, unpaid_of
 from billing.queries.parties import contact_of
+from billing.queries.profiles import billing_profile
 from billing.rules.dunning.case import Case
 from billing.rules.dunning.machine import RECOVERED, REMINDER
 from billing.rules.dunning.states import CLOSED
@@ -20,7 +21,6 @@ from events.store import Cursor
 from orgs.operations.locks import lock_organization
 
 TABLE: Final = "dunning_notices"
-TEMPLATE: Final = "billing/dunning_mail.txt"
 EXEMPT_PAUSE: Final = timedelta(hours=1)
 """How often a letter looks whether its customer is exempt still: what it tells of is so again after that."""
 _READ: Final = """
@@ -47,7 +47,8 @@ def _read(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | Non
         letters.mark(cur, table=TABLE, letter=notice, status="no_address")
         return None
     context = _context(case, unpaid, contact.name or locked.name, row[1])
-    return letters.Letter(contact.email, TEMPLATE, context)
+    template = letters.template_of("dunning", language=billing_profile(cur, organization).language)
+    return letters.Letter(contact.email, template, context)
 
 
 KIND: Final = letters.Kind(TABLE, _read)

@@ -15,6 +15,7 @@ from billing.operations.revenue.scheduling import credited_schedules
 from billing.queries.creditedlines import credited_lines
 from billing.queries.invoices import CreditNote, LineRow, find_invoice, find_note, lines_of, notes_of
 from billing.queries.parties import seller_named
+from billing.rules.assembling import ROUNDING
 from billing.rules.creditnotes import (
     CreditExceedsInvoice,
     credit_all,
@@ -34,11 +35,12 @@ from billing.rules.invoices import (
 )
 from billing.rules.numbers import InvoiceNumber, format_number
 from billing.rules.parties import Seller, year_of
+from billing.rules.payments.minor import FinerThanProcessor, charged_step
 from billing.rules.postings import credit_note_postings
 from billing.rules.tax import TaxedDocument, TaxedLine
 from common.errors import InvalidAmount, InvalidTransition
 from common.ids import new_id
-from common.money import to_document_units
+from common.money import format_document_amount, to_document_units
 from events.store import Cursor
 from ledger.operations.books import Books, lock_books
 from ledger.rules.adjustments import require_reason
@@ -50,6 +52,7 @@ from orgs.rules.facts import Fact, time_text
 class NewCreditNote:
     """What to take back: `amount` (units) with its tax in proportion over all lines, or `lines` (net units by the
     line's number), or neither: whatever is left. Units at the currency's precision; a line's has the sign of the line.
+    The note that takes the last of all lines takes the one that rounds the total with them.
     """
 
     reason: str
@@ -72,9 +75,9 @@ def issue_credit_note(
 
     What is still due is not due any more; what was paid is paid credit of the customer. The notes of an invoice never
     exceed it, line by line and in all, and the one that takes the last takes the last of the tax, too. The note is of
-    the legal entity that the invoice names, whoever invoices the customer now. Raises NotFound,
-    InvalidField without a reason, InvalidTransition (not finalised, or void), InvalidAmount (finer than the currency),
-    and CreditExceedsInvoice.
+    the legal entity that the invoice names, whoever invoices the customer now. Raises NotFound, InvalidField without a
+    reason, InvalidTransition (not finalised, or void), InvalidAmount (finer than the currency), FinerThanProcessor (an
+    amount that can neither be refunded nor leaves what can be charged), and CreditExceedsInvoice.
     """
     reason = require_reason(new.reason)
     books = lock_books(cur, organization)
@@ -148,8 +151,10 @@ def _document(
     }
     if new.lines is not None:
         wanted = {str(number): amount for number, amount in new.lines.items()}
+        wanted |= _rounding_too(lines, open_lines, wanted)
         made = credit_lines(invoice, before, wanted, currency=found.currency)
     elif new.amount is not None:
+        _require_chargeable(found, new.amount)
         made = credit_amount(invoice, before, new.amount, currency=found.currency, gross=True)
     elif credited:
         wanted = {
@@ -163,6 +168,26 @@ def _document(
             "What of a line was unused or taken back was credited on another invoice already."
         )
     return made
+
+
+def _require_chargeable(found: Invoice, amount: int) -> None:
+    """Refuse an amount with which neither the note nor what is left of the invoice, or due on it, can be charged."""
+    step = charged_step(found.currency)
+    if all(each % step for each in (amount, found.total - found.credited - amount, found.unpaid - amount)):
+        shown = format_document_amount(step, currency=found.currency)
+        raise FinerThanProcessor(
+            f"Nobody can be charged or given back less than {shown} {found.currency}.", pointer="/amount"
+        )
+
+
+def _rounding_too(
+    lines: Sequence[LineRow], left: Mapping[str, int], wanted: Mapping[str, int]
+) -> dict[str, int]:
+    """What is left of the line that rounds the total, for the note that takes the last of all others: they alone may
+    come to more than the invoice."""
+    rounding = {str(line.n) for line in lines if line.kind == ROUNDING}
+    is_last = all(wanted.get(key, 0) == net for key, net in left.items() if key not in rounding)
+    return {key: left[key] for key in rounding if is_last and left[key] and key not in wanted}
 
 
 def _ledger(

@@ -23,6 +23,7 @@ from billing.queries.invoices import LineRow, find_invoice, lines_of
 from billing.queries.items import treatments_of_items
 from billing.queries.parties import contact_of, seller_named
 from billing.queries.ratedlines import treatment_of_charges
+from billing.rules.assembling import rounding_lines
 from billing.rules.invoices import (
     FAILED,
     OPEN,
@@ -30,6 +31,7 @@ from billing.rules.invoices import (
     Invoice,
     fact,
     finalized,
+    line_data,
     moved,
     treatment_data,
 )
@@ -54,12 +56,12 @@ def finalize_invoice(
 
     An invoice whose tax is still not known becomes tax_pending and is tried again later, without a number. One with
     nothing to pay is paid at once; one below zero becomes credit of the customer, which pays what it owes first.
-    Its entry is in effect at the date that it is for, or where that month is closed at the beginning of the first open
-    one. A payment of an open one is asked for, where the customer is charged automatically. Lines that defer revenue
-    open recognition schedules. `answers` are of `ask_tax_of_invoice`, asked before the
-    transaction; None: its tax is known. Raises NotFound, InvalidTransition (finalised or void), TaxRateUnknown,
-    AmountOutOfRange, and ServiceUnavailable when the parties changed since it was asked, or it was not asked about a
-    line that waits.
+    The line that brings its total to what can be charged is on it, where its currency needs one (Y4). Its entry is in
+    effect at the date that it is for, or where that month is closed at the beginning of the first open one. A payment
+    of an open one is asked for, where the customer is charged automatically. Lines that defer revenue open recognition
+    schedules. `answers` are of `ask_tax_of_invoice`, asked before the transaction; None: its tax is known. Raises
+    NotFound, InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and ServiceUnavailable when the
+    parties changed since it was asked, or it was not asked about a line that waits.
     """
     return finalize_locked(cur, lock_books(cur, organization), invoice, answers, author=author)
 
@@ -78,6 +80,12 @@ def finalize_locked(
     if taxed is None:
         return await_tax(cur, found, books.organization, author=author)
     found, lines, told = taxed
+    # Taxed when it was drafted, it names the seller of then: that one's tax needs that one's number.
+    seller = answers.seller if told and answers is not None else seller_named(cur, found.legal_entity)
+    if books.organization.sandbox:
+        seller = seller.for_sandbox()
+    found, added = _rounded(found, lines)
+    lines, told = [*lines, *added], [*told, *map(_written, added)]
     ledger = booked(
         books,
         invoice_postings(lines),
@@ -88,10 +96,6 @@ def finalize_locked(
         effective_at=found.dated_at,
     )
     schedules = opened_schedules(books, found, lines)
-    # Taxed when it was drafted, it names the seller of then: that one's tax needs that one's number.
-    seller = answers.seller if told and answers is not None else seller_named(cur, found.legal_entity)
-    if books.organization.sandbox:
-        seller = seller.for_sandbox()
     done = _numbered(cur, found, seller, entry_of(ledger), books.now)
     record(
         cur,
@@ -167,6 +171,16 @@ def _taxed(
         customer=dict(answers.buyer.data),
     )
     return changed, rows, [_written(row) for row in rows]
+
+
+def _rounded(found: Invoice, lines: Sequence[LineRow]) -> tuple[Invoice, list[LineRow]]:
+    """The invoice with the line that rounds its total, where that is not on it since it was drafted: it was not known
+    before the tax was."""
+    added = rounding_lines(found.total, currency=found.currency, number=len(lines) + 1)
+    more = sum(line.net for line in added)
+    changed = replace(found, subtotal=found.subtotal + more, net=found.net + more, total=found.total + more)
+    owner: dict[str, Any] = {"invoice_id": found.id, "organization": found.organization}
+    return changed, [LineRow(**owner, **line_data(line)) for line in added]
 
 
 def _treatments_before(

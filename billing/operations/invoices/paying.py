@@ -12,8 +12,8 @@ from billing.operations.dunning.settling import due_changed, payment_settled
 from billing.operations.invoices.booking import booked, burned, entry_of, payable
 from billing.queries.invoices import find_invoice, is_known_payment, unpaid_invoices
 from billing.rules.invoices import OPEN, PAID, UNCOLLECTIBLE, Invoice, fact, moved, settled
+from billing.rules.payments.minor import charged_step
 from billing.rules.postings import payment_postings, write_off_postings
-from billing.rules.rounding import document_step
 from common.errors import (
     AmountExceedsAvailable,
     CurrencyMismatch,
@@ -97,11 +97,12 @@ def record_payment(
 
 def pay_with_credit_of(cur: Cursor, *, organization: UUID, credit: Invoice, author: Author) -> None:
     """This function will pay what the customer owes, also what was written off, with what an invoice below zero
-    brought, the longest due first: nobody spends credit for a fee that was never paid. What is left stays credit."""
-    left, step = -credit.total, document_step(credit.currency)
+    brought, the longest due first: nobody spends credit for a fee that was never paid. What it
+    leaves of one can be charged, and what is left of it stays credit."""
+    left, step = -credit.total, charged_step(credit.currency)
     for found in unpaid_invoices(cur, organization=organization):
         amount = min(left, found.unpaid, payable(cur, lock_books(cur, organization)))
-        amount -= amount % step
+        amount -= (amount - found.unpaid) % step
         if amount <= 0:
             return
         reference = f"{credit.number} for {found.number}"

@@ -205,7 +205,7 @@ def _invoice_letter(found: Invoice, address: str, author: Author) -> letters.Let
     content = partial(invoice_pdf, organization=found.organization, invoice=found.id)
     note = partial(_note, organization=found.organization, invoice=found.id, author=author)
     return letters.Letter(
-        address, "billing/invoice_mail.txt", context, attach=partial(_file, found.number, content), sent=note
+        address, _template("invoice", found), context, attach=partial(_file, found.number, content), sent=note
     )
 
 
@@ -221,8 +221,13 @@ def _note_letter(cur: Cursor, found: CreditNote, address: str) -> letters.Letter
     }
     content = partial(credit_note_pdf, organization=found.organization, note=found.id)
     return letters.Letter(
-        address, "billing/credit_note_mail.txt", context, attach=partial(_file, found.number, content)
+        address, _template("credit_note", invoice), context, attach=partial(_file, found.number, content)
     )
+
+
+def _template(name: str, invoice: Invoice) -> str:
+    """A document and its letter are in the same language."""
+    return letters.template_of(name, language=invoice.customer.get("language"))
 
 
 def _file(number: str | None, content: Callable[[], tuple[Any, bytes]]) -> tuple[str, bytes]:

@@ -8,20 +8,15 @@ from uuid import UUID
 
 from billing.operations import letters
 from billing.queries.parties import contact_of
+from billing.queries.profiles import billing_profile
 from billing.queries.topups import find_auto_top_up
-from billing.rules.payments.topups import DISPUTED, REFUNDED, STOPPED, WARNED, AutoTopUp
+from billing.rules.payments.topups import RETURNS, STOPPED, AutoTopUp
 from common.ids import new_id
 from common.money import format_document_amount
 from events.store import Cursor
 from orgs.operations.locks import lock_organization
 
 TABLE: Final = "auto_top_up_letters"
-TEMPLATE: Final = "billing/auto_top_up_stopped_mail.txt"
-_CAUSES: Final = {
-    REFUNDED: "credit that was bought was refunded",
-    DISPUTED: "a payment was disputed",
-    WARNED: "a bank warned of fraud with a payment",
-}
 _WAITS: Final = """
 INSERT INTO auto_top_up_letters (id, organization, rule, version, made_at, status, attempts, next_try_at)
 VALUES (%s, %s, %s, %s, %s, 'waiting', 0, clock_timestamp()) ON CONFLICT (rule, version) DO NOTHING
@@ -55,11 +50,14 @@ def _read(cur: Cursor, organization: UUID, letter: UUID) -> letters.Letter | Non
     context = {
         "customer": contact.name or locked.name,
         "rule": rule,
-        "cause": _CAUSES.get(rule.stopped_reason or ""),
+        "cause": rule.stopped_reason if rule.stopped_reason in RETURNS else None,
         "amount": format_document_amount(rule.amount, currency=rule.currency),
         "threshold": format_document_amount(rule.threshold, currency=rule.currency),
     }
-    return letters.Letter(contact.email, TEMPLATE, context)
+    template = letters.template_of(
+        "auto_top_up_stopped", language=billing_profile(cur, organization).language
+    )
+    return letters.Letter(contact.email, template, context)
 
 
 KIND: Final = letters.Kind(TABLE, _read)

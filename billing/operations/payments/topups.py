@@ -55,7 +55,7 @@ def request_top_up(cur: Cursor, *, organization: UUID, amount: int, currency: st
     """This function will have credit (units) bought by the customer's own payment method and return the payment.
 
     The credit is granted when the money came, once (S07). Raises NotFound, OrganizationClosed, CurrencyMismatch,
-    InvalidAmount (finer than the currency), NoPaymentMethod.
+    InvalidAmount (finer than the currency), NoPaymentMethod, FinerThanProcessor.
     """
     books = lock_books(cur, organization)
     require_customer(books.organization)
@@ -70,7 +70,7 @@ def request_top_up(cur: Cursor, *, organization: UUID, amount: int, currency: st
 def set_auto_top_up(cur: Cursor, *, organization: UUID, new: NewAutoTopUp, author: Author) -> AutoTopUp:
     """This function will set when credit is bought automatically. Saying it anew lets a stopped rule go on.
 
-    Raises NotFound, OrganizationClosed, CurrencyMismatch, InvalidAmount and InvalidField.
+    Raises NotFound, OrganizationClosed, CurrencyMismatch, InvalidAmount, FinerThanProcessor and InvalidField.
     """
     books = lock_books(cur, organization)
     require_customer(books.organization)

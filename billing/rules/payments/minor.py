@@ -1,4 +1,5 @@
-"""Between our units of 10^-8 and the processor's minor units. Nothing is rounded: what does not fit is refused. Pure.
+"""Between our units of 10^-8 and the processor's minor units. What does not fit is refused, never rounded on its way:
+an invoice was brought to what can be charged when it was made, by a line that says so. Pure.
 
 The processor's number of decimals is ISO 4217's with four exceptions, which are its own: it writes ISK and UGX with two
 decimals that are always 00, MGA without any, and of the currencies with three decimals it takes no last digit but 0.
@@ -10,7 +11,7 @@ from typing import Final
 
 from common.currencies import EXPONENTS, parse_currency
 from common.errors import InvalidAmount
-from common.money import UNIT_DECIMALS, checked_units
+from common.money import UNIT_DECIMALS, checked_units, round_half_up
 
 _DECIMALS: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
 """Where the processor's minor unit is another than the currency's."""
@@ -54,6 +55,13 @@ def charged_step(currency: str) -> int:
         return int(10**UNIT_DECIMALS)
     step = _step(currency)
     return step * 10 if EXPONENTS[currency] == 3 else step
+
+
+def charged_amount(units: int, *, currency: str) -> int:
+    """Return what is charged for an amount (units, zero or more): the nearest that the processor charges, half up (Y4).
+    Raises InvalidCurrency."""
+    step = charged_step(currency)
+    return round_half_up(units, step) * step
 
 
 def currency_of(text: object) -> str:

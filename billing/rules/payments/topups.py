@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from billing.rules.payments.minor import charged_step
+from billing.rules.payments.minor import FinerThanProcessor, charged_step
 from common.errors import CurrencyMismatch, InvalidAmount, InvalidField
 from orgs.rules.facts import Fact, id_text, time_text
 
@@ -107,13 +107,18 @@ def why_not_any_more(rule: AutoTopUp, now: Situation, *, amount: int) -> str | N
 
 
 def checked(rule: AutoTopUp, *, currency: str) -> AutoTopUp:
-    """Return the rule if it makes sense. Raises CurrencyMismatch, InvalidAmount and InvalidField."""
+    """Return the rule if it makes sense. Raises CurrencyMismatch, InvalidAmount, FinerThanProcessor and
+    InvalidField."""
     if rule.currency != currency:
         raise CurrencyMismatch(f"The organization's currency is {currency}.", pointer="/currency")
     for name in ("amount", "monthly_cap"):
         units = getattr(rule, name)
-        if units is not None and (units <= 0 or units % charged_step(currency)):
-            raise InvalidAmount(f"That is finer than what can be charged in {currency}.", pointer=f"/{name}")
+        if units is not None and units <= 0:
+            raise InvalidAmount("Credit is bought, so it is above zero.", pointer=f"/{name}")
+        if units is not None and units % charged_step(currency):
+            raise FinerThanProcessor(
+                f"That is finer than what can be charged in {currency}.", pointer=f"/{name}"
+            )
     if rule.monthly_cap is not None and rule.monthly_cap < rule.amount:
         raise InvalidField("The cap of a month lets one top-up through at least.", pointer="/monthly_cap")
     if not 0 <= rule.cool_off_seconds <= MAX_COOL_OFF_SECONDS:

@@ -61,6 +61,7 @@ class TestAProfile:
             "purchase_order": None,
             "consolidation": "customer",
             "language": "en",
+            "document_language": "en",
             "collection": None,
             "tax": {
                 "country": None,

@@ -269,8 +269,10 @@ class TestAnAutomaticTopUp:
         customer, api = buyer(currency=currency)
         wrong = rule(currency=currency, amount=amount, monthly_cap=None)
         with Still(customer.id):
-            answer = api.put(RULE, wrong)
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_amount")
+            once = {"amount": amount, "currency": currency}
+            answers = [api.put(RULE, wrong), api.post(PATH, once, key=unique())]
+        for answer in answers:
+            assert (answer.status_code, answer.json()["code"]) == (422, "amount_too_fine")
         body_of(api.put(RULE, {**wrong, "amount": "500"}), 200)
 
     def test_is_for_owners_and_billing_administrators(self) -> None:

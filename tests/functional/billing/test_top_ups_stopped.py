@@ -104,16 +104,23 @@ class TestMoneyThatWentBack:
         assert stopped(api) == ("stopped", "disputed")
         assert api.get(RULE).json()["failures"] == 0
 
-    def test_is_told_with_its_reason(self) -> None:
+    @pytest.mark.parametrize(
+        ("language", "subject", "cause"),
+        [
+            ("en", "Automatic top-ups have stopped", "credit that was bought was refunded"),
+            ("de", "Die automatische Aufladung ist angehalten", "Gekauftes Guthaben wurde erstattet"),
+        ],
+        ids=["English", "German"],
+    )
+    def test_is_told_with_its_reason(self, language: str, subject: str, cause: str) -> None:
         customer, _, one = bought()
         address = f"{customer.id}@example.com"
-        profile = {"contact": {"email": address}}
+        profile = {"contact": {"email": address}, "language": language}
         assert platform().patch(f"/v1/billing-profile?organization={customer.id}", profile).status_code == 200
         one.apply(one.refund(dollars("50")))
         send_due([LETTERS])
         (letter,) = [each for each in mail.outbox if each.to == [address]]
-        assert letter.subject == "Automatic top-ups have stopped"
-        assert "credit that was bought was refunded" in letter.body
+        assert (letter.subject, cause in letter.body) == (subject, True)
         assert "times in a row" not in letter.body
 
 

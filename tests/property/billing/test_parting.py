@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.rules.assembling import DEFERRED, UNBILLED, Owed, assemble, assemble_apart
+from billing.rules.assembling import DEFERRED, ROUNDING, UNBILLED, Owed, assemble, assemble_apart
 from billing.rules.consolidating import carries_use, parted
 from billing.rules.coupons import Coupon
 from billing.rules.profiles import CONSOLIDATIONS, PER_SUBSCRIPTION
@@ -93,3 +93,22 @@ def test_each_line_is_on_one_invoice_and_only_one_of_them_bills_use(
     carrying = [part for part in parts if carries_use(part, consolidation=consolidation)]
     assert len(carrying) <= 1
     assert all(part in carrying for part in parts for one in part if one.account == UNBILLED)
+
+
+@given(fees=FEES, uses=USES, drawn=COUPONS, consolidation=st.sampled_from(CONSOLIDATIONS))
+def test_each_invoice_in_dinars_comes_to_what_can_be_charged_by_its_own_line(
+    fees: list[tuple[tuple[UUID | None, UUID | None], int]],
+    uses: list[int],
+    drawn: list[tuple[dict[str, object], bool]],
+    consolidation: str,
+) -> None:
+    parts = parted(owed_of(fees, uses), consolidation=consolidation)
+    for each in assemble_apart(parts, currency="KWD", taxing=lambda _: RATE, coupons=coupons_of(drawn)):
+        rounding = sum(line.net for line in each.lines if line.owed.kind == ROUNDING)
+        assert each.net == rounding + sum(one.base for one in each.taxes)
+        assert abs(rounding) <= CENT // 2
+        if each.total - rounding > 0:
+            assert each.total >= 0
+            assert each.total % CENT == 0
+        else:
+            assert rounding == 0

@@ -2,6 +2,7 @@
 
 import pytest
 
+from billing.rules.assembling import rounding_lines
 from billing.rules.payments.minor import FinerThanProcessor, charged_step, currency_of, from_minor, to_minor
 from common.currencies import EXPONENTS
 from common.errors import InvalidAmount, InvalidCurrency
@@ -53,6 +54,33 @@ def test_the_smallest_amount_goes_and_less_is_refused_in(currency: str) -> None:
 def test_nothing_is_rounded(currency: str, units: int) -> None:
     with pytest.raises(FinerThanProcessor):
         to_minor(units, currency=currency)
+
+
+@pytest.mark.parametrize(
+    ("currency", "total", "rounding"),
+    [
+        ("KWD", 1_234_500_000, 500_000),
+        ("KWD", 1_234_400_000, -400_000),
+        ("KWD", 1_234_000_000, 0),
+        ("KWD", 400_000, -400_000),
+        ("KWD", 0, 0),
+        ("KWD", -1_234_500_000, 0),
+        ("MGA", 150_000_000, 50_000_000),
+        ("MGA", 140_000_000, -40_000_000),
+        ("USD", 1_000_000, 0),
+        ("JPY", 100_000_000, 0),
+    ],
+    ids=[
+        "Y4 half a step up", "Y4 less down", "Y4 a step as it is", "Y4 next to nothing to nothing", "nothing",
+        "Y4 never below zero", "Y2 half an ariary up", "Y2 less down", "a cent as it is", "a yen as it is",
+    ],
+)  # fmt: skip
+def test_a_total_comes_to_what_can_be_charged_by_a_line(currency: str, total: int, rounding: int) -> None:
+    lines = rounding_lines(total, currency=currency, number=7)
+
+    assert [(line.number, line.net, line.tax, line.account) for line in lines] == (
+        [(7, rounding, 0, "rounding")] if rounding else []
+    )
 
 
 def test_nothing_below_zero_is_moved() -> None:
