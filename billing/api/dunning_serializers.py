@@ -277,7 +277,9 @@ class DunningCampaignSerializer(serializers.Serializer[Any]):
     threshold = AmountField()
     attempts = WholeNumberField(minimum=0, maximum=MAX_ATTEMPTS, help_text="Made, or passed over.")
     max_attempts = WholeNumberField(minimum=1, maximum=MAX_ATTEMPTS)
-    next_at = InstantField(allow_null=True, help_text="When the next attempt is due; null: there is none left.")
+    next_at = InstantField(
+        allow_null=True, help_text="When the next attempt is due; null: there is none left."
+    )
 
 
 class DunningCaseSerializer(serializers.Serializer[Any]):

@@ -76,7 +76,7 @@ FAILED_THERE: Final = f"i.status = 'open' AND i.failed AND {_IN_NO_CASE}"
 def _counted(organization: str, now: str) -> str:
     """What counts as an organization's overdue balance at a time, in two columns: the currency and what is due of each
     invoice of the open case, and of each that would come into one."""
-    in_case = f"""EXISTS (SELECT FROM dunning_cases c WHERE c.organization = i.organization
+    in_case = """EXISTS (SELECT FROM dunning_cases c WHERE c.organization = i.organization
         AND c.closed_at IS NULL AND jsonb_exists(c.invoices, i.id::text))"""
     return f"""
 SELECT i.currency, i.total - i.paid - i.credited AS due FROM invoices i
@@ -100,7 +100,7 @@ CALLED: Final = f"""
     WHERE coalesce(p.document->>'trigger', '{BY_INVOICE}') <> '{BY_BALANCE}'
         OR {_is_reached("(p.document->'thresholds')", "w.organization", "w.currency", "w.now")}))
 """
-"""Whether an overdue invoice `w` (`organization`, `id`, `currency`, and `now` by its customer's clock) comes into a case:
+"""Whether an overdue invoice `w` (`organization`, `id`, `currency`, `now` by its customer's clock) comes into a case:
 by the policy of the open one, or else by its own, which where it goes by overdue balance needs its threshold."""
 _BALANCES: Final = f"""
 SELECT b.currency, sum(b.due) FROM ({_counted("%(organization)s", "%(now)s")}) b GROUP BY b.currency
@@ -164,9 +164,14 @@ SELECT c.organization FROM dunning_cases c WHERE c.closed_at IS NULL AND NOT EXI
         AND (i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off'))
 UNION
 SELECT c.organization FROM dunning_cases c JOIN organizations o ON o.id = c.organization
-WHERE c.closed_at IS NULL AND c.state <> 'written_off' AND c.policy->>'trigger' = '{BY_BALANCE}' AND NOT EXISTS (
-    SELECT FROM jsonb_object_keys(c.policy->'thresholds') k(currency) WHERE {_is_reached(
-        "(c.policy->'thresholds')", "c.organization", "k.currency", "clock_timestamp() + o.clock_offset")})
+WHERE c.closed_at IS NULL AND c.state <> 'written_off' AND c.policy->>'trigger' = '{
+    BY_BALANCE
+}' AND NOT EXISTS (
+    SELECT FROM jsonb_object_keys(c.policy->'thresholds') k(currency) WHERE {
+    _is_reached(
+        "(c.policy->'thresholds')", "c.organization", "k.currency", "clock_timestamp() + o.clock_offset"
+    )
+})
 ORDER BY organization LIMIT %s
 """
 _LIST: Final = f"""

@@ -133,7 +133,9 @@ def test_d5_a_currency_is_asked_for_from_its_own_threshold_on(ours: str) -> None
             dunned.day(day)
             assert not dunned.look()
     assert dunned.attempts()[3:] == [("EUR", 2, made["EUR"])]  # two of each at most, and two days apart
-    assert PROCESSOR.of(dunned.id) == (2 if ours == "USD" else 4)  # both invoices in EUR are asked for each time
+    assert PROCESSOR.of(dunned.id) == (
+        2 if ours == "USD" else 4
+    )  # both invoices in EUR are asked for each time
     dunned.made.assert_sound()
 
 

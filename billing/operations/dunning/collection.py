@@ -75,9 +75,7 @@ def ask(turn: Turn, action: Action | None) -> None:
 def attempt(turn: Turn, action: Action) -> None:
     """Ask for what is unpaid in the currency of a campaign, unless that is of no use now: its next attempt."""
     under_way = {} if action.why is not None else _asked(turn, action.currency)
-    turn.take(
-        machine.attempted(turn.case, action, under_way, now=turn.locked.now, trigger=turn.trigger)
-    )
+    turn.take(machine.attempted(turn.case, action, under_way, now=turn.locked.now, trigger=turn.trigger))
 
 
 def collectable(turn: Turn, currency: str | None = None) -> list[UUID]:

@@ -59,9 +59,7 @@ def _claim(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | No
     return letters.Letter(contact.email, TEMPLATE, context, row[3])
 
 
-def _is_so(
-    cur: Cursor, case: Case, unpaid: list[Unpaid], *, notice: str, state: str, now: datetime
-) -> bool:
+def _is_so(cur: Cursor, case: Case, unpaid: list[Unpaid], *, notice: str, state: str, now: datetime) -> bool:
     """Whether what a letter says still holds: its state, and that something is owed; or that nothing is, also not below
     a threshold."""
     if notice == RECOVERED:

@@ -57,7 +57,9 @@ def attempted(campaign: Campaign, policy: Policy, *, now: datetime, zone: str, i
 def put_off(campaigns: Campaigns, days: int, *, zone: str) -> Campaigns:
     """Return campaigns whose further attempts come so many days later."""
     return tuple(
-        each if each.next_at is None else replace(each, next_at=moment_of(days, anchor=each.next_at, zone=zone))
+        each
+        if each.next_at is None
+        else replace(each, next_at=moment_of(days, anchor=each.next_at, zone=zone))
         for each in campaigns
     )
 

@@ -68,7 +68,7 @@ def opened(
     reached: Collection[str] = (),
 ) -> Turned:
     """Return the case of a customer whose first invoice is overdue since `anchor_at`, with the policy of that invoice
-    (id, number and document) frozen; by overdue balance with a campaign for each currency that `reached` a threshold."""
+    (id, number and document) frozen; by overdue balance with campaigns for the currencies that `reached` thresholds."""
     case = Case(
         identifier, organization, PAST_DUE, *policy, zone, anchor_at, now, now, tuple(invoices), version=1
     )
@@ -98,9 +98,7 @@ def recounted(case: Case, reached: Collection[str], *, now: datetime, trigger: s
     return done, fact(done, "campaigns_changed", at=now, trigger=trigger, **told)
 
 
-def _campaigns(
-    case: Case, reached: Collection[str], *, now: datetime, trigger: str
-) -> tuple[Campaign, ...]:
+def _campaigns(case: Case, reached: Collection[str], *, now: datetime, trigger: str) -> tuple[Campaign, ...]:
     """What was given up is asked for no more."""
     if not case.policy.is_by_balance or case.state == WRITTEN_OFF:
         return ()
@@ -191,7 +189,9 @@ def asked(
         asked_at=max(times, default=None),
         is_hard=case.is_hard and is_step,
         wants_retry=was_under_way and (case.wants_retry or not is_step),
-        campaigns=campaigns.asked_for(case.campaigns, now=max(under_way.values())) if under_way else case.campaigns,
+        campaigns=campaigns.asked_for(case.campaigns, now=max(under_way.values()))
+        if under_way
+        else case.campaigns,
     )
     verb = "retried" if any(at >= now for at in under_way.values()) else "retry_skipped"
     why = "is_under_way" if under_way else "nothing_to_collect_with"

@@ -193,7 +193,9 @@ def _campaign(reader: BodyReader, trigger: str | None) -> dict[str, Any]:
     if trigger == BY_INVOICE:
         for name in _CAMPAIGN:
             if name in reader:
-                reader.refuse(InvalidField(f"Only with the trigger {BY_BALANCE}.", pointer=reader.pointer(name)))
+                reader.refuse(
+                    InvalidField(f"Only with the trigger {BY_BALANCE}.", pointer=reader.pointer(name))
+                )
     if trigger != BY_BALANCE:
         return {}
     if "thresholds" not in reader:

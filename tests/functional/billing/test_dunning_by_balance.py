@@ -1,4 +1,4 @@
-"""Dunning by overdue balance: a campaign for each currency that reaches its threshold, what ends it, and its policies."""
+"""Dunning by overdue balance: a campaign for each currency at its threshold, what ends it, and its policies."""
 
 from datetime import timedelta
 from typing import Any
@@ -55,7 +55,9 @@ class TestBelowTheThreshold:
             dunned = owing("5000")
             assert dunned.state() == (None if currency == "EUR" else "past_due")
             dunned.day(60)
-            assert dunned.attempts() == ([] if currency == "EUR" else [("USD", 1, "retried"), ("USD", 2, "retried")])
+            assert dunned.attempts() == (
+                [] if currency == "EUR" else [("USD", 1, "retried"), ("USD", 2, "retried")]
+            )
             assert not dunned.is_due()
 
 
@@ -171,7 +173,10 @@ class TestItsEnd:
             sound(dunned)
             dunned.owes("0.01")
             dunned.look()
-        assert (len(dunned.cases()), dunned.attempts()) == (2, [("USD", 1, "retried")])  # anew, from the first
+        assert (len(dunned.cases()), dunned.attempts()) == (
+            2,
+            [("USD", 1, "retried")],
+        )  # anew, from the first
 
     def test_leaves_the_case_open_for_another_currency_and_begins_anew(self) -> None:
         with policy_by(document()):
@@ -309,9 +314,18 @@ class TestAPolicy:
             answer = platform().post(f"{POLICIES}/preview", {**body, **given})
             assert answer.status_code == 200, answer.content
             timeline = answer.json()["timeline"]
-            return [(one["day"], one["event"], one["currency"]) for one in timeline if one["event"] != "payment_failed"]
+            return [
+                (one["day"], one["event"], one["currency"])
+                for one in timeline
+                if one["event"] != "payment_failed"
+            ]
 
-        attempts = [(0, "retried", "EUR"), (0, "retried", "USD"), (2, "retried", "EUR"), (2, "retried", "USD")]
+        attempts = [
+            (0, "retried", "EUR"),
+            (0, "retried", "USD"),
+            (2, "retried", "EUR"),
+            (2, "retried", "USD"),
+        ]
         assert told() == [(0, "opened", None), *attempts, (3, "suspended", None)]
         assert told(overdue={"EUR": "149.99"}) == []
         assert told(overdue={"EUR": "150"}, paid_on_day=1) == [

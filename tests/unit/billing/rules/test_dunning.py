@@ -19,6 +19,7 @@ from billing.rules.dunning.states import CLOSED, GRACE, PAST_DUE, STATES, SUSPEN
 from billing.rules.dunning.timeline import timeline
 from billing.rules.payments.views import Failure
 from common.errors import InvalidField, InvalidTransition, ProblemError
+from common.money import UNITS_PER_MAJOR
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 START = datetime(2026, 3, 20, 8, 30, tzinfo=UTC)
@@ -347,11 +348,11 @@ class TestADecline:
 BY_BALANCE = Policy(
     (Step(5, "suspend"),),
     trigger="overdue_balance",
-    thresholds=(("EUR", 150), ("USD", 100)),
+    thresholds=(("EUR", 150 * UNITS_PER_MAJOR), ("USD", 100 * UNITS_PER_MAJOR)),
     max_attempts=3,
     days_between_attempts=4,
 )
-BY_BALANCE_IN_CENTS = replace(BY_BALANCE, thresholds=(("EUR", 15_000_000_000), ("JPY", 100_000_000)))
+WITHOUT_DECIMALS = replace(BY_BALANCE, thresholds=(("EUR", UNITS_PER_MAJOR // 100), ("JPY", UNITS_PER_MAJOR)))
 
 
 def campaigning(*reached: str, policy: Policy = BY_BALANCE, trigger: str = "timer") -> Case:
@@ -370,11 +371,13 @@ def attempted(found: Case, now: datetime, *under_way: UUID) -> tuple[Case, Any]:
 
 class TestACampaign:
     def test_is_begun_at_the_threshold_and_not_below(self) -> None:
-        assert BY_BALANCE.reached({"EUR": 149, "USD": 120, "CHF": 9_999}) == ("USD",)
-        assert BY_BALANCE.reached({"EUR": 150, "USD": 100}) == ("EUR", "USD")
+        euro = UNITS_PER_MAJOR
+        assert BY_BALANCE.reached({"EUR": 150 * euro - 1, "USD": 120 * euro, "CHF": 9_999 * euro}) == ("USD",)
+        assert BY_BALANCE.reached({"EUR": 150 * euro, "USD": 100 * euro}) == ("EUR", "USD")
 
     def test_reads_what_it_wrote(self) -> None:
-        assert parse_policy(write_policy(BY_BALANCE_IN_CENTS)) == BY_BALANCE_IN_CENTS
+        for policy in (BY_BALANCE, WITHOUT_DECIMALS):
+            assert parse_policy(write_policy(policy)) == policy
         found = campaigning("EUR", "USD")
         assert read_campaigns(write_campaigns(found.campaigns)) == found.campaigns
 

@@ -225,7 +225,7 @@ PAYMENT_TYPES: Final[tuple[PublicType, ...]] = (
     ),
     _type(
         "dunning.closed",
-        "Everything is settled, no overdue balance is at its threshold, or finance let it be (`closing`): the gate is open.",
+        "All is settled, no overdue balance is at its threshold, or finance let it be (`closing`): the gate is open.",
         "dunning_case.closed", _case, _CLOSED,
     ),
 )  # fmt: skip
