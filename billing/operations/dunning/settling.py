@@ -33,7 +33,8 @@ def payment_settled(cur: Cursor, *, organization: UUID, author: Author) -> None:
 
 def due_changed(cur: Cursor, *, organization: UUID, invoice: UUID, author: Author) -> None:
     """This function will settle the finding that no method can pay what is due on an invoice, for another amount is due
-    by now, or none. What is due in a case is asked for before anything else happens there. Raises NotFound."""
+    by now, or none. What is due in a case is asked for before anything else happens there; one by overdue balance is
+    closed where that is below every threshold. Raises NotFound."""
     was_found = resolve_open(
         cur,
         organization=organization,
@@ -42,11 +43,13 @@ def due_changed(cur: Cursor, *, organization: UUID, invoice: UUID, author: Autho
         reason="Another amount is due by now.",
         author=author,
     )
-    case = find_open_case(cur, organization) if was_found else None
-    if case is None or case.pending or case.is_hard:
+    case = find_open_case(cur, organization)
+    if case is None:
         return
     turn = Turn(cur, lock_organization(cur, organization), case, author, PAYMENT)
-    if invoice in collectable(turn):
+    if case.policy.is_by_balance and close_if_settled(turn):
+        return
+    if was_found and not turn.case.pending and not turn.case.is_hard and invoice in collectable(turn):
         ask(turn, None)
 
 

@@ -184,10 +184,14 @@ class TestItsEnd:
             dunned.fail()
             first = dunned.fails_there("EUR", 15_000)
             assert [each.currency for each in dunned.case().campaigns] == ["EUR", "USD"]
-            dunned.paid_there("EUR", 15_000, invoice=first)
+            dunned.fails_there("EUR", 14_999, invoice=first)  # a cent of it was paid there
             assert [each.currency for each in dunned.case().campaigns] == ["USD"]
             assert dunned.timeline()[-1]["ended"] == ["EUR"]
-            dunned.fails_there("EUR", 15_000)
+            second = dunned.fails_there("EUR", 1)
+            assert len(dunned.case().campaigns) == 2
+            dunned.paid_there("EUR", 1, invoice=second)
+            assert len(dunned.case().campaigns) == 1
+            dunned.fails_there("EUR", 1)
             dunned.day(2)
         assert dunned.attempts()[1:] == [("EUR", 1, "retry_skipped"), ("USD", 2, "retried")]
         sound(dunned)
@@ -220,7 +224,8 @@ class TestItsEnd:
             dunned = owing("110")
             dunned.fail()
             with monkeypatch.context() as forgetful:
-                forgetful.setattr(paying, "payment_settled", lambda cur, **given: None)
+                for told in ("due_changed", "payment_settled"):
+                    forgetful.setattr(paying, told, lambda cur, **given: None)
                 dunned.pays(dunned.invoices[0], "20.00")
             assert dunned.state() == "past_due"
             close_settled()
