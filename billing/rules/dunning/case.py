@@ -78,8 +78,8 @@ class Case:
             return min(self.exempt_until, self.waits_until) if self.waits_until else self.exempt_until
         first = first_due(self.campaigns)
         waits = self.waits_until if self.pending else self.next_step_at
-        times = [at for at in (waits, first and first.next_at) if at is not None]
-        return min(times, default=None)
+        times = (waits, None if first is None else first.next_at)
+        return min((at for at in times if at is not None), default=None)
 
     def moment(self, step: int) -> datetime:
         """Return when a step is due."""
