@@ -25,7 +25,7 @@ from billing.queries.dunning import find_case, history_of_case, unpaid_of
 from billing.queries.dunning_policies import find_policy
 from billing.queries.entitlements import entitlements
 from billing.rules.dunning.case import Case, consequence_of
-from billing.rules.dunning.policy import MAX_EXEMPTION_DAYS
+from billing.rules.dunning.policy import MAX_EXEMPTION_DAYS, parse_policy
 from billing.rules.dunning.states import TARGETS
 from billing.rules.dunning.timeline import timeline
 from common.money import format_document_amount
@@ -60,7 +60,7 @@ class DunningCaseAdmin(ReadOnlyAdmin):
     list_filter = ("state", "closing", "is_hard")
     search_fields = ("=id", "=organization")
     actions = ("extend", "exempt", "end_exemption", "move")
-    readonly_fields = ("shown_unpaid", "shown_gate", "shown_timeline")
+    readonly_fields = ("shown_unpaid", "shown_campaigns", "shown_gate", "shown_timeline")
 
     @admin.display(description="unpaid")
     def shown_unpaid(self, row: DunningCase) -> SafeString:
@@ -74,6 +74,19 @@ class DunningCaseAdmin(ReadOnlyAdmin):
             ]
 
         return format_html_join("", "<p>{}: {} {}</p>", run_in_transaction(read))
+
+    @admin.display(description="campaigns")
+    def shown_campaigns(self, row: DunningCase) -> SafeString:
+        """Of which currencies what is overdue is asked for, and how far that is."""
+
+        def read(cur: Cursor) -> list[tuple[Any, ...]]:
+            case = find_case(cur, organization=row.organization, case=row.id)
+            return [
+                (each.currency, each.attempts, case.policy.max_attempts, each.next_at or "none")
+                for each in case.campaigns
+            ]
+
+        return format_html_join("", "<p>{}: {} of {} attempts, next: {}</p>", run_in_transaction(read))
 
     @admin.display(description="gate")
     def shown_gate(self, row: DunningCase) -> str:
@@ -145,20 +158,35 @@ class DunningPolicyAdmin(ReadOnlyAdmin):
     list_filter = ("is_default",)
     search_fields = ("key", "name")
     actions = ("archive",)
-    readonly_fields = ("shown_timeline",)
+    readonly_fields = ("shown_trigger", "shown_timeline")
 
-    @admin.display(description="for an invoice that falls due now")
+    @admin.display(description="what opens a case")
+    def shown_trigger(self, row: DunningPolicy) -> str:
+        """Any overdue invoice, or an overdue balance and how it is asked for."""
+        policy = parse_policy(row.document)
+        if not policy.is_by_balance:
+            return "any overdue invoice"
+        balances = (
+            f"{format_document_amount(least, currency=currency)} {currency}"
+            for currency, least in policy.thresholds
+        )
+        return (
+            f"an overdue balance of {' or '.join(balances)}; at most {policy.max_attempts} attempts, "
+            f"{policy.days_between_attempts} days apart"
+        )
+
+    @admin.display(description="for an invoice that falls due now, or balances at their thresholds")
     def shown_timeline(self, row: DunningPolicy) -> SafeString:
         """What it would do if every retry failed."""
 
-        def read(cur: Cursor) -> list[tuple[datetime, int, str, str, str]]:
+        def read(cur: Cursor) -> list[tuple[datetime, int, str, str, str, str]]:
             found, now = find_policy(cur, str(row.id)), business_now(cur, UUID(str(row.organization)))
             return [
-                (each.at, each.day, each.event, each.state, each.standing)
+                (each.at, each.day, each.event, each.currency or "", each.state, each.standing)
                 for each in timeline(found.policy, due_at=now, zone="UTC")
             ]
 
-        return format_html_join("", "<p>{}, day {}: {} ({}, {})</p>", run_in_transaction(read))
+        return format_html_join("", "<p>{}, day {}: {} {} ({}, {})</p>", run_in_transaction(read))
 
     @admin.action(description="Archive the chosen policies", permissions=["operate"])
     def archive(self, request: HttpRequest, rows: QuerySet[DunningPolicy]) -> None:

@@ -35,6 +35,7 @@ from orgs.api.acting import checked
 from orgs.rules.scopes import BILLING_READ, PLATFORM
 
 MOST_EVENTS = 500
+_SAID = ("due_at", "reason", "notice", "why", "currency", "attempt", "began", "ended")
 Act = Callable[[Cursor, UUID, UUID], Case]
 
 
@@ -231,6 +232,7 @@ def show_case(cur: Cursor, case: Case) -> dict[str, Any]:
         "next_at": utc(case.next_at),
         "closed_at": utc(case.closed_at),
         "closing": case.closing,
+        "campaigns": _campaigns(case),
         "version": case.version,
     }
 
@@ -251,8 +253,22 @@ def show_event(row: StoredEvent) -> dict[str, Any]:
         "actor": row.actor,
         "state": said["state"],
         "trigger": said["trigger"],
-        **{name: said.get(name) for name in ("due_at", "reason", "notice", "why")},
+        **{name: said.get(name) for name in _SAID},
     }
+
+
+def _campaigns(case: Case) -> list[dict[str, Any]]:
+    least = dict(case.policy.thresholds)
+    return [
+        {
+            "currency": each.currency,
+            "threshold": format_document_amount(least[each.currency], currency=each.currency),
+            "attempts": each.attempts,
+            "max_attempts": case.policy.max_attempts,
+            "next_at": utc(each.next_at),
+        }
+        for each in case.campaigns
+    ]
 
 
 def _unpaid(found: Any) -> dict[str, Any]:

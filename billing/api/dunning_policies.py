@@ -12,7 +12,7 @@ from billing.api import dunning_serializers as shapes
 from billing.api.catalog import CatalogView, path_name, utc
 from billing.operations.dunning.policies import NewPolicy, archive_policy, change_policy, create_policy
 from billing.queries.dunning_policies import documents_of, find_policy, list_policies
-from billing.rules.dunning.policy import PolicyRow, parse_policy, write_policy
+from billing.rules.dunning.policy import PolicyRow, parse_balances, parse_policy, write_policy
 from billing.rules.dunning.timeline import Moment, timeline
 from common import fields
 from common.api.answers import json_response
@@ -142,7 +142,8 @@ class PolicyPreviewView(PolicyView):
     """POST /v1/dunning-policies/preview."""
 
     def post(self, request: Request) -> HttpResponse:
-        """What a policy would do for an invoice, worked out by the machine itself; nothing is saved."""
+        """What a policy would do for an invoice, or with these overdue balances, worked out by the machine itself;
+        nothing is saved."""
         values = checked(shapes.DunningPreviewSerializer, request)
         policy = parse_policy(values["policy"], "/policy")
         moments = timeline(
@@ -151,6 +152,7 @@ class PolicyPreviewView(PolicyView):
             zone=values.get("time_zone", "UTC"),
             is_hard=values.get("is_hard", False),
             paid_on_day=values.get("paid_on_day"),
+            overdue=parse_balances(values["overdue"], pointer="/overdue") if "overdue" in values else None,
         )
         shown = {"policy": write_policy(policy), "timeline": [_show_moment(each) for each in moments]}
         return json_response(shown)
@@ -202,4 +204,6 @@ def _show_moment(found: Moment) -> dict[str, Any]:
         "standing": found.standing,
         "notice": found.notice,
         "why": found.why,
+        "currency": found.currency,
+        "attempt": found.attempt,
     }

@@ -7,11 +7,14 @@ from typing import Any, Final
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from billing.rules.dunning.case import BY_FINANCE, SETTLED
+from billing.rules.dunning.case import CLOSINGS
 from billing.rules.dunning.machine import TRIGGERS
 from billing.rules.dunning.policy import (
     ACTIONS,
+    BEGINS_BY,
+    BY_INVOICE,
     KEPT,
+    MAX_ATTEMPTS,
     MAX_DAY,
     MAX_EXEMPTION_DAYS,
     MAX_PER_MINUTE,
@@ -52,7 +55,7 @@ DOCUMENT: Final[dict[str, Any]] = {
             "type": "array",
             "maxItems": MAX_STEPS,
             "description": "In the order of their days; on one day a retry, then a notice, then what escalates. Each "
-            "escalation comes once, and none before a milder one.",
+            "escalation comes once, and none before a milder one. With the trigger overdue_balance no retries.",
             "items": {
                 "type": "object",
                 "additionalProperties": False,
@@ -62,7 +65,8 @@ DOCUMENT: Final[dict[str, Any]] = {
                         "type": "integer",
                         "minimum": 0,
                         "maximum": MAX_DAY,
-                        "description": "Days on the customer's calendar after the first overdue invoice fell due.",
+                        "description": "Days on the customer's calendar after the first overdue invoice fell due, or a "
+                        "threshold was reached.",
                     },
                     "action": {"type": "string", "enum": list(ACTIONS)},
                 },
@@ -95,8 +99,43 @@ DOCUMENT: Final[dict[str, Any]] = {
             "default": _USUAL.longest_exemption_days,
             "description": "By how many days finance extends and exempts, at most.",
         },
+        "trigger": {
+            "type": "string",
+            "enum": list(BEGINS_BY),
+            "default": BY_INVOICE,
+            "description": "What opens a case: any overdue invoice, or the overdue balance of a currency that has "
+            "reached its threshold. The next three fields are for the latter, which needs them.",
+        },
+        "thresholds": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "string"},
+            "description": "From which overdue balance on a campaign begins, by currency. In another currency none "
+            "begins.",
+        },
+        "max_attempts": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_ATTEMPTS,
+            "description": "How often what is overdue in a currency is asked for, at most.",
+        },
+        "days_between_attempts": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_DAY,
+            "description": f"At least, on the customer's calendar. The last attempt comes within {MAX_DAY} days.",
+        },
     },
-    "examples": [{"steps": [{"day": 3, "action": "retry"}, {"day": 10, "action": "suspend"}]}],
+    "examples": [
+        {"steps": [{"day": 3, "action": "retry"}, {"day": 10, "action": "suspend"}]},
+        {
+            "trigger": "overdue_balance",
+            "thresholds": {"EUR": "150.00", "USD": "100.00"},
+            "max_attempts": 2,
+            "days_between_attempts": 2,
+            "steps": [{"day": 10, "action": "suspend"}],
+        },
+    ],
 }
 
 
@@ -118,6 +157,14 @@ class NamesField(StrictField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(_plans, **kwargs)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {"type": "string"}})
+class BalancesField(StrictField):
+    """Amounts by currency; `billing.rules.dunning.policy` reads them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(fields.free_object, **kwargs)
 
 
 class DunningPolicySerializer(StrictSerializer):
@@ -167,6 +214,9 @@ class DunningPreviewSerializer(StrictSerializer):
     time_zone = TimeZoneField(required=False, help_text="The customer's. Default: UTC.")
     is_hard = FlagField(required=False, help_text="Every retry fails by a hard decline. Default: softly.")
     paid_on_day = WholeNumberField(minimum=0, maximum=MAX_DAY, required=False, help_text="Absent: never.")
+    overdue = BalancesField(
+        required=False, help_text="Overdue balances, by currency. Absent: each is at its threshold."
+    )
 
 
 class DunningMomentSerializer(serializers.Serializer[Any]):
@@ -179,6 +229,10 @@ class DunningMomentSerializer(serializers.Serializer[Any]):
     standing = WordField(STANDINGS)
     notice = TextField(allow_null=True, help_text="What the customer is told.")
     why = TextField(allow_null=True, help_text="Why a step had nothing to do.")
+    currency = CurrencyField(allow_null=True, help_text="Of a campaign.")
+    attempt = WholeNumberField(
+        minimum=1, maximum=MAX_ATTEMPTS, allow_null=True, help_text="Which of the campaign it is."
+    )
 
 
 class DunningTimelineSerializer(serializers.Serializer[Any]):
@@ -216,6 +270,18 @@ class DunningFailureSerializer(serializers.Serializer[Any]):
     at = InstantField()
 
 
+class DunningCampaignSerializer(serializers.Serializer[Any]):
+    """A currency whose overdue balance is at its threshold, by a policy with the trigger overdue_balance."""
+
+    currency = CurrencyField()
+    threshold = AmountField()
+    attempts = WholeNumberField(minimum=0, maximum=MAX_ATTEMPTS, help_text="Made, or passed over.")
+    max_attempts = WholeNumberField(minimum=1, maximum=MAX_ATTEMPTS)
+    next_at = InstantField(
+        allow_null=True, help_text="When the next attempt is due; null: there is none left."
+    )
+
+
 class DunningCaseSerializer(serializers.Serializer[Any]):
     """A customer in arrears: one is open for each organization."""
 
@@ -246,7 +312,8 @@ class DunningCaseSerializer(serializers.Serializer[Any]):
     exempt_until = InstantField(allow_null=True)
     next_at = InstantField(allow_null=True, help_text="When something is due.")
     closed_at = InstantField(allow_null=True)
-    closing = WordField((SETTLED, BY_FINANCE), allow_null=True)
+    closing = WordField(CLOSINGS, allow_null=True)
+    campaigns = DunningCampaignSerializer(many=True)
     version = QuantityField()
 
 
@@ -263,6 +330,14 @@ class DunningEventSerializer(serializers.Serializer[Any]):
     reason = TextField(allow_null=True)
     notice = TextField(allow_null=True)
     why = TextField(allow_null=True)
+    currency = CurrencyField(allow_null=True, help_text="Of a campaign whose attempt it is.")
+    attempt = WholeNumberField(minimum=1, maximum=MAX_ATTEMPTS, allow_null=True)
+    began = serializers.ListField(
+        child=CurrencyField(), allow_null=True, help_text="Currencies whose campaign began."
+    )
+    ended = serializers.ListField(
+        child=CurrencyField(), allow_null=True, help_text="Currencies below their thresholds."
+    )
 
 
 class DunningCaseDetailSerializer(DunningCaseSerializer):

@@ -52,6 +52,7 @@ class DunningCase(ConcurrentTransitionMixin, models.Model):
     next_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
     closing = models.TextField(null=True)
+    campaigns = models.JSONField(null=True)
     version = models.IntegerField()
 
     class Meta:

@@ -33,6 +33,7 @@ CASES: Final = DefinedTable(
         "next_at": "timestamptz",
         "closed_at": "timestamptz",
         "closing": "text",
+        "campaigns": "jsonb",
     },
 )
 POLICIES: Final = DefinedTable(

@@ -9,10 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from billing.queries.dunning_policies import DOCUMENT_OF
+from billing.rules.dunning.campaigns import read_campaigns
 from billing.rules.dunning.case import STREAM, Case
-from billing.rules.dunning.policy import parse_policy
+from billing.rules.dunning.policy import BY_BALANCE, BY_INVOICE, parse_policy
 from billing.rules.findings import COMMAND_STOPPED, NOT_CHARGEABLE
 from common.errors import NotFound
+from common.money import UNITS_PER_MAJOR
 from events.queries.log import LogFilter, event_log
 from events.reading import StoredEvent
 from events.store import Cursor
@@ -20,7 +23,7 @@ from events.store import Cursor
 _READ: Final = """
 SELECT id, organization, state, policy_id, policy_number, policy::text, zone, anchor_at, opened_at, changed_at,
     invoices::text, step, shift_days, pending::text, waits_until, asked_at, wants_retry, is_hard, failures,
-    failure::text, exempt_until, extended_until, closed_at, closing, version
+    failure::text, exempt_until, extended_until, closed_at, closing, version, campaigns::text
 FROM dunning_cases
 """
 _BEYOND_METHODS: Final = f"""
@@ -68,15 +71,49 @@ i.status = 'open' AND {_IN_NO_CASE} AND NOT {_BEYOND_METHODS.strip()} AND NOT EX
 let be by finance."""
 FAILED_THERE: Final = f"i.status = 'open' AND i.failed AND {_IN_NO_CASE}"
 """An invoice `i` that lives at the processor, which tried to collect it and could not, and that is in no case."""
+
+
+def _counted(organization: str, now: str) -> str:
+    """What counts as an organization's overdue balance at a time, in two columns: the currency and what is due of each
+    invoice of the open case, and of each that would come into one."""
+    in_case = """EXISTS (SELECT FROM dunning_cases c WHERE c.organization = i.organization
+        AND c.closed_at IS NULL AND jsonb_exists(c.invoices, i.id::text))"""
+    return f"""
+SELECT i.currency, i.total - i.paid - i.credited AS due FROM invoices i
+WHERE i.organization = {organization} AND i.status = 'open' AND i.due_at <= {now} AND ({in_case} OR {OVERDUE})
+UNION ALL
+SELECT i.currency, i.remaining FROM mirrored_invoices i
+WHERE i.organization = {organization} AND i.status = 'open' AND ({in_case} OR {FAILED_THERE})
+"""
+
+
+def _is_reached(thresholds: str, organization: str, currency: str, now: str) -> str:
+    """Whether an organization's overdue balance in a currency is at its threshold."""
+    return f"""({thresholds}->>{currency})::numeric * {UNITS_PER_MAJOR} <= (
+    SELECT sum(b.due) FROM ({_counted(organization, now)}) b WHERE b.currency = {currency})"""
+
+
+CALLED: Final = f"""
+(NOT EXISTS (SELECT FROM dunning_policy_versions WHERE document->>'trigger' = '{BY_BALANCE}') OR EXISTS (
+    SELECT FROM (SELECT coalesce((SELECT c.policy FROM dunning_cases c WHERE c.organization = w.organization
+            AND c.closed_at IS NULL), ({DOCUMENT_OF})) AS document) p
+    WHERE coalesce(p.document->>'trigger', '{BY_INVOICE}') <> '{BY_BALANCE}'
+        OR {_is_reached("(p.document->'thresholds')", "w.organization", "w.currency", "w.now")}))
+"""
+"""Whether an overdue invoice `w` (`organization`, `id`, `currency`, `now` by its customer's clock) comes into a case:
+by the policy of the open one, or else by its own, which where it goes by overdue balance needs its threshold."""
+_BALANCES: Final = f"""
+SELECT b.currency, sum(b.due) FROM ({_counted("%(organization)s", "%(now)s")}) b GROUP BY b.currency
+"""
 # What was paid and is owed again, as after a dispute, is a new debt: its days count from now.
 _OVERDUE_OF: Final = f"""
 SELECT i.id, i.due_at, EXISTS (SELECT FROM dunning_cases c WHERE c.organization = i.organization
         AND jsonb_exists(c.invoices, i.id::text))
-    OR coalesce((SELECT sum(p.applied) FROM invoice_payments p WHERE p.invoice_id = i.id), 0) > i.paid
+    OR coalesce((SELECT sum(p.applied) FROM invoice_payments p WHERE p.invoice_id = i.id), 0) > i.paid, i.currency
 FROM invoices i WHERE i.organization = %(organization)s AND i.due_at <= %(now)s AND {OVERDUE}
 UNION ALL
 SELECT i.id, least(coalesce(i.due_at, i.created_at), %(now)s), EXISTS (SELECT FROM dunning_cases c
-    WHERE c.organization = i.organization AND jsonb_exists(c.invoices, i.id::text))
+    WHERE c.organization = i.organization AND jsonb_exists(c.invoices, i.id::text)), i.currency
 FROM mirrored_invoices i WHERE i.organization = %(organization)s AND {FAILED_THERE}
 ORDER BY 2, 1
 """
@@ -101,26 +138,41 @@ SELECT organization FROM (
     WHERE o.clock_offset > '0' AND c.closed_at IS NULL AND c.next_at <= clock_timestamp() + o.clock_offset
         AND NOT ({_WAITS})
     UNION
-    SELECT i.organization FROM invoices i WHERE i.due_at <= clock_timestamp() AND {OVERDUE}
-    UNION
-    SELECT i.organization FROM organizations o JOIN invoices i ON i.organization = o.id
-    WHERE o.clock_offset > '0' AND i.due_at <= clock_timestamp() + o.clock_offset AND {OVERDUE}
-    UNION
-    SELECT i.organization FROM mirrored_invoices i WHERE {FAILED_THERE}
+    SELECT w.organization FROM (
+        SELECT i.organization, i.id, i.currency, clock_timestamp() AS now
+        FROM invoices i WHERE i.due_at <= clock_timestamp() AND {OVERDUE}
+        UNION ALL
+        SELECT i.organization, i.id, i.currency, clock_timestamp() + o.clock_offset
+        FROM organizations o JOIN invoices i ON i.organization = o.id
+        WHERE o.clock_offset > '0' AND i.due_at <= clock_timestamp() + o.clock_offset AND {OVERDUE}
+        UNION ALL
+        SELECT i.organization, i.id, i.currency, clock_timestamp() + o.clock_offset
+        FROM organizations o JOIN mirrored_invoices i ON i.organization = o.id WHERE {FAILED_THERE}
+    ) w WHERE {CALLED}
 ) due WHERE NOT EXISTS (
     SELECT FROM dunning_claims g WHERE g.organization = due.organization AND (g.parked_at IS NOT NULL
         OR g.claimed_at > statement_timestamp() - %(claim)s
         OR g.failed_at > statement_timestamp() - least(%(longest)s, make_interval(secs => 10 * 2 ^ g.failures))))
 ORDER BY organization LIMIT %(limit)s
 """
-_SETTLED: Final = """
+_SETTLED: Final = f"""
 SELECT c.organization FROM dunning_cases c WHERE c.closed_at IS NULL AND NOT EXISTS (
     SELECT FROM invoices i WHERE i.organization = c.organization AND jsonb_exists(c.invoices, i.id::text)
         AND (i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off'))
     AND NOT EXISTS (
     SELECT FROM mirrored_invoices i WHERE i.organization = c.organization AND jsonb_exists(c.invoices, i.id::text)
         AND (i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off'))
-ORDER BY c.organization LIMIT %s
+UNION
+SELECT c.organization FROM dunning_cases c JOIN organizations o ON o.id = c.organization
+WHERE c.closed_at IS NULL AND c.state <> 'written_off' AND c.policy->>'trigger' = '{
+    BY_BALANCE
+}' AND NOT EXISTS (
+    SELECT FROM jsonb_object_keys(c.policy->'thresholds') k(currency) WHERE {
+    _is_reached(
+        "(c.policy->'thresholds')", "c.organization", "k.currency", "clock_timestamp() + o.clock_offset"
+    )
+})
+ORDER BY organization LIMIT %s
 """
 _LIST: Final = f"""
 {_READ} WHERE (%(organization)s::uuid IS NULL OR organization = %(organization)s)
@@ -153,6 +205,7 @@ class Overdue:
     id: UUID
     due_at: datetime
     was_settled: bool
+    currency: str
 
 
 def find_open_case(cur: Cursor, organization: UUID) -> Case | None:
@@ -214,6 +267,13 @@ def overdue_of(cur: Cursor, organization: UUID, now: datetime) -> list[Overdue]:
     return [Overdue(*row) for row in rows]
 
 
+def overdue_balances(cur: Cursor, organization: UUID, now: datetime) -> dict[str, int]:
+    """Return what is overdue of an organization, in units by currency: what is in its open case or would come into one,
+    so neither what is being collected for the first time nor what finance let be."""
+    rows = cur.execute(_BALANCES, {"organization": organization, "now": now}).fetchall()
+    return {row[0]: int(row[1]) for row in rows}
+
+
 def organizations_due(cur: Cursor, *, limit: int, claim: timedelta, longest: timedelta) -> list[UUID]:
     """Return organizations with an overdue invoice outside of any case, or a case whose time has come by their own
     clock, in the order of their ids: neither parked, nor in work (`claim`: how long a claim is good), nor failed a
@@ -239,4 +299,5 @@ def _case(row: Sequence[Any]) -> Case:
     for place in (10, 13):
         values[place] = tuple(UUID(each) for each in json.loads(row[place]))
     values[19] = json.loads(row[19] or "null")
+    values[25] = read_campaigns(json.loads(row[25] or "{}"))
     return Case(*values)

@@ -20,26 +20,31 @@ FROM dunning_policies
 """
 # A contract goes before a plan, a plan before all others. Use names neither, so the customer's own contracts and, where
 # no line names one, its subscriptions count.
-_FOR: Final = f"""
+_PICK: Final = """
 WITH named AS (
     SELECT l.contract::text AS contract, v.plan_key AS plan FROM invoice_lines l
         LEFT JOIN subscriptions s ON s.id = l.subscription
         LEFT JOIN plan_versions v ON v.id = coalesce(l.plan_version, s.plan_version)
-    WHERE l.invoice_id = %(invoice)s
+    WHERE l.invoice_id = {invoice}
 ), contracted AS (
     SELECT contract FROM named WHERE contract IS NOT NULL
-    UNION SELECT id::text FROM contracts WHERE organization = %(organization)s AND status = 'active'
+    UNION SELECT id::text FROM contracts WHERE organization = {organization} AND status = 'active'
 ), planned AS (
     SELECT plan FROM named WHERE plan IS NOT NULL
     UNION SELECT v.plan_key FROM subscriptions s JOIN plan_versions v ON v.id = s.plan_version
-        WHERE s.organization = %(organization)s AND s.ended_at IS NULL
+        WHERE s.organization = {organization} AND s.ended_at IS NULL
             AND NOT EXISTS (SELECT FROM named WHERE plan IS NOT NULL)
 )
-{_READ} WHERE archived_at IS NULL AND (is_default
+{read} WHERE archived_at IS NULL AND (is_default
     OR EXISTS (SELECT FROM contracted WHERE jsonb_exists(contracts, contract))
     OR EXISTS (SELECT FROM planned WHERE jsonb_exists(plans, plan)))
 ORDER BY EXISTS (SELECT FROM contracted WHERE jsonb_exists(contracts, contract)) DESC, is_default, key LIMIT 1
 """
+_FOR: Final = _PICK.format(read=_READ, organization="%(organization)s", invoice="%(invoice)s")
+DOCUMENT_OF: Final = _PICK.format(
+    read="SELECT document FROM dunning_policies", organization="w.organization", invoice="w.id"
+)
+"""The document of the policy of an invoice `w`; none for the house's own."""
 _CLAIMED: Final = """
 SELECT key FROM dunning_policies WHERE archived_at IS NULL AND id <> %(id)s AND (is_default AND %(default)s
     OR jsonb_exists_any(plans, %(plans)s) OR jsonb_exists_any(contracts, %(contracts)s)) ORDER BY key LIMIT 1

@@ -1,7 +1,7 @@
 """What must hold of dunning, by other statements than those that write it.
 
 D1: the gate obeys what the open case says, and nothing where there is none. D2: an open case waits for something: who
-paid is not blocked. D3: whom a job has parked has an open finding.
+paid is not blocked, and by overdue balance who is below every threshold. D3: whom a job has parked has an open finding.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ FROM dunning_cases c WHERE c.closed_at IS NULL AND NOT EXISTS (
     SELECT FROM jsonb_array_elements_text(c.invoices) AS w(id) JOIN (
         SELECT id, status FROM invoices UNION ALL SELECT id, status FROM mirrored_invoices) i ON i.id = w.id::uuid
     WHERE i.status = 'open' OR i.status = 'uncollectible' AND c.state = 'written_off')
+UNION ALL
+SELECT organization, 'dunning case ' || id, 'it is ' || state || ', and no balance is at its threshold'
+FROM dunning_cases WHERE closed_at IS NULL AND state <> 'written_off' AND policy->>'trigger' = 'overdue_balance'
+    AND campaigns = '{}'
 """
 
 

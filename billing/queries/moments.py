@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from billing.queries.dunning import OVERDUE
+from billing.queries.dunning import CALLED, OVERDUE
 from common.errors import NotFound
 from events.store import Cursor
 from ledger.operations.waiting import breakable
@@ -31,12 +31,20 @@ SELECT min(at) FROM (
     UNION ALL
     SELECT min(next_at) FROM dunning_cases WHERE organization = %(organization)s AND closed_at IS NULL
     UNION ALL
-    SELECT min(i.due_at) FROM invoices i WHERE i.organization = %(organization)s AND {overdue}
+    {overdue}
     UNION ALL
     {grants}
     UNION ALL
     {holds}
 ) AS due
+"""
+# What falls due and comes into no case, as below a threshold, is nothing to stop at.
+_OVERDUE: Final = f"""
+SELECT min(w.due_at) FROM (
+    SELECT i.organization, i.id, i.currency, i.due_at, greatest(i.due_at, clock_timestamp() + o.clock_offset) AS now
+    FROM invoices i JOIN organizations o ON o.id = i.organization
+    WHERE i.organization = %(organization)s AND {OVERDUE}
+) w WHERE {CALLED}
 """
 _ENTITLEMENTS: Final = "SELECT next_at FROM gate_entitlements WHERE organization = %(organization)s"
 _REVENUE: Final = (
@@ -85,6 +93,6 @@ def next_moment(cur: Cursor, organization: UUID) -> datetime | None:
     entitlements, a month's revenue, an invoice that falls
     overdue, a step of dunning, the end of an invoice's grace period, of a grant, of a reservation. In the past where it
     was not done yet; None when nothing is ever due."""
-    row = cur.execute(_NEXT.format(overdue=OVERDUE, **_parts()), {"organization": organization}).fetchone()
+    row = cur.execute(_NEXT.format(overdue=_OVERDUE, **_parts()), {"organization": organization}).fetchone()
     found: datetime | None = row[0] if row else None
     return found

@@ -13,7 +13,9 @@ from billing.rules.dunning.case import Case
 from billing.rules.dunning.policy import DEFAULT, Policy, Step
 from billing.rules.dunning.timeline import timeline
 from billing.rules.payments.views import Failure
-from tests.builders.dunning import DAY, in_arrears
+from tests.builders.campaigns import POLICIES, Owing, document, policy_by
+from tests.builders.dunning import DAY, PROCESSOR, in_arrears
+from tests.builders.orgs import platform
 from tests.builders.subscriptions import now_of, owner, sell, subscribe
 from webhooks.rules.outbound.ladder import LADDER, Answer, judge
 
@@ -101,6 +103,58 @@ def test_d3_a_subscription_stays_past_due_until_all_its_invoices_are_paid(first:
     assert (status(), dunned.state() == "closed") == ("past_due", False)
     dunned.pay(1 - first)
     assert (status(), dunned.state()) == ("active", "closed")
+
+
+@pytest.mark.parametrize("ours", ["USD", "EUR"], ids=["D5-USD is ours", "D5-EUR is ours"])
+def test_d5_a_currency_is_asked_for_from_its_own_threshold_on(ours: str) -> None:
+    """We invoice in one currency; what is overdue in the other lives at the processor, which collects it itself."""
+    dunned = Owing(ours)
+
+    def overdue(currency: str, amount: int, *, on: int) -> None:
+        """It is, by the look of that day: what fails at the processor fails the day before."""
+        if currency == ours:
+            dunned.day(on)
+            dunned.owes(f"{amount}.00")
+            dunned.look()
+        else:
+            dunned.day(on - 1)
+            dunned.fails_there(currency, amount * 100)
+            dunned.day(on)
+
+    made = {currency: "retried" if currency == ours else "retry_skipped" for currency in ("EUR", "USD")}
+    with policy_by(document()):
+        overdue("EUR", 149, on=1)
+        overdue("USD", 120, on=3)
+        assert dunned.attempts() == [("USD", 1, made["USD"])]
+        assert not dunned.look()
+        overdue("EUR", 10, on=5)
+        assert sorted(dunned.attempts()[1:]) == [("EUR", 1, made["EUR"]), ("USD", 2, made["USD"])]
+        for day in (6, 7, 9, 30):
+            dunned.day(day)
+            assert not dunned.look()
+    assert dunned.attempts()[3:] == [("EUR", 2, made["EUR"])]  # two of each at most, and two days apart
+    assert PROCESSOR.of(dunned.id) == (
+        2 if ours == "USD" else 4
+    )  # both invoices in EUR are asked for each time
+    dunned.made.assert_sound()
+
+
+@pytest.mark.parametrize(
+    ("euros", "expected"),
+    [("149.00", ["USD", "USD"]), ("159.00", ["EUR", "USD", "EUR", "USD"])],
+    ids=["D5-preview", "D5-preview EUR +10"],
+)
+def test_d5_is_told_before_the_policy_is_saved(euros: str, expected: list[str]) -> None:
+    body = {
+        "policy": document(),
+        "due_at": "2027-01-04T12:00:00Z",
+        "overdue": {"EUR": euros, "USD": "120.00"},
+    }
+    answer = platform().post(f"{POLICIES}/preview", body)
+    assert answer.status_code == 200, answer.content
+    asked = [one for one in answer.json()["timeline"] if one["event"] == "retried"]
+    assert [one["currency"] for one in asked] == expected
+    assert {(one["attempt"], one["day"]) for one in asked} == {(1, 0), (2, 2)}
 
 
 @pytest.mark.parametrize("attempt", range(1, 11), ids=lambda attempt: f"D7-{attempt}")

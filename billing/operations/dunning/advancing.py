@@ -6,18 +6,19 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from billing.operations.dunning.collection import ask
+from billing.operations.dunning.collection import ask, attempt
 from billing.operations.dunning.recording import Turn, mark_subscriptions
 from billing.operations.dunning.settling import close_if_settled
 from billing.operations.dunning.trouble import AUTHOR
 from billing.operations.invoices.paying import write_off
 from billing.operations.subscriptions.ending import Cancellation, cancel_subscription
-from billing.queries.dunning import Overdue, find_open_case, overdue_of
+from billing.queries.dunning import Overdue, find_open_case, overdue_balances, overdue_of
 from billing.queries.dunning_policies import policy_for
 from billing.queries.subscriptions import subscriptions_of
 from billing.rules.dunning import machine
 from billing.rules.dunning.case import Case
 from billing.rules.dunning.machine import TIMER, Action, next_action
+from billing.rules.dunning.policy import Policy
 from billing.rules.dunning.states import CANCELED, WRITTEN_OFF
 from common.ids import new_id
 from events.store import Cursor
@@ -26,6 +27,9 @@ from orgs.operations.locks import lock_organization
 
 LATE: Final = timedelta(days=1)
 BY_POLICY: Final = "dunning: what the policy says of unpaid invoices"
+Frozen = tuple[UUID | None, int, Policy]
+Called = tuple[list[Overdue], tuple[str, ...]]
+"""What comes into a case, and the currencies of its campaigns."""
 
 
 def advance_customer(
@@ -34,9 +38,10 @@ def advance_customer(
     """This function will do whatever is due in a customer's dunning by its own clock, and return whether that was
     something.
 
-    The first overdue invoice opens the case, later ones join it. A case that waits for nothing is closed. Then every
-    step that is due is done in order, late ones as those of their own dates: a retry is asked for and the steps behind
-    it wait for its outcome. Repeated, or beside a webhook, it finds nothing. Raises NotFound.
+    The first overdue invoice opens the case, by overdue balance that which reaches a threshold; later ones join it. A
+    case that waits for nothing is closed. Then every step that is due is done in order, late ones as those of their own
+    dates: a retry is asked for and the steps behind it wait for its outcome. Repeated, or beside a webhook, it finds
+    nothing. Raises NotFound.
     """
     locked = lock_organization(cur, organization)
     case = find_open_case(cur, organization)
@@ -50,28 +55,57 @@ def advance_customer(
 
 
 def take_in(turn: Turn, case: Case | None) -> None:
-    """Open a case for what is overdue and in none, or let it join the open one."""
+    """Open a case for what is overdue and in none, or let it join the open one: everything, or by overdue balance what
+    is of a currency at its threshold."""
     found = overdue_of(turn.cur, turn.locked.id, turn.locked.now)
     if not found:
         return
-    new = tuple(each.id for each in found)
     now, trigger = turn.locked.now, turn.trigger
     if case is not None:
-        turn.take(machine.joined(case, new, now=now, trigger=trigger))
+        new, reached = _called(turn, case.policy, found)
+        if not new:
+            return
+        ids = tuple(each.id for each in new)
+        turn.take(machine.joined(case, ids, now=now, trigger=trigger, reached=reached))
     else:
+        chosen = _chosen(turn, found)
+        if chosen is None:
+            return
+        policy, (new, reached) = chosen
+        ids = tuple(each.id for each in new)
         turn.take(
             machine.opened(
                 identifier=new_id(),
                 organization=turn.locked.id,
-                policy=policy_for(turn.cur, organization=turn.locked.id, invoice=found[0].id),
+                policy=policy,
                 zone=turn.locked.time_zone,
-                anchor_at=_anchor(found[0], turn),
-                invoices=new,
+                anchor_at=_anchor(new[-1] if policy[2].is_by_balance else new[0], turn),
+                invoices=ids,
                 now=now,
                 trigger=trigger,
+                reached=reached,
             )
         )
-    mark_subscriptions(turn, new)
+    mark_subscriptions(turn, ids)
+
+
+def _chosen(turn: Turn, found: list[Overdue]) -> tuple[Frozen, Called] | None:
+    """The first policy of an overdue invoice that opens a case, the longest due first, and what comes into that; None:
+    nothing is at its threshold."""
+    for each in found:
+        policy = policy_for(turn.cur, organization=turn.locked.id, invoice=each.id)
+        called = _called(turn, policy[2], found)
+        if each in called[0]:
+            return policy, called
+    return None
+
+
+def _called(turn: Turn, policy: Policy, found: list[Overdue]) -> Called:
+    """What of this comes into a case of a policy: all, or what is of a currency that is at its threshold."""
+    if not policy.is_by_balance:
+        return found, ()
+    reached = policy.reached(overdue_balances(turn.cur, turn.locked.id, turn.locked.now))
+    return [each for each in found if each.currency in reached], reached
 
 
 def _anchor(first: Overdue, turn: Turn) -> datetime:
@@ -96,6 +130,8 @@ def _do(turn: Turn, action: Action) -> None:
     now, trigger = turn.locked.now, turn.trigger
     if action.kind == "retry":
         ask(turn, action)
+    elif action.kind == "attempt":
+        attempt(turn, action)
     elif action.kind == "move" and action.target is not None:
         move(turn, action.target, action=action)
     elif action.kind == "notify":

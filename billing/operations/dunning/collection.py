@@ -58,10 +58,8 @@ def collect(cur: Cursor, *, organization: UUID, invoices: list[UUID], author: Au
 
 
 def ask(turn: Turn, action: Action | None) -> None:
-    """Ask for everything that is unpaid in a case: by a step, or at once (None)."""
-    wanted = [each.id for each in turn.unpaid() if each.status == "open" and each.is_ours]
-    turn.forget()
-    under_way = collect(turn.cur, organization=turn.locked.id, invoices=wanted, author=turn.author)
+    """Ask for everything that is unpaid in a case, by a step, or at once (None)."""
+    under_way = _asked(turn)
     turn.take(
         machine.asked(
             turn.case,
@@ -72,3 +70,29 @@ def ask(turn: Turn, action: Action | None) -> None:
             is_step=action is not None,
         )
     )
+
+
+def attempt(turn: Turn, action: Action) -> None:
+    """Ask for what is unpaid in the currency of a campaign, unless that is of no use now: its next attempt."""
+    under_way = {} if action.why is not None else _asked(turn, action.currency)
+    turn.take(machine.attempted(turn.case, action, under_way, now=turn.locked.now, trigger=turn.trigger))
+
+
+def collectable(turn: Turn, currency: str | None = None) -> list[UUID]:
+    """Return the invoices of a case that are to be asked for: open and ours, of one currency or of all; by overdue
+    balance only those of a currency that is at its threshold."""
+    on = {each.currency for each in turn.case.campaigns}
+    return [
+        each.id
+        for each in turn.unpaid()
+        if each.status == "open"
+        and each.is_ours
+        and (each.currency in on or not turn.case.policy.is_by_balance)
+        and currency in (None, each.currency)
+    ]
+
+
+def _asked(turn: Turn, currency: str | None = None) -> dict[UUID, datetime]:
+    wanted = collectable(turn, currency)
+    turn.forget()
+    return collect(turn.cur, organization=turn.locked.id, invoices=wanted, author=turn.author)

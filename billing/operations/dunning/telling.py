@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from billing.operations import letters
-from billing.queries.dunning import Unpaid, find_case, find_open_case, unpaid_of
+from billing.queries.dunning import Unpaid, find_case, find_open_case, overdue_of, unpaid_of
 from billing.queries.parties import contact_of
 from billing.queries.profiles import billing_profile
 from billing.rules.dunning.case import Case
@@ -36,7 +36,7 @@ def _read(cur: Cursor, organization: UUID, notice: UUID) -> letters.Letter | Non
         return None
     case = find_case(cur, organization=organization, case=row[0])
     unpaid = unpaid_of(cur, case)
-    if not _is_so(cur, case, unpaid, notice=row[1], state=row[2]):
+    if not _is_so(cur, case, unpaid, notice=row[1], state=row[2], now=locked.now):
         letters.mark(cur, table=TABLE, letter=notice, status="superseded")
         return None
     if case.exempt_until is not None:
@@ -55,10 +55,12 @@ KIND: Final = letters.Kind(TABLE, _read)
 """Notices of dunning that wait to be mailed."""
 
 
-def _is_so(cur: Cursor, case: Case, unpaid: list[Unpaid], *, notice: str, state: str) -> bool:
-    """Whether what a letter says still holds: its state, and that something is owed; or that nothing is."""
+def _is_so(cur: Cursor, case: Case, unpaid: list[Unpaid], *, notice: str, state: str, now: datetime) -> bool:
+    """Whether what a letter says still holds: its state, and that something is owed; or that nothing is, also not below
+    a threshold."""
     if notice == RECOVERED:
-        return case.state == CLOSED and find_open_case(cur, case.organization) is None
+        is_over = case.state == CLOSED and find_open_case(cur, case.organization) is None
+        return is_over and not overdue_of(cur, case.organization, now)
     return case.state == state and bool(unpaid)
 
 

@@ -96,14 +96,14 @@ def _tell_dunning(
     cur: Cursor, before: MirroredInvoice | None, after: MirroredInvoice, author: Author
 ) -> None:
     """The processor's own retries are input of the one machine: each failure is told, and the end of it."""
-    organization, was_failed = after.organization, before is not None and before.failed
+    organization, had_failed = after.organization, before if before is not None and before.failed else None
     identifier = stream_of(INVOICE, after.invoice)
     failure = Failure("payment_failed", message=f"invoice {after.invoice} at the processor")
     for _ in range(failures_since(before, after)):
         notice.payment_failed(
             cur, organization=organization, invoice=identifier, failure=failure, author=author
         )
-    if was_failed and not after.failed:
+    if had_failed is not None and (not after.failed or after.remaining < had_failed.remaining):
         notice.payment_settled(cur, organization=organization, author=author)
 
 

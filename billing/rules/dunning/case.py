@@ -8,13 +8,15 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from billing.rules.dunning.campaigns import Campaigns, first_due, write_campaigns
 from billing.rules.dunning.policy import SPENDABLE, Policy, moment_of, write_policy
 from billing.rules.dunning.states import CLOSED, GRACE, PAST_DUE
 from orgs.rules.facts import Fact, id_text, time_text
 
 STREAM: Final = "dunning_case"
-SETTLED, BY_FINANCE = "settled", "finance"
-"""Why a case is closed: all its invoices are settled, or finance let it be."""
+SETTLED, BY_FINANCE, BELOW_THRESHOLD = "settled", "finance", "below_threshold"
+CLOSINGS: Final = (SETTLED, BY_FINANCE, BELOW_THRESHOLD)
+"""Why a case is closed: all its invoices are settled, finance let it be, or no balance is at its threshold any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Case:
     moved the others. `pending` are the invoices whose collection is under way, until `waits_until` at most; `asked_at`
     when one was asked for last; `wants_retry`: a new method came meanwhile. `is_hard`: the last failure said that
     asking again is of no use. `exempt_until`: nothing is held against the customer; `extended_until`: nothing gets
-    worse. `next_at` is when the timer has to look.
+    worse. `next_at` is when the timer has to look. `campaigns` are those of a policy by overdue balance, else none.
     """
 
     id: UUID
@@ -53,6 +55,7 @@ class Case:
     closed_at: datetime | None = None
     closing: str | None = None
     version: int = 0
+    campaigns: Campaigns = ()
 
     @property
     def is_open(self) -> bool:
@@ -73,7 +76,10 @@ class Case:
             return None
         if self.exempt_until is not None:
             return min(self.exempt_until, self.waits_until) if self.waits_until else self.exempt_until
-        return self.waits_until if self.pending else self.next_step_at
+        first = first_due(self.campaigns)
+        waits = self.waits_until if self.pending else self.next_step_at
+        times = (waits, None if first is None else first.next_at)
+        return min((at for at in times if at is not None), default=None)
 
     def moment(self, step: int) -> datetime:
         """Return when a step is due."""
@@ -140,4 +146,5 @@ def data_of(case: Case) -> dict[str, Any]:
         "policy": write_policy(case.policy),
         "invoices": [str(each) for each in case.invoices],
         "pending": [str(each) for each in case.pending],
+        "campaigns": write_campaigns(case.campaigns),
     }

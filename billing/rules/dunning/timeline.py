@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,7 +23,8 @@ _HARD: Final = Failure("card_declined", "lost_card")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What happens when, with the state and what the gate obeys after it. `notice`: what the customer is told."""
+    """What happens when, with the state and what the gate obeys after it. `notice`: what the customer is told;
+    `currency` and `attempt`: of a campaign."""
 
     at: datetime
     day: int
@@ -31,13 +33,28 @@ class Moment:
     standing: str
     notice: str | None
     why: str | None
+    currency: str | None = None
+    attempt: int | None = None
 
 
 def timeline(
-    policy: Policy, *, due_at: datetime, zone: str, is_hard: bool = False, paid_on_day: int | None = None
+    policy: Policy,
+    *,
+    due_at: datetime,
+    zone: str,
+    is_hard: bool = False,
+    paid_on_day: int | None = None,
+    overdue: Mapping[str, int] | None = None,
 ) -> list[Moment]:
     """Return everything that a policy does for an invoice due at `due_at` in a zone, if every retry fails at once
-    (`is_hard`: by a hard decline), until it is paid on a day, which comes before that day's steps."""
+    (`is_hard`: by a hard decline), until it is paid on a day, which comes before that day's steps.
+
+    One by overdue balance is asked of these balances (`overdue`, in units by currency; None: every currency is at its
+    threshold), which stay: without one at its threshold nothing happens.
+    """
+    reached = policy.reached(dict(policy.thresholds) if overdue is None else overdue)
+    if policy.is_by_balance and not reached:
+        return []
     paid_at = None if paid_on_day is None else moment_of(paid_on_day, anchor=due_at, zone=zone)
     case, made = machine.opened(
         identifier=_NOBODY,
@@ -48,6 +65,7 @@ def timeline(
         invoices=[_NOBODY],
         now=due_at,
         trigger=TIMER,
+        reached=reached,
     )
     told = [_moment(case, (case, made), due_at)]
     while (now := case.next_at) is not None and (paid_at is None or now < paid_at):
@@ -62,8 +80,15 @@ def timeline(
 
 
 def _turns(case: Case, action: Action, now: datetime, failure: Failure) -> list[Turned]:
-    if action.kind == "retry":
-        asked = machine.asked(case, {_NOBODY: now}, now=now, trigger=TIMER, due_at=action.due_at)
+    if action.kind == "attempt" and action.why is not None:
+        return [machine.attempted(case, action, {}, now=now, trigger=TIMER)]
+    if action.kind in ("retry", "attempt"):
+        under_way = {_NOBODY: now}
+        asked = (
+            machine.asked(case, under_way, now=now, trigger=TIMER, due_at=action.due_at)
+            if action.kind == "retry"
+            else machine.attempted(case, action, under_way, now=now, trigger=TIMER)
+        )
         return [asked, machine.failed(asked[0], _NOBODY, failure, now=now, trigger=PAYMENT)]
     if action.kind == "notify":
         return [machine.reminded(case, action, now=now, trigger=TIMER)]
@@ -77,4 +102,5 @@ def _moment(case: Case, turned: Turned, at: datetime) -> Moment:
     first, today = (local_time(moment, zone=case.zone).date() for moment in (case.anchor_at, at))
     day = (today - first).days
     standing = consequence_of(case).standing
-    return Moment(at, day, turned[1].verb, case.state, standing, said.get("notice"), said.get("why"))
+    more = (said.get(name) for name in ("notice", "why", "currency", "attempt"))
+    return Moment(at, day, turned[1].verb, case.state, standing, *more)

@@ -12,9 +12,11 @@ from billing.operations.dunning import notice
 from billing.operations.dunning.advancing import advance_customer
 from billing.operations.dunning.commanding import move_case
 from common.errors import InvalidTransition
+from tests.builders.campaigns import Owing, document, policy_by
 from tests.builders.dunning import AUTHOR, DAY, SOFT, Dunned, in_arrears
 from tests.builders.orgs import write
 from tests.builders.simulated import move_to
+from tests.builders.subscriptions import now_of
 from tests.concurrency.billing.test_events_at_once import at_once
 from tests.functional.billing.test_dunning import ACTION_OF, STATES, WORSE, in_state
 
@@ -155,3 +157,28 @@ class TestWhoPaid:
             assert dunned.history()[-1] == "closed"
             assert {dunned.call() for _ in range(12)} == {(201, None)}
             dunned.made.assert_sound()
+
+
+class TestACampaign:
+    def test_begins_once_and_ends_below_the_threshold_whoever_comes_beside_it(self) -> None:
+        with policy_by(document()):
+            dunned = Owing()
+            dunned.owes("110")
+            at_once(lambda place: (fails if place == 1 else looks)(dunned), callers=6)
+            assert (len(dunned.cases()), dunned.history().count("opened")) == (1, 1)
+            assert len(dunned.attempts()) <= 1
+            dunned.day(2)
+            dunned.fail()
+            move_to(dunned.id, now_of(dunned.id) + 2 * DAY)
+
+            def pays_down(place: int) -> None:
+                if place:
+                    looks(dunned)
+                else:
+                    dunned.pays(dunned.invoices[0], "20.00")
+
+            at_once(pays_down, callers=4)
+            assert (dunned.state(), dunned.cases()[0].closing) == ("closed", "below_threshold")
+            assert [number for _, number, _ in dunned.attempts()] in ([1], [1, 2])
+            assert dunned.notices() == ["past_due"]
+        dunned.made.assert_sound()

@@ -1,5 +1,6 @@
 """Dunning's rules: the table, policies, days, and what the machine does next."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from django_fsm import can_proceed
 from billing.models import DunningCase
 from billing.operations.dunning.recording import guard
 from billing.rules.dunning import machine
+from billing.rules.dunning.campaigns import read_campaigns, write_campaigns
 from billing.rules.dunning.case import Case, consequence_of
 from billing.rules.dunning.declines import is_hard
 from billing.rules.dunning.policy import DEFAULT, Policy, Step, moment_of, parse_policy, write_policy
@@ -17,6 +19,7 @@ from billing.rules.dunning.states import CLOSED, GRACE, PAST_DUE, STATES, SUSPEN
 from billing.rules.dunning.timeline import timeline
 from billing.rules.payments.views import Failure
 from common.errors import InvalidField, InvalidTransition, ProblemError
+from common.money import UNITS_PER_MAJOR
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 START = datetime(2026, 3, 20, 8, 30, tzinfo=UTC)
@@ -340,3 +343,90 @@ class TestADecline:
     )
     def test_is_hard_where_only_another_method_helps(self, failure: Failure, expected: bool) -> None:
         assert is_hard(failure) is expected
+
+
+BY_BALANCE = Policy(
+    (Step(5, "suspend"),),
+    trigger="overdue_balance",
+    thresholds=(("EUR", 150 * UNITS_PER_MAJOR), ("USD", 100 * UNITS_PER_MAJOR)),
+    max_attempts=3,
+    days_between_attempts=4,
+)
+WITHOUT_DECIMALS = replace(BY_BALANCE, thresholds=(("EUR", UNITS_PER_MAJOR // 100), ("JPY", UNITS_PER_MAJOR)))
+
+
+def campaigning(*reached: str, policy: Policy = BY_BALANCE, trigger: str = "timer") -> Case:
+    made, _ = machine.opened(
+        identifier=ONE, organization=TWO, policy=(None, 0, policy), zone="UTC", anchor_at=START, invoices=[ONE],
+        now=START, trigger=trigger, reached=reached,
+    )  # fmt: skip
+    return made
+
+
+def attempted(found: Case, now: datetime, *under_way: UUID) -> tuple[Case, Any]:
+    action = machine.next_action(found, now)
+    assert action is not None and action.kind == "attempt"
+    return machine.attempted(found, action, dict.fromkeys(under_way, now), now=now, trigger="timer")
+
+
+class TestACampaign:
+    def test_is_begun_at_the_threshold_and_not_below(self) -> None:
+        euro = UNITS_PER_MAJOR
+        assert BY_BALANCE.reached({"EUR": 150 * euro - 1, "USD": 120 * euro, "CHF": 9_999 * euro}) == ("USD",)
+        assert BY_BALANCE.reached({"EUR": 150 * euro, "USD": 100 * euro}) == ("EUR", "USD")
+
+    def test_reads_what_it_wrote(self) -> None:
+        for policy in (BY_BALANCE, WITHOUT_DECIMALS):
+            assert parse_policy(write_policy(policy)) == policy
+        found = campaigning("EUR", "USD")
+        assert read_campaigns(write_campaigns(found.campaigns)) == found.campaigns
+
+    def test_is_attempted_at_once_so_often_and_so_many_days_apart(self) -> None:
+        found, now = campaigning("USD"), START
+        for number in (1, 2, 3):
+            assert machine.next_action(found, now - timedelta(seconds=1)) is None or number == 1
+            found, made = attempted(found, now, ONE)
+            assert (made.verb, made.data["currency"], made.data["attempt"]) == ("retried", "USD", number)
+            found, _ = machine.failed(found, ONE, SOFT, now=now, trigger="payment")
+            if number > 1:  # and the step of day 5 is done by the next one
+                found = machine.after(found, step=1)
+            now += 4 * DAY
+        assert (machine.next_action(found, now + 90 * DAY), found.next_at) == (None, None)
+
+    def test_is_attempted_a_day_later_where_a_failure_began_it(self) -> None:
+        assert campaigning("USD", trigger="payment").next_at == START + DAY
+
+    def test_holds_up_what_escalates_and_once_that_is_due_no_longer(self) -> None:
+        found, _ = attempted(campaigning("EUR", "USD"), START, ONE)
+        assert found.waits_until == START + DAY
+        due = START + 5 * DAY
+        late = machine.after(found, pending=(), waits_until=None)
+        first, _ = attempted(late, due, TWO)
+        assert (first.pending, first.waits_until) == ((TWO,), due + DAY)
+        second, _ = attempted(first, due + 6 * HOUR, ONE)
+        assert (second.pending, second.waits_until) == ((TWO, ONE), due + DAY)
+        assert machine.next_action(second, due + 7 * HOUR) is None
+        waited = machine.next_action(second, due + DAY)
+        assert waited is not None and waited.kind == "stop_waiting"
+
+    def test_passes_over_an_attempt_right_after_a_new_method_was_asked(self) -> None:
+        found, _ = attempted(campaigning("USD"), START, ONE)
+        found, _ = machine.failed(found, ONE, SOFT, now=START, trigger="payment")
+        now = START + 4 * DAY
+        early = now - HOUR
+        found, _ = machine.asked(found, {ONE: early}, now=early, trigger="payment_method", is_step=False)
+        action = machine.next_action(found, now)
+        assert action is not None and (action.kind, action.why) == ("attempt", "asked_just_now")
+        found, made = machine.attempted(found, action, {}, now=now, trigger="timer")
+        assert (made.verb, found.campaigns[0].attempts, found.pending) == ("retry_skipped", 2, (ONE,))
+
+    def test_goes_on_where_another_begins_and_begins_anew_where_it_ended(self) -> None:
+        found, _ = attempted(campaigning("USD"), START, ONE)
+        both = machine.recounted(found, ("EUR", "USD"), now=START + DAY, trigger="timer")
+        assert both is not None and both[1].data["began"] == ["EUR"]
+        assert [(one.currency, one.attempts) for one in both[0].campaigns] == [("EUR", 0), ("USD", 1)]
+        assert machine.recounted(both[0], ("USD", "EUR"), now=START + DAY, trigger="timer") is None
+        less = machine.recounted(both[0], ("EUR",), now=START + DAY, trigger="payment")
+        assert less is not None and less[1].data["ended"] == ["USD"]
+        again = machine.recounted(less[0], ("EUR", "USD"), now=START + 2 * DAY, trigger="timer")
+        assert again is not None and again[0].campaigns[1].attempts == 0

@@ -224,7 +224,8 @@ PAYMENT_TYPES: Final[tuple[PublicType, ...]] = (
         {**_CASE, "state": "written_off", "next_step_at": None},
     ),
     _type(
-        "dunning.closed", "Everything is settled, or finance let it be (`closing`): the gate is open.",
+        "dunning.closed",
+        "All is settled, no overdue balance is at its threshold, or finance let it be (`closing`): the gate is open.",
         "dunning_case.closed", _case, _CLOSED,
     ),
 )  # fmt: skip
