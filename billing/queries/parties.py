@@ -10,6 +10,7 @@ from uuid import UUID
 from billing.queries import sellers
 from billing.queries.contracts import invoicing_terms
 from billing.queries.profiles import billing_contact, billing_profile
+from billing.queries.taxrates import rates_of
 from billing.rules.parties import Buyer, Seller
 from billing.rules.profiles import Contact
 from billing.rules.sellers import LegalEntity
@@ -101,6 +102,7 @@ def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
         cycle_anchor=profile.cycle_anchor,
         consolidation=profile.consolidation,
         data={name: value for name, value in data.items() if value is not None},
+        rates=rates_of(cur, profile.tax.country),
     )
 
 
