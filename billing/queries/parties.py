@@ -17,8 +17,10 @@ from billing.rules.sellers import LegalEntity
 from common.errors import NotFound
 from events.store import Cursor
 
-NET_DAYS: Final = 14
-GRACE_HOURS: Final = 1
+NET_DAYS: Final = 0
+"""To pay, where neither contract nor plan nor billing profile says it; a contract that names none gives 30."""
+GRACE_HOURS: Final = 72
+"""From a draft to its number: time to look at it, and to void what is wrong."""
 HOUSE: Final = Seller(
     id=UUID("01900000-0000-7000-8000-0000000000e1"),
     name="Counterfoil",
