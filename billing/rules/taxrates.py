@@ -47,7 +47,10 @@ class NewTaxRate:
 def read_percent(value: object, *, pointer: str = "") -> int:
     """Return the millionths of a rate in percent, 0 to 100 with up to 4 decimals. Raises InvalidQuantity and
     InvalidField."""
-    ppm = ppm_of_percent(value, pointer=pointer)
+    try:
+        ppm = ppm_of_percent(value, pointer=pointer)
+    except InvalidField:  # more than a markup may be
+        ppm = PPM + 1
     if ppm > PPM:
         raise InvalidField("A tax rate is at most 100 percent.", pointer=pointer)
     return ppm
