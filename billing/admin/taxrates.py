@@ -38,7 +38,9 @@ class TaxRateForm(_RateForm):
     )
     valid_from = forms.DateField(help_text="The first day (UTC)")
     valid_to = forms.DateField(required=False, help_text="The first day after it; empty: no end")
-    source = forms.CharField(max_length=MAX_SOURCE, help_text="Where it is said: the law, the authority's page")
+    source = forms.CharField(
+        max_length=MAX_SOURCE, help_text="Where it is said: the law, the authority's page"
+    )
 
     class Meta:
         model = TaxRate

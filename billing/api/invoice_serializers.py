@@ -179,7 +179,8 @@ class InvoiceLineSerializer(serializers.Serializer[Any]):
     tax = SignedAmountField()
     tax_percent = TextField(allow_null=True, help_text="Null while the tax is not known.")
     tax_rate = IdField(
-        allow_null=True, help_text="The rate at `/v1/tax-rates` that it is; null: one of the package, or none."
+        allow_null=True,
+        help_text="The rate at `/v1/tax-rates` that it is; null: one of the package, or none.",
     )
     service_start = InstantField(allow_null=True)
     service_end = InstantField(allow_null=True)

@@ -1,4 +1,4 @@
-"""Events of plans, coupons, sellers, tax rates and billing profiles to rows: the last definition of each stream wins."""
+"""Events of plans, coupons, sellers, tax rates, billing profiles to rows: the last definition of each stream wins."""
 
 from typing import Final
 

@@ -160,9 +160,7 @@ def list_invoices(
     return [_invoice(row) for row in cur.execute(_LIST, given).fetchall()]
 
 
-def invoices_waiting_for_tax(
-    cur: Cursor, organization: UUID, *, error: str, prefix: str
-) -> list[Invoice]:
+def invoices_waiting_for_tax(cur: Cursor, organization: UUID, *, error: str, prefix: str) -> list[Invoice]:
     """Return an organization's invoices that wait for their tax, also those that failed for it: with this error, or
     one that begins so."""
     given = {"organization": organization, "error": error, "prefix": prefix}

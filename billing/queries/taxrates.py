@@ -33,7 +33,7 @@ _ANSWERED: Final = f"""
 SELECT f.organization, array_agg(f.subject ORDER BY f.id) FROM findings f
 WHERE f.status = 'open' AND f.kind = '{RATE_MISSING}'
     AND (SELECT count(*) FROM tax_rates r WHERE r.country = f.detail->>'country') > (f.detail->>'rates')::integer
-GROUP BY f.organization ORDER BY min(f.id) LIMIT %s
+GROUP BY f.organization ORDER BY f.organization LIMIT %s
 """
 
 
@@ -80,4 +80,6 @@ def closed_for_tax(cur: Cursor, area: str) -> date | None:
 def answered_findings(cur: Cursor, *, limit: int) -> list[tuple[UUID, list[str]]]:
     """Return customers with invoices that wait for a rate, for whose country one was entered since they were tried,
     and the subjects of those findings."""
-    return [(organization, subjects) for organization, subjects in cur.execute(_ANSWERED, (limit,)).fetchall()]
+    return [
+        (organization, subjects) for organization, subjects in cur.execute(_ANSWERED, (limit,)).fetchall()
+    ]

@@ -10,7 +10,6 @@ import pytest
 
 from billing.operations.invoices.finalizing import finalize_invoice
 from billing.operations.invoices.taxing import ask_tax_of_invoice
-from billing.operations.simulating import simulate
 from billing.operations.taxrates import try_invoices_again
 from billing.rules.months import month_text, previous_month
 from common.errors import ServiceUnavailable
@@ -20,7 +19,6 @@ from tests.builders.catalog import catalog_events, make_entity
 from tests.builders.crowd import at_once
 from tests.builders.orgs import AUTHOR, caller, events_of, make_organization, platform, unique, write
 from tests.builders.payments import findings
-from tests.builders.subscriptions import now_of
 from tests.functional.billing.test_admin import staff
 
 PATH, PAGE = "/v1/tax-rates", "/admin/billing/taxrate/"
@@ -35,12 +33,12 @@ def problem(answer: Any) -> tuple[int, str, list[str]]:
     return answer.status_code, body["code"], [error["pointer"] for error in body.get("errors", ())]
 
 
-def body(country: str, **given: Any) -> dict[str, Any]:
+def body(country: str, /, **given: Any) -> dict[str, Any]:
     """A rate of 5 % from 2020 on."""
     return {"country": country, "percent": "5", "valid_from": "2020-01-01", "source": "The law", **given}
 
 
-def enter(country: str, **given: Any) -> dict[str, Any]:
+def enter(country: str, /, **given: Any) -> dict[str, Any]:
     """A rate that is entered."""
     answer = platform().post(PATH, body(country, **given))
     assert answer.status_code == 201, answer.content
@@ -254,7 +252,10 @@ class TestWithoutOne:
 
     def test_an_invoice_is_given_up_after_a_month_until_it_is_entered(self) -> None:
         made, invoice = waiting("JP")
-        simulate(organization=made.id, until=now_of(made.id) + 40 * DAY)
+        answers = ask_tax_of_invoice(organization=made.id, invoice=UUID(invoice))
+        asked = {"organization": made.id, "invoice": UUID(invoice), "answers": answers, "author": AUTHOR}
+        while write(lambda cur: finalize_invoice(cur, **asked)).status != "failed":
+            pass  # a try each
         assert made.reader.get(f"/v1/invoices/{invoice}").json()["status"] == "failed"
         assert subjects(made) == [f"invoice:{invoice}"]
         enter("JP")
@@ -320,10 +321,7 @@ class TestThePage:
         before = catalog_events()
         for change, said in (
             ({}, b"begins on this day already"),
-            ({"country": "XX"}, b"two capital letters"),
             ({"valid_from": "2025-01-01", "percent": "101"}, b"at most 100 percent"),
-            ({"valid_from": "2025-01-01", "tax_code": "none"}, b"Nothing taxes"),
-            ({"valid_from": "2025-01-01", "source": ""}, b"This field is required"),
         ):
             assert said in client.post(f"{PAGE}add/", self.form(**change), follow=True).content
         assert catalog_events() == before
