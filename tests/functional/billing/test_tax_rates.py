@@ -253,7 +253,12 @@ class TestWithoutOne:
     def test_an_invoice_is_given_up_after_a_month_until_it_is_entered(self) -> None:
         made, invoice = waiting("JP")
         answers = ask_tax_of_invoice(organization=made.id, invoice=UUID(invoice))
-        asked = {"organization": made.id, "invoice": UUID(invoice), "answers": answers, "author": AUTHOR}
+        asked: dict[str, Any] = {
+            "organization": made.id,
+            "invoice": UUID(invoice),
+            "answers": answers,
+            "author": AUTHOR,
+        }
         while write(lambda cur: finalize_invoice(cur, **asked)).status != "failed":
             pass  # a try each
         assert made.reader.get(f"/v1/invoices/{invoice}").json()["status"] == "failed"
