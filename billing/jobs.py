@@ -15,12 +15,14 @@ from billing.operations.revenue.closing import close_due_books
 from billing.operations.revenue.recognising import recognise_due
 from billing.operations.runs import bill_due_customers
 from billing.operations.tax_provider import ask_waiting_vat_ids
+from billing.operations.taxrates import try_invoices_again
 from events.jobs import DueJob, register
 
 BILL_SECONDS: Final = 10
 SEND_SECONDS: Final = 1
 TOP_UP_SECONDS: Final = 10
 ASK_SECONDS: Final = 300
+RATE_SECONDS: Final = 60
 RECOGNISE_SECONDS: Final = 60
 CLOSE_SECONDS: Final = 10
 DUNNING_SECONDS: Final = 10
@@ -32,11 +34,12 @@ LETTERS: Final = (telling.KIND, stopping.KIND, sending.KIND)
 
 
 def register_all() -> None:
-    """This function will register the asking about VAT ids that wait for an answer, the billing run, the
-    recognition of revenue after it, the closing of books that are to be closed, dunning, what customers are entitled
-    to, letters (dunning's, documents, and that top-ups have stopped), the sending of commands to the processor, and
-    automatic top-ups."""
+    """This function will register the asking about VAT ids that wait for an answer, the trying again of what waited for
+    a tax rate, the billing run, the recognition of revenue after it, the closing of books that are to be closed,
+    dunning, what customers are entitled to, letters (dunning's, documents, and that top-ups have stopped), the sending
+    of commands to the processor, and automatic top-ups."""
     register(DueJob("billing.ask_vat_ids", ask_waiting_vat_ids, ASK_SECONDS))
+    register(DueJob("billing.tax_rates", try_invoices_again, RATE_SECONDS))
     register(DueJob("billing.run", bill_due_customers, BILL_SECONDS))
     register(DueJob("billing.recognise_revenue", recognise_due, RECOGNISE_SECONDS))
     register(DueJob("billing.close_books", close_due_books, CLOSE_SECONDS))

@@ -12,3 +12,4 @@ from billing.admin import payments as payments
 from billing.admin import plans as plans
 from billing.admin import revenue as revenue
 from billing.admin import subscriptions as subscriptions
+from billing.admin import taxrates as taxrates

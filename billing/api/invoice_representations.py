@@ -310,6 +310,7 @@ def _line(data: Mapping[str, Any], currency: str) -> dict[str, Any]:
             for name in ("amount", "discount", "net", "tax")
         },
         "tax_percent": None if treatment is None else treatment["percent"],
+        "tax_rate": None if treatment is None else treatment.get("tax_rate"),
         "provider": group.get("provider"),
         "model": group.get("model"),
         "tool": group.get("tool"),

@@ -77,7 +77,9 @@ class TaxLineSerializer(serializers.Serializer[Any]):
     """Base and tax of all lines that are taxed alike, rounded once."""
 
     percent = TextField(help_text="The rate in percent.")
-    category = TextField(help_text="Of EN 16931: S, AE (reverse charge), E (exempt), O (outside the scope).")
+    category = TextField(
+        help_text="Of EN 16931: S, Z (a rate of zero), AE (reverse charge), E (exempt), O (outside the scope)."
+    )
     country = TextField()
     exemption_code = TextField(allow_null=True)
     base = SignedAmountField()
@@ -179,6 +181,10 @@ class InvoiceLineSerializer(serializers.Serializer[Any]):
     net = SignedAmountField()
     tax = SignedAmountField()
     tax_percent = TextField(allow_null=True, help_text="Null while the tax is not known.")
+    tax_rate = IdField(
+        allow_null=True,
+        help_text="The rate at `/v1/tax-rates` that it is; null: one of the package, or none.",
+    )
     service_start = InstantField(allow_null=True)
     service_end = InstantField(allow_null=True)
     item = IdField(allow_null=True)

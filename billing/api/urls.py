@@ -28,6 +28,7 @@ from billing.api import (
     sellers,
     simulations,
     subscriptions,
+    taxrates,
     whatif,
 )
 
@@ -136,6 +137,9 @@ urlpatterns: list[URLPattern] = [
     path("legal-entities", sellers.LegalEntityListView.as_view()),
     path("legal-entities/<str:name>", sellers.LegalEntityDetailView.as_view()),
     path("legal-entities/<str:name>/archive", sellers.LegalEntityArchiveView.as_view()),
+    path("tax-rates", taxrates.TaxRateListView.as_view()),
+    path("tax-rates/<str:name>", taxrates.TaxRateDetailView.as_view()),
+    path("tax-rates/<str:name>/end", taxrates.TaxRateEndView.as_view()),
     path("billing-profile", profiles.BillingProfileView.as_view()),
     path("billing-profile/erase-contact", profiles.ContactEraseView.as_view()),
     path("billing-profile/check-vat-id", profiles.VatIdCheckView.as_view()),

@@ -5,6 +5,7 @@ from billing.models.catalog import Coupon as Coupon
 from billing.models.catalog import LegalEntity as LegalEntity
 from billing.models.catalog import Plan as Plan
 from billing.models.catalog import PlanVersion as PlanVersion
+from billing.models.catalog import TaxRate as TaxRate
 from billing.models.commands import OutboundCommand as OutboundCommand
 from billing.models.commands import PaymentCustomer as PaymentCustomer
 from billing.models.contracts import Contract as Contract

@@ -137,3 +137,26 @@ class BillingProfile(models.Model):
 
     def __str__(self) -> str:
         return f"billing profile of {self.organization}"
+
+
+class TaxRate(models.Model):
+    """What a tax code is taxed with in a country from a day on, `valid_to` not included; never edited, only ended."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    country = models.TextField()
+    tax_code = models.TextField()
+    ppm = models.IntegerField(null=True)
+    valid_from = models.DateField()
+    valid_to = models.DateField(null=True)
+    source = models.TextField()
+    created_at = models.DateTimeField()
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "tax_rates"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.country} {self.tax_code} from {self.valid_from}"

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from billing.queries.profiles import billing_profile, waiting_for_answers
 from billing.rules.profiles import BillingProfile, answer_recorded
-from billing.rules.tax import Answer, Customer, TaxPending, Treatment, tax_treatment
+from billing.rules.tax import STANDARD, Answer, Customer, TaxPending, TaxRate, Treatment, tax_treatment
 from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author, record
@@ -33,13 +33,15 @@ class TaxProviderUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TaxQuestion:
-    """How is this customer taxed by a seller of this country on a day? `vat_answer`: as a tax profile has it."""
+    """How is this customer taxed by a seller of this country on a day? `vat_answer`: as a tax profile has it;
+    `entered`: the rates that the platform entered for the customer's country."""
 
     seller_country: str
     customer: Customer
     on: date
     vat_answer: str = "not_asked"
-    tax_code: str = "standard"
+    tax_code: str = STANDARD
+    entered: tuple[TaxRate, ...] = ()
 
 
 class TaxProvider(Protocol):
@@ -53,8 +55,8 @@ class TaxProvider(Protocol):
 
 
 class CountryRates:
-    """The provider that comes along: rates by country, reduced for the tax codes that its table has in that country,
-    else the standard rate. It knows no register, so whether a VAT id of another
+    """The provider that comes along: the rates that were entered, else those of the package, of the tax code where one
+    of them has it in that country, else the standard rate. It knows no register, so whether a VAT id of another
     country is valid, a person states; until then what depends on it is pending."""
 
     def vat_id_answer(self, vat_id: str) -> str:
@@ -70,6 +72,7 @@ class CountryRates:
             answer=answers.get(question.vat_answer),
             on=question.on,
             tax_code=question.tax_code,
+            entered=question.entered,
         )
 
 

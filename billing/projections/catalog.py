@@ -1,4 +1,4 @@
-"""Events of plans, coupons, legal entities and billing profiles to rows: the last definition of each stream wins."""
+"""Events of plans, coupons, sellers, tax rates, billing profiles to rows: the last definition of each stream wins."""
 
 from typing import Final
 
@@ -97,8 +97,25 @@ BILLING_PROFILES: Final = DefinedTable(
     },
 )
 
+TAX_RATES: Final = DefinedTable(
+    "tax_rate",
+    "tax_rates",
+    {
+        "country": "text",
+        "tax_code": "text",
+        "ppm": "integer",
+        "valid_from": "date",
+        "valid_to": "date",
+        "source": "text",
+        "created_at": "timestamptz",
+    },
+)
+
 
 def register_all() -> None:
     """This function will register the projectors of the catalog's tables."""
-    for table in (PLANS, PLAN_VERSIONS, COUPONS, COUPON_REDEMPTIONS, LEGAL_ENTITIES, BILLING_PROFILES):
+    tables = (
+        PLANS, PLAN_VERSIONS, COUPONS, COUPON_REDEMPTIONS, LEGAL_ENTITIES, BILLING_PROFILES, TAX_RATES,
+    )  # fmt: skip
+    for table in tables:
         table.register("billing")

@@ -31,7 +31,8 @@ SELECT {_COLUMNS} FROM invoices WHERE organization = %s AND status IN ('open', '
 """
 _WAITING: Final = f"""
 SELECT {_COLUMNS} FROM invoices WHERE organization = %(organization)s
-    AND (status = 'tax_pending' OR status = 'failed' AND error = %(error)s) ORDER BY id
+    AND (status = 'tax_pending' OR status = 'failed' AND (error = %(error)s OR starts_with(error, %(prefix)s)))
+ORDER BY id
 """
 _LINE_NAMES: Final = tuple(LINE_COLUMNS)
 LINE_SELECT: Final = ", ".join(
@@ -159,9 +160,10 @@ def list_invoices(
     return [_invoice(row) for row in cur.execute(_LIST, given).fetchall()]
 
 
-def invoices_waiting_for_tax(cur: Cursor, organization: UUID, *, error: str) -> list[Invoice]:
-    """Return an organization's invoices that wait for their tax, also those that failed with this error for it."""
-    given = {"organization": organization, "error": error}
+def invoices_waiting_for_tax(cur: Cursor, organization: UUID, *, error: str, prefix: str) -> list[Invoice]:
+    """Return an organization's invoices that wait for their tax, also those that failed for it: with this error, or
+    one that begins so."""
+    given = {"organization": organization, "error": error, "prefix": prefix}
     return [_invoice(row) for row in cur.execute(_WAITING, given).fetchall()]
 
 

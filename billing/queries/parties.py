@@ -10,14 +10,17 @@ from uuid import UUID
 from billing.queries import sellers
 from billing.queries.contracts import invoicing_terms
 from billing.queries.profiles import billing_contact, billing_profile
+from billing.queries.taxrates import rates_of
 from billing.rules.parties import Buyer, Seller
 from billing.rules.profiles import Contact
 from billing.rules.sellers import LegalEntity
 from common.errors import NotFound
 from events.store import Cursor
 
-NET_DAYS: Final = 14
-GRACE_HOURS: Final = 1
+NET_DAYS: Final = 0
+"""To pay, where neither contract nor plan nor billing profile says it; a contract that names none gives 30."""
+GRACE_HOURS: Final = 72
+"""From a draft to its number: time to look at it, and to void what is wrong."""
 HOUSE: Final = Seller(
     id=UUID("01900000-0000-7000-8000-0000000000e1"),
     name="Counterfoil",
@@ -101,6 +104,7 @@ def buyer_of(cur: Cursor, organization: UUID) -> Buyer:
         cycle_anchor=profile.cycle_anchor,
         consolidation=profile.consolidation,
         data={name: value for name, value in data.items() if value is not None},
+        rates=rates_of(cur, profile.tax.country),
     )
 
 

@@ -15,6 +15,8 @@ OPEN, RESOLVED = "open", "resolved"
 STATUSES: Final = (OPEN, RESOLVED)
 NOT_CHARGEABLE: Final = "amount_not_chargeable"
 """The kind of the finding about an invoice whose amount the processor cannot move."""
+RATE_MISSING: Final = "tax_rate_missing"
+"""The kind of the finding about an invoice whose tax has no rate."""
 COMMAND_STOPPED: Final = "command_stopped"
 """The kind of the finding about a command that waits for a person."""
 DOCUMENT_NOT_SENT: Final = "document_not_sent"

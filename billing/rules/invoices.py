@@ -248,16 +248,25 @@ def line_data(line: Line) -> dict[str, Any]:
 
 
 def treatment_data(treatment: Treatment) -> dict[str, Any]:
-    """Return a tax treatment as events hold it; `rate` is an exact fraction, `percent` for people."""
-    return {
+    """Return a tax treatment as events hold it; `rate` is an exact fraction, `percent` for people, `tax_rate` the id of
+    an entered rate."""
+    data = {
         "rate": str(treatment.rate),
         "percent": percent_of(treatment.rate),
         "category": treatment.category,
         "country": treatment.country,
         "exemption_code": treatment.exemption_code,
     }
+    return data if treatment.tax_rate is None else {**data, "tax_rate": str(treatment.tax_rate)}
 
 
 def treatment_of(data: Mapping[str, Any]) -> Treatment:
     """Return the treatment that was written so."""
-    return Treatment(Fraction(data["rate"]), data["category"], data["country"], data["exemption_code"])
+    stated = data.get("tax_rate")
+    return Treatment(
+        Fraction(data["rate"]),
+        data["category"],
+        data["country"],
+        data["exemption_code"],
+        None if stated is None else UUID(stated),
+    )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.rules.numbers import TEST_CREDIT_SERIES, TEST_SERIES
-from billing.rules.tax import Customer, Treatment
+from billing.rules.tax import Customer, TaxRate, Treatment
 from common.localtime import local_time
 
 NOT_TAXED: Final = "seller_without_tax"
@@ -41,7 +41,7 @@ class Seller:
 class Buyer:
     """How a customer is billed. `customer`: as tax rules see it, None while its country is not known; `vat_answer`:
     what the register said of its VAT id. `grace`: from a draft to its number. `cycle_anchor`: a local wall time, None:
-    the calendar month. `consolidation`: see `consolidating`."""
+    the calendar month. `consolidation`: see `consolidating`. `rates`: what the platform entered for its country."""
 
     name: str
     customer: Customer | None
@@ -52,6 +52,7 @@ class Buyer:
     cycle_anchor: datetime | None
     consolidation: str
     data: Mapping[str, Any]
+    rates: tuple[TaxRate, ...] = ()
 
 
 def year_of(seller: Seller, moment: datetime) -> int:

@@ -2,17 +2,18 @@
 
 The treatment is a pure function of supplier, customer and what the register of VAT ids answered. Tax is rounded once
 per treatment on a document and spread to its lines (house rule 5). Nothing is guessed: without an answer
-that is needed the document waits, without a rate it is refused.
+or a rate that is needed the document waits.
 """
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
+from uuid import UUID
 
 from billing.rules.rounding import document_step, round_to_document, spread
 from billing.rules.vatids import check_vat_id
@@ -25,6 +26,8 @@ REVERSE_CHARGE: Final = "reverse_charge"
 OUTSIDE_AREA: Final = "outside_area"
 NO_RATE: Final = "no_rate"
 TAX_PENDING: Final = "tax_pending"
+STANDARD: Final = "standard"
+PPM: Final = 1_000_000
 
 Answer = Literal["valid", "invalid", "unavailable"]
 
@@ -48,6 +51,32 @@ class StandardRate:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxRate:
+    """A rate that the platform entered: what a tax code is taxed with in a country from a day on, `valid_to` not
+    included. `ppm`: millionths; None: the country has no such tax. `source`: where that is said."""
+
+    id: UUID
+    organization: UUID
+    country: str
+    tax_code: str
+    ppm: int | None
+    valid_from: date
+    valid_to: date | None
+    source: str
+    created_at: datetime
+    version: int
+
+    @property
+    def rate(self) -> Fraction | None:
+        """As a share of the net amount."""
+        return None if self.ppm is None else Fraction(self.ppm, PPM)
+
+    def covers(self, day: date) -> bool:
+        """Whether it holds on a day."""
+        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
 class Customer:
     """Where a customer is, the VAT id that it stated, and the code of an exemption that it proved."""
 
@@ -58,14 +87,16 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """How a line is taxed. `category` is that of EN 16931 (UNCL 5305): S standard, AE reverse charge, E exempt,
-    O outside the scope. Whatever is not taxed says why.
+    """How a line is taxed. `category` is that of EN 16931 (UNCL 5305): S standard, Z at a rate of zero, AE reverse
+    charge, E exempt, O outside the scope. Whatever is not taxed says why. `tax_rate`: the entered rate that this is,
+    None: it is of the package, or of no rate; lines that differ in it alone are taxed alike.
     """
 
     rate: Fraction
     category: str
     country: str
     exemption_code: str | None = None
+    tax_rate: UUID | None = field(default=None, compare=False)
 
 
 ROUNDED: Final = Treatment(Fraction(0), "O", "", "rounding")
@@ -177,18 +208,50 @@ def tax_area(country: str) -> str:
 
 
 def standard_rate(country: str, *, on: date) -> Fraction | None:
-    """Return the rate of a country on a day, None where there is no such tax. Raises TaxRateUnknown."""
-    found = [entry for entry in standard_rates().get(country, ()) if entry.since <= on]
-    if not found:
-        raise TaxRateUnknown(f"There is no tax rate of {country} on {on}.")
-    return found[-1].rate
+    """Return the package's rate of a country on a day, None where there is no such tax. Raises TaxRateUnknown."""
+    return rate_of_code(country, STANDARD, on=on)
 
 
-def rate_of_code(country: str, tax_code: str, *, on: date) -> Fraction | None:
-    """Return the rate of a tax code in a country on a day: the reduced one where the table has it, else the standard
-    rate. None where there is no such tax. Raises TaxRateUnknown."""
-    found = [rate for since, rate in reduced_rates().get((tax_code, country), ()) if since <= on]
-    return found[-1] if found else standard_rate(country, on=on)
+def rate_of_code(
+    country: str, tax_code: str, *, on: date, entered: Sequence[TaxRate] = ()
+) -> Fraction | None:
+    """Return the rate of a tax code in a country on a day: its own, else the standard rate. None where there is no
+    such tax. Raises TaxRateUnknown.
+
+    Of each, an `entered` rate that covers the day goes before the package's; of several the one that begins last.
+    """
+    return _found_rate(country, tax_code, on, entered)[0]
+
+
+def is_rate_known(country: str, tax_code: str, *, on: date, entered: Sequence[TaxRate] = ()) -> bool:
+    """Return whether something of this tax code can be taxed in a country on a day."""
+    try:
+        _found_rate(country, tax_code, on, entered)
+    except TaxRateUnknown:
+        return False
+    return True
+
+
+def _found_rate(
+    country: str, tax_code: str, on: date, entered: Sequence[TaxRate]
+) -> tuple[Fraction | None, UUID | None]:
+    """The rate, and which entered one it is."""
+    for code in (tax_code, STANDARD):
+        own = [one for one in entered if (one.country, one.tax_code) == (country, code) and one.covers(on)]
+        if own:
+            last = max(own, key=lambda one: one.valid_from)
+            return last.rate, last.id
+        packaged = [rate for since, rate in packaged_rates(country, code) if since <= on]
+        if packaged:
+            return packaged[-1], None
+    raise TaxRateUnknown(f"There is no tax rate of {country} on {on}.")
+
+
+def packaged_rates(country: str, tax_code: str) -> Sequence[tuple[date, Fraction | None]]:
+    """Return the package's rates of a tax code in a country: from which day on which, the oldest first."""
+    if tax_code == STANDARD:
+        return [(entry.since, entry.rate) for entry in standard_rates().get(country, ())]
+    return reduced_rates().get((tax_code, country), ())
 
 
 def id_to_ask_for(supplier_country: str, customer: Customer) -> str | None:
@@ -211,12 +274,13 @@ def tax_treatment(
     *,
     answer: Answer | None,
     on: date,
-    tax_code: str = "standard",
+    tax_code: str = STANDARD,
+    entered: Sequence[TaxRate] = (),
 ) -> Treatment | TaxPending:
     """Return how a customer is taxed on a day for something with a tax code.
 
-    `answer` is what the register said about `id_to_ask_for`; None: it was not asked. Outside the supplier's area there
-    is no tax. Raises TaxRateUnknown.
+    `answer` is what the register said about `id_to_ask_for`; None: it was not asked. `entered`: as `rate_of_code` has
+    it. Outside the supplier's area there is no tax. Raises TaxRateUnknown.
     """
     country = customer.country
     if tax_area(country) != tax_area(supplier_country):
@@ -228,8 +292,10 @@ def tax_treatment(
         return _untaxed("AE", country, REVERSE_CHARGE)
     if vat_id is not None and answer != "invalid":
         return TaxPending(vat_id)
-    rate = rate_of_code(country, tax_code, on=on)
-    return _untaxed("O", country, NO_RATE) if rate is None else Treatment(rate, "S", country)
+    rate, stated = _found_rate(country, tax_code, on, entered)
+    if rate is None:
+        return Treatment(Fraction(0), "O", country, NO_RATE, stated)
+    return Treatment(rate, "S" if rate else "Z", country, tax_rate=stated)
 
 
 def tax_document(

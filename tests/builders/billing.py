@@ -165,11 +165,12 @@ class Billed:
 
 def billed(country: str = "US", **given: Any) -> Billed:
     """A postpaid customer without credit, with a clock that can be moved, invoiced by a legal entity of its own in
-    Germany: taxed where it says another country than the United States."""
+    Germany: taxed where it says another country than the United States. Its drafts wait an hour, and it has 14 days to
+    pay: tests let that time pass, not the three days and none of the house."""
     customer = make_customer(given.pop("credit", "0"), **{"funding": "postpaid", **given})
     made = Billed(customer, caller(customer.id, "billing:read"), platform())
     entity = make_entity(currency=given.get("currency", "USD"))
-    made.profile(legal_entity=entity.key, tax={"country": country})
+    made.profile(legal_entity=entity.key, tax={"country": country}, grace_hours=1, net_days=14)
     return made
 
 

@@ -49,7 +49,7 @@ def at(text: str) -> datetime:
 def at_start(start: datetime, **given: Any) -> Billed:
     """A customer of a seller of its own, whose clock shows `start`: its invoices are numbered from one. `net_days`: how
     long it has to pay."""
-    changes = {"net_days": given.pop("net_days", None)}
+    changes = {"net_days": given.pop("net_days", 14)}
     made = billed(**given)
     entity = make_entity()
     write(

@@ -16,7 +16,7 @@ from billing.operations.invoices.numbering import next_counter
 from billing.operations.invoices.paying import pay_with_credit_of
 from billing.operations.invoices.sending import INVOICE, send_by_itself
 from billing.operations.invoices.taxing import TaxAnswers
-from billing.operations.invoices.waiting import await_tax
+from billing.operations.invoices.waiting import await_tax, end_waiting
 from billing.operations.payments.collecting import collect_opened
 from billing.operations.revenue.scheduling import opened_schedules
 from billing.queries.invoices import LineRow, find_invoice, lines_of
@@ -60,8 +60,8 @@ def finalize_invoice(
     effect at the date that it is for, or where that month is closed at the beginning of the first open one. A payment
     of an open one is asked for, where the customer is charged automatically. Lines that defer revenue open recognition
     schedules. `answers` are of `ask_tax_of_invoice`, asked before the transaction; None: its tax is known. Raises
-    NotFound, InvalidTransition (finalised or void), TaxRateUnknown, AmountOutOfRange, and ServiceUnavailable when the
-    parties changed since it was asked, or it was not asked about a line that waits.
+    NotFound, InvalidTransition (finalised or void), AmountOutOfRange, and ServiceUnavailable when the parties or the
+    rates changed since it was asked, or it was not asked about a line that waits.
     """
     return finalize_locked(cur, lock_books(cur, organization), invoice, answers, author=author)
 
@@ -78,7 +78,8 @@ def finalize_locked(
         answers.require_same(cur, organization)
     taxed = _taxed(cur, found, lines_of(cur, invoice), answers)
     if taxed is None:
-        return await_tax(cur, found, books.organization, author=author)
+        assert answers is not None  # a line that waits was asked about
+        return await_tax(cur, found, books.organization, answers, author=author)
     found, lines, told = taxed
     # Taxed when it was drafted, it names the seller of then: that one's tax needs that one's number.
     seller = answers.seller if told and answers is not None else seller_named(cur, found.legal_entity)
@@ -102,6 +103,7 @@ def finalize_locked(
         [fact(done, "finalized", at=books.now, lines=told, schedules=schedules, ledger=ledger)],
         author=author,
     )
+    end_waiting(cur, found, reason="Its tax is known.", author=author)
     _address(cur, done)
     if done.total:
         send_by_itself(cur, books.organization, document=done.id, kind=INVOICE)
@@ -152,7 +154,7 @@ def _taxed(
     taxable = []
     before = _treatments_before(cur, found, lines)
     for line in lines:
-        treatment = before.get(line.n) or answers.strict(line.tax_code)
+        treatment = before.get(line.n) or answers.patient(line.tax_code)
         if isinstance(treatment, TaxPending):
             return None
         taxable.append(TaxableLine(str(line.n), line.net, treatment))

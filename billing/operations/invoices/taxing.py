@@ -24,7 +24,7 @@ PENDING: Final = TaxPending("")
 @dataclass(frozen=True, slots=True)
 class TaxAnswers:
     """How tax codes are taxed between two parties as they were when it was asked. A code that was not asked about, and
-    one without a known rate, waits."""
+    one without a known rate (`refusals`), waits."""
 
     seller: Seller
     buyer: Buyer
@@ -34,12 +34,6 @@ class TaxAnswers:
     def patient(self, code: str) -> Treatment | TaxPending:
         """How a code is taxed; what nobody knows waits."""
         return untaxed(self.seller, code) or self.treatments.get(code, PENDING)
-
-    def strict(self, code: str) -> Treatment | TaxPending:
-        """The same, but a rate that nobody knows is refused. Raises TaxRateUnknown."""
-        if code in self.refusals:
-            raise self.refusals[code]
-        return self.patient(code)
 
     def require_same(self, cur: Cursor, organization: UUID) -> None:
         """Refuse answers about parties that changed since. Raises ServiceUnavailable: ask again."""
@@ -69,7 +63,7 @@ def ask_between(seller: Seller, buyer: Buyer, *, codes: Iterable[str], at: datet
     for code in sorted(set(codes)):
         if seller.country is None or buyer.customer is None or untaxed(seller, code):
             continue
-        question = TaxQuestion(seller.country, buyer.customer, at.date(), buyer.vat_answer, code)
+        question = TaxQuestion(seller.country, buyer.customer, at.date(), buyer.vat_answer, code, buyer.rates)
         try:
             treatments[code] = ask_treatment(question)
         except TaxRateUnknown as refusal:

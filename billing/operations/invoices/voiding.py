@@ -9,6 +9,7 @@ from billing.operations.dunning.settling import due_changed, payment_settled
 from billing.operations.findings import resolve_open
 from billing.operations.invoices.booking import booked
 from billing.operations.invoices.drafting import standing_fact
+from billing.operations.invoices.waiting import end_waiting
 from billing.operations.revenue.scheduling import voided_schedules
 from billing.queries.invoices import find_invoice, lines_of
 from billing.queries.items import items_of
@@ -68,6 +69,7 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
     if found.usage:
         facts.append(standing_fact(books.organization, _with_ranges(standing, found), "gave_back"))
     record(cur, facts, author=author)
+    end_waiting(cur, found, reason="The invoice is void.", author=author)
     if found.is_finalized:
         due_changed(cur, organization=organization, invoice=found.id, author=author)
         payment_settled(cur, organization=organization, author=author)

@@ -180,6 +180,20 @@ class TestASubscription:
         shown = {one["total"]: (one["net_days"], one["status"]) for one in made.invoices()}
         assert shown in ({"11.00": (7, "open")}, {"5.00": (7, "open"), "6.00": (30, "open")})
 
+    def test_waits_three_days_and_is_due_at_once_where_nobody_says_otherwise(self) -> None:
+        made = billed()
+        made.profile(net_days=None, grace_hours=None)
+        subscribe(owner(made.id), sell(fee("5")))
+        made.run()
+        made.customer.pass_time(hours=71, minutes=55)
+        made.run()
+        assert made.only()["status"] == "draft"
+        made.customer.pass_time(minutes=10)
+        made.run()
+        shown = made.only()
+        assert (shown["status"], shown["net_days"]) == ("open", 0)
+        assert shown["due_at"] == shown["finalized_at"]
+
     def test_takes_a_coupon_off_the_use_of_a_period_that_has_it(self) -> None:
         made, meter = billed(), make_meter()
         coupon = make_coupon(percent="50")

@@ -28,6 +28,9 @@ ADDRESSES = {
     "/v1/legal-entities": {"get", "post"},
     "/v1/legal-entities/{name}": {"get", "patch"},
     "/v1/legal-entities/{name}/archive": {"post"},
+    "/v1/tax-rates": {"get", "post"},
+    "/v1/tax-rates/{name}": {"get"},
+    "/v1/tax-rates/{name}/end": {"post"},
     "/v1/billing-profile": {"get", "patch"},
     "/v1/billing-profile/erase-contact": {"post"},
     "/v1/billing-profile/check-vat-id": {"post"},
@@ -91,6 +94,11 @@ def test_answers_are_as_described(document: dict[str, Any]) -> None:
     entity = make_entity(vat_ids={"DE": "DE136695976"}, address={"city": "Berlin"})
     told("get", "/v1/legal-entities/{name}", who.get(f"/v1/legal-entities/{entity.key}"))
     told("get", "/v1/legal-entities", who.get("/v1/legal-entities"))
+    rate = {"country": "EG", "percent": None, "valid_from": "2016-09-08", "source": "The law"}
+    name = told("post", "/v1/tax-rates", who.post("/v1/tax-rates", rate))["id"]
+    told("get", "/v1/tax-rates", who.get("/v1/tax-rates"))
+    told("post", "/v1/tax-rates/{name}/end", who.post(f"/v1/tax-rates/{name}/end"))
+    told("get", "/v1/tax-rates/{name}", who.get(f"/v1/tax-rates/{name}"))
     told("get", "/v1/billing-profile", customer.get("/v1/billing-profile"))
     change = {"tax": {"country": "DE", "vat_id": "DE136695976"}, "contact": {"email": "a@example.com"}}
     told("patch", "/v1/billing-profile", customer.patch("/v1/billing-profile", change))

@@ -30,6 +30,7 @@ DAY = timedelta(days=1)
 MONTHLY = [{"amounts": {"USD": "20"}, "every": {"unit": "month", "count": 1}}]
 BY_THE_WALL = {
     "billing.ask_vat_ids": "asks a register that has no customer's clock",
+    "billing.tax_rates": "looks for rates that a person entered",
     "billing.close_books": "does what a person decided",
     "billing.send_commands": "asks the processor, which has a clock of its own",
     "billing.top_up": "looks at credit, and sandboxes buy none",

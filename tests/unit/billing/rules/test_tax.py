@@ -1,16 +1,19 @@
 """Tax: rates by country and day, who is taxed how, and how much is on a document."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from billing.rules.invoices import treatment_data, treatment_of
 from billing.rules.tax import (
     Customer,
     RateTotal,
     TaxableLine,
     TaxPending,
+    TaxRate,
     TaxRateUnknown,
     Treatment,
     id_to_ask_for,
@@ -22,6 +25,8 @@ from billing.rules.tax import (
     tax_document,
     tax_treatment,
 )
+from common.ids import new_id
+from orgs import PLATFORM_ID
 
 CENT = 1_000_000
 DAY = date(2026, 11, 27)
@@ -158,6 +163,63 @@ class TestTreatment:
             tax_treatment("BR", Customer("BR"), answer=None, on=DAY)
         with pytest.raises(TaxRateUnknown):
             tax_treatment("FR", Customer("IT"), answer=None, on=DAY - timedelta(days=5000))
+
+
+def entered(percent: str | None, since: str, until: str | None = None, **given: Any) -> TaxRate:
+    """A rate that the platform entered for Germany."""
+    ppm = None if percent is None else int(Fraction(percent) * 10_000)
+    end = None if until is None else date.fromisoformat(until)
+    values = {"country": "DE", "tax_code": "standard", "source": "The law", "version": 1, **given}
+    return TaxRate(
+        id=new_id(), organization=PLATFORM_ID, ppm=ppm, valid_from=date.fromisoformat(since), valid_to=end,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC), **values,
+    )  # fmt: skip
+
+
+class TestRatesThatWereEntered:
+    @pytest.mark.parametrize(
+        ("code", "day", "percent"),
+        [
+            ("standard", "2026-12-31", "19"),
+            ("standard", "2027-01-01", "21"),
+            ("standard", "2027-06-30", "23"),
+            ("standard", "2027-07-01", "21"),
+            ("reduced", "2027-01-01", "7"),
+            ("books", "2026-12-31", "19"),
+            ("books", "2027-01-01", "0"),
+        ],
+    )
+    def test_go_before_the_package_on_their_days(self, code: str, day: str, percent: str) -> None:
+        rates = (
+            entered("23", "2027-06-01", "2027-07-01"),
+            entered("21", "2027-01-01"),
+            entered("99", "2027-02-01", "2027-02-01"),
+            entered("0", "2027-01-01", tax_code="books"),
+            entered("50", "2020-01-01", country="FR"),
+        )
+        on = date.fromisoformat(day)
+        assert rate_of_code("DE", code, on=on, entered=rates) == Fraction(percent) / 100
+
+    def test_are_named_by_the_treatment_but_part_no_lines(self) -> None:
+        rate = entered("20", "2026-01-01", country="FR")
+        found = tax_treatment("FR", Customer("FR"), answer=None, on=DAY, entered=[rate])
+        assert isinstance(found, Treatment)
+        assert (found, found.tax_rate, TWENTY.tax_rate) == (TWENTY, rate.id, None)
+        lines = [TaxableLine("a", 7 * CENT, found), TaxableLine("b", 6 * CENT, TWENTY)]
+        assert [total.tax for total in tax_document(lines, currency="EUR").rates] == [3 * CENT]
+
+    @pytest.mark.parametrize(
+        ("percent", "expected"),
+        [
+            ("0", Treatment(Fraction(0), "Z", "BR")),
+            (None, untaxed("O", "BR", "no_rate")),
+            ("9.975", Treatment(Fraction("9.975") / 100, "S", "BR")),
+        ],
+    )
+    def test_of_zero_are_no_lack_of_a_rate(self, percent: str | None, expected: Treatment) -> None:
+        rates = [entered(percent, "2026-01-01", country="BR")]
+        assert tax_treatment("BR", Customer("BR"), answer=None, on=DAY, entered=rates) == expected
+        assert treatment_of(treatment_data(expected)) == expected
 
 
 class TestDocuments:
