@@ -46,7 +46,7 @@ class Fee:
 
     Of a quantity that is held and has tiers also `moves`: what it was from `start` on is the first. `source`: whose
     price it has (None: the plan's own). `left`: which share percentages left of what it began with. `parts`: what later
-    changes billed, in their order. `kept`: the units that fewer should have brought back and that could not be credited;
+    changes billed, in their order. `kept`: the units that fewer should have brought back and that were not credited;
     more cost so much less.
     """
 

@@ -125,7 +125,7 @@ def back_of_each(made: list[Any]) -> dict[Any, int]:
 
 
 class TestAnyCourse:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(
         ladders(),
         st.sampled_from(("advance", "arrears")),
@@ -145,7 +145,7 @@ class TestAnyCourse:
         billed = {item.id: item.amount for item in made}
         assert all(amount <= billed[item] for item, amount in back_of_each(made).items())
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(ladders(), st.sampled_from(("advance", "arrears")), st.integers(0, 20), changes)
     def test_leaving_in_between_costs_what_the_course_until_then_costs(
         self, ladder: Ladder, timing: str, first: int, taken: list[tuple[int, int, str]]

@@ -104,6 +104,14 @@ class TestFewerSeats:
         assert made.items[0].steps[-1]["words"].startswith("of -22.5 the part that this line takes back")
         assert [(part.gross, part.billed) for part in who.row.fees[0].parts] == []
 
+    def test_of_which_some_came_at_several_times_are_taken_back_of_the_last_ones(self) -> None:
+        who = subscriber(seats(PLAIN), 5)
+        assert to(who, 6) == [("proration_charge", 250)]
+        assert to(who, 8, LATE) == [("proration_charge", 233)]
+        assert to(who, 5, LATE) == [("proration_credit", -233), ("proration_credit", -117)]
+        ids = [decision.items[0].id for decision in who.decisions[:3]]
+        assert [item.credits for item in who.decisions[-1].items] == [ids[2], ids[1]]
+
     def test_and_as_many_again_cost_nothing(self) -> None:
         who = subscriber(seats(PLAIN), 5)
         assert to(who, 2) == [("proration_credit", -1_500)]
@@ -135,6 +143,13 @@ class TestCoupons:
         assert to(who, 10) == [("proration_charge", 5_000)]
         assert "what coupons leave of 62.5 = 50" in [one["words"] for one in who.decisions[-1].items[0].steps]
         assert to(who, 5) == [("proration_credit", -1_000)]
+
+    def test_take_their_percentage_off_what_another_plan_began_with(self) -> None:
+        catalog = Catalog()
+        first, second = catalog.add(terms(fee("10"))), catalog.add(terms(seats(PLAIN)), seats=5)
+        who = Subscriber(catalog, first, START, coupons=(coupon(START, left=None, percent="20"),))
+        assert amounts(who.change(second, HALF, "invoice"))[1] == ("proration_charge", 2_000)
+        assert to(who, 3, LATE) == [("proration_credit", -374)]  # 4.67 less 20 %
 
     def test_of_an_amount_are_for_what_the_period_began_with(self) -> None:
         who = subscriber(seats(PLAIN), 5, coupons=(coupon(START, amounts={"USD": "25"}),))
