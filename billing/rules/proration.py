@@ -1,7 +1,8 @@
 """Proration: what part of a period's price belongs to a part of it.
 
 A share is exact. The denominator is always the whole anchor period, also in a stub, so the same day costs the same in
-both (house rules 21 to 23 and 26). What a change credits and charges of it: `billing.rules.subscriptions.work`.
+both (house rules 21 to 23 and 26). What a change credits and charges of it: `crediting` and `moving` in
+`billing.rules.subscriptions`.
 """
 
 from collections.abc import Iterable

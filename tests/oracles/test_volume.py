@@ -50,7 +50,7 @@ def test_all_units_cost_what_the_tier_they_reach_says(
 
 @pytest.mark.parametrize(("case", "expected"), [("V1-pro", "149.3")])
 def test_the_full_quantity_chooses_and_the_prorated_one_pays(case: str, expected: str) -> None:
-    """Of the rule alone: no charge of a plan is billed so yet (docs/charges.md)."""
+    """A subscription bills it so, too: tests/oracles/test_weighted.py."""
     usage = Usage(Measured(Fraction(300), prorated=Fraction("198.6")))
     assert amount(charge("volume", tiers=ladder(V1)), usage) == Fraction(expected)
 

@@ -1,27 +1,36 @@
 """Worked examples of weighted sums and prorated graduated quantities (section 5).
 
-W2 and W4 are counted by the meters. W5 and W7 are of the rule alone: no charge of a plan is billed so yet
-(docs/charges.md).
+W2 and W4 are counted by the meters; W5, W7 and V1-pro (of section 2) are what seats with tiers cost that change
+within their period.
 """
 
 from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
 from billing.queries.metering import aggregate
 from billing.rules.amounts import amount_of
 from billing.rules.charges.usage import Measured, QuantityChange, Usage
+from billing.rules.rounding import round_to_document
+from billing.rules.subscriptions.held import Course, cost_of
 from tests.builders.charges import Tiers, amount, charge, ladder, priced, with_convention
 from tests.builders.metering import cut_of, make_meter, new_event, now, record
 from tests.builders.orgs import make_organization, write
-from tests.builders.subscribed import Catalog, Subscriber, amounts, day, terms
+from tests.builders.subscribed import DOLLAR, Catalog, Subscriber, amounts, day, terms
 
 START = now().replace(minute=0, second=0, microsecond=0) - timedelta(days=32)
 END = START + timedelta(days=31)
 SEATS: Tiers = [("5", "10", "100"), (None, "5", "50")]
 V1: Tiers = [("100", "2", "10"), ("200", "1", "0"), (None, "0.5", "50")]
+
+
+def licensed(model: str, tiers: Tiers) -> dict[str, Any]:
+    """Seats of a plan."""
+    price = {"model": model, "tiers": ladder(tiers)}
+    return {"key": "seats", "name": "Seats", "kind": "licensed", "prices": {"USD": price}}
 
 
 @pytest.mark.parametrize(
@@ -55,32 +64,39 @@ def test_a_weighted_sum_is_the_mean_of_what_was_held(
 def test_a_prorated_quantity_is_spread_over_the_tiers_it_passed(
     case: str, changes: list[tuple[str, str]], expected: str, held: int, mean: str | None
 ) -> None:
+    """By the rule, and by what a subscription prices the course of its seats with."""
     moves = tuple(QuantityChange(Fraction(full), Fraction(prorated)) for full, prorated in changes)
     line = priced(charge("graduated", tiers=ladder(SEATS)), Usage(Measured(changes=moves)))
     assert amount_of(line.gross.document_units("USD")) == Fraction(expected)
     assert line.billable == held
     assert (mean is None) or round(line.amount / held, 2) == Fraction(mean)
+    course = Course(Fraction(1), tuple((one.quantity, one.prorated / one.quantity) for one in moves))
+    found = cost_of(terms(licensed("graduated", SEATS)).charges[0], course, currency="USD")
+    assert round_to_document(found.units, currency="USD") == Fraction(expected) * DOLLAR
 
 
 @pytest.mark.parametrize(
-    ("model", "tiers", "before", "after", "billed"),
+    ("case", "model", "tiers", "first", "changes", "expected"),
     [
-        ("graduated", SEATS, 5, 10, [15_000, -7_500, 11_250]),  # by the rule of W5 212.50, not 187.50
-        ("volume", V1, 100, 300, [21_000, -10_500, 10_000]),
+        # W5 names its changes in no order of time: in that order, -6 at 11/30 before +10 at 6/30, they cost 196.50
+        ("W5-in-time", "graduated", SEATS, 0, [(9, 5), (14, 10), (19, 4), (24, 14)], "196.50"),
+        ("W7", "graduated", SEATS, 0, [(9, 5), (15, 7), (18, 3), (24, 13)], "190.00"),
+        ("V1-pro", "volume", V1, 100, [("15.21", 300)], "149.30"),
+        ("shares", "graduated", SEATS, 5, [(15, 10)], "212.50"),  # not 187.50, by shares of whole prices
     ],
-    ids=["graduated", "volume"],
 )
-def test_a_change_of_tiered_seats_bills_shares_of_what_each_number_costs(
-    model: str, tiers: Tiers, before: int, after: int, billed: list[int]
+def test_the_lines_of_a_period_sum_to_what_the_course_of_its_seats_costs(
+    case: str, model: str, tiers: Tiers, first: int, changes: list[tuple[Any, int]], expected: str
 ) -> None:
-    """What a subscription does where W5, W7 and V1-pro would spread each change over the tiers (docs/charges.md)."""
+    """`changes`: after so many days of 30 to so many seats."""
     catalog = Catalog()
-    price = {"model": model, "tiers": ladder(tiers)}
-    seats = {"key": "seats", "name": "Seats", "kind": "licensed", "prices": {"USD": price}}
-    held = catalog.add(terms(seats), seats=before)
+    held = catalog.add(terms(licensed(model, tiers)), seats=first)
     who = Subscriber(catalog, held, day("2026-04-01"))
-    who.change(replace(held, quantities={"seats": Fraction(after)}), day("2026-04-16"))
-    assert [cents for decision in who.decisions for _, cents in amounts(decision)] == billed
+    for days, seats in changes:
+        at = day("2026-04-01") + timedelta(seconds=int(Fraction(days) * 86_400))
+        who.change(replace(held, quantities={"seats": Fraction(seats)}), at)
+    billed = sum(cents for decision in who.decisions for _, cents in amounts(decision))
+    assert billed == Fraction(expected) * 100
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ metered periods, and usage that is reported late."""
 
 def known_of(cur: Cursor, locked: LockedOrganization, row: Subscription, *, at: datetime) -> Known:
     """This function will read what a decision on a subscription at `at` must know beside its row."""
-    items = [fee.item for fee in row.fees if fee.item is not None]
+    items = [item for fee in row.fees for item in fee.items]
     return Known(
         terms=terms_of(cur, row.selection.version),
         free=what_is_left(cur, row, debt=_debt(cur, locked)),

@@ -12,6 +12,7 @@ from datetime import datetime
 from billing.rules.periods import Period
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.changing import make_change, switch, switch_unpaid
+from billing.rules.subscriptions.crediting import credit_blocked
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.ending import finish
 from billing.rules.subscriptions.fees import interval_of
@@ -30,7 +31,6 @@ from billing.rules.subscriptions.work import (
     Work,
     begin_period,
     bill_arrears,
-    credit_blocked,
     end_metered,
     grant_due,
 )

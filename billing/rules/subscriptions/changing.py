@@ -18,6 +18,7 @@ from typing import Final
 from billing.rules.plans import PlanTerms
 from billing.rules.subscriptions.allowances import without_ended
 from billing.rules.subscriptions.counting import is_same_price
+from billing.rules.subscriptions.crediting import credit_unused
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.fees import (
     charges_of,
@@ -27,6 +28,7 @@ from billing.rules.subscriptions.fees import (
     months_of,
     prices_of,
 )
+from billing.rules.subscriptions.moving import move_quantities, moving_quantities
 from billing.rules.subscriptions.row import PendingChange, Selection, Subscription
 from billing.rules.subscriptions.starting import activate, trial_end
 from billing.rules.subscriptions.states import (
@@ -44,7 +46,6 @@ from billing.rules.subscriptions.work import (
     begin_period,
     bill_arrears,
     bill_rest,
-    credit_unused,
     end_metered,
 )
 from common.errors import Forbidden, InvalidField
@@ -224,15 +225,18 @@ def leave_allowances(work: Work) -> None:
 
 
 def _change_charges(work: Work, target: Selection, due_at: datetime) -> None:
-    """Other quantities and add-ons of the same version: only the charges that differ are credited and billed anew. The
-    plan's credit stays, and so does the part of a fee that pays for it."""
+    """Other quantities and add-ons of the same version: quantities with tiers move through them, and of the others only
+    the charges that differ are credited and billed anew. The plan's credit stays, and so does the part of a fee that
+    pays for it."""
     row, terms = work.row, work.terms
     old = {price.charge.key: price for price in prices_of(terms, row.selection, currency=row.currency)}
     new = {price.charge.key: price for price in prices_of(terms, target, currency=row.currency)}
     differing = {key for key in {*old, *new} if old.get(key) != new.get(key)}
-    worth = {fee.charge: fee.worth for fee in row.fees if fee.charge in differing}
-    bill_arrears(work, only=differing)
-    credit_unused(work, due_at=due_at, keeps_credit=worth, only=differing)
+    moving = moving_quantities(work, target, differing)
+    anew = differing - moving.keys()
+    worth = {fee.charge: fee.worth for fee in row.fees if fee.charge in anew}
+    bill_arrears(work, only=anew)
+    credit_unused(work, due_at=due_at, keeps_credit=worth, only=anew)
     end_metered(
         work,
         keep=[charge.key for charge in charges_of(terms, target) if charge.meter],
@@ -240,7 +244,8 @@ def _change_charges(work: Work, target: Selection, due_at: datetime) -> None:
     )
     switch(work, target, work.known.terms)
     begin_metered(work, work.at)
-    bill_rest(work, due_at=due_at, only=differing, worth=worth)
+    move_quantities(work, moving, due_at=due_at)
+    bill_rest(work, due_at=due_at, only=anew, worth=worth)
 
 
 def _left(work: Work, target: Selection, terms: PlanTerms) -> list[str]:

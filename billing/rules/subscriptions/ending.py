@@ -4,6 +4,7 @@ from datetime import datetime
 
 from billing.rules.subscriptions.changing import leave_allowances
 from billing.rules.subscriptions.couponing import coupon_of, redeemed
+from billing.rules.subscriptions.crediting import credit_blocked, credit_unused
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.row import Ending, Redemption, Subscription
 from billing.rules.subscriptions.states import (
@@ -17,8 +18,6 @@ from billing.rules.subscriptions.work import (
     Known,
     Work,
     bill_arrears,
-    credit_blocked,
-    credit_unused,
     end_metered,
 )
 from common.errors import InvalidField, InvalidTransition

@@ -6,6 +6,7 @@ the pause is credited for the blocked days only where the plan has `credit_block
 
 from datetime import datetime
 
+from billing.rules.subscriptions.crediting import credit_blocked
 from billing.rules.subscriptions.decision import Decision
 from billing.rules.subscriptions.row import Subscription
 from billing.rules.subscriptions.states import (
@@ -16,7 +17,7 @@ from billing.rules.subscriptions.states import (
     require_live,
     require_state,
 )
-from billing.rules.subscriptions.work import Known, Work, bill_rest, credit_blocked
+from billing.rules.subscriptions.work import Known, Work, bill_rest
 from common.errors import InvalidField
 
 

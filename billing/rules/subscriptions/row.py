@@ -18,12 +18,36 @@ from billing.rules.periods import Cycle, Interval, Period
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A change of a held quantity, such as seats: at which instant, and by how much."""
+
+    at: datetime
+    quantity: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a later change of a held quantity added to a fee. `gross`: what of it is still charged, before coupons;
+    `billed`: what of it stands on its item, net; `left`: which share coupons left of it; `item` None: nothing did."""
+
+    item: UUID | None
+    gross: int
+    billed: int
+    left: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class Fee:
     """What one charge costs in the running period, from `start` on.
 
     `price`: for a whole period, after its discount. `billed`: what of it stands on items, after their discount and less
     what was credited. `worth`: the units of credit, still counted, whose worth is in `billed`. In arrears nothing is
-    billed before the end. `item`: the newest item, which a credit takes back.
+    billed before the end. `item`: the item that it began with, which a credit takes back.
+
+    Of a quantity that is held and has tiers also `moves`: what it was from `start` on is the first. `source`: whose
+    price it has (None: the plan's own). `left`: which share percentages left of what it began with. `parts`: what later
+    changes billed, in their order. `kept`: the units that fewer should have brought back and that were not credited;
+    more cost so much less.
     """
 
     charge: str
@@ -35,6 +59,16 @@ class Fee:
     discount: int = 0
     worth: int = 0
     item: UUID | None = None
+    moves: tuple[Move, ...] = ()
+    source: str | None = None
+    parts: tuple[Part, ...] = ()
+    kept: int = 0
+    left: Fraction = Fraction(1)
+
+    @property
+    def items(self) -> list[UUID]:
+        """Return every item that something of it may stand on."""
+        return [item for item in (self.item, *(part.item for part in self.parts)) if item is not None]
 
 
 @dataclass(frozen=True, slots=True)

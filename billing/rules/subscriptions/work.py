@@ -1,7 +1,7 @@
-"""The steps that every decision is put together from: periods begin and end, fees are billed and credited.
+"""The steps that every decision is put together from: periods begin and end, and what they cost is billed.
 
-A `Work` is one decision in the making: it holds the row as it is so far and collects what comes with it. What was
-unused of a fee is credited up to what was billed of it, less the worth of included credit that did not come back.
+A `Work` is one decision in the making: it holds the row as it is so far and collects what comes with it. Beside it are
+`crediting`, for what comes back, and `moving`, for quantities with tiers that change within a period.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from billing.rules.agreed import Agreed, agreed_at, kept, priced
 from billing.rules.amounts import exact_text
 from billing.rules.items import NewItem
 from billing.rules.periods import Period
-from billing.rules.plans import PlanTerms
+from billing.rules.plans import PlanCharge, PlanTerms
 from billing.rules.proration import ARREARS, blocked_share, span_share, unused_share, used_share
 from billing.rules.rounding import round_to_document
 from billing.rules.subscriptions.allowances import (
     Clawback,
     basis_for,
-    closed,
     granted_at,
     planned,
     still_running,
@@ -34,18 +33,19 @@ from billing.rules.subscriptions.couponing import (
     counted,
     cut_off,
     discounts,
-    fees_as_invoiced,
     percentage_left,
 )
 from billing.rules.subscriptions.decision import Decision, Granted, MeteredPeriod, granted_now, metered_period
 from billing.rules.subscriptions.fees import Price, charges_of, prices_of
+from billing.rules.subscriptions.held import cost_of, course_of, is_tiered
 from billing.rules.subscriptions.known import Known as Known
 from billing.rules.subscriptions.known import going_on
-from billing.rules.subscriptions.row import Fee, Selection, Subscription
-from billing.rules.subscriptions.steps import credit_steps, fee_steps
+from billing.rules.subscriptions.row import Fee, Move, Selection, Subscription
+from billing.rules.subscriptions.steps import fee_steps
 from common.localtime import local_time
 
 NOTHING: Final = Fraction(0)
+WHOLE: Final = Fraction(1)
 
 
 @dataclass(slots=True)
@@ -136,7 +136,7 @@ def _bill_period(work: Work, period: Period) -> None:
     amounts = [round_to_document(price.units * share, currency=row.currency) for price in prices]
     off = _discounts(work, prices, amounts, period.start)
     fees = [
-        _fee(price, amount, taken, share, period.start)
+        _fee(work, price, amount, taken, share, period.start)
         for price, amount, taken in zip(prices, amounts, off, strict=True)
     ]
     fees = _plan_allowances(work, fees, period.start, period.end)
@@ -158,9 +158,12 @@ def bill_rest(
     names = None if only is None else frozenset(only)
     every = prices_of(work.terms, row.selection, currency=row.currency)
     prices = [price for price in every if names is None or price.charge.key in names]
-    net = [_net_price(work, price) for price in prices]
+    net = [replace(price, units=price.units * left_of(work, price.charge)) for price in prices]
     amounts = [round_to_document(price.units * share, currency=row.currency) for price in net]
-    fees = [_fee(price, amount, 0, share, work.at) for price, amount in zip(net, amounts, strict=True)]
+    fees = [
+        _fee(work, price, amount, 0, share, work.at, left=left_of(work, price.charge))
+        for price, amount in zip(net, amounts, strict=True)
+    ]
     span = (work.at, period.end)
     if worth is None:
         fees = _plan_allowances(work, fees, *span)
@@ -192,7 +195,7 @@ def set_up(work: Work) -> None:
                     amount=amount,
                     due_at=work.at,
                     steps=price.steps,
-                    **_item_of(work, price),
+                    **item_of(work, price),
                 )
             )
 
@@ -207,121 +210,51 @@ def bill_arrears(work: Work, *, day_is_used: bool = False, only: Iterable[str] |
         if fee.timing != ARREARS or (names is not None and fee.charge not in names):
             left.append(fee)
             continue
-        _bill_used(work, fee, held[fee.charge], day_is_used)
+        _bill_used(work, fee, held.get(fee.charge) or price_named(work, fee), day_is_used)
     work.change(fees=tuple(left))
 
 
 def _bill_used(work: Work, fee: Fee, price: Price, day_is_used: bool) -> None:
     period = work.row.period
-    held = replace(period, start=fee.start, start_date=local_time(fee.start, zone=work.row.zone).date())
+    since = fee.moves[0].at if fee.moves else fee.start
     at = min(work.at, period.end)
-    is_whole = at == period.end
-    share = (
-        span_share(period, fee.start, at, basis=work.basis)
-        if is_whole
-        else used_share(held, at, basis=work.basis, day_counts_as_used=day_is_used)
-    )
-    blocked = blocked_share(held, work.row.blocks) if work.terms.credit_blocked_time else NOTHING
-    share = max(share - blocked, NOTHING)
-    amount = round_to_document(price.units * share, currency=work.row.currency)
-    if amount and fee.start < at:
-        whole = is_whole and fee.start == period.start and not blocked
+    amount, steps, blocked = _used(work, fee, price, at, day_is_used)
+    if amount and since < at:
+        whole = at == period.end and since == period.start and not blocked
         work.items.append(
             NewItem(
                 kind=price.charge.kind if whole else "proration_charge",
-                description=_described(price, fee.quantity),
+                description=described(price, fee.quantity),
                 amount=amount,
                 due_at=work.at,
                 quantity=fee.quantity,
-                service_start=fee.start,
+                service_start=since,
                 service_end=at,
-                steps=fee_steps(price, price.units, share, amount),
+                steps=steps,
                 recognition=work.straight,
-                **_item_of(work, price),
+                **item_of(work, price),
             )
         )
 
 
-def credit_unused(
-    work: Work,
-    *,
-    due_at: datetime,
-    day_is_used: bool = False,
-    keeps_credit: Mapping[str, int] | None = None,
-    only: Iterable[str] | None = None,
-) -> None:
-    """Credit what is unused of fees billed in advance; they end.
-
-    Unless the plan `keeps_credit` (worth by charge that stays out), its allowances are closed, and of what they are
-    worth only that is credited which came back. A credit never exceeds what was billed (house rule 25).
-    """
-    names = None if only is None else frozenset(only)
-    work.change(fees=fees_as_invoiced(work.row, work.known.invoiced, basis=work.basis))
-    came_back = 0
-    if keeps_credit is None:
-        back = closed(work.row, work.at, basis=work.basis, free=work.known.free, day_is_used=day_is_used)
-        work.change(allowances=back.allowances)
-        work.clawbacks += back.clawbacks
-        came_back = back.worth
-    left = []
-    for fee in work.row.fees:
-        if fee.timing == ARREARS or (names is not None and fee.charge not in names):
-            left.append(fee)
-            continue
-        stays = 0 if keeps_credit is None else keeps_credit.get(fee.charge, 0)
-        back_here = min(came_back, fee.worth)
-        came_back -= back_here
-        _credit(work, fee, back_here, stays if keeps_credit is not None else None, due_at, day_is_used)
-    work.change(fees=tuple(left))
-
-
-def _credit(
-    work: Work, fee: Fee, came_back: int, stays: int | None, due_at: datetime, day_is_used: bool
-) -> None:
-    row, period, billed = work.row, work.row.period, _billed(work, fee)
-    share = unused_share(period, work.at, basis=work.basis, day_counts_as_used=day_is_used)
-    raw = min(round_to_document(fee.price * share, currency=row.currency), billed)
-    if stays is not None:
-        amount = min(raw, max(billed - stays, 0))
-    else:
-        whole = span_share(period, fee.start, period.end, basis=work.basis)
-        bound = round_to_document(fee.worth * share / whole if whole else NOTHING, currency=row.currency)
-        paid_for = fee.worth - came_back  # what stays of the credit stays paid, however sides were rounded
-        amount = min(max(raw - bound, 0) + came_back, billed, max(fee.billed - paid_for, 0))
-    if amount and work.at < period.end:
-        _credit_item(work, fee, amount, share, (work.at, period.end), due_at, worth=came_back)
-
-
-def _billed(work: Work, fee: Fee) -> int:
-    """What stands on a fee's items and was not taken back by a credit note: nothing is credited twice."""
-    noted = 0 if fee.item is None else work.known.noted.get(fee.item, 0)
-    return max(fee.billed - noted, 0)
-
-
-def credit_blocked(work: Work, until: datetime) -> None:
-    """Credit the days of the running period in which the subscription was paused until `until`, if the plan says so
-    and the period was billed (house rule 26); what included credit is worth stays."""
-    row = work.row
-    if row.paused_at is None or row.period_start is None:
-        return
-    start = max(row.paused_at, row.period_start)
-    work.change(blocks=(*row.blocks, (start, until)))
-    if not work.terms.credit_blocked_time or row.paused_at < row.period_start:
-        return
-    period = row.period
-    share = blocked_share(period, work.row.blocks) - blocked_share(period, row.blocks)
-    work.change(fees=fees_as_invoiced(work.row, work.known.invoiced, basis=work.basis))
-    for number, fee in enumerate(work.row.fees):
-        amount = min(
-            round_to_document(fee.price * share, currency=row.currency),
-            max(_billed(work, fee) - fee.worth, 0),
-        )
-        if fee.timing == ARREARS or not amount:
-            continue
-        _credit_item(work, fee, amount, share, (start, until), work.at, worth=0)
-        fees = list(work.row.fees)
-        fees[number] = replace(fee, billed=fee.billed - amount)
-        work.change(fees=tuple(fees))
+def _used(
+    work: Work, fee: Fee, price: Price, at: datetime, day_is_used: bool
+) -> tuple[int, Sequence[Any], Fraction]:
+    """What was used of a fee until `at` comes to, how, and what share of the period of it was blocked. A quantity with
+    tiers that changed costs what its whole course does."""
+    row, period, basis = work.row, work.row.period, work.basis
+    held = replace(period, start=fee.start, start_date=local_time(fee.start, zone=row.zone).date())
+    whole = span_share(period, fee.start, period.end, basis=basis)
+    share = whole if at == period.end else used_share(held, at, basis=basis, day_counts_as_used=day_is_used)
+    blocks = row.blocks if work.terms.credit_blocked_time else ()
+    blocked = blocked_share(held, blocks)
+    if len(fee.moves) > 1:
+        course = course_of(fee, period, basis=basis, unused=whole - share, blocks=blocks)
+        cost = cost_of(price.charge, course, currency=row.currency)
+        return round_to_document(cost.units, currency=row.currency), cost.steps, blocked
+    share = max(share - blocked, NOTHING)
+    amount = round_to_document(price.units * share, currency=row.currency)
+    return amount, fee_steps(price, price.units, share, amount), blocked
 
 
 def begin_metered(work: Work, at: datetime) -> None:
@@ -374,11 +307,21 @@ def _plan_allowances(work: Work, fees: list[Fee], start: datetime, end: datetime
     return found
 
 
-def _fee(price: Price, amount: int, discount: int, share: Fraction, start: datetime) -> Fee:
-    """A fee of which `amount` is billed for a share of the period, less its discount; in arrears nothing is yet."""
+def _fee(
+    work: Work,
+    price: Price,
+    amount: int,
+    discount: int,
+    share: Fraction,
+    start: datetime,
+    *,
+    left: Fraction = WHOLE,
+) -> Fee:
+    """A fee of which `amount` is billed for a share of the period, less its discount; in arrears nothing is yet.
+    `left`: the share that percentages left of the amount already."""
     is_advance = price.charge.timing != ARREARS
     per_period = price.units - (Fraction(discount) / share if discount and share else 0)
-    return Fee(
+    fee = Fee(
         charge=price.charge.key,
         timing=price.charge.timing,
         price=per_period if is_advance else price.units,
@@ -387,6 +330,9 @@ def _fee(price: Price, amount: int, discount: int, share: Fraction, start: datet
         billed=amount - discount if is_advance else 0,
         discount=discount if is_advance else 0,
     )
+    if price.quantity is None or not is_tiered(price.charge, work.row.currency):
+        return fee
+    return replace(fee, moves=(Move(start, price.quantity),), source=price.charge.source, left=left)
 
 
 def _discounts(work: Work, prices: Sequence[Price], amounts: Sequence[int], start: datetime) -> list[int]:
@@ -406,11 +352,11 @@ def _discounts(work: Work, prices: Sequence[Price], amounts: Sequence[int], star
     return [found.get(number, 0) for number in range(len(prices))]
 
 
-def _net_price(work: Work, price: Price) -> Price:
-    if not price.charge.discountable or price.charge.timing == ARREARS:
-        return price
-    left = percentage_left(price.charge.key, work.row.coupons, start=work.at, currency=work.row.currency)
-    return replace(price, units=price.units * left)
+def left_of(work: Work, charge: PlanCharge) -> Fraction:
+    """Return what share of a charge billed from now on percentages leave; in arrears its invoice takes them off."""
+    if not charge.discountable or charge.timing == ARREARS:
+        return WHOLE
+    return percentage_left(charge.key, work.row.coupons, start=work.at, currency=work.row.currency)
 
 
 def _with_item(
@@ -430,7 +376,7 @@ def _with_item(
         return fee
     item = NewItem(
         kind="proration_charge" if prorated else price.charge.kind,
-        description=_described(price, fee.quantity),
+        description=described(price, fee.quantity),
         amount=amount,
         due_at=due_at,
         quantity=fee.quantity,
@@ -439,48 +385,14 @@ def _with_item(
         steps=fee_steps(price, price.units, share, amount),
         included=fee.worth if told else 0,
         recognition=work.straight,
-        **{**_item_of(work, price), "discountable": price.charge.discountable and not prorated},
+        **{**item_of(work, price), "discountable": price.charge.discountable and not prorated},
     )
     work.items.append(item)
     return replace(fee, item=item.id)
 
 
-def _credit_item(
-    work: Work,
-    fee: Fee,
-    amount: int,
-    share: Fraction,
-    span: tuple[datetime, datetime],
-    due_at: datetime,
-    *,
-    worth: int,
-) -> None:
-    price = _price_named(work, fee)
-    item = NewItem(
-        kind="proration_credit",
-        description=f"Unused: {_described(price, fee.quantity)}",
-        amount=-amount,
-        due_at=due_at,
-        quantity=fee.quantity,
-        service_start=span[0],
-        service_end=span[1],
-        steps=credit_steps(price, fee, share, amount, currency=work.row.currency),
-        credits=fee.item,
-        included=min(worth, amount),
-        recognition=work.straight,
-        **{**_item_of(work, price), "discountable": False},
-    )
-    work.items.append(item)
-
-
-def _price_named(work: Work, fee: Fee) -> Price:
-    charge = work.terms.charge(fee.charge)
-    assert charge is not None  # a fee is one of the plan that is still in work.terms
-    return Price(charge, fee.price, fee.quantity, ())
-
-
-def _item_of(work: Work, price: Price) -> dict[str, Any]:
-    """What every item of a charge has."""
+def item_of(work: Work, price: Price) -> dict[str, Any]:
+    """Return what every item of a charge has."""
     row = work.row
     return {
         "currency": row.currency,
@@ -492,5 +404,13 @@ def _item_of(work: Work, price: Price) -> dict[str, Any]:
     }
 
 
-def _described(price: Price, quantity: Fraction | None) -> str:
+def described(price: Price, quantity: Fraction | None) -> str:
+    """Return what an item of a charge is called."""
     return price.charge.name if quantity is None else f"{price.charge.name} x {exact_text(quantity)}"
+
+
+def price_named(work: Work, fee: Fee) -> Price:
+    """Return the charge of a fee, which may have gone from what is subscribed to, at the fee's price."""
+    charge = work.terms.charge(fee.charge)
+    assert charge is not None  # a fee is one of the plan that is still in work.terms
+    return Price(charge, fee.price, fee.quantity, ())

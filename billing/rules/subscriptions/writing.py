@@ -12,6 +12,8 @@ from billing.rules.subscriptions.row import (
     Allowance,
     Ending,
     Fee,
+    Move,
+    Part,
     PendingChange,
     Redemption,
     Selection,
@@ -129,6 +131,26 @@ def _fee(fee: Fee) -> dict[str, Any]:
         "discount": fee.discount,
         "worth": fee.worth,
         "item": id_text(fee.item),
+        **(_held(fee) if fee.moves else {}),
+    }
+
+
+def _held(fee: Fee) -> dict[str, Any]:
+    """What only a fee of a quantity with tiers has."""
+    return {
+        "moves": [[time_text(move.at), str(move.quantity)] for move in fee.moves],
+        "source": fee.source,
+        "parts": [
+            {
+                "item": id_text(part.item),
+                "gross": part.gross,
+                "billed": part.billed,
+                "left": str(part.left),
+            }
+            for part in fee.parts
+        ],
+        "kept": fee.kept,
+        "left": str(fee.left),
     }
 
 
@@ -143,7 +165,16 @@ def _read_fee(data: Json) -> Fee:
         discount=data["discount"],
         worth=data["worth"],
         item=_maybe(UUID, data["item"]),
+        moves=tuple(Move(_instant(at), Fraction(quantity)) for at, quantity in data.get("moves", ())),
+        source=data.get("source"),
+        parts=tuple(_read_part(part) for part in data.get("parts", ())),
+        kept=data.get("kept", 0),
+        left=Fraction(data.get("left", 1)),
     )
+
+
+def _read_part(data: Json) -> Part:
+    return Part(_maybe(UUID, data["item"]), data["gross"], data["billed"], Fraction(data["left"]))
 
 
 def _allowance(one: Allowance) -> dict[str, Any]:

@@ -41,15 +41,25 @@ def credit(amount: str, **given: Any) -> list[dict[str, Any]]:
     return [{"amounts": {"USD": amount}, "every": {"unit": "month", "count": 1}, **given}]
 
 
-def plans(basis: str, *, gifts: bool) -> list[PlanTerms]:
-    """A ladder of plans; with `gifts` some bring more credit than their fee."""
+def tiered(model: str, amount: str, rest: str) -> dict[str, Any]:
+    """Seats at this much each up to three and at another price above, with a flat fee for each of the two tiers."""
+    ladder = [{"up_to": "3", "unit_price": amount, "flat": "10"}, {"unit_price": rest, "flat": "5"}]
+    price = {"model": model, "tiers": ladder}
+    return {"key": "seats", "name": "Seats", "kind": "licensed", "prices": {"USD": price}}
+
+
+def plans(basis: str, *, gifts: bool, has_tiers: bool = False) -> list[PlanTerms]:
+    """A ladder of plans; with `gifts` some bring more credit than their fee, and where one `has_tiers` its seats do."""
+    monthly, yearly = seats("7"), seats("70")
+    if has_tiers:
+        monthly, yearly = tiered("graduated", "7", "5.5"), tiered("volume", "70", "61.11")
     common = {"proration": basis}
     return [
         terms(metered(), credits=credit("5") if gifts else [], **common),
         terms(fee("9"), credits=credit("15" if gifts else "9"), **common),
-        terms(fee("49"), seats("7"), metered(), fee("3", "sso", addon=True), credits=credit("20"), **common),
+        terms(fee("49"), monthly, metered(), fee("3", "sso", addon=True), credits=credit("20"), **common),
         terms(fee("49.99"), credits=credit("49.99"), credit_blocked_time=True, **common),
-        terms(fee("490"), seats("70"), interval=YEAR, credits=credit("20"), **common),
+        terms(fee("490"), yearly, interval=YEAR, credits=credit("20"), **common),
         terms(fee("30", timing="arrears"), metered("tokens"), fee("99", "setup", kind="one_time"), **common),
     ]
 
@@ -91,9 +101,11 @@ def agreed_prices(plan: Selection) -> list[DatedPrice]:
 class Year:
     """A year of one subscriber, step by step; with `agreed` a contract prices every plan for a time."""
 
-    def __init__(self, basis: str, first: int, *, gifts: bool = True, agreed: bool = False) -> None:
+    def __init__(
+        self, basis: str, first: int, *, gifts: bool = True, agreed: bool = False, has_tiers: bool = False
+    ) -> None:
         self.catalog = Catalog()
-        self.selections = [self.catalog.add(plan) for plan in plans(basis, gifts=gifts)]
+        self.selections = [self.catalog.add(plan) for plan in plans(basis, gifts=gifts, has_tiers=has_tiers)]
         known = [one for plan in self.selections if agreed for one in agreed_prices(plan)]
         self.who = Subscriber(self.catalog, self.selections[first], START, zone=ZONE, agreed=known)
         self.now = START
@@ -167,11 +179,11 @@ class TestAnySequence:
             )
 
     @settings(max_examples=30, deadline=None)
-    @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans())
+    @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans(), st.booleans())
     def test_a_credit_takes_back_no_more_than_was_billed(
-        self, basis: str, first: int, taken: list[Any], agreed: bool
+        self, basis: str, first: int, taken: list[Any], agreed: bool, has_tiers: bool
     ) -> None:
-        year = Year(basis, first, agreed=agreed)
+        year = Year(basis, first, agreed=agreed, has_tiers=has_tiers)
         for one in taken:
             year.step(*one)
         year.end()
@@ -197,11 +209,11 @@ class TestAnySequence:
             assert not overlaps(spent)
 
     @settings(max_examples=30, deadline=None)
-    @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans())
+    @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans(), st.booleans())
     def test_a_row_is_read_as_it_was_written(
-        self, basis: str, first: int, taken: list[Any], agreed: bool
+        self, basis: str, first: int, taken: list[Any], agreed: bool, has_tiers: bool
     ) -> None:
-        year = Year(basis, first, agreed=agreed)
+        year = Year(basis, first, agreed=agreed, has_tiers=has_tiers)
         for one in taken:
             year.step(*one)
         row = year.who.row
@@ -217,14 +229,14 @@ class TestAnySequence:
 class TestNobodyGetsMoreThanWasPaid:
     @settings(max_examples=50, deadline=None)
     @example(
-        "per_second", 0, [(12, "change", 1, None, 0), (16, "change", 0, None, 0)], False
+        "per_second", 0, [(12, "change", 1, None, 0), (16, "change", 0, None, 0)], False, False
     )  # both rounded: by a cent
-    @given(st.sampled_from(BASES), st.integers(0, 4), steps, st.booleans())
+    @given(st.sampled_from(BASES), st.integers(0, 4), steps, st.booleans(), st.booleans())
     def test_credit_kept_and_money_back_are_at_most_what_was_charged(
-        self, basis: str, first: int, taken: list[Any], agreed: bool
+        self, basis: str, first: int, taken: list[Any], agreed: bool, has_tiers: bool
     ) -> None:
         """Without gifts: what was granted and not taken back was paid for, whatever was changed in between."""
-        year = Year(basis, first, gifts=False, agreed=agreed)
+        year = Year(basis, first, gifts=False, agreed=agreed, has_tiers=has_tiers)
         for one in taken:
             year.step(*one)
         year.end()

@@ -102,6 +102,32 @@ class TestAVolume:
         definition = charge("volume", tiers=ladder([("10", "2", "0"), (None, "1", "0")]), included="5")
         assert [amount(definition, units) for units in ("5", "15", "16")] == [0, 20, 11]
 
+    def test_of_seats_that_changed_takes_the_tier_of_those_held_at_last(self) -> None:
+        definition = charge("volume", tiers=SEATS)
+        line = priced(definition, changed(("4", "4"), ("4", "2")))
+        assert (line.amount, line.billable) == (6 * 5 + 50, 8)
+        assert [step.words for step in line.steps] == [
+            "change by 4, 4 of it billed: 4 x 4 / 4 = 4",
+            "change by 4, 4 of it billed: 2 x 4 / 4 = 2",
+            "tier 2 (above 5): 6 x 5 + 50 flat fee = 80",
+        ]
+        assert amount(definition, changed(("8", "8"), ("-8", "-4"))) == 4 * 10 + 100
+
+    def test_bills_seats_above_what_is_included_as_long_as_they_were_held(self) -> None:
+        """Of 8 seats 2 are included; of the 6 half a period each counts, and of 4 of them no more than that."""
+        definition = charge("volume", tiers=SEATS, included="2")
+        assert amount(definition, changed(("8", "8"), ("-4", "-2"))) == 4 * 10 + 100
+        assert amount(definition, changed(("8", "8"), ("-6", "-3"))) == 3 * 10 + 100
+        assert amount(definition, changed(("2", "2"))) == 0
+        assert amount(definition, changed(("2", "2"), ("-2", "-1"))) == 0
+
+    def test_of_held_seats_is_of_at_least_none(self) -> None:
+        with pytest.raises(ValueError):
+            priced(charge("volume", tiers=SEATS), changed(("5", "1"), ("-6", "-1")))
+        assert (
+            amount(charge("volume", tiers=ladder([(None, "1", "0")])), changed(("5", "1"), ("-5", "-2"))) == 0
+        )
+
 
 class TestBlocks:
     TIERS = [{"size": "10", "price": "5", "blocks": "2"}, {"size": "100", "price": "20"}]
