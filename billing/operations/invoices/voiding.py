@@ -14,6 +14,7 @@ from billing.queries.items import items_of
 from billing.queries.standing import Standing, read_range, standing_of
 from billing.rules.invoices import VOID, Invoice, fact, moved
 from billing.rules.postings import invoice_postings
+from billing.rules.progressive import THRESHOLD, used_units
 from common.errors import InvalidTransition
 from events.store import Cursor
 from ledger.operations.books import lock_books
@@ -64,7 +65,7 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
         )
     ]
     if found.usage:
-        facts.append(standing_fact(books.organization, _with_ranges(standing, found), "gave_back"))
+        facts.append(standing_fact(books.organization, _with_ranges(cur, standing, found), "gave_back"))
     record(cur, facts, author=author)
     if found.is_finalized:
         due_changed(cur, organization=organization, invoice=found.id, author=author)
@@ -72,6 +73,11 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
     return void
 
 
-def _with_ranges(standing: Standing, found: Invoice) -> Standing:
+def _with_ranges(cur: Cursor, standing: Standing, found: Invoice) -> Standing:
+    """Its use waits; of a progressive invoice of the running period no threshold fires again for it."""
     ranges = (*standing.open_ranges, *(read_range(each) for each in found.usage or ()))
-    return replace(standing, open_ranges=ranges, version=standing.version + 1)
+    progress = standing.progress
+    if found.cause == THRESHOLD and found.period_start == standing.cycle_start:
+        lines = lines_of(cur, found.id)
+        progress = progress.taken_back(used_units((one.kind, one.amount - one.remainder) for one in lines))
+    return replace(standing, open_ranges=ranges, progress=progress, version=standing.version + 1)
