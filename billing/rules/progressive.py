@@ -74,8 +74,9 @@ class Progress:
         return replace(self, billed=billed, fired=max(self.fired, billed))
 
     def taken_back(self, units: int) -> Progress:
-        """Return it after a progressive invoice over so much usage is void: that is to bill again, with what comes."""
-        return replace(self, billed=self.billed - units)
+        """Return it after a progressive invoice over so much usage is void: that is to bill again, with what comes. One
+        from before there were several thresholds was never counted."""
+        return replace(self, billed=max(0, self.billed - units))
 
     def ending(self, at: datetime) -> Progress:
         """Return it with an end of the period; the first of several counts."""
