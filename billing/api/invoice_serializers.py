@@ -130,7 +130,8 @@ class InvoiceFiguresSerializer(serializers.Serializer[Any]):
     discounts = InvoiceDiscountSerializer(many=True)
     taxes = TaxLineSerializer(many=True)
     progressive = ProgressiveSerializer(
-        allow_null=True, help_text="Null unless thresholds made invoices in the period that it is the last of."
+        allow_null=True,
+        help_text="Null unless thresholds made invoices in the period that it is the last of.",
     )
 
 

@@ -124,9 +124,7 @@ def fail_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, error: str, 
 
 
 def _restated(cur: Cursor, found: Invoice) -> Invoice:
-    stated = period_statement(
-        cur, organization=found.organization, start=found.period_start, net=found.net
-    )
+    stated = period_statement(cur, organization=found.organization, start=found.period_start, net=found.net)
     return replace(found, progressive=stated)
 
 

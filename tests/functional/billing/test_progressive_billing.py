@@ -89,7 +89,9 @@ class TestThresholds:
             ([], "2.5", "2.5", "0"),
             ([], None, None, "0"),
         ]
-        kinds = "SELECT count(*) FROM v_events WHERE organization = %s AND type = 'billing_cycle.threshold_set'"
+        kinds = (
+            "SELECT count(*) FROM v_events WHERE organization = %s AND type = 'billing_cycle.threshold_set'"
+        )
         assert rows(kinds, made.id) == [(5,)]  # the same again changes nothing
 
     def test_that_are_wrong_are_refused_and_nothing_moves(self) -> None:
@@ -227,7 +229,9 @@ class TestTheLastInvoice:
         page = staff().get(f"/admin/billing/invoice/{last['id']}/change/").content.decode()
         assert "fees 231.5, progressive credit 200, due 31.5" in page
         with pytest.raises(psycopg.errors.RestrictViolation):
-            write(lambda cur: cur.execute("UPDATE invoices SET progressive = NULL WHERE id = %s", (last["id"],)))
+            write(
+                lambda cur: cur.execute("UPDATE invoices SET progressive = NULL WHERE id = %s", (last["id"],))
+            )
 
     def test_taxes_the_rest_and_tells_the_tax_of_those_before(self) -> None:
         made = in_march("DE", thresholds=["10"])
@@ -301,7 +305,9 @@ class TestAVoidProgressiveInvoice:
         simulate(organization=made.id, until=APRIL + 2 * HOUR)
         assert stated(made.invoices()[2]) == (350, 250, 100)
         assert [one["id"] for one in made.invoices()[2]["progressive"]["invoices"]] == [second["id"]]
-        assert cycle(made)["unbilled"] == "0"  # it fires April's first threshold, with the whole of the void one
+        assert (
+            cycle(made)["unbilled"] == "0"
+        )  # it fires April's first threshold, with the whole of the void one
         assert (early(made), made.invoices()[-1]["total"]) == ([250, 500], "5.00")
         made.assert_sound()
 
