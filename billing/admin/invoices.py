@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
@@ -20,8 +22,9 @@ from billing.operations.invoices.voiding import void_invoice
 from billing.operations.payments.collecting import collect_invoice
 from billing.operations.payments.refunding import refund_credit_note
 from billing.operations.runs import resume_customer
-from billing.queries.invoices import lines_of
+from billing.queries.invoices import find_invoice, lines_of
 from billing.queries.pdf import credit_note_pdf, invoice_pdf
+from billing.rules.telling import signed
 from common.money import format_amount, parse_amount
 from common.transactions import run_in_transaction
 from orgs.admin import ReadOnlyAdmin
@@ -48,7 +51,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     list_filter = ("status", "cause")
     search_fields = ("=id", "=organization", "=number")
     actions = ("pdf", "finalize", "send", "collect", "pay", "credit", "void", "write_off")
-    readonly_fields = ("shown_lines",)
+    readonly_fields = ("shown_lines", "shown_progressive")
 
     @admin.display(description="total")
     def shown_total(self, invoice: Invoice) -> str:
@@ -70,6 +73,16 @@ class InvoiceAdmin(ReadOnlyAdmin):
             (line.n, line.description, format_amount(line.amount), format_amount(line.net)) for line in lines
         )
         return format_html_join("", "<p>{}. {}: {} (net {})</p>", rows)
+
+    @admin.display(description="progressive billing")
+    def shown_progressive(self, invoice: Invoice) -> str:
+        """What the last invoice of a period states of those that thresholds made before."""
+        find = partial(find_invoice, organization=invoice.organization, invoice=invoice.id)
+        stated = run_in_transaction(find).progressive
+        if stated is None:
+            return "-"
+        fees, credit = stated["fees"], stated["credit"]
+        return f"fees {signed(fees)}, progressive credit {signed(credit)}, due {signed(fees - credit)}"
 
     @admin.action(description="Show the chosen invoice as PDF")
     def pdf(self, request: HttpRequest, rows: QuerySet[Invoice]) -> HttpResponse:

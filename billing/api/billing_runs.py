@@ -18,7 +18,7 @@ from billing.api.invoice_serializers import (
     DunningRunSerializer,
 )
 from billing.operations.dunning.trouble import resume_dunning
-from billing.operations.invoices.thresholds import set_threshold
+from billing.operations.invoices.thresholds import set_thresholds
 from billing.operations.runs import resume_customer
 from billing.queries.runs import BILLING, DUNNING, TroubledRun, find_run, list_runs
 from billing.queries.standing import standing_of, unbilled_of
@@ -130,12 +130,13 @@ class BillingCycleView(OrgsView):
         return json_response(run_in_transaction(lambda cur: show_cycle(cur, organization)))
 
     def patch(self, request: Request) -> HttpResponse:
-        """Set from which unbilled use on an invoice is made before the cycle ends; null: never."""
+        """Set at which totals of a period's use invoices are made before the cycle ends: `thresholds` fire once each,
+        `recurring_threshold` again and again. `threshold` alone is one that recurs from the beginning."""
         values = checked(BillingThresholdSerializer, request)
         organization = self.for_new(values)
 
         def operation(cur: Cursor) -> dict[str, Any]:
-            set_threshold(cur, organization=organization, threshold=values["threshold"], author=self.author)
+            set_thresholds(cur, organization=organization, changes=values, author=self.author)
             return show_cycle(cur, organization)
 
         return self.idempotent(request, operation, status=200)
@@ -157,11 +158,17 @@ def show_run(run: TroubledRun) -> dict[str, Any]:
 def show_cycle(cur: Cursor, organization: UUID) -> dict[str, Any]:
     """Where a customer's billing stands. Raises NotFound."""
     standing = standing_of(cur, organization)
+    progress = standing.progress
+    recurring = progress.thresholds.recurring
+    shown = None if recurring is None else format_amount(recurring)
     return {
         "organization": organization,
         "currency": find_organization(cur, organization=organization).currency,
         "cycle_start": utc(standing.cycle_start),
         "next_at": utc(standing.next_at),
         "unbilled": format_amount(unbilled_of(cur, organization)),
-        "threshold": None if standing.threshold is None else format_amount(standing.threshold),
+        "billed": format_amount(progress.billed),
+        "threshold": None if progress.thresholds.once else shown,
+        "thresholds": [format_amount(each) for each in progress.thresholds.once],
+        "recurring_threshold": shown,
     }

@@ -42,6 +42,28 @@ def show_figures(invoice: Invoice) -> dict[str, Any]:
         "total": shown(invoice.total),
         "discounts": [{"coupon": one["coupon"], "amount": shown(one["amount"])} for one in invoice.discounts],
         "taxes": [show_tax(one, currency) for one in invoice.taxes],
+        "progressive": show_progressive(invoice),
+    }
+
+
+def show_progressive(invoice: Invoice) -> dict[str, Any] | None:
+    """What the last invoice of a period states of those that thresholds made before."""
+    stated = invoice.progressive
+    if stated is None:
+        return None
+
+    def shown(units: int) -> str:
+        return format_document_amount(units, currency=invoice.currency)
+
+    return {
+        "fees": shown(stated["fees"]),
+        "progressive_credit": shown(stated["credit"]),
+        "due": shown(stated["fees"] - stated["credit"]),
+        "credit_tax": shown(stated["credit_tax"]),
+        "count": stated["count"],
+        "invoices": [
+            {**one, "net": shown(one["net"]), "tax": shown(one["tax"])} for one in stated["invoices"]
+        ],
     }
 
 
@@ -151,6 +173,7 @@ def show_upcoming(found: Sequence[Drafted], currency: str) -> dict[str, Any]:
             for coupon, amount in _all_discounts(found).items()
         ],
         "taxes": [show_tax(tax, currency) for tax in _all_taxes(found)],
+        "progressive": next((each["progressive"] for each in invoices if each["progressive"]), None),
         "lines": [line for each in invoices for line in each["lines"]],
         "invoices": invoices,
     }

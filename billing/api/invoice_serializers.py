@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from billing.operations.invoices.paying import METHODS, PROCESSOR
+from billing.operations.invoices.thresholds import MOST
 from billing.rules.assembling import ACCOUNTS, ROUNDING
 from billing.rules.invoices import CAUSES, STATES
 from billing.rules.items import KINDS, RECOGNITIONS
@@ -98,6 +99,27 @@ class PaymentSerializer(serializers.Serializer[Any]):
     entry = IdField()
 
 
+class ProgressiveInvoiceSerializer(serializers.Serializer[Any]):
+    """An invoice that a threshold made within the period, less its credit notes."""
+
+    id = IdField()
+    number = TextField(allow_null=True)
+    issued_at = InstantField(allow_null=True)
+    net = SignedAmountField()
+    tax = SignedAmountField()
+
+
+class ProgressiveSerializer(serializers.Serializer[Any]):
+    """What the last invoice of a period with progressive billing states beside its lines, without tax."""
+
+    fees = SignedAmountField(help_text="What the whole period came to.")
+    progressive_credit = SignedAmountField(help_text="What was invoiced before of it.")
+    due = SignedAmountField(help_text="The rest, which the lines bill: the invoice's net.")
+    credit_tax = SignedAmountField(help_text="The tax that the invoices before bear.")
+    count = WholeNumberField(minimum=1, maximum=10**9, help_text="How many they were.")
+    invoices = ProgressiveInvoiceSerializer(many=True, help_text="The last hundred of them.")
+
+
 class InvoiceFiguresSerializer(serializers.Serializer[Any]):
     """What a document says about money."""
 
@@ -109,6 +131,10 @@ class InvoiceFiguresSerializer(serializers.Serializer[Any]):
     total = SignedAmountField()
     discounts = InvoiceDiscountSerializer(many=True)
     taxes = TaxLineSerializer(many=True)
+    progressive = ProgressiveSerializer(
+        allow_null=True,
+        help_text="Null unless thresholds made invoices in the period that it is the last of.",
+    )
 
 
 class InvoiceSerializer(InvoiceFiguresSerializer):
@@ -404,12 +430,30 @@ class BillingCycleSerializer(serializers.Serializer[Any]):
     cycle_start = InstantField()
     next_at = InstantField(help_text="The end of the running cycle.")
     unbilled = AmountField(help_text="Postpaid use that is on no invoice yet.")
-    threshold = AmountField(allow_null=True)
+    billed = AmountField(help_text="What of the period's use thresholds have invoiced.")
+    threshold = AmountField(allow_null=True, help_text="The recurring one, where there is no other.")
+    thresholds = serializers.ListField(child=AmountField(), help_text="Each fires once in a period.")
+    recurring_threshold = AmountField(allow_null=True, help_text="Counts on from the last of them.")
 
 
 class BillingThresholdSerializer(StrictSerializer):
-    """From which unbilled use on an invoice is made before the cycle ends; null: never."""
+    """At which totals of a period's use invoices are made before it ends. What is not named stays."""
 
     id = IdField(read_only=True)
     organization = IdField(required=False, help_text="Only for the platform: whose it is.")
-    threshold = AmountField(allow_null=True)
+    thresholds = serializers.ListField(
+        child=AmountField(),
+        required=False,
+        max_length=MOST,
+        help_text="Each above the one before; each fires once in a period.",
+    )
+    recurring_threshold = AmountField(
+        required=False,
+        allow_null=True,
+        help_text="Fires again and again, counted on from the last of them; null: none.",
+    )
+    threshold = AmountField(
+        required=False,
+        allow_null=True,
+        help_text="Alone, instead of both: one that recurs from the beginning of the period; null: none at all.",
+    )

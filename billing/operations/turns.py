@@ -13,6 +13,7 @@ from billing.operations.boundaries import advance
 from billing.operations.closing import end_agreements_at
 from billing.operations.invoices.drafting import Boundary
 from billing.queries.standing import Dues, Standing, dated_ahead, dues_of, unbilled_of, unended_since
+from billing.rules.progressive import THRESHOLD
 from events.store import Cursor
 from orgs.operations.facts import Author
 from orgs.rules.rows import LockedOrganization
@@ -36,17 +37,21 @@ def pass_turn(cur: Cursor, locked: LockedOrganization, *, until: datetime, autho
 
 def next_boundary(cur: Cursor, locked: LockedOrganization, dues: Dues, limit: datetime) -> Boundary | None:
     """Return the next moment up to a limit that makes an invoice, without its cut. That of an item is when it is due,
-    of metered use the end of its period, but never before a boundary that has passed."""
+    of metered use the end of its period, but never before a boundary that has passed. Where a change of plan ends a
+    period of progressive billing its invoice bills the use until then, too."""
     standing = dues.standing
+    ends_at = standing.progress.ends_at
     given: dict[str, Any] = {"standing": standing, "currency": locked.currency}
-    due = min((at for at in (dues.item, dues.metered) if at is not None and at <= limit), default=None)
+    dated = (dues.item, dues.metered, ends_at)
+    due = min((at for at in dated if at is not None and at <= limit), default=None)
     if standing.next_at <= limit and (due is None or standing.next_at <= due):
-        return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, **given)
+        return Boundary(standing.next_at, "cycle", cuts=True, ends_cycle=True, ends_period=True, **given)
     if due is not None:
         at = max(due, standing.cycle_start)
-        return Boundary(at, "items", cuts=False, ends_cycle=False, **given)
+        ends = ends_at is not None and ends_at <= at
+        return Boundary(at, "items", cuts=ends, ends_cycle=False, ends_period=ends, **given)
     if _reaches_threshold(cur, locked, standing, limit):
-        return Boundary(limit, "threshold", cuts=True, ends_cycle=False, **given)
+        return Boundary(limit, THRESHOLD, cuts=True, ends_cycle=False, **given)
     return None
 
 

@@ -49,6 +49,7 @@ INVOICES: Final = DefinedTable(
         "voided_at": "timestamptz",
         "uncollectible_at": "timestamptz",
         "error": "text",
+        "progressive": "jsonb",
     },
 )
 CREDIT_NOTES: Final = DefinedTable(
@@ -118,6 +119,7 @@ CUSTOMER_COLUMNS: Final = {
     "cut": "jsonb",
     "open_ranges": "jsonb",
     "threshold": "bigint",
+    "progressive": "jsonb",
     "version": "integer",
 }
 
@@ -187,6 +189,7 @@ def _customer(event: Event) -> dict[str, Any]:
         "cut": None,
         "open_ranges": [],
         "threshold": None,
+        "progressive": None,
         "version": 0,
     }
 

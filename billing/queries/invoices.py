@@ -16,7 +16,7 @@ from common.errors import NotFound
 from events.store import Cursor
 
 _decode: Final = msgspec.json.Decoder().decode
-_JSON: Final = frozenset({"seller", "customer", "discounts", "taxes", "usage"})
+_JSON: Final = frozenset({"seller", "customer", "discounts", "taxes", "usage", "progressive"})
 _NAMES: Final = tuple(field.name for field in fields(Invoice))
 _COLUMNS: Final = ", ".join(f"{name}::text" if name in _JSON else name for name in _NAMES)
 _FIND: Final = f"SELECT {_COLUMNS} FROM invoices WHERE organization = %s AND id = %s"

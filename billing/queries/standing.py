@@ -9,6 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.rules.cuts import Cut
+from billing.rules.progressive import Progress, read_progress
 from common.errors import NotFound
 from events.store import Cursor
 from spend.queries.charges import PASSED_THE_GATE
@@ -18,12 +19,12 @@ Range = tuple[Cut | None, Cut]
 """What is in the second cut and not in the first: the use of one invoice."""
 
 _STANDING: Final = """
-SELECT next_at, cycle_start, cut::text, open_ranges::text, threshold, version FROM billing_customers
+SELECT next_at, cycle_start, cut::text, open_ranges::text, threshold, version, progressive::text FROM billing_customers
 WHERE organization = %s
 """
 # Ordered by a sum, lest the customer's first draft be looked for among those of everybody, in their order.
 _DUES: Final = """
-SELECT b.next_at, b.cycle_start, b.cut::text, b.open_ranges::text, b.threshold, b.version,
+SELECT b.next_at, b.cycle_start, b.cut::text, b.open_ranges::text, b.threshold, b.version, b.progressive::text,
     (SELECT min(i.due_at) FROM invoice_items i WHERE i.organization = b.organization AND i.invoice_id IS NULL),
     (SELECT min(m.end_at) FROM metered_periods m WHERE m.organization = b.organization AND m.invoice_id IS NULL),
     least((SELECT min(s.next_at) FROM subscriptions s WHERE s.organization = b.organization AND s.next_at IS NOT NULL),
@@ -110,14 +111,19 @@ WHERE e.organization = %(organization)s AND e.stream_type = 'organization' AND e
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A customer's row. `threshold`: units of unbilled use at which an invoice is made between two boundaries."""
+    """A customer's row. `progress`: how far the period is towards the thresholds of progressive billing."""
 
     next_at: datetime
     cycle_start: datetime
     cut: Cut | None
     open_ranges: tuple[Range, ...]
-    threshold: int | None
+    progress: Progress
     version: int
+
+    @property
+    def threshold(self) -> int | None:
+        """Return at how many units of unbilled use an invoice is made before the next boundary."""
+        return self.progress.trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +152,9 @@ def dues_of(cur: Cursor, organization: UUID) -> Dues:
     row = cur.execute(_DUES, (organization,)).fetchone()
     if row is None:
         raise NotFound("This organization is not billed.")
-    item, metered, subscription, invoice, at, lacks_tax = row[6:]
+    item, metered, subscription, invoice, at, lacks_tax = row[7:]
     waiting = None if invoice is None else Waiting(invoice, at, lacks_tax)
-    return Dues(_standing(row[:6]), item, metered, subscription, waiting)
+    return Dues(_standing(row[:7]), item, metered, subscription, waiting)
 
 
 def unended_since(cur: Cursor, organization: UUID) -> datetime | None:
@@ -166,13 +172,13 @@ def standing_of(cur: Cursor, organization: UUID) -> Standing:
 
 
 def _standing(row: tuple[Any, ...]) -> Standing:
-    next_at, cycle_start, cut, ranges, threshold, version = row
+    next_at, cycle_start, cut, ranges, threshold, version, progress = row
     return Standing(
         next_at,
         cycle_start,
         None if cut is None else Cut.read(json.loads(cut)),
         tuple(read_range(each) for each in json.loads(ranges)),
-        threshold,
+        read_progress(None if progress is None else json.loads(progress), threshold),
         version,
     )
 

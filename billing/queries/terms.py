@@ -55,6 +55,7 @@ def invoice_terms(cur: Cursor, *, organization: UUID, invoice: UUID) -> dict[str
         "BG-22": _totals(found, rounding=sum(line.net for line in lines if line.kind == ROUNDING)),
         "BG-23": [_tax(tax, found.currency, words) for tax in found.taxes],
         "BG-25": [_line(line, found.currency, words) for line in lines if line.kind != ROUNDING],
+        "progressive": _progressive(found),
         "status": found.status,
         "dated_at": _day(found.dated_at),
         "language": language,
@@ -91,6 +92,7 @@ def credit_note_terms(cur: Cursor, note: CreditNote) -> dict[str, Any]:
         },
         "BG-23": [_tax(tax, note.currency, words) for tax in note.taxes],
         "BG-25": [_taken_back(lines[part["line"]], part["net"], note.currency, words) for part in parts],
+        "progressive": None,
         "status": "issued",
         "dated_at": None,
     }  # fmt: skip
@@ -129,6 +131,26 @@ def _totals(found: Invoice, *, rounding: int) -> dict[str, str | None]:
     return {
         name: None if units is None else format_document_amount(units, currency=found.currency)
         for name, units in figures.items()
+    }
+
+
+def _progressive(found: Invoice) -> dict[str, Any] | None:
+    """What the whole period came to, and the invoices before (BG-3) that are credited; without tax."""
+    stated = found.progressive
+    if stated is None:
+        return None
+
+    def shown(units: int) -> str:
+        return format_document_amount(units, currency=found.currency)
+
+    return {
+        "fees": shown(stated["fees"]),
+        "credit": shown(-stated["credit"]),
+        "count": stated["count"],
+        "BG-3": [
+            {"BT-25": one["number"], "BT-26": (one["issued_at"] or "")[:10], "net": shown(one["net"])}
+            for one in stated["invoices"]
+        ],
     }
 
 

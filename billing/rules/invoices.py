@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.rules.assembling import Document, Line, percent_of
+from billing.rules.progressive import THRESHOLD
 from billing.rules.tax import Treatment
 from common.errors import InvalidTransition
 from orgs.rules.facts import Fact, id_text, time_text
@@ -37,12 +38,13 @@ FIRST_PAUSE: Final = timedelta(hours=1)
 LONGEST_PAUSE: Final = timedelta(days=1)
 MOST_TRIES: Final = 34
 """Of an invoice's tax, a month in all: what nobody said by then, nobody will say without being asked."""
-CAUSES: Final = ("cycle", "items", "threshold", "manual")
+CAUSES: Final = ("cycle", "items", THRESHOLD, "manual")
 
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """An invoice's row; money in units at its currency's precision."""
+    """An invoice's row; money in units at its currency's precision. `progressive`: what the last invoice of a period
+    states of those that thresholds made before."""
 
     id: UUID
     organization: UUID
@@ -83,6 +85,7 @@ class Invoice:
     uncollectible_at: datetime | None
     error: str | None
     version: int
+    progressive: Mapping[str, Any] | None = None
 
     @property
     def due(self) -> int:
@@ -205,7 +208,7 @@ _IDS: Final = ("legal_entity", "entry")
 _PLAIN: Final = (
     "status", "cause", "currency", "series", "year", "counter", "number", "seller", "customer", "purchase_order",
     "net_days", "subtotal", "discount", "net", "tax", "total", "discounts", "taxes", "usage", "paid", "credited",
-    "written_off", "error",
+    "written_off", "error", "progressive",
 )  # fmt: skip
 
 

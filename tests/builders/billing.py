@@ -51,6 +51,13 @@ CHECKS = {
             WHERE organization = b.organization) p
         WHERE b.organization = %(organization)s AND b.account_kind = 'receivable' AND -b.posted <> d.due + p.pending
     """,
+    "progressive billing counts the use on the period's living invoices": """
+        SELECT b.organization, b.progressive->>'billed', l.billed FROM billing_customers b, LATERAL (
+            SELECT COALESCE(sum(l.amount - l.remainder), 0) AS billed FROM invoice_lines l
+            JOIN invoices i ON i.id = l.invoice_id WHERE i.organization = b.organization AND l.kind = 'usage'
+                AND i.cause = 'threshold' AND i.status <> 'void' AND i.period_start = b.cycle_start) l
+        WHERE b.organization = %(organization)s AND COALESCE((b.progressive->>'billed')::bigint, 0) <> l.billed
+    """,
     "B5 unbilled is what was postpaid and is on no living, finalised invoice": """
         SELECT b.posted, u.used, l.billed FROM v_balances b, LATERAL (
             SELECT COALESCE(sum((p->>2)::bigint), 0) AS used FROM usage_records u, json_array_elements(u.funding) p

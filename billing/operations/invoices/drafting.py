@@ -23,6 +23,7 @@ from billing.queries.contracts import find_contract
 from billing.queries.cuts import take_cut
 from billing.queries.items import Item, open_items
 from billing.queries.plans import find_version
+from billing.queries.progressive import period_statement
 from billing.queries.standing import Range, Standing, standing_of, written_range
 from billing.rules.assembling import Document, Owed, assemble_apart
 from billing.rules.consolidating import carries_use, parted
@@ -32,6 +33,7 @@ from billing.rules.cycles import cycle_end
 from billing.rules.invoices import DRAFT, Invoice, fact, line_data, with_document
 from billing.rules.meteredlines import METERED, RatedUse
 from billing.rules.parties import Buyer
+from billing.rules.progressive import THRESHOLD, used_units
 from billing.rules.usagelines import UsageSum, usage_line
 from common.ids import new_id
 from events.store import Cursor
@@ -43,9 +45,9 @@ from orgs.rules.rows import LockedOrganization
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """What an invoice is drafted for. `cuts`: whether the gate's use up to then is on it; `ends_cycle`:
-    whether it ends the cycle. `standing` is where the customer's billing stood when it was found, `cut` what was known
-    then."""
+    """What an invoice is drafted for. `cuts`: whether the gate's use up to then is on it; `ends_cycle`: whether it ends
+    the cycle; `ends_period`: whether it ends a period of progressive billing, which is the cycle or a part of it.
+    `standing` is where the customer's billing stood when it was found, `cut` what was known then."""
 
     at: datetime
     cause: str
@@ -55,6 +57,7 @@ class Boundary:
     standing: Standing
     ranges: tuple[Range, ...] = ()
     cut: Cut | None = None
+    ends_period: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def draft(
     is still the boundary's. Raises AmountOutOfRange, and what charging metered use raises.
     """
     found = prepare(cur, locked, boundary, seen, author=author)
-    facts = [_advanced(locked, boundary, seen.answers.buyer.cycle_anchor)]
+    facts = [_advanced(locked, boundary, found, seen.answers.buyer.cycle_anchor)]
     facts += [_drafted(one, locked.now) for one in found]
     record(cur, facts, author=author)
     return [one.invoice for one in found]
@@ -153,10 +156,22 @@ def prepare(
     )
     documents = assemble_apart(parts, currency=locked.currency, taxing=seen.answers.patient, coupons=coupons)
     blanks = [_blank(cur, locked, boundary, seen.answers, part) for part in parts]
-    return [
+    drafts = [
         Drafted(with_document(blank, document, codes, together=blanks[0].id), document)
         for blank, document in zip(blanks, documents, strict=True)
     ]
+    return _stated(cur, boundary, drafts)
+
+
+def _stated(cur: Cursor, boundary: Boundary, drafts: list[Drafted]) -> list[Drafted]:
+    """The drafts; that which bills the rest of a period's use, or the first, states what was billed before."""
+    if not drafts or not boundary.ends_period or not boundary.standing.progress.is_on:
+        return drafts
+    place = next((number for number, one in enumerate(drafts) if one.invoice.usage), 0)
+    last = drafts[place].invoice
+    stated = period_statement(cur, organization=last.organization, start=last.period_start, net=last.net)
+    drafts[place] = replace(drafts[place], invoice=replace(last, progressive=stated))
+    return drafts
 
 
 def _committed(cur: Cursor, locked: LockedOrganization, seen: Seen) -> list[Owed]:
@@ -266,17 +281,24 @@ def _drafted(found: Drafted, now: datetime) -> Fact:
     )
 
 
-def _advanced(locked: LockedOrganization, boundary: Boundary, anchor: datetime | None) -> Fact:
+def _advanced(
+    locked: LockedOrganization, boundary: Boundary, drafts: Sequence[Drafted], anchor: datetime | None
+) -> Fact:
     """Where the customer's billing stands after the boundary."""
     standing = boundary.standing
-    next_at, start = standing.next_at, standing.cycle_start
+    next_at, start, progress = standing.next_at, standing.cycle_start, standing.progress
+    if boundary.cause == THRESHOLD:
+        lines = [line.owed for one in drafts for line in one.document.lines]
+        progress = progress.invoiced(used_units((line.kind, line.exact) for line in lines))
+    if boundary.ends_period:
+        start, progress = boundary.at, progress.restarted(boundary.at)
     if boundary.ends_cycle:
-        start, next_at = boundary.at, cycle_end(boundary.at, zone=locked.time_zone, anchor=anchor)
+        next_at = cycle_end(boundary.at, zone=locked.time_zone, anchor=anchor)
     cut = boundary.ranges[-1][1] if boundary.ranges else standing.cut
     ranges = () if boundary.ranges else standing.open_ranges
     return standing_fact(
         locked,
-        Standing(next_at, start, cut, ranges, standing.threshold, standing.version + 1),
+        Standing(next_at, start, cut, ranges, progress, standing.version + 1),
         "advanced",
     )
 
@@ -289,6 +311,7 @@ def standing_fact(locked: LockedOrganization, standing: Standing, verb: str) -> 
         "cut": None if standing.cut is None else standing.cut.written(),
         "open_ranges": [written_range(each) for each in standing.open_ranges],
         "threshold": standing.threshold,
+        "progressive": standing.progress.written(),
     }
     return Fact(
         locked.id, "billing_cycle", billing_stream(locked.id), standing.version, verb, data, locked.now

@@ -22,6 +22,7 @@ from billing.operations.revenue.scheduling import opened_schedules
 from billing.queries.invoices import LineRow, find_invoice, lines_of
 from billing.queries.items import treatments_of_items
 from billing.queries.parties import contact_of, seller_named
+from billing.queries.progressive import period_statement
 from billing.queries.ratedlines import treatment_of_charges
 from billing.rules.assembling import rounding_lines
 from billing.rules.invoices import (
@@ -85,6 +86,8 @@ def finalize_locked(
     seller = answers.seller if told and answers is not None else seller_named(cur, found.legal_entity)
     if books.organization.sandbox:
         seller = seller.for_sandbox()
+    if found.progressive is not None:  # what became of those before since it was drafted
+        found = _restated(cur, found)
     found, added = _rounded(found, lines)
     lines, told = [*lines, *added], [*told, *map(_written, added)]
     ledger = booked(
@@ -124,6 +127,11 @@ def fail_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, error: str, 
     failed = moved(found, FAILED, error=error[:500])
     record(cur, [fact(failed, "failed", at=locked.now)], author=author)
     return failed
+
+
+def _restated(cur: Cursor, found: Invoice) -> Invoice:
+    stated = period_statement(cur, organization=found.organization, start=found.period_start, net=found.net)
+    return replace(found, progressive=stated)
 
 
 def _address(cur: Cursor, done: Invoice) -> None:

@@ -17,6 +17,7 @@ from billing.queries.standing import Standing, read_range, standing_of
 from billing.rules.findings import DOCUMENT_NOT_SENT
 from billing.rules.invoices import VOID, Invoice, fact, moved
 from billing.rules.postings import invoice_postings
+from billing.rules.progressive import THRESHOLD, used_units
 from common.errors import InvalidTransition
 from events.store import Cursor
 from ledger.operations.books import lock_books
@@ -67,7 +68,7 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
         )
     ]
     if found.usage:
-        facts.append(standing_fact(books.organization, _with_ranges(standing, found), "gave_back"))
+        facts.append(standing_fact(books.organization, _with_ranges(cur, standing, found), "gave_back"))
     record(cur, facts, author=author)
     end_waiting(cur, found, reason="The invoice is void.", author=author)
     if found.is_finalized:
@@ -84,6 +85,11 @@ def void_invoice(cur: Cursor, *, organization: UUID, invoice: UUID, reason: str,
     return void
 
 
-def _with_ranges(standing: Standing, found: Invoice) -> Standing:
+def _with_ranges(cur: Cursor, standing: Standing, found: Invoice) -> Standing:
+    """Its use waits; of a progressive invoice of the running period no threshold fires again for it."""
     ranges = (*standing.open_ranges, *(read_range(each) for each in found.usage or ()))
-    return replace(standing, open_ranges=ranges, version=standing.version + 1)
+    progress = standing.progress
+    if found.cause == THRESHOLD and found.period_start == standing.cycle_start:
+        lines = lines_of(cur, found.id)
+        progress = progress.taken_back(used_units((one.kind, one.amount - one.remainder) for one in lines))
+    return replace(standing, open_ranges=ranges, progress=progress, version=standing.version + 1)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from billing.operations.entitling import publish_entitlements
+from billing.operations.invoices.thresholds import end_period
 from billing.queries.contracts import agreed_prices
 from billing.queries.coupons import redemptions_for
 from billing.queries.items import invoiced_of_items, noted_of_items
@@ -125,9 +126,9 @@ def record_decision(
     comes of what was decided before.
 
     The ledger's part rides along: what is clawed back in the subscription's event, every grant in one of its own. All
-    are dated at the decision. What the customer is entitled to from then on is published to the gate. Raises MeterInUse
-    when it is to count what another subscription counts, NotFound for an organization without books, and
-    AmountOutOfRange.
+    are dated at the decision. What the customer is entitled to from then on is published to the gate, and a change of
+    plan that is invoiced at once ends a period of progressive billing. Raises MeterInUse when it is to count what
+    another subscription counts, NotFound for an organization without books, and AmountOutOfRange.
     """
     if decision is None:
         return None
@@ -143,9 +144,18 @@ def record_decision(
             books, decision.grants, partial(_grant, books, decision), at=decision.at, author=author
         )
     append(cur, events)
+    if _is_billed_plan_change(decision, before):
+        end_period(cur, locked, at=decision.at, author=author)
     if entitles_otherwise(before, decision.row):
         publish_entitlements(cur, locked, at=decision.at, author=author)
     return decision
+
+
+def _is_billed_plan_change(decision: Decision, before: Subscription | None) -> bool:
+    """Whether another plan takes over and is invoiced at once, not with the customer's next invoice."""
+    if before is None or before.selection.version == decision.row.selection.version:
+        return False
+    return decision.verb == "changed" and any(item.due_at <= decision.at for item in decision.items)
 
 
 def _require_own_meters(cur: Cursor, row: Subscription, before: Subscription | None) -> None:

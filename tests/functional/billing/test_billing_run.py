@@ -243,7 +243,7 @@ class TestASubscription:
 
 
 class TestAThreshold:
-    def test_makes_invoices_before_the_cycle_ends_counts_anew_and_bills_nothing_twice(self) -> None:
+    def test_makes_invoices_before_the_cycle_ends_recurs_and_bills_nothing_twice(self) -> None:
         made = billed()
         body = {"organization": str(made.id), "threshold": "2.50"}
         assert made.finance.patch("/v1/billing-cycle", body).json()["threshold"] == "2.5"

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from billing.rules.commitments import Charge, Overage, settle
-from billing.rules.progressive import Thresholds, period_end, progressive_invoice
+from billing.rules.progressive import Progress, Thresholds
 from tests.property.billing.fractions import fractions
 
 AMOUNTS = fractions(1000, max_denominator=100)
@@ -30,16 +30,26 @@ def test_every_charge_is_covered_or_exceeds(
     assert settled.total >= commitment
 
 
-@given(thresholds=THRESHOLDS, uses=st.lists(st.integers(0, 3000), max_size=12))
-def test_progressive_invoices_and_the_end_bill_usage_once(thresholds: Thresholds, uses: list[int]) -> None:
-    usage, invoices = 0, []
-    for used in uses:
-        usage += used
-        invoice = progressive_invoice(thresholds, usage=usage, billed=sum(invoices))
-        if invoice is not None:
-            assert sum(invoices) < invoice.threshold <= usage
-            invoices.append(invoice.units)
-        following = thresholds.next_above(sum(invoices))
-        assert following is None or usage < following
-    ended = period_end([usage], billed=sum(invoices))
-    assert (sum(invoices) + ended.due, ended.excess) == (usage, 0)
+@given(
+    thresholds=THRESHOLDS,
+    steps=st.lists(st.tuples(st.integers(0, 3000), st.sampled_from(["use", "void"])), max_size=12),
+)
+def test_progressive_invoices_and_the_rest_bill_usage_once(
+    thresholds: Thresholds, steps: list[tuple[int, str]]
+) -> None:
+    """Against the rule as it is told: a threshold fires when the period's total reaches it, and never again."""
+    progress, total, highest = Progress(thresholds), 0, 0
+    living: list[int] = []
+    for amount, step in steps:
+        if step == "void" and living:
+            progress = progress.taken_back(living.pop())
+        elif step == "use":
+            total += amount
+        unbilled = total - sum(living)
+        fires = progress.trigger is not None and unbilled >= progress.trigger
+        following = thresholds.next_above(highest)
+        assert fires == (following is not None and total >= following)
+        if fires:
+            living.append(unbilled)
+            progress, highest = progress.invoiced(unbilled), total
+        assert (progress.billed, progress.fired) == (sum(living), highest)
