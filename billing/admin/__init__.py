@@ -5,6 +5,7 @@ from billing.admin import commands as commands
 from billing.admin import contracts as contracts
 from billing.admin import dunning as dunning
 from billing.admin import entitlements as entitlements
+from billing.admin import invoiced as invoiced
 from billing.admin import invoices as invoices
 from billing.admin import metering as metering
 from billing.admin import mirroring as mirroring
