@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 
+from billing.rules.meters import Filter
 from common.ids import new_id
 from tests.builders.billing import Billed, billed
 from tests.builders.books import rows
@@ -77,6 +78,8 @@ class TestEveryRecordOfALine:
         made, model = billed(credit="5"), make_model()
         events = make_meter("sum", group_by=("region",))
         calls = make_meter("count", source="usage")
+        eu = Filter("region", "equals", ("eu",))
+        some = make_meter("count", event_type=events.definition.event_type, filters=(eu,))
         who = owner(made.id)
         subscribe(
             who,
@@ -84,6 +87,7 @@ class TestEveryRecordOfALine:
                 fee("1"),
                 charge(events, group_by=["region"]),
                 metered("calls", meter=calls.key, prices=DOLLAR),
+                metered("some", meter=some.key, prices=DOLLAR),
             ),
         )
         made.customer.pass_time(minutes=5)
