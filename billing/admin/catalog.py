@@ -1,4 +1,4 @@
-"""Coupons, legal entities and billing profiles for the staff; forms and actions call the operations of the API."""
+"""Legal entities and billing profiles for the staff; forms and actions call the operations of the API."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from billing.models import BillingProfile, Coupon, LegalEntity
-from billing.operations.coupons import archive_coupon
+from billing.models import BillingProfile, LegalEntity
 from billing.operations.profiles import change_billing_profile, erase_billing_contact
 from billing.operations.sellers import archive_legal_entity, change_legal_entity, create_legal_entity
 from billing.queries.profiles import billing_contact
@@ -41,24 +40,6 @@ else:
 
 PLACES: Final = tuple(name for name in ADDRESS if name != "country")
 NUMBERING: Final = ("number_pattern", "invoice_series", "credit_note_series")
-
-
-@admin.register(Coupon)
-class CouponAdmin(ReadOnlyAdmin):
-    """Coupons."""
-
-    list_display = ("code", "name", "terms", "redeem_by", "max_redemptions", "created_at", "archived_at")
-    list_filter: ClassVar = (("archived_at", admin.EmptyFieldListFilter),)
-    search_fields = ("code", "name", "=id")
-    exclude = ("code_folded",)
-    actions = ("archive",)
-
-    @admin.action(description="End the chosen coupons; who has one keeps it", permissions=["operate"])
-    def archive(self, request: HttpRequest, rows: QuerySet[Coupon]) -> None:
-        """End each of them."""
-        self.run(
-            request, rows, lambda row, author, cur: archive_coupon(cur, coupon=str(row.id), author=author)
-        )
 
 
 class LegalEntityForm(_EntityForm):

@@ -9,10 +9,13 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
+from billing.admin.invoiced import told
 from billing.models import EventBackfill, Meter, MeterEvent
 from billing.operations.metering.correcting import revert_backfill
 from billing.operations.metering.meters import archive_meter, create_meter, describe_meter
+from billing.queries.invoiced import event_invoiced
 from billing.rules.meterbodies import read_description, read_meter
 from billing.rules.meters import AGGREGATIONS, SOURCES
 from common.errors import ProblemError
@@ -149,6 +152,16 @@ class MeterEventAdmin(ReadOnlyAdmin):
     )
     list_filter = (OrganizationFilter, "sign", "adjustment")
     search_fields = ("=external_id", "=event_id", "=type")
+    readonly_fields = ("invoice_line",)
+
+    @admin.display(description="invoice line")
+    def invoice_line(self, row: MeterEvent) -> SafeString:
+        """Where the event is billed, or why it is not."""
+        return told(
+            run_in_transaction(
+                lambda cur: event_invoiced(cur, organization=row.organization, event=row.event_id)
+            )
+        )
 
 
 @admin.register(EventBackfill)

@@ -1,4 +1,4 @@
-"""Payments, disputes, payouts, automatic top-ups and findings for finance."""
+"""Payments, disputes, payouts, letters of automatic top-ups and findings for finance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from billing.models import AutoTopUp, AutoTopUpLetter, Dispute, Finding, Payment, ProcessorPayout
+from billing.models import AutoTopUpLetter, Dispute, Finding, Payment, ProcessorPayout
 from billing.operations.findings import assign_finding, note_finding, resolve_finding
 from billing.operations.payments.refunding import REASONS, refund_is_on_its_way, refund_payment
 from common.errors import InvalidTransition
@@ -122,28 +122,6 @@ class ProcessorPayoutAdmin(ReadOnlyAdmin):
     @admin.display(description="amount")
     def shown_amount(self, row: ProcessorPayout) -> str:
         """What is paid out."""
-        return format_amount(row.amount)
-
-
-@admin.register(AutoTopUp)
-class AutoTopUpAdmin(ReadOnlyAdmin):
-    """Who buys credit automatically, and where that was stopped."""
-
-    list_display = (
-        "organization", "enabled", "status", "shown_threshold", "shown_amount", "currency", "failures",
-        "stopped_reason", "last_at",
-    )  # fmt: skip
-    list_filter = ("enabled", "status")
-    search_fields = ("=organization",)
-
-    @admin.display(description="threshold")
-    def shown_threshold(self, row: AutoTopUp) -> str:
-        """Below this it buys."""
-        return format_amount(row.threshold)
-
-    @admin.display(description="amount")
-    def shown_amount(self, row: AutoTopUp) -> str:
-        """What it buys."""
         return format_amount(row.amount)
 
 

@@ -1,21 +1,28 @@
-"""Subscriptions for the staff: to read with their history, and actions that each make one call."""
+"""Subscriptions for the staff: started and changed by forms, to read with their history, and actions that each make one
+call."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from billing.admin.operated import FormAdmin
+from billing.admin.subscription_forms import SubscriptionChangeForm, SubscriptionForm
 from billing.models import MeteredPeriod, Subscription
 from billing.operations.subscriptions import ending
 from billing.operations.subscriptions.ending import Cancellation
 from billing.queries.subscriptions import HistoryRow, history_of, plan_names
 from billing.rules.agreed import read_agreed
 from billing.rules.plantexts import price_text
+from common import fields
+from common.errors import ProblemError
 from common.money import format_amount
 from common.transactions import run_in_transaction
 from orgs.admin import OrganizationFilter, ReadOnlyAdmin
@@ -23,20 +30,34 @@ from orgs.admin import OrganizationFilter, ReadOnlyAdmin
 SHOWN_EVENTS = 100
 
 
+class CancellationForm(ActionForm):
+    """What a cancellation at a moment asks besides."""
+
+    at = forms.CharField(required=False, max_length=40, help_text="Such as 2027-01-01T00:00:00Z")
+    reason = forms.CharField(required=False, max_length=500)
+
+
 @admin.register(Subscription)
-class SubscriptionAdmin(ReadOnlyAdmin):
+class SubscriptionAdmin(FormAdmin):
     """Subscriptions."""
 
+    new_form = SubscriptionForm
+    changing_form = SubscriptionChangeForm
+    action_form = CancellationForm
     list_display = (
         "id", "organization", "plan_name", "status", "period_start", "period_end", "change_at", "cancel_at", "next_at",
     )  # fmt: skip
     list_filter = (OrganizationFilter, "status")
     search_fields = ("=id", "=organization")
-    readonly_fields = ("plan_name", "agreed_prices", "timeline")
+    readonly_fields = ("plan_name", "held", "agreed_prices", "timeline")
     actions = (
-        "pause", "resume", "cancel_at_period_end", "cancel_now", "cancel_with_credit", "uncancel", "mark_past_due",
-        "mark_recovered",
+        "pause", "resume", "cancel_at_period_end", "cancel_then", "cancel_now", "cancel_with_credit", "uncancel",
+        "mark_past_due", "mark_recovered",
     )  # fmt: skip
+
+    def may_change(self, row: Any) -> bool:
+        """One that has ended stays as it is."""
+        return row.ended_at is None
 
     @admin.display(description="plan")
     def plan_name(self, row: Subscription) -> str:
@@ -44,6 +65,12 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         names = run_in_transaction(lambda cur: plan_names(cur, [row.plan_version]))
         key, number = names[row.plan_version]
         return f"{key} {number}"
+
+    @admin.display(description="quantities and add-ons")
+    def held(self, row: Subscription) -> str:
+        """What it has now."""
+        counts = (f"{count} {key}" for key, count in sorted(row.quantities.items()))
+        return ", ".join((*counts, *row.add_ons)) or "-"
 
     @admin.display(description="prices of a contract")
     def agreed_prices(self, row: Subscription) -> SafeString:
@@ -88,6 +115,16 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def cancel_at_period_end(self, request: HttpRequest, rows: QuerySet[Subscription]) -> None:
         """Let each of them end with its period."""
         self._cancel(request, rows, Cancellation())
+
+    @admin.action(description="Cancel at a moment (at, reason)", permissions=["operate"])
+    def cancel_then(self, request: HttpRequest, rows: QuerySet[Subscription]) -> None:
+        """Let each of them end at a moment to come."""
+        try:
+            at = fields.instant(request.POST.get("at", "").strip())
+        except ProblemError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return
+        self._cancel(request, rows, Cancellation("at", at, reason=request.POST.get("reason", "").strip()))
 
     @admin.action(description="Cancel now, without credit", permissions=["operate"])
     def cancel_now(self, request: HttpRequest, rows: QuerySet[Subscription]) -> None:

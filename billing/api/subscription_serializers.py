@@ -11,6 +11,7 @@ from billing.api.plan_schema import CHARGE_DEFINITION
 from billing.operations.subscriptions.ending import WHEN
 from billing.rules.items import KINDS as ITEM_KINDS
 from billing.rules.plans import CHANGES, FUNDINGS, MAX_CHARGES, MAX_TRIAL_DAYS, SOURCES
+from billing.rules.subscriptions.bodies import quantities as quantities
 from billing.rules.subscriptions.fees import MAX_QUANTITY
 from billing.rules.subscriptions.states import STATES
 from common import fields
@@ -28,30 +29,10 @@ from common.api.serializers import (
     WholeNumberField,
     WordField,
 )
-from common.errors import InvalidField, ProblemError, combined
 from common.money import format_amount
-from common.strictjson import child_pointer
 
 MAX_COUPONS = 10
 SIGNED = r"^-?(0|[1-9][0-9]{0,10})(\.[0-9]{1,8})?$"
-
-
-def quantities(value: object, *, pointer: str = "") -> dict[str, int]:
-    """Return whole quantities by charge. Raises InvalidField and InvalidText for everything wrong."""
-    if not isinstance(value, dict) or len(value) > MAX_CHARGES:
-        raise InvalidField(f"This is no object of at most {MAX_CHARGES} quantities.", pointer=pointer)
-    found, wrong = {}, []
-    for name, count in value.items():
-        place = child_pointer(pointer, name)
-        try:
-            found[fields.key(name, pointer=place)] = fields.integer(
-                count, minimum=0, maximum=MAX_QUANTITY, pointer=place
-            )
-        except ProblemError as error:
-            wrong.append(error)
-    if wrong:
-        raise combined(wrong)
-    return found
 
 
 def _as_it_came(value: object, *, pointer: str = "") -> object:

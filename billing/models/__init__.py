@@ -2,6 +2,7 @@
 
 from billing.models.catalog import BillingProfile as BillingProfile
 from billing.models.catalog import Coupon as Coupon
+from billing.models.catalog import CouponRedemption as CouponRedemption
 from billing.models.catalog import LegalEntity as LegalEntity
 from billing.models.catalog import Plan as Plan
 from billing.models.catalog import PlanVersion as PlanVersion
@@ -14,10 +15,12 @@ from billing.models.dunning import DunningCase as DunningCase
 from billing.models.dunning import DunningNotice as DunningNotice
 from billing.models.dunning import DunningPolicy as DunningPolicy
 from billing.models.dunning import DunningRun as DunningRun
+from billing.models.invoices import BillingCycle as BillingCycle
 from billing.models.invoices import BillingRun as BillingRun
 from billing.models.invoices import CreditNote as CreditNote
 from billing.models.invoices import DocumentLetter as DocumentLetter
 from billing.models.invoices import Invoice as Invoice
+from billing.models.invoices import InvoiceItem as InvoiceItem
 from billing.models.metering import EventBackfill as EventBackfill
 from billing.models.metering import Meter as Meter
 from billing.models.metering import MeterEvent as MeterEvent

@@ -103,3 +103,52 @@ class BillingRun(models.Model):
 
     def __str__(self) -> str:
         return str(self.organization)
+
+
+class InvoiceItem(models.Model):
+    """What a customer owes besides use, or is owed: on one living invoice at most (B1)."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    kind = models.TextField()
+    description = models.TextField()
+    currency = models.TextField()
+    amount = models.BigIntegerField(help_text="10^-8 units; below zero it is owed back")
+    subscription = models.UUIDField(null=True)
+    contract = models.UUIDField(null=True)
+    charge_key = models.TextField(null=True)
+    service_start = models.DateTimeField(null=True)
+    service_end = models.DateTimeField(null=True)
+    due_at = models.DateTimeField()
+    discountable = models.BooleanField()
+    tax_code = models.TextField()
+    source = models.TextField()
+    created_at = models.DateTimeField()
+    invoice_id = models.UUIDField(null=True)
+    line = models.IntegerField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "invoice_items"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class BillingCycle(models.Model):
+    """Where a customer's billing stands."""
+
+    organization = models.UUIDField(primary_key=True)
+    cycle_start = models.DateTimeField()
+    next_at = models.DateTimeField()
+    threshold = models.BigIntegerField(null=True, help_text="10^-8 units")
+    version = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "billing_customers"
+        ordering: ClassVar = ["organization"]
+
+    def __str__(self) -> str:
+        return str(self.organization)

@@ -106,6 +106,11 @@ def recorded_between(alias: str, start: datetime, end: datetime) -> tuple[str, d
     return sql, {"cut_first": first, "cut_last": last, **ids}
 
 
+def recorded_id(moment: datetime) -> UUID:
+    """Return the least id that anything recorded at a moment of the wall clock, or made of it later, can have."""
+    return _first_id(max(moment - _MARGIN, _BEGINNING))
+
+
 def clock_offset(cur: Cursor, organization: UUID) -> timedelta:
     """Return how far an organization's clock is ahead of the wall clock. A row is not older than what it tells of, but
     for what clocks allow; and since an offset only grows, today's finds the earliest."""

@@ -70,6 +70,12 @@ def event_meters(cur: Cursor) -> Mapping[str, list[Meter]]:
     return found
 
 
+def meters_counting(cur: Cursor, source: str, event_type: str | None = None) -> list[Meter]:
+    """Return the meters of a source, of events those of one type, also archived ones."""
+    statement = f"{_READ} WHERE source = %s AND event_type IS NOT DISTINCT FROM %s ORDER BY id"
+    return [_meter(row) for row in cur.execute(statement, (source, event_type)).fetchall()]
+
+
 def key_is_taken(cur: Cursor, key: str) -> bool:
     """Whether a meter has this key, or one that looks like it. Keys are never used again."""
     row = cur.execute("SELECT FROM meters WHERE key_folded = %s", (folded(key),)).fetchone()

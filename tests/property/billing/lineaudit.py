@@ -70,21 +70,7 @@ def wrong_records(organization: UUID) -> Iterator[str]:
     records = uses(organization)
     lines: Counter[UUID] = Counter()
     for line in _lines(organization, "usage"):
-        before, after = line["ranges"][line["detail"]["range"]]
-        group = line["detail"]["group"]
-        wanted = (group["kind"], group["provider"], group["model"], group["tool"])
-        of_line = []
-        for use in records:
-            where = {"tx": use.tx, "epoch": use.epoch, "at": use.at}
-            late = before is not None and use.at < datetime.fromisoformat(before["until"])
-            if (
-                use.kind != "metered"
-                and use.group == wanted
-                and late == group["late"]
-                and in_cut(after, **where)
-                and not in_cut(before, **where)
-            ):
-                of_line.append(use)
+        of_line = _records_of(line, records)
         lines.update(use.id for use in of_line)
         yield from _compare(line, of_line)
     metered = {f"{line['detail']['charge_id']}": line for line in _lines(organization, "metered")}
@@ -102,6 +88,20 @@ def wrong_records(organization: UUID) -> Iterator[str]:
     for use in records:
         if use.postpaid and not lines[use.id] and in_cut(cut, tx=use.tx, epoch=use.epoch, at=use.at):
             yield f"B5: record {use.id} of {use.at} is on no line"
+
+
+def places(organization: UUID) -> dict[UUID, set[tuple[UUID, int]]]:
+    """Which lines of living invoices each record is on, or charged."""
+    records = uses(organization)
+    found: dict[UUID, set[tuple[UUID, int]]] = {use.id: set() for use in records}
+    for line in _lines(organization, "usage"):
+        for use in _records_of(line, records):
+            found[use.id].add((line["invoice"], line["n"]))
+    charged = {str(use.external): use.id for use in records if use.kind == "metered"}
+    for line in _lines(organization, "metered"):
+        if line["detail"]["charge_id"] in charged:
+            found[charged[line["detail"]["charge_id"]]].add((line["invoice"], line["n"]))
+    return found
 
 
 def wrong_quantities(organization: UUID, *, price: str, included: str) -> Iterator[str]:
@@ -138,6 +138,26 @@ def wrong_quantities(organization: UUID, *, price: str, included: str) -> Iterat
         due = max(Fraction(total) - Fraction(included) * share, Fraction(0)) * Fraction(price)
         if abs(Fraction(amount) - due) > Fraction(CENT) / 2 * lines:
             yield f"window {window}: {total} with {share} of the free units is {float(due)}, billed {amount}"
+
+
+def _records_of(line: dict[str, Any], records: list[Use]) -> list[Use]:
+    """The records that a line over use is about."""
+    before, after = line["ranges"][line["detail"]["range"]]
+    group = line["detail"]["group"]
+    wanted = (group["kind"], group["provider"], group["model"], group["tool"])
+    found = []
+    for use in records:
+        where = {"tx": use.tx, "epoch": use.epoch, "at": use.at}
+        late = before is not None and use.at < datetime.fromisoformat(before["until"])
+        if (
+            use.kind != "metered"
+            and use.group == wanted
+            and late == group["late"]
+            and in_cut(after, **where)
+            and not in_cut(before, **where)
+        ):
+            found.append(use)
+    return found
 
 
 def _back(line: dict[str, Any]) -> int:

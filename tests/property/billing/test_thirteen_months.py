@@ -7,21 +7,26 @@ failed is lived again with `SOAK_SEED=… BILLING_ONLY=<number>,…`.
 import os
 import secrets
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID
 
 from django.db import connections
 
+from billing.queries.invoiced import usage_invoiced
 from events.rebuilding.run import rebuild
 from events.verifying.run import verify
 from tests.builders.catalog import make_entity
+from tests.builders.orgs import write
 from tests.property.billing.contractaudit import (
     settled_windows,
     wrong_credits,
     wrong_recognition,
     wrong_windows,
 )
-from tests.property.billing.lineaudit import gaps, lines_of, uses, wrong_quantities, wrong_records
+from tests.property.billing.lineaudit import gaps, lines_of, places, uses, wrong_quantities, wrong_records
 from tests.property.billing.years import INCLUDED, PRICE, Year, make_catalog
 
 CUSTOMERS = int(os.environ.get("BILLING_CUSTOMERS", "2"))
@@ -35,6 +40,18 @@ def lived(year: Year) -> Year:
         return year.live()
     finally:
         connections.close_all()
+
+
+def wrong_ways_back(organization: UUID) -> Iterator[str]:
+    """Yield the records of which the product says that they are on other lines than the audit finds (S74)."""
+    for record, wanted in places(organization).items():
+        found = write(partial(usage_invoiced, organization=organization, record=record))
+        living = (one for one in found.lines if one.is_living)
+        told = {
+            (one.line.invoice_id, one.line.n) for one in living if one.line.kind == "usage" or not one.facts
+        }
+        if told != wanted or (found.reason is None) != bool(wanted):
+            yield f"S74: record {record} is on {wanted}, told is {told}, {found.reason}"
 
 
 def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order() -> None:
@@ -53,6 +70,7 @@ def test_thirteen_months_of_anything_leave_every_book_number_and_record_in_order
         name, made = year.seed, year.made
         made.assert_sound()
         wrong += [f"{name}: {text}" for text in wrong_records(made.id)]
+        wrong += [f"{name}: {text}" for text in wrong_ways_back(made.id)]
         wrong += [f"{name}: {text}" for text in wrong_quantities(made.id, price=PRICE, included=INCLUDED)]
         wrong += [f"{name}: {text}" for text in wrong_windows(made.id)]
         wrong += [f"{name}: {text}" for text in wrong_credits(made.id)]

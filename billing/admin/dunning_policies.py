@@ -1,0 +1,160 @@
+"""Dunning policies for the staff: what they do is shown before they are saved, and of those that are."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from billing.admin.operated import FormAdmin, OperatedForm, area, document, listed
+from billing.models import DunningPolicy
+from billing.operations.dunning.policies import NewPolicy, archive_policy, change_policy, create_policy
+from billing.queries.dunning_policies import find_policy
+from billing.rules.dunning.policy import Policy, parse_policy, write_policy
+from billing.rules.dunning.timeline import timeline
+from common import fields
+from common.money import format_document_amount
+from common.transactions import run_in_transaction
+from events.store import Cursor
+from orgs import PLATFORM_ID
+from orgs.operations.facts import Author
+from spend.queries.budgets import business_now
+
+Line = tuple[datetime, int, str, str, str, str]
+EXAMPLE = {
+    "steps": [{"day": 0, "action": "retry"}, {"day": 3, "action": "retry"}, {"day": 14, "action": "suspend"}]
+}
+SAVE_AGAIN = (
+    "Nothing is saved yet. For an invoice that falls due now, or balances at their thresholds, it does this; save again"
+    " if that is meant:"
+)
+
+
+class PolicyChangeForm(OperatedForm):
+    """What of a policy changes; another document is its next version, and open cases keep theirs."""
+
+    name = forms.CharField(max_length=100)
+    policy = area(rows=20, initial=json.dumps(EXAMPLE, indent=2), help_text="As JSON: docs/dunning.md")
+    plans = area(rows=3, required=False, help_text="Keys of the plans that it is for, one a line")
+    contracts = area(rows=3, required=False, help_text="Ids of contracts; a contract's goes before a plan's")
+    is_default = forms.BooleanField(required=False, help_text="For all others, in place of the house's own")
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
+    READ: ClassVar = {
+        "name": fields.text,
+        "policy": document(parse_policy),
+        "plans": listed(fields.text),
+        "contracts": listed(fields.uuid),
+    }
+
+    def known(self, row: DunningPolicy) -> dict[str, Any]:
+        """As it is now."""
+        return {
+            "name": row.name,
+            "policy": json.dumps(row.document, indent=2),
+            "plans": "\n".join(row.plans),
+            "contracts": "\n".join(row.contracts),
+            "is_default": row.is_default,
+        }
+
+    def judge(self) -> None:
+        """Show what another document would do before anything is saved."""
+        policy: Policy = self.said["policy"]
+        written = write_policy(policy)
+        digest = sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+        is_saved = (
+            not self.instance._state.adding and write_policy(parse_policy(self.instance.document)) == written
+        )
+        if is_saved or self.data.get("shown") == digest:
+            return
+        self.data = {**{name: self.data.get(name) for name in self.data}, "shown": digest}
+        lines = run_in_transaction(lambda cur: simulated(cur, policy, PLATFORM_ID))
+        told = [
+            " ".join(filter(None, (f"{at:%Y-%m-%d}, day {day}: {event}", currency, f"({state}, {standing})")))
+            for at, day, event, currency, state, standing in lines
+        ]
+        self.add_error(None, ValidationError([SAVE_AGAIN, *(told or ["Nothing."])]))
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What is said of the policy, as its operations take it."""
+        lists = {name: tuple(self.said.get(name, ())) for name in ("plans", "contracts")}
+        return {**{name: self.said[name] for name in ("name", "policy", "is_default")}, **lists}
+
+    def operate(self, cur: Cursor, row: Any, author: Author) -> UUID:
+        """Change it."""
+        return change_policy(cur, policy=str(row.id), changes=self.terms, author=author).id
+
+
+class PolicyForm(PolicyChangeForm):
+    """A new policy."""
+
+    key = forms.CharField(max_length=100, help_text="How it is named for ever")
+    field_order = ("form_key", "shown", "key", "name", "policy", "plans", "contracts", "is_default")
+    READ: ClassVar = {**PolicyChangeForm.READ, "key": fields.key}
+
+    def operate(self, cur: Cursor, row: Any, author: Author) -> UUID:
+        """Make it."""
+        return create_policy(cur, NewPolicy(key=self.said["key"], **self.terms), author=author).id
+
+
+@admin.register(DunningPolicy)
+class DunningPolicyAdmin(FormAdmin):
+    """What is done when, and for whom."""
+
+    new_form = PolicyForm
+    changing_form = PolicyChangeForm
+    list_display = ("key", "name", "number", "is_default", "plans", "contracts", "archived_at")
+    list_filter = ("is_default",)
+    search_fields = ("key", "name")
+    actions = ("archive",)
+    readonly_fields = ("shown_trigger", "shown_timeline")
+
+    @admin.display(description="what opens a case")
+    def shown_trigger(self, row: DunningPolicy) -> str:
+        """Any overdue invoice, or an overdue balance and how it is asked for."""
+        policy = parse_policy(row.document)
+        if not policy.is_by_balance:
+            return "any overdue invoice"
+        balances = (
+            f"{format_document_amount(least, currency=currency)} {currency}"
+            for currency, least in policy.thresholds
+        )
+        return (
+            f"an overdue balance of {' or '.join(balances)}; at most {policy.max_attempts} attempts, "
+            f"{policy.days_between_attempts} days apart"
+        )
+
+    @admin.display(description="for an invoice that falls due now, or balances at their thresholds")
+    def shown_timeline(self, row: DunningPolicy) -> SafeString:
+        """What it would do if every retry failed."""
+
+        def read(cur: Cursor) -> list[Line]:
+            return simulated(cur, find_policy(cur, str(row.id)).policy, UUID(str(row.organization)))
+
+        return format_html_join("", "<p>{}, day {}: {} {} ({}, {})</p>", run_in_transaction(read))
+
+    @admin.action(description="Archive the chosen policies", permissions=["operate"])
+    def archive(self, request: HttpRequest, rows: QuerySet[DunningPolicy]) -> None:
+        """End each; open cases keep theirs."""
+        self.run(
+            request, rows, lambda row, author, cur: archive_policy(cur, policy=str(row.id), author=author)
+        )
+
+
+def simulated(cur: Cursor, policy: Policy, organization: UUID) -> list[Line]:
+    """Return what a policy does, if every retry fails, for an invoice that falls due now, or for balances at their
+    thresholds."""
+    moments = timeline(policy, due_at=business_now(cur, organization), zone="UTC")
+    return [
+        (each.at, each.day, each.event, each.currency or "", each.state, each.standing) for each in moments
+    ]
