@@ -6,6 +6,6 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0024_document_letters")]
+    dependencies = [("billing", "0026_progressive")]
 
     operations = [sql_operation(__file__, "0027_rounding_lines.sql")]

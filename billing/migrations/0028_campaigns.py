@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0024_document_letters")]
+    dependencies = [("billing", "0027_rounding_lines")]
 
     operations = [
         sql_operation(__file__, "0028_campaigns.sql"),

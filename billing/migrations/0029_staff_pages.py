@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0024_document_letters")]
+    dependencies = [("billing", "0028_campaigns")]
 
     operations = [
         migrations.CreateModel(

@@ -6,7 +6,7 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0024_document_letters")]
+    dependencies = [("billing", "0029_staff_pages")]
 
     operations = [
         sql_operation(__file__, "0030_tax_rates.sql"),

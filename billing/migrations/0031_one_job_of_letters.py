@@ -6,6 +6,6 @@ from events.schema import sql_operation
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0024_document_letters")]
+    dependencies = [("billing", "0030_tax_rates")]
 
     operations = [sql_operation(__file__, "0031_one_job_of_letters.sql")]
