@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
                 ("cycle_start", models.DateTimeField()),
                 ("next_at", models.DateTimeField()),
                 ("threshold", models.BigIntegerField(help_text="10^-8 units", null=True)),
+                ("progressive", models.JSONField(null=True)),
                 ("version", models.IntegerField()),
             ],
             options={"db_table": "billing_customers", "ordering": ["organization"], "managed": False},

@@ -143,6 +143,7 @@ class BillingCycle(models.Model):
     cycle_start = models.DateTimeField()
     next_at = models.DateTimeField()
     threshold = models.BigIntegerField(null=True, help_text="10^-8 units")
+    progressive = models.JSONField(null=True)
     version = models.IntegerField()
 
     class Meta:

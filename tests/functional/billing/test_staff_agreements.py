@@ -200,15 +200,20 @@ class TestAThreshold:
         user, client = staff("view_billingcycle", "change_billingcycle")
         page = f"{CYCLES}{made.id}/change/"
         address = f"/v1/billing-cycle?organization={made.id}"
-        assert client.post(page, form(threshold="250")).status_code == 302
-        assert platform().get(address).json()["threshold"] == "250"
-        assert 'value="250"' in words(client.get(page))
+        assert client.post(page, form(thresholds="100\n200", recurring_threshold="250")).status_code == 302
+        shown = platform().get(address).json()
+        assert (shown["thresholds"], shown["recurring_threshold"]) == (["100", "200"], "250")
+        assert 'value="250"' in words(client.get(page)) and "100, 200, then every 250" in words(
+            client.get(CYCLES)
+        )
         assert events_of(made.id)[-1][3] == f"staff:{user.pk}"
         before = events_of(made.id)
-        assert "errornote" in words(client.post(page, form(threshold="-1")))
+        for wrong in (form(thresholds="200\n100"), form(recurring_threshold="-1")):
+            assert "errornote" in words(client.post(page, wrong))
         assert events_of(made.id) == before
-        assert client.post(page, form(threshold="")).status_code == 302
-        assert platform().get(address).json()["threshold"] is None
+        assert client.post(page, form(thresholds="", recurring_threshold="")).status_code == 302
+        shown = platform().get(address).json()
+        assert (shown["thresholds"], shown["recurring_threshold"]) == ([], None)
         _, other = staff("view_billingcycle")
-        assert other.post(page, form(threshold="1")).status_code == 403
+        assert other.post(page, form(recurring_threshold="1")).status_code == 403
         assert client.get(f"{CYCLES}add/").status_code == 403
