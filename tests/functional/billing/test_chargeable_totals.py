@@ -8,6 +8,7 @@ import pytest
 
 from billing.queries.invoices import find_note
 from billing.queries.terms import credit_note_terms, invoice_terms
+from common.ids import new_id
 from events.rebuilding.run import rebuild
 from tests.builders.billing import Billed, billed, item, owe
 from tests.builders.books import balances
@@ -126,6 +127,19 @@ class TestAnInvoice:
         assert (invoice["total"], invoice["due"]) == (total, "0.010" if total == "0.010" else "0.000")
         assert invoice["status"] == ("open" if total == "0.010" else "paid")
         assert made.customer.available() == credit
+        made.assert_sound()
+
+    def test_of_each_contract_its_own_has_its_own(self) -> None:
+        made = billed(currency="KWD", country="DE")
+        made.profile(consolidation="subscription")
+        one, other = (item(currency="KWD", amount=units("1.111"), contract=new_id()) for _ in range(2))
+        owe(made.id, one, other, item(currency="KWD", amount=units("2.5")))
+        made.run()
+        added = [[line["net"] for line in made.lines(each["id"])][1:] for each in made.invoices()]
+        assert [(each["total"], each["taxes"][0]["base"]) for each in made.invoices()] == [
+            ("1.320", "1.111"), ("1.320", "1.111"), ("2.980", "2.500"),
+        ]  # fmt: skip
+        assert added == [["-0.002"], ["-0.002"], ["0.005"]]
         made.assert_sound()
 
     def test_that_is_void_leaves_nothing_of_it(self) -> None:
