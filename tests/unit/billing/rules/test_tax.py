@@ -217,9 +217,11 @@ class TestRatesThatWereEntered:
         ],
     )
     def test_of_zero_are_no_lack_of_a_rate(self, percent: str | None, expected: Treatment) -> None:
-        rates = [entered(percent, "2026-01-01", country="BR")]
-        assert tax_treatment("BR", Customer("BR"), answer=None, on=DAY, entered=rates) == expected
-        assert treatment_of(treatment_data(expected)) == expected
+        rate = entered(percent, "2026-01-01", country="BR")
+        found = tax_treatment("BR", Customer("BR"), answer=None, on=DAY, entered=[rate])
+        assert isinstance(found, Treatment)
+        kept = treatment_of(treatment_data(found))
+        assert (found, kept, kept.tax_rate) == (expected, expected, rate.id)
 
 
 class TestDocuments:
