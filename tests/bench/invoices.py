@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import connections
 
 from billing.operations.billing import bill_customer
+from billing.operations.profiles import change_billing_profile
 from billing.operations.runs import BATCH
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -81,6 +82,7 @@ def make_customer() -> UUID:
     def operation(cur: Cursor) -> UUID:
         new = NewOrganization("Invoiced", funding="postpaid", sandbox=True)
         made = create_organization(cur, new, author=AUTHOR)
+        change_billing_profile(cur, made, {"grace_hours": 1}, author=AUTHOR)
         advance_clock(cur, organization=made, by=MONTH, author=AUTHOR)
         return made
 
