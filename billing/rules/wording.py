@@ -35,7 +35,7 @@ _EN: Final[Words] = {
     "amount": "Amount",
     "tax": "Tax",
     "fees": "Fees of the period",
-    "progressive": "Invoiced progressively",
+    "progressive": "Progressive credit",
     "before": "Invoiced progressively, without tax ({count}):",
     "draft_over": "a draft over {net}",
     "invoice_over": "{number} of {day} over {net}",

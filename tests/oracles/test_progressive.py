@@ -7,8 +7,8 @@ import pytest
 
 from tests.builders.progressive import March, cents, progressive, stated
 
-M12 = {"thresholds": ["200", "500"]}
-M16 = {"thresholds": ["2", "5", "7"], "recurring_threshold": "10"}
+M12: dict[str, Any] = {"thresholds": ["200", "500"]}
+M16: dict[str, Any] = {"thresholds": ["2", "5", "7"], "recurring_threshold": "10"}
 
 
 @pytest.mark.parametrize(("case", "end"), [("M12", (43_100, 20_000, 23_100))])

@@ -86,10 +86,10 @@ def finalize_locked(
     seller = answers.seller if told and answers is not None else seller_named(cur, found.legal_entity)
     if books.organization.sandbox:
         seller = seller.for_sandbox()
-    if found.progressive is not None:  # what became of those before since it was drafted
-        found = _restated(cur, found)
     found, added = _rounded(found, lines)
     lines, told = [*lines, *added], [*told, *map(_written, added)]
+    if found.progressive is not None:  # what became of those before since it was drafted
+        found = _restated(cur, found)
     ledger = booked(
         books,
         invoice_postings(lines),

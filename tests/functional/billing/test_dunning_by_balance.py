@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from billing.operations.dunning.due import close_settled
-from billing.operations.dunning.telling import send_due_notices
+from billing.operations.dunning.telling import KIND as NOTICES
 from billing.operations.invoices import paying
+from billing.operations.letters import send_due
 from billing.operations.simulating import simulate
 from billing.queries.dunningintegrity import violations
 from tests.builders.campaigns import POLICIES, THRESHOLDS, Owing, document, policy_by
@@ -214,7 +215,7 @@ class TestItsEnd:
             dunned.pays(dunned.invoices[0])
             others = "UPDATE dunning_notices SET status = 'superseded' WHERE organization <> %s AND status = 'waiting'"
             write(lambda cur: cur.execute(others, (dunned.id,)))
-            send_due_notices()
+            send_due([NOTICES])
         statement = "SELECT notice, status FROM dunning_notices WHERE organization = %s ORDER BY notice"
         found = write(lambda cur: cur.execute(statement, (dunned.id,)).fetchall())
         assert found == [("past_due", "superseded"), ("recovered", "superseded")]

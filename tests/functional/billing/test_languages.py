@@ -8,8 +8,9 @@ import pytest
 import typst
 from django.core import mail
 
-from billing.operations.dunning.telling import send_due_notices
-from billing.operations.invoices.sending import send_documents
+from billing.operations.dunning.telling import KIND as NOTICES
+from billing.operations.invoices.sending import KIND as DOCUMENTS
+from billing.operations.letters import send_due
 from billing.queries.invoices import find_note
 from billing.queries.pdf import TEMPLATE
 from billing.queries.terms import credit_note_terms, invoice_terms
@@ -79,9 +80,9 @@ def test_documents_and_their_letters_are_in_the_language_of(language: str, writt
     others = [word for name, words in INVOICE.items() if name != written for word in words]
     assert [word for word in others if word in said] == []
 
-    send_documents()
+    send_due([DOCUMENTS])
     note = made.act(invoice["id"], "credit-notes", WHY).json()
-    send_documents()
+    send_due([DOCUMENTS])
     terms = write(lambda cur: credit_note_terms(cur, find_note(cur, organization=made.id, note=note["id"])))
     said = printed(terms)
     assert [word for word in NOTE[written] if word not in said] == []
@@ -104,7 +105,7 @@ def test_a_reminder_is_in_the_language_of(language: str, written: str) -> None:
     dunned = in_arrears()
     address = f"books-{secrets.token_hex(4)}@example.com"
     dunned.made.profile(language=language, contact={"name": "Ada", "email": address})
-    send_due_notices()
+    send_due([NOTICES])
     (letter,) = [one for one in mail.outbox if one.to == [address]]
     subject, body = OVERDUE[written]
     assert (letter.subject, body in letter.body) == (subject, True)
