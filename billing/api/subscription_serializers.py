@@ -182,7 +182,9 @@ class SubscriptionFeeSerializer(serializers.Serializer[Any]):
     billed = SignedAmountField()
     discount = SignedAmountField()
     start = InstantField()
-    item = IdField(allow_null=True)
+    item = IdField(
+        allow_null=True, help_text="That it began with; later changes of seats with tiers have their own."
+    )
 
 
 @extend_schema_field(CHARGE_DEFINITION)
