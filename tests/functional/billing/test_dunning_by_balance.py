@@ -140,8 +140,9 @@ class TestACampaign:
             dunned = owing("120")
             dunned.fail()
             assert dunned.finance("exempt", days=5).status_code == 200
-            dunned.day(4)
-            assert (dunned.look(), len(dunned.attempts())) == (False, 1)
+            for day in (4, 6):  # and none but when what was left of its days is over, too
+                dunned.day(day)
+                assert (dunned.look(), len(dunned.attempts())) == (False, 1)
             dunned.day(9)
         assert len(dunned.attempts()) == 2
 
@@ -195,6 +196,16 @@ class TestItsEnd:
             dunned.day(2)
         assert dunned.attempts()[1:] == [("EUR", 1, "retry_skipped"), ("USD", 2, "retried")]
         sound(dunned)
+
+    def test_leaves_what_is_below_to_no_new_method_while_another_currency_goes_on(self) -> None:
+        with policy_by(document()):
+            dunned = owing("120")
+            dunned.fail()
+            dunned.fails_there("EUR", 15_000)
+            dunned.pays(dunned.invoices[0], "20.01")
+            assert [each.currency for each in dunned.case().campaigns] == ["EUR"]
+            dunned.new_method()
+        assert (PROCESSOR.of(dunned.id), dunned.case().pending) == (1, ())
 
     def test_is_recovery_only_when_all_its_invoices_are_paid(self) -> None:
         with policy_by(document()):
