@@ -108,11 +108,14 @@ def settled(customer: UUID) -> bool:
 
 
 def reversed_once(customer: UUID, entry: UUID) -> None:
-    """Reverse the entry of a call that is on account, as it could be done once: what was reversed then stays right."""
+    """Reverse the entry of a call that is on account, as it could be done once: what was reversed then stays right.
+    One that took of a commitment stays."""
 
     def operation(cur: Cursor) -> None:
         books = lock_books(cur, customer)
         call = find_entry(cur, organization=customer, entry=entry)
+        if any(line.account == books.credit for line in call.lines):
+            return  # its grants would not have it back
         lines = [[str(line.account), -line.amount] for line in call.lines]
         back = effects.entry(
             kind="reversal", key=f"reversal:{entry}", source=f"entry:{entry}", lines=lines,

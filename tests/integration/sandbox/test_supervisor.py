@@ -22,6 +22,7 @@ from sandbox import processes
 from sandbox.control import forget_cluster, restart, supervisor_pid
 from sandbox.places import CHECKOUT, claim_port
 
+IS_FULL = bool(os.environ.get("FULL"))
 SERVED = {"postgres", "valkey", "stripe", "web", "app", "worker", "beat"}
 OURS = (
     "DATABASE_URL",
@@ -205,7 +206,7 @@ class TestARunningCopy:
         assert _eventually(running.is_ready, seconds=60)
         assert _eventually(running.answers, seconds=60)
 
-    @pytest.mark.parametrize("name", ["web", "app"])
+    @pytest.mark.parametrize("name", ["web", "app"] if IS_FULL else ["app"])
     def test_ends_a_servers_orphans_before_it_starts_anew(self, running: Copy, name: str) -> None:
         assert _eventually(running.is_ready, seconds=60)
         group = running.pid(name)
@@ -215,7 +216,7 @@ class TestARunningCopy:
         assert _eventually(lambda: running.pid(name) != group, seconds=2)
         assert [pid for pid in workers if processes.start_time(pid=pid) is not None] == []
 
-    @pytest.mark.parametrize("name", ["web", "app"])
+    @pytest.mark.parametrize("name", ["web", "app"] if IS_FULL else ["web"])
     def test_restarts_a_server_when_one_of_its_workers_is_killed(self, running: Copy, name: str) -> None:
         assert _eventually(running.is_ready, seconds=60)
         group = running.pid(name)
@@ -241,9 +242,7 @@ def _socket_of(copy: Copy) -> Path:
 
 
 class TestTwoCopies:
-    @pytest.mark.skipif(
-        not os.environ.get("FULL"), reason="It starts two copies more, a minute of two processors."
-    )
+    @pytest.mark.skipif(not IS_FULL, reason="It starts two copies more, a minute of two processors.")
     def test_run_side_by_side_and_a_killed_one_is_made_up_for_and_ends_without_a_trace(
         self, running: Copy, tmp_path: Path
     ) -> None:
