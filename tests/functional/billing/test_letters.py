@@ -214,7 +214,7 @@ class TestALetter:
         change("UPDATE invoice_addressees SET email = %s WHERE invoice_id = %s", address, bad.invoice)
         assert send_due(LETTERS) == 1
         assert (bad.letters, good.letters) == ([("waiting", 1)], [("sent", 1)])
-        assert len(server.got) == 1
+        assert (server.connections, server.addresses) == (1, [good.address])
 
     def test_of_a_customer_who_is_busy_is_put_off_without_a_try_and_stops_no_other(
         self, server: MailServer
