@@ -6,7 +6,6 @@ from billing.admin import contracts as contracts
 from billing.admin import coupons as coupons
 from billing.admin import cycles as cycles
 from billing.admin import dunning as dunning
-from billing.admin import dunning_policies as dunning_policies
 from billing.admin import entitlements as entitlements
 from billing.admin import invoiced as invoiced
 from billing.admin import invoices as invoices

@@ -1,25 +1,19 @@
-"""Dunning policies for the staff: what they do is shown before they are saved, and of those that are."""
+"""The forms of dunning policies for the staff: what one does is shown before it is saved."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
 
-from billing.admin.operated import FormAdmin, OperatedForm, area, document, listed
+from billing.admin.operated import OperatedForm, area, document, listed
 from billing.models import DunningPolicy
-from billing.operations.dunning.policies import NewPolicy, archive_policy, change_policy, create_policy
-from billing.queries.dunning_policies import find_policy
+from billing.operations.dunning.policies import NewPolicy, change_policy, create_policy
 from billing.rules.dunning.policy import Policy, parse_policy, write_policy
 from billing.rules.dunning.timeline import timeline
 from common import fields
@@ -29,7 +23,6 @@ from orgs import PLATFORM_ID
 from orgs.operations.facts import Author
 from spend.queries.budgets import business_now
 
-Line = tuple[datetime, int, str, str, str]
 EXAMPLE = {
     "steps": [{"day": 0, "action": "retry"}, {"day": 3, "action": "retry"}, {"day": 14, "action": "suspend"}]
 }
@@ -75,11 +68,7 @@ class PolicyChangeForm(OperatedForm):
         if is_saved or self.data.get("shown") == digest:
             return
         self.data = {**{name: self.data.get(name) for name in self.data}, "shown": digest}
-        lines = run_in_transaction(lambda cur: simulated(cur, policy, PLATFORM_ID))
-        told = [
-            f"{at:%Y-%m-%d}, day {day}: {event} ({state}, {standing})"
-            for at, day, event, state, standing in lines
-        ]
+        told = run_in_transaction(lambda cur: simulated(cur, policy))
         self.add_error(None, ValidationError([SAVE_AGAIN, *(told or ["Nothing."])]))
 
     @property
@@ -105,36 +94,11 @@ class PolicyForm(PolicyChangeForm):
         return create_policy(cur, NewPolicy(key=self.said["key"], **self.terms), author=author).id
 
 
-@admin.register(DunningPolicy)
-class DunningPolicyAdmin(FormAdmin):
-    """What is done when, and for whom."""
-
-    new_form = PolicyForm
-    changing_form = PolicyChangeForm
-    list_display = ("key", "name", "number", "is_default", "plans", "contracts", "archived_at")
-    list_filter = ("is_default",)
-    search_fields = ("key", "name")
-    actions = ("archive",)
-    readonly_fields = ("shown_timeline",)
-
-    @admin.display(description="for an invoice that falls due now")
-    def shown_timeline(self, row: DunningPolicy) -> SafeString:
-        """What it would do if every retry failed."""
-
-        def read(cur: Cursor) -> list[Line]:
-            return simulated(cur, find_policy(cur, str(row.id)).policy, UUID(str(row.organization)))
-
-        return format_html_join("", "<p>{}, day {}: {} ({}, {})</p>", run_in_transaction(read))
-
-    @admin.action(description="Archive the chosen policies", permissions=["operate"])
-    def archive(self, request: HttpRequest, rows: QuerySet[DunningPolicy]) -> None:
-        """End each; open cases keep theirs."""
-        self.run(
-            request, rows, lambda row, author, cur: archive_policy(cur, policy=str(row.id), author=author)
-        )
-
-
-def simulated(cur: Cursor, policy: Policy, organization: UUID) -> list[Line]:
-    """Return what a policy does, if every retry fails, for an invoice that falls due now."""
-    moments = timeline(policy, due_at=business_now(cur, organization), zone="UTC")
-    return [(each.at, each.day, each.event, each.state, each.standing) for each in moments]
+def simulated(cur: Cursor, policy: Policy) -> list[str]:
+    """Return whatever a policy does, if every retry fails, for an invoice that falls due now: a line each."""
+    told = []
+    for moment in timeline(policy, due_at=business_now(cur, PLATFORM_ID), zone="UTC"):
+        said = asdict(moment)
+        at, day = said.pop("at"), said.pop("day")
+        told.append(f"{at:%Y-%m-%d}, day {day}: {', '.join(str(each) for each in said.values() if each)}")
+    return told
