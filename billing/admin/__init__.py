@@ -1,5 +1,6 @@
 """The staff's pages of this app; Django finds them here."""
 
+from billing.admin import autotopups as autotopups
 from billing.admin import catalog as catalog
 from billing.admin import commands as commands
 from billing.admin import contracts as contracts
@@ -16,4 +17,3 @@ from billing.admin import payments as payments
 from billing.admin import plans as plans
 from billing.admin import revenue as revenue
 from billing.admin import subscriptions as subscriptions
-from billing.admin import topups as topups
