@@ -264,3 +264,11 @@ def test_whoever_may_only_look_finds_no_form(page: str) -> None:
     assert (client.get(address).status_code, client.post(address, form()).status_code) == (403, 403)
     _, client = operator(page)
     assert client.get(address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "page", ["autotopup", "billingcycle", "couponredemption", "contract", "dunningpolicy"]
+)
+def test_the_list_of_a_page_is_there(page: str) -> None:
+    _, client = staff(f"view_{page}")
+    assert client.get(f"/admin/billing/{page}/").status_code == 200
