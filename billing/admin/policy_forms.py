@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from hashlib import sha256
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
-from django.core.exceptions import ValidationError
 
 from billing.admin.operated import OperatedForm, area, document, listed
 from billing.models import DunningPolicy
@@ -26,9 +24,6 @@ from spend.queries.budgets import business_now
 EXAMPLE = {
     "steps": [{"day": 0, "action": "retry"}, {"day": 3, "action": "retry"}, {"day": 14, "action": "suspend"}]
 }
-SAVE_AGAIN = (
-    "Nothing is saved yet. For an invoice that falls due now it does this; save again if that is meant:"
-)
 
 
 class PolicyChangeForm(OperatedForm):
@@ -61,15 +56,11 @@ class PolicyChangeForm(OperatedForm):
         """Show what another document would do before anything is saved."""
         policy: Policy = self.said["policy"]
         written = write_policy(policy)
-        digest = sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
         is_saved = (
             not self.instance._state.adding and write_policy(parse_policy(self.instance.document)) == written
         )
-        if is_saved or self.data.get("shown") == digest:
-            return
-        self.data = {**{name: self.data.get(name) for name in self.data}, "shown": digest}
-        told = run_in_transaction(lambda cur: simulated(cur, policy))
-        self.add_error(None, ValidationError([SAVE_AGAIN, *(told or ["Nothing."])]))
+        if not is_saved:
+            self.show_first(written, lambda: run_in_transaction(lambda cur: simulated(cur, policy)))
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -96,7 +87,7 @@ class PolicyForm(PolicyChangeForm):
 
 def simulated(cur: Cursor, policy: Policy) -> list[str]:
     """Return whatever a policy does, if every retry fails, for an invoice that falls due now: a line each."""
-    told = []
+    told = ["For an invoice that falls due now:"]
     for moment in timeline(policy, due_at=business_now(cur, PLATFORM_ID), zone="UTC"):
         said = asdict(moment)
         at, day = said.pop("at"), said.pop("day")

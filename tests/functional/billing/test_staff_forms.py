@@ -12,7 +12,7 @@ from tests.builders.books import open_books, rows
 from tests.builders.catalog import catalog_events, make_coupon
 from tests.builders.contracts import drafted
 from tests.builders.orgs import events_of, platform, unique
-from tests.builders.staffed import form, operator, staff, words
+from tests.builders.staffed import form, operator, shown_in, staff, words
 
 COUPONS, REDEMPTIONS = "/admin/billing/coupon/", "/admin/billing/couponredemption/"
 ITEMS, POLICIES = "/admin/billing/invoiceitem/", "/admin/billing/dunningpolicy/"
@@ -170,12 +170,6 @@ class TestAnItem:
 
 def policy(**given: Any) -> dict[str, str]:
     return form(**{"key": unique("p"), "name": "Firm", "policy": json.dumps(STEPS), **given})
-
-
-def shown_in(answer: Any) -> str:
-    """What the page's hidden field says was shown."""
-    text = words(answer)
-    return text.split('name="shown" value="')[1].split('"')[0]
 
 
 def policy_events() -> list[Any]:
