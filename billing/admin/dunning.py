@@ -1,10 +1,13 @@
-"""Dunning for the staff: cases with their timeline, letters. Actions call the same operations as the API."""
+"""Dunning for the staff: cases with their timeline, policies with what they would do, letters. Actions call the same
+operations as the API."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -14,14 +17,19 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from billing.models import DunningCase, DunningNotice, DunningRun
+from billing.admin.operated import FormAdmin
+from billing.admin.policy_forms import PolicyChangeForm, PolicyForm
+from billing.models import DunningCase, DunningNotice, DunningPolicy, DunningRun
 from billing.operations.dunning import commanding
+from billing.operations.dunning.policies import archive_policy
 from billing.operations.dunning.trouble import resume_dunning
 from billing.queries.dunning import find_case, history_of_case, unpaid_of
+from billing.queries.dunning_policies import find_policy
 from billing.queries.entitlements import entitlements
 from billing.rules.dunning.case import Case, consequence_of
-from billing.rules.dunning.policy import MAX_EXEMPTION_DAYS
+from billing.rules.dunning.policy import MAX_EXEMPTION_DAYS, parse_policy
 from billing.rules.dunning.states import TARGETS
+from billing.rules.dunning.timeline import timeline
 from common.money import format_document_amount
 from common.transactions import run_in_transaction
 from events.store import Cursor
@@ -142,6 +150,54 @@ class DunningCaseAdmin(ReadOnlyAdmin):
             return command(cur, organization=row.organization, case=row.id, reason=reason, author=author)
 
         self.run(request, rows, operation)
+
+
+@admin.register(DunningPolicy)
+class DunningPolicyAdmin(FormAdmin):
+    """What is done when, and for whom."""
+
+    new_form = PolicyForm
+    changing_form = PolicyChangeForm
+    list_display = ("key", "name", "number", "is_default", "plans", "contracts", "archived_at")
+    list_filter = ("is_default",)
+    search_fields = ("key", "name")
+    actions = ("archive",)
+    readonly_fields = ("shown_trigger", "shown_timeline")
+
+    @admin.display(description="what opens a case")
+    def shown_trigger(self, row: DunningPolicy) -> str:
+        """Any overdue invoice, or an overdue balance and how it is asked for."""
+        policy = parse_policy(row.document)
+        if not policy.is_by_balance:
+            return "any overdue invoice"
+        balances = (
+            f"{format_document_amount(least, currency=currency)} {currency}"
+            for currency, least in policy.thresholds
+        )
+        return (
+            f"an overdue balance of {' or '.join(balances)}; at most {policy.max_attempts} attempts, "
+            f"{policy.days_between_attempts} days apart"
+        )
+
+    @admin.display(description="for an invoice that falls due now, or balances at their thresholds")
+    def shown_timeline(self, row: DunningPolicy) -> SafeString:
+        """What it would do if every retry failed."""
+
+        def read(cur: Cursor) -> list[tuple[datetime, int, str, str, str, str]]:
+            found, now = find_policy(cur, str(row.id)), business_now(cur, UUID(str(row.organization)))
+            return [
+                (each.at, each.day, each.event, each.currency or "", each.state, each.standing)
+                for each in timeline(found.policy, due_at=now, zone="UTC")
+            ]
+
+        return format_html_join("", "<p>{}, day {}: {} {} ({}, {})</p>", run_in_transaction(read))
+
+    @admin.action(description="Archive the chosen policies", permissions=["operate"])
+    def archive(self, request: HttpRequest, rows: QuerySet[DunningPolicy]) -> None:
+        """End each; open cases keep theirs."""
+        self.run(
+            request, rows, lambda row, author, cur: archive_policy(cur, policy=str(row.id), author=author)
+        )
 
 
 @admin.register(DunningNotice)

@@ -4,7 +4,8 @@ twice does once what it says, and the person is the author of the event."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from uuid import UUID
 
@@ -33,7 +34,9 @@ else:
     _ModelAdmin = admin.ModelAdmin
 
 Read = Callable[..., Any]
+SAVE_AGAIN: Final = "Nothing is saved yet. This is what it does; save again if that is meant:"
 KEY: Final = "form_key"
+SHOWN: Final = "shown"
 
 
 class RefusingForm(_Form):
@@ -84,6 +87,16 @@ class OperatedForm(RefusingForm, _ModelForm):
 
     def judge(self) -> None:
         """Refuse what is wrong of several fields together. Raises ProblemError."""
+
+    def show_first(self, said: Any, told: Callable[[], Sequence[str]]) -> None:
+        """Save only what was looked at: unless this very thing was, refuse it and show what it does. The form has a
+        hidden field `shown`."""
+        digest = sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+        if self.data.get(SHOWN) == digest:
+            return
+        lines = told()
+        self.data = {**{name: self.data.get(name) for name in self.data}, SHOWN: digest}
+        self.add_error(None, ValidationError([SAVE_AGAIN, *(lines or ["Nothing."])]))
 
     def operate(self, cur: Cursor, row: Any, author: Author) -> UUID:
         """Do what is said, to a row or (None) for a new one, and return whose page is shown. Raises ProblemError."""

@@ -10,12 +10,14 @@ from uuid import UUID
 from django import forms
 
 from billing.admin.operated import OperatedForm, area, document, listed
-from billing.operations.subscriptions.changing import PlanChange, change_subscription
+from billing.operations.subscriptions.changing import PlanChange, change_subscription, preview_change
 from billing.operations.subscriptions.starting import NewStart, start_subscription
 from billing.rules.plans import CHANGES, MAX_TRIAL_DAYS
 from billing.rules.subscriptions.bodies import quantities
 from common import fields
 from common.errors import InvalidField
+from common.money import format_amount
+from common.transactions import run_in_transaction
 from events.store import Cursor
 from orgs.operations.facts import Author
 
@@ -82,6 +84,7 @@ class SubscriptionChangeForm(OperatedForm):
     at = forms.CharField(
         required=False, help_text="When, such as 2027-01-01T00:00:00Z; empty: as the mode has it"
     )
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
     READ: ClassVar = {
         "plan": fields.text,
         "quantities": document(exact),
@@ -94,11 +97,27 @@ class SubscriptionChangeForm(OperatedForm):
         return {"plan": "", "quantities": "", "add_ons": ""}
 
     def judge(self) -> None:
-        """Refuse a change of nothing."""
+        """Refuse a change of nothing; of another, show first what it credits, charges and grants now."""
         if not {"plan", "quantities", "add_ons"} & self.said.keys():
             raise InvalidField("Name a plan, quantities or add-ons.", pointer="/plan")
+        self.show_first(self.asked, lambda: run_in_transaction(self._previewed))
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is said of the change."""
+        return {name: value for name, value in self.said.items() if name != "shown"}
+
+    def _previewed(self, cur: Cursor) -> list[str]:
+        row = self.instance
+        _, made = preview_change(cur, row.organization, row.id, PlanChange(**self.asked))
+        if made is None:
+            return ["There is nothing to change."]
+        told = [f"{item.description}: {format_amount(item.amount)} {item.currency}" for item in made.items]
+        told += [f"credit granted: {format_amount(one.amount)}" for one in made.grants]
+        told += [f"credit taken back: {format_amount(one.amount)}" for one in made.clawbacks]
+        return [made.verb.replace("_", " "), *told]
 
     def operate(self, cur: Cursor, row: Any, author: Author) -> UUID:
         """Change it, or let the change wait."""
-        wanted = PlanChange(**self.said)
+        wanted = PlanChange(**self.asked)
         return change_subscription(cur, row.organization, row.id, wanted, author=author)[0].id

@@ -79,6 +79,28 @@ class Coupon(models.Model):
         return self.code
 
 
+class CouponRedemption(models.Model):
+    """Who has which coupon, for everything or for one subscription: as its terms were then."""
+
+    id = models.UUIDField(primary_key=True)
+    organization = models.UUIDField()
+    coupon_id = models.UUIDField()
+    code = models.TextField()
+    subscription_id = models.UUIDField(null=True)
+    terms = models.JSONField()
+    status = models.TextField()
+    redeemed_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "coupon_redemptions"
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.code} of {self.organization}"
+
+
 class LegalEntity(models.Model):
     """A seller: whose name, address and VAT ids stand on invoices, and in whose series they are numbered."""
 
@@ -160,25 +182,3 @@ class TaxRate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.country} {self.tax_code} from {self.valid_from}"
-
-
-class CouponRedemption(models.Model):
-    """Who has which coupon, for everything or for one subscription: as its terms were then."""
-
-    id = models.UUIDField(primary_key=True)
-    organization = models.UUIDField()
-    coupon_id = models.UUIDField()
-    code = models.TextField()
-    subscription_id = models.UUIDField(null=True)
-    terms = models.JSONField()
-    status = models.TextField()
-    redeemed_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)
-
-    class Meta:
-        managed = False
-        db_table = "coupon_redemptions"
-        ordering: ClassVar = ["-id"]
-
-    def __str__(self) -> str:
-        return f"{self.code} of {self.organization}"

@@ -32,3 +32,10 @@ def words(answer: Any) -> str:
     """The page of an answer."""
     text: str = answer.content.decode()
     return text.replace("&quot;", '"').replace("&#x27;", "'").replace("&amp;", "&")
+
+
+def shown_in(answer: Any) -> str:
+    """What a page's hidden field says was shown on it: nothing is saved before."""
+    text = words(answer)
+    assert "Nothing is saved yet." in text
+    return text.split('name="shown" value="')[1].split('"')[0]

@@ -12,7 +12,7 @@ from tests.builders.books import open_books, rows
 from tests.builders.catalog import catalog_events, make_coupon
 from tests.builders.contracts import drafted
 from tests.builders.orgs import events_of, platform, unique
-from tests.builders.staffed import form, operator, staff, words
+from tests.builders.staffed import form, operator, shown_in, staff, words
 
 COUPONS, REDEMPTIONS = "/admin/billing/coupon/", "/admin/billing/couponredemption/"
 ITEMS, POLICIES = "/admin/billing/invoiceitem/", "/admin/billing/dunningpolicy/"
@@ -172,12 +172,6 @@ def policy(**given: Any) -> dict[str, str]:
     return form(**{"key": unique("p"), "name": "Firm", "policy": json.dumps(STEPS), **given})
 
 
-def shown_in(answer: Any) -> str:
-    """What the page's hidden field says was shown."""
-    text = words(answer)
-    return text.split('name="shown" value="')[1].split('"')[0]
-
-
 def policy_events() -> list[Any]:
     return [event for event in events_of(PLATFORM_ID) if event[0].startswith("dunning_policy.")]
 
@@ -264,3 +258,11 @@ def test_whoever_may_only_look_finds_no_form(page: str) -> None:
     assert (client.get(address).status_code, client.post(address, form()).status_code) == (403, 403)
     _, client = operator(page)
     assert client.get(address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "page", ["autotopup", "billingcycle", "couponredemption", "contract", "dunningpolicy"]
+)
+def test_the_list_of_a_page_is_there(page: str) -> None:
+    _, client = staff(f"view_{page}")
+    assert client.get(f"/admin/billing/{page}/").status_code == 200
