@@ -56,7 +56,7 @@ def test_session(pytestconfig: pytest.Config) -> Session:
 @pytest.fixture(scope="session", autouse=True)
 def django_db_setup(test_session: Session, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
     """A clone of the migrated template, open to every test until the end. Tests commit for real."""
-    test_session.databases.clone(test_session.name)
+    test_session.begin()
     with django_db_blocker.unblock():
         yield
         try:

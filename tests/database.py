@@ -64,6 +64,16 @@ class TestDatabases:
             for name in names:
                 _drop(connection, name)
 
+    def drop_those_of_nobody(self, sessions: Path) -> None:
+        """Drop what sessions left that are over: a session's databases have its name, and it has a folder."""
+        with self._alone() as connection:
+            found = connection.execute(
+                "SELECT datname FROM pg_database WHERE datname ~ '^test_[0-9]{8}_[0-9a-f]{8}(_|$)'"
+            )
+            for (name,) in found.fetchall():
+                if not (sessions / "_".join(name.split("_")[:3])).is_dir():
+                    _drop(connection, name)
+
     def disconnect(self, name: str) -> None:
         """Let nobody stay connected to a database."""
         with self.cluster.connect() as connection:
@@ -141,9 +151,6 @@ class Session:
         self.databases = TestDatabases(cluster)
         self.name = f"test_{datetime.now(UTC):%d%H%M%S}_{secrets.token_hex(4)}"
         self.home = home / "sessions" / self.name
-        self.left: list[str] = []
-        """Databases that tests had for themselves. They go with the session: file systems look long for a place for
-        the thousand files of the next one while those of the last were deleted just now (1.3 s instead of 0.1 s)."""
         self.broker_port = free_port()
         self.broker_password = secrets.token_urlsafe(16)
 
@@ -152,13 +159,19 @@ class Session:
         urls = self.databases.urls(self.name)
         return {**urls, "COUNTERFOIL_HOME": str(self.home), "CELERY_BROKER_URL": broker}
 
+    def begin(self) -> None:
+        """Have the database."""
+        self.home.mkdir(parents=True)
+        self.databases.drop_those_of_nobody(self.home.parent)
+        self.databases.clone(self.name)
+
     def leave(self, name: str) -> None:
-        """Be done with a database of one test."""
+        """Be done with a database of one test. It goes when the next session begins: file systems look long for a place
+        for the thousand files of the next one while those of the last were deleted just now (1.3 s, not 0.1 s)."""
         self.databases.disconnect(name)
-        self.left.append(name)
 
     def end(self) -> None:
-        self.databases.drop(self.name, *self.left)
+        self.databases.drop(self.name)
         shutil.rmtree(self.home, ignore_errors=True)
 
 
