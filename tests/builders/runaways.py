@@ -17,6 +17,7 @@ from typing import Any
 from tests.builders.crowd import Client, Reply, at_once
 from tests.builders.gate import Customer, commit_body, reserve_body, units
 from tests.builders.orgs import unique
+from tests.builders.sizes import IS_FULL
 from tests.invariants import reading
 from tests.servers import Web, wait_until_ready
 
@@ -24,7 +25,7 @@ CALLS = int(os.environ.get("RUNAWAY_CALLS", "300"))
 CLIENTS = int(os.environ.get("RUNAWAY_CLIENTS", "16"))
 WORKING = "helper"
 """The agent beside."""
-RESTARTS_EVERY = 1 if os.environ.get("FULL") else 3
+RESTARTS_EVERY = 1 if IS_FULL else 3
 """After so many runaways a server dies once more when they were stopped: each start takes seconds of two processors."""
 _stopped = itertools.count()
 LEAST_BESIDE = 10

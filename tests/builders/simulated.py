@@ -1,7 +1,6 @@
 """Customers for whom time passes, and their documents as a story that two of them can have in common."""
 
 import json
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,9 +13,10 @@ from tests.builders.billing import Billed, billed
 from tests.builders.books import rows
 from tests.builders.catalog import make_entity
 from tests.builders.orgs import AUTHOR, write
+from tests.builders.sizes import IS_FULL
 from tests.builders.subscriptions import owner
 
-STEP = timedelta(days=1 if os.environ.get("FULL") else 4)
+STEP = timedelta(days=1 if IS_FULL else 4)
 """In which time passes for whoever does not leap: "day by day" with FULL=1."""
 # Nothing here happens within an hour after something else, so the hour says which moment it was.
 _INVOICES = """

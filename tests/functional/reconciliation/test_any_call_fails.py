@@ -6,7 +6,6 @@ until there is none; FULL=1 tries every N, else a few.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from tests.builders.orgs import platform, unique, write
 from tests.builders.paying import Payer, payer
 from tests.builders.processor import whole_state
 from tests.builders.reconciling import AT_STRIPE, Day
+from tests.builders.sizes import IS_FULL
 from tests.functional.billing.test_dunning_collected import use_card
 from tests.integration.billing.test_killed_commands import finish
 from tests.invariants import assert_sound
@@ -26,7 +26,6 @@ from webhooks.operations.inbound.processing import process_due
 
 ALL: Final = ("catch_up", "commands", *AT_STRIPE)
 KINDS: Final = ("error_after", "reset_before", "html_502")
-IS_FULL: Final = bool(os.environ.get("FULL"))
 STEP: Final = 1 if IS_FULL else 29
 """Of so many calls one fails, each time at another place."""
 _TRIES: Final = 4

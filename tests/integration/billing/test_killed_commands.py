@@ -3,7 +3,6 @@
 The clock of the later tries is handed in; the processor is the simulator, over HTTP.
 """
 
-import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,13 +27,14 @@ from tests.builders.books import balances
 from tests.builders.cutting import dying_after
 from tests.builders.orgs import AUTHOR, write
 from tests.builders.paying import Payer, payer, paying
+from tests.builders.sizes import IS_FULL
 from tests.builders.stripe import Simulator
 from tests.integration.billing.sending_command import killed_while_sending
 
 STEP: Final = timedelta(minutes=61)
-STEPS: Final = 1 if os.environ.get("FULL") else 14
+STEPS: Final = 1 if IS_FULL else 14
 """Of so many statements one is cut at, each at another place; FULL=1: every one."""
-KILL_STEPS: Final = 1 if os.environ.get("FULL") else 20
+KILL_STEPS: Final = 1 if IS_FULL else 20
 
 
 def later(by: timedelta) -> Callable[[Cursor], datetime]:

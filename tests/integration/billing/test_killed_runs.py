@@ -3,7 +3,6 @@
 FULL=1: at every statement; else at some of them.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,13 +17,14 @@ from tests.builders.contracts import agreed, commitment
 from tests.builders.cutting import dying_after
 from tests.builders.gate import units
 from tests.builders.metering import make_meter, new_event, record
+from tests.builders.sizes import IS_FULL
 from tests.builders.subscribed import fee, metered
 from tests.builders.subscriptions import now_of, owner, sell, subscribe
 from tests.integration.billing.sending_command import killed_while_billing
 
-STEP: Final = 1 if os.environ.get("FULL") else 41
+STEP: Final = 1 if IS_FULL else 41
 """Of so many statements of a run one is tried as its last, each at another place of them."""
-COMMITS: Final = 1 if os.environ.get("FULL") else 3
+COMMITS: Final = 1 if IS_FULL else 3
 Found = dict[str, Any]
 
 

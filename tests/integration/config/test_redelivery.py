@@ -13,6 +13,7 @@ from sandbox import processes
 from sandbox.children import ChildSpec
 from sandbox.valkey import Broker
 from spend.operations.gate.lanes import COLLECT_AFTER
+from tests.builders.sizes import IS_FULL
 from tests.integration.config.redelivered import QUEUE, leave_mark
 from tests.servers import serving
 
@@ -31,7 +32,7 @@ def _worker(name: str) -> ChildSpec:
 
 
 class TestAKilledWorker:
-    @pytest.mark.skipif(not os.environ.get("FULL"), reason="It waits half a minute for the broker.")
+    @pytest.mark.skipif(not IS_FULL, reason="It waits half a minute for the broker.")
     def test_loses_no_task(self, broker: Broker, tmp_path: Path) -> None:
         for number in range(TASKS):
             leave_mark.apply_async(kwargs={"folder": str(tmp_path), "number": number}, queue=QUEUE)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 from uuid import UUID
 
@@ -15,11 +14,12 @@ from payouts.queries.payingintegrity import violations
 from tests.builders.cutting import dying_after
 from tests.builders.orgs import write
 from tests.builders.payouts import Earner, partner
+from tests.builders.sizes import IS_FULL
 from tests.builders.stripe import Simulator
 from tests.integration.billing.sending_command import killed_while_sending
 from tests.invariants import assert_sound
 
-STEPS: Final = 1 if os.environ.get("FULL") else 28
+STEPS: Final = 1 if IS_FULL else 28
 FAULTS: Final = (
     "error_before", "error_after", "timeout_before", "timeout_after", "reset_before", "reset_after", "truncated",
     "html_502", "rate_limit", "lock_timeout", "conflict",
@@ -81,7 +81,7 @@ def test_a_sender_that_is_killed_between_any_two_steps_leads_to_one(
     stripe_simulator: Simulator, step: str
 ) -> None:
     killed = 0
-    for statement in range(1, 400, 1 if os.environ.get("FULL") else 17):
+    for statement in range(1, 400, 1 if IS_FULL else 17):
         made = _at(stripe_simulator, step)
         is_killed = killed_while_sending(next_command(made), statement=statement)
         finish(made)

@@ -17,6 +17,7 @@ from billing.rules.periods import Cycle, Interval
 from billing.rules.plans import PlanCharge, parse_plan
 from billing.rules.subscriptions.counting import Window, parts_of
 from common.ids import new_id
+from tests.builders.sizes import some
 from tests.builders.subscribed import metered
 from tests.property.billing.charges import PRICES, ladders
 from tests.property.billing.fractions import shares
@@ -56,7 +57,7 @@ def amount(charge: PlanCharge, units: list[Fraction], place: int, earlier: tuple
 
 
 class TestPartsOfAPeriod:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=some(100), deadline=None)
     @given(MODELS, st.integers(0, 200), UNITS)
     def test_cost_together_what_one_period_costs(
         self, price: dict[str, Any], included: int, units: list[Fraction]
@@ -66,7 +67,7 @@ class TestPartsOfAPeriod:
         parts = [amount(charge, units, place, tuple(names[:place])) for place in range(len(units))]
         assert sum(parts) == amount(charge, [sum(units, Fraction(0))], 0, ())
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=some(100), deadline=None)
     @given(MINUTES)
     def test_lie_in_one_window_and_are_all_of_it(self, minutes: list[int]) -> None:
         ends = [START, *(START + timedelta(minutes=each) for each in minutes), MONTH.end]
@@ -80,14 +81,14 @@ class TestPartsOfAPeriod:
         assert sum(one.share for one in found) == 1
         assert all(share == 1 for share in shares_of([(one.share, one.rest) for one in found]))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=some(100), deadline=None)
     @given(st.lists(st.tuples(*[SHARES] * 2), min_size=1, max_size=8))
     def test_never_have_more_free_units_than_a_period(self, parts: list[tuple[Fraction, Fraction]]) -> None:
         shares = shares_of(parts)
         assert shares == sorted(shares)
         assert shares[0] > 0 and shares[-1] <= 1
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=some(100), deadline=None)
     @given(st.lists(st.integers(1, 20), min_size=1, max_size=8))
     def test_follow_windows_that_others_began(self, days: list[int]) -> None:
         """Canceled and subscribed to anew every few days: no time is counted twice, none is left out."""
@@ -110,7 +111,7 @@ class TestPartsOfAPeriod:
 
 
 class TestAShareOfAPeriod:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=some(100), deadline=None)
     @given(MODELS, st.integers(0, 200), st.integers(0, 500), SHARES)
     def test_costs_that_share_of_as_much_as_were_used_in_a_whole_one(
         self, price: dict[str, Any], included: int, units: int, share: Fraction

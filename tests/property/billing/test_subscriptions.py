@@ -28,6 +28,7 @@ from billing.rules.subscriptions.row import Ending, Selection
 from billing.rules.subscriptions.writing import read_subscription, write_subscription
 from common.errors import InvalidTransition
 from common.ids import new_id
+from tests.builders.sizes import some
 from tests.builders.subscribed import CENT, Catalog, Subscriber, day, fee, metered, seats, terms
 
 ZONE = "Europe/Berlin"
@@ -157,7 +158,7 @@ def items(decisions: Iterable[Decision]) -> list[Any]:
 
 
 class TestAnySequence:
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=some(30), deadline=None)
     @given(st.sampled_from(BASES), st.integers(0, 5), steps)
     @example(
         "per_day", 0, [(120, "change", 0, None, 0), (440, "change", 1, None, 0), (126, "change", 4, None, 0)]
@@ -178,7 +179,7 @@ class TestAnySequence:
                 charge
             )
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=some(30), deadline=None)
     @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans(), st.booleans())
     def test_a_credit_takes_back_no_more_than_was_billed(
         self, basis: str, first: int, taken: list[Any], agreed: bool, has_tiers: bool
@@ -195,7 +196,7 @@ class TestAnySequence:
                 back[item.credits] = back.get(item.credits, 0) - item.amount
         assert all(amount <= billed[name] for name, amount in back.items())
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=some(30), deadline=None)
     @given(st.sampled_from(BASES), st.integers(0, 5), steps)
     def test_metered_periods_tile(self, basis: str, first: int, taken: list[Any]) -> None:
         year = Year(basis, first)
@@ -208,7 +209,7 @@ class TestAnySequence:
             spent = sorted((one.start, one.end) for one in ended if one.charge == key)
             assert not overlaps(spent)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=some(30), deadline=None)
     @given(st.sampled_from(BASES), st.integers(0, 5), steps, st.booleans(), st.booleans())
     def test_a_row_is_read_as_it_was_written(
         self, basis: str, first: int, taken: list[Any], agreed: bool, has_tiers: bool
@@ -227,7 +228,7 @@ class TestAnySequence:
 
 
 class TestNobodyGetsMoreThanWasPaid:
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=some(50), deadline=None)
     @example(
         "per_second", 0, [(12, "change", 1, None, 0), (16, "change", 0, None, 0)], False, False
     )  # both rounded: by a cent
@@ -248,7 +249,7 @@ class TestNobodyGetsMoreThanWasPaid:
         assert granted - taken_back - given_away <= net
         assert year.burnt <= granted - taken_back
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=some(50), deadline=None)
     @given(
         st.integers(0, 5),
         st.lists(st.tuples(st.integers(1, 20), st.integers(0, 5), st.booleans()), max_size=12),
@@ -267,7 +268,7 @@ class TestNobodyGetsMoreThanWasPaid:
             )
             assert running <= 6 * 100 * CENT + CENT  # 15.00 for a fee of 9.00
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=some(30), deadline=None)
     @given(
         st.lists(
             st.tuples(st.integers(1, 40), st.booleans(), st.integers(0, 5), st.integers(0, 3)),
@@ -302,7 +303,7 @@ def pass_in_order(everyone: list[Subscriber], now: datetime) -> None:
 
 
 class TestMoneyIsConserved:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=some(40), deadline=None)
     @given(
         st.lists(
             st.tuples(st.integers(1, 400_000), st.sampled_from(("10", "30", "100", "33.33"))),
@@ -332,7 +333,7 @@ class TestMoneyIsConserved:
         net = Fraction(sum(item.amount for item in made), 100 * CENT)
         assert abs(net - used) <= Fraction(len(made), 200)
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=some(30), deadline=None)
     @given(st.sampled_from(BASES), st.sampled_from(("10", "33.33", "0.01")), st.integers(0, 31 * 86_400 - 1))
     def test_a_change_to_the_same_price_costs_nothing(self, basis: str, price: str, seconds: int) -> None:
         catalog = Catalog()
@@ -343,7 +344,7 @@ class TestMoneyIsConserved:
 
 
 class TestStandstill:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=some(20), deadline=None)
     @given(st.integers(0, 5), st.integers(0, 5), st.sampled_from(BASES), st.booleans())
     def test_catching_up_13_months_is_the_same_as_each_boundary_in_time(
         self, first: int, second: int, basis: str, agreed: bool

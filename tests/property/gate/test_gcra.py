@@ -19,6 +19,7 @@ from spend.rules.windows import EPOCH
 from tests.builders.gate import Customer, reserve_body
 from tests.builders.limits import batch, limit, limited
 from tests.builders.orgs import unique
+from tests.builders.sizes import some
 from tests.invariants import reading
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "billing_cycle": 30 * 86_400}
@@ -91,7 +92,7 @@ def most_in_any_interval(passed: list[tuple[datetime, int]], burst: int, rate: F
             assert units <= burst + rate * microseconds(at - begins)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     amount=EVEN,
     window=st.sampled_from(["second", "minute", "hour"]),
@@ -115,7 +116,7 @@ def test_even_rates_pass_exactly_what_the_reference_passes(
     most_in_any_interval(bucket.passed, burst, rate)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(
     amount=st.integers(1, 10**5),
     window=st.sampled_from(sorted(SECONDS)),
@@ -134,7 +135,7 @@ def test_no_rate_lets_more_pass_than_burst_and_rate_times_time(
     most_in_any_interval(passed, burst, rate)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(
     amount=EVEN,
     window=st.sampled_from(["second", "minute", "hour"]),

@@ -19,6 +19,7 @@ from spend.api.admitted import Admitted
 from spend.api.calls import Call
 from spend.api.gate import Many, Single
 from spend.rules.normalise.reading import COUNT_FIELDS
+from tests.builders.sizes import some
 
 RESERVATION = UUID("0198c5a2-0000-7000-8000-000000000001")
 PRINCIPAL = Principal(UUID(int=1), UUID(int=2), False, frozenset({"spend:write"}))
@@ -218,7 +219,7 @@ SEEDS = st.integers(0, 2**32)
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("wild", [False, True], ids=["plain", "wild"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(data=st.data(), key=KEYS, seed=SEEDS)
 def test_one_command_is_the_same_on_both_ways(
     name: str, wild: bool, data: st.DataObject, key: str | None, seed: int
@@ -229,7 +230,7 @@ def test_one_command_is_the_same_on_both_ways(
 
 @pytest.mark.parametrize("name", ITEMS)
 @pytest.mark.parametrize("wild", [False, True], ids=["plain", "wild"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(data=st.data(), seed=SEEDS)
 def test_a_batch_is_the_same_on_both_ways(name: str, wild: bool, data: st.DataObject, seed: int) -> None:
     items = data.draw(st.lists(ITEMS[name], max_size=3))
@@ -237,7 +238,7 @@ def test_a_batch_is_the_same_on_both_ways(name: str, wild: bool, data: st.DataOb
     assert_agree(BATCHES[name], raw, None)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=some(250), deadline=None)
 @given(raw=st.binary(max_size=60), name=st.sampled_from(sorted(SINGLES)))
 def test_any_bytes_are_the_same_on_both_ways(raw: bytes, name: str) -> None:
     assert_agree(SINGLES[name], raw, "k-1")

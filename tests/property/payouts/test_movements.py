@@ -17,6 +17,7 @@ from payouts.rules.metrics.cohorts import cohorts_of
 from payouts.rules.metrics.figures import Moved, balances_of, months_of
 from payouts.rules.metrics.movements import KINDS, Movement, SourceLevel, movements_of
 from tests.builders.recurring import BEGINNING, Recurring, a_month
+from tests.builders.sizes import some
 from tests.builders.subscribed import DOLLAR, Subscriber, coupon, fee, metered, seats, terms
 
 MONTHS = 24
@@ -144,7 +145,7 @@ def lived(steps: list[tuple[str, int, int, int, int, int]]) -> tuple[Life, list[
     return life, ends
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=25))
 def test_movements_over_24_months_sum_to_the_mrr_of_every_month(
     steps: list[tuple[str, int, int, int, int, int]],
@@ -157,7 +158,7 @@ def test_movements_over_24_months_sum_to_the_mrr_of_every_month(
         assert (one.amount > 0) == (one.kind in ("new", "expansion", "reactivation"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(st.lists(st.lists(STEP, min_size=1, max_size=8), min_size=1, max_size=4))
 def test_months_lead_from_start_to_end_and_cohorts_hold_every_customer(
     lives: list[list[tuple[str, int, int, int, int, int]]],
