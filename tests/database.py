@@ -161,7 +161,7 @@ class Session:
 
     def begin(self) -> None:
         """Have the database."""
-        self.home.mkdir(parents=True)
+        self.home.mkdir(parents=True, exist_ok=True)
         self.databases.drop_those_of_nobody(self.home.parent)
         self.databases.clone(self.name)
 

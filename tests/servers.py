@@ -13,6 +13,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from celery import current_app
 from django.conf import settings
 
 from config.metrics import MULTIPROCESS_FOLDER
@@ -146,6 +147,17 @@ def beat(pytestconfig: pytest.Config, worker: Child) -> Iterator[Child]:
     spec = replace(worker_spec(home), name="beat", argv=beat_command())
     with serving(spec, folder=home / "log") as child:
         yield child
+    _let_finish()
+
+
+def _let_finish(seconds: float = 20) -> None:
+    """What beat began is done before the next test begins: else the worker sends its processor what others left."""
+    current_app.control.purge()
+    asked, deadline = current_app.control.inspect(timeout=0.5), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answers = [asked.active() or {}, asked.reserved() or {}]
+        if not any(tasks for answer in answers for tasks in answer.values()):
+            return
 
 
 @pytest.fixture(scope="session")

@@ -73,12 +73,17 @@ class Simulator:
         """Every request and delivery attempt so far."""
         return list(self.get("log", after=after)["data"])
 
-    def requests(self, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
-        """The logged requests, of one method and path if given."""
+    def requests(
+        self, method: str | None = None, path: str | None = None, *, key: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The logged requests, of one method, path and idempotency key if given."""
         return [
             entry
             for entry in self.log()
-            if "request" in entry and method in (None, entry["method"]) and path in (None, entry["path"])
+            if "request" in entry
+            and method in (None, entry["method"])
+            and path in (None, entry["path"])
+            and key in (None, entry["key"])
         ]
 
     def violations(self) -> list[str]:

@@ -37,7 +37,10 @@ class Known:
 
 
 def going_on(row: Subscription, known: Known) -> set[str]:
-    """Return the metered charges whose running part follows another one of its window, so that their count goes on."""
+    """Return the metered charges whose running part follows another one of its window, so that their count goes on.
+    Before its first period, in a trial, there is none."""
+    if row.cycle_start is None:
+        return set()
     found = set()
     for key, since in row.metered.items():
         charge = known.terms.charge(key)

@@ -15,6 +15,7 @@ from billing.operations.commands import deliver
 from billing.operations.payments.charging import request_cancellation, request_charge
 from billing.operations.payments.methods import choose_method, detach_method, request_setup
 from billing.operations.payments.refunding import refund_payment
+from billing.queries.commands import find_command
 from billing.queries.payments import find_payment
 from billing.rules.payments.commands import OPEN_STATES
 from common.clock import wall_now
@@ -282,12 +283,13 @@ class TestAKeyThatIsForgotten:
         assert deliver(command).state == "unknown"
         stripe_simulator.fail()
         stripe_simulator.advance(25 * 3600)
-        sent = len(stripe_simulator.requests("POST", "/v1/payment_intents"))
+        key = write(lambda cur: find_command(cur, command)).key
+        sent = len(stripe_simulator.requests("POST", "/v1/payment_intents", key=key))
 
         done = deliver(command, clock=later(timedelta(hours=25)))
 
         assert (done.state, made.charged()) == ("succeeded", [1_000])
-        assert len(stripe_simulator.requests("POST", "/v1/payment_intents")) == sent
+        assert len(stripe_simulator.requests("POST", "/v1/payment_intents", key=key)) == sent
         assert balances(made.id)["customer_credit"] == 1_000 * CENT
 
     def test_of_a_charge_that_was_never_made_is_asked_for_anew_after_two_looks_an_hour_apart(

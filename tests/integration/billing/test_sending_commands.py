@@ -127,8 +127,9 @@ class TestTheJob:
         for thread in threads:
             thread.join()
 
-        assert write(lambda cur: find_command(cur, command)).state == "succeeded"
-        assert len(stripe_simulator.requests("POST", "/v1/payment_intents")) == 1
+        sent = write(lambda cur: find_command(cur, command))
+        assert sent.state == "succeeded"
+        assert len(stripe_simulator.requests("POST", "/v1/payment_intents", key=sent.key)) == 1
 
 
 class TestAWorker:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from billing.rules.months import next_month
@@ -160,6 +160,7 @@ def test_movements_over_24_months_sum_to_the_mrr_of_every_month(
 
 @settings(max_examples=some(60), deadline=None)
 @given(st.lists(st.lists(STEP, min_size=1, max_size=8), min_size=1, max_size=4))
+@example([[("try", 0, 0, 1, 1, 1)]])
 def test_months_lead_from_start_to_end_and_cohorts_hold_every_customer(
     lives: list[list[tuple[str, int, int, int, int, int]]],
 ) -> None:
