@@ -256,7 +256,7 @@ class TestAFeeThatIsLeftEarly:
         invoice = owed.invoiced()
         owed.pay(invoice)
         owed.note(invoice)
-        owed.made.customer.pass_time(days=64.5)
+        owed.made.customer.pass_time(days=64)
         owed.leave()
         assert (owed.credit(), to_pay(owed.made)) == (3650, 3650)
 
@@ -265,21 +265,21 @@ class TestAFeeThatIsLeftEarly:
         invoice = owed.invoiced()
         owed.pay(invoice)
         owed.note(invoice, amount="650")
-        owed.made.customer.pass_time(days=64.5)
+        owed.made.customer.pass_time(days=64)
         owed.leave()
         assert owed.credit() == 650 + 3000
 
     def test_gives_no_more_back_than_was_paid_after_the_coupon(self) -> None:
         owed = Fee(percent="50")
         owed.pay(owed.invoiced())
-        owed.made.customer.pass_time(days=64.5)
+        owed.made.customer.pass_time(days=64)
         owed.leave()
         assert owed.credit() == 1500
 
     def test_counts_for_a_minimum_by_what_stays_paid(self) -> None:
         owed = Fee("7300", commitment=commitment("minimum", "segment"))
         owed.pay(owed.invoiced())
-        owed.made.customer.pass_time(days=64.5)
+        owed.made.customer.pass_time(days=64)
         owed.leave()
         assert to_pay(owed.made) == 65 * 20
 
@@ -295,7 +295,7 @@ class TestAFeeThatIsLeftEarly:
         owed.pay(owed.invoiced())
         shorter = paper(owed.made.id, days=65, fees=[{**FEE, "discountable": False}])
         acted(owed.contract, "amend", {"definition": shorter})
-        owed.made.customer.pass_time(days=19.5)
+        owed.made.customer.pass_time(days=19)
         owed.made.run()
         owed.leave()
         assert owed.credit() == 3650 - 200
