@@ -7,20 +7,25 @@ from django.core import mail
 
 from billing.operations.invoices.sending import KIND as DOCUMENTS
 from billing.operations.letters import send_due
-from tests.builders.billing import billed, with_invoice
+from tests.builders.billing import Billed, billed, with_invoice
 from tests.builders.books import rows
 from tests.builders.orgs import caller, make_member, make_organization, platform, write
 from tests.functional.billing.test_documents import WHY, drafted, problem
 
 
+def with_address(**profile: Any) -> tuple[Billed, str]:
+    """A customer with an address of its own for documents, and an invoice over 1."""
+    made, address = billed(), f"books-{secrets.token_hex(4)}@example.com"
+    made.profile(contact={"name": "Ada", "email": address}, **profile)
+    made.use("1")
+    made.pass_months()
+    made.run()
+    return made, address
+
+
 class TestSending:
     def test_mails_the_document_to_whom_it_is_addressed(self) -> None:
-        made = billed()
-        address = f"books-{secrets.token_hex(4)}@example.com"
-        made.profile(contact={"name": "Ada", "email": address})
-        made.use("1")
-        made.pass_months()
-        made.run()
+        made, address = with_address()
         sent = made.act(made.only()["id"], "send")
         assert sent.status_code == 200 and sent.json()["sent_at"] is not None
         (message,) = [one for one in mail.outbox if one.to == [address]]
@@ -29,12 +34,7 @@ class TestSending:
         assert (name, kind, content[:5]) == (f"{made.only()['number']}.pdf", "application/pdf", b"%PDF-")
 
     def test_is_done_once_by_itself_for_who_pays_by_invoice(self) -> None:
-        made = billed()
-        address = f"books-{secrets.token_hex(4)}@example.com"
-        made.profile(contact={"name": "Ada", "email": address}, collection="send_invoice")
-        made.use("1")
-        made.pass_months()
-        made.run()
+        made, address = with_address(collection="send_invoice")
         send_due([DOCUMENTS])
         shown = made.only()
         assert shown["sent_at"] is not None
@@ -47,12 +47,7 @@ class TestSending:
         assert messages[1].subject.startswith("Credit note ")
 
     def test_is_not_done_by_itself_for_others_nor_twice_nor_of_what_is_void(self) -> None:
-        made = billed()
-        address = f"books-{secrets.token_hex(4)}@example.com"
-        made.profile(contact={"name": "Ada", "email": address})
-        made.use("1")
-        made.pass_months()
-        made.run()
+        made, address = with_address()
         send_due([DOCUMENTS])
         assert [one for one in mail.outbox if one.to == [address]] == []
         made.profile(collection="send_invoice")
@@ -66,12 +61,7 @@ class TestSending:
         assert len([one for one in mail.outbox if one.to == [address]]) == 1
 
     def test_without_a_mail_server_waits_and_is_done_later(self, settings: Any) -> None:
-        made = billed()
-        address = f"books-{secrets.token_hex(4)}@example.com"
-        made.profile(contact={"name": "Ada", "email": address}, collection="send_invoice")
-        made.use("1")
-        made.pass_months()
-        made.run()
+        made, address = with_address(collection="send_invoice")
         settings.EMAIL_BACKEND = "common.mailing.EmailBackend"
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
         send_due([DOCUMENTS])
@@ -89,12 +79,7 @@ class TestSending:
         assert len([one for one in mail.outbox if one.to == [address]]) == 1
 
     def test_of_a_credit_note_is_asked_for_and_its_document_is_read(self) -> None:
-        made = billed()
-        address = f"books-{secrets.token_hex(4)}@example.com"
-        made.profile(contact={"name": "Ada", "email": address})
-        made.use("1")
-        made.pass_months()
-        made.run()
+        made, address = with_address()
         note = made.act(made.only()["id"], "credit-notes", WHY).json()
         path = f"/v1/credit-notes/{note['id']}"
         answer = made.reader.get(f"{path}/pdf")
